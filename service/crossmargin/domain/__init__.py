@@ -1,0 +1,1 @@
+"""The words of the business: exact, immutable, without I/O."""

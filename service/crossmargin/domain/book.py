@@ -1,0 +1,256 @@
+"""The ledger's words: facts, entries and postings that sum to zero."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum, unique
+
+from crossmargin.domain.account import AccountHead
+from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.identifiers import (
+    LEDGER_CUSTODIAN,
+    LEDGER_STREET,
+    AccountRef,
+    BookId,
+    InstrumentId,
+)
+from crossmargin.domain.instrument import Instrument, check_trade_price, consideration
+from crossmargin.domain.money import EXACT, LEDGER_UNIT, check_ledger_decimal, check_scale, format_decimal
+
+
+@unique
+class EntryKind(Enum):
+    """Why the books moved."""
+
+    TRADE = "trade"
+    DEPOSIT = "deposit"
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """An executed trade: a fact, booked even when it breaches a limit.
+
+    Attributes:
+        quantity: Signed; positive buys.
+        price: In the settlement asset, as the instrument quotes it (bonds: dirty, per 100 of face; FX forward: present value per unit).
+        settlement: Asset paid for an asset: USD in a BTC/USD trade. None for instruments that name their own.
+        executed_at: When it was done, with a time zone.
+        reference: The caller's own name for it; kept, never interpreted.
+    """
+
+    account: AccountRef
+    book_id: BookId
+    instrument_id: InstrumentId
+    quantity: Decimal
+    price: Decimal
+    executed_at: datetime
+    settlement: InstrumentId | None = None
+    reference: str = ""
+
+    def __post_init__(self) -> None:
+        check_ledger_decimal(self.quantity, what="quantity")
+        check_ledger_decimal(self.price, what="price")
+        check_reference(self.reference)
+        check_aware(self.executed_at, what="executed_at")
+        if not self.quantity:
+            raise DomainError(Reason.INVALID_QUANTITY, "quantity was 0; a trade moves something", instrument=self.instrument_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Deposit:
+    """Collateral received from the client's custodian: a fact. `quantity` is positive."""
+
+    account: AccountRef
+    book_id: BookId
+    instrument_id: InstrumentId
+    quantity: Decimal
+    received_at: datetime
+    reference: str = ""
+
+    def __post_init__(self) -> None:
+        check_ledger_decimal(self.quantity, what="quantity")
+        check_reference(self.reference)
+        check_aware(self.received_at, what="received_at")
+        if self.quantity <= 0:
+            raise DomainError(
+                Reason.INVALID_QUANTITY,
+                f"quantity was {self.quantity}; a deposit is more than zero",
+                instrument=self.instrument_id,
+                value=self.quantity,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One leg of an entry: a change of what a ledger account holds of an instrument.
+
+    Attributes:
+        ledger_account: The client's account id, or one of the ledger's own: street, custodian, house.
+    """
+
+    ledger_account: str
+    book_id: BookId
+    instrument_id: InstrumentId
+    quantity: Decimal
+    cost: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """An entry that has not been numbered yet. Its postings sum to zero in quantity and cost for every instrument."""
+
+    account: AccountRef
+    kind: EntryKind
+    effective_at: datetime
+    reference: str
+    postings: tuple[Posting, ...]
+
+    def __post_init__(self) -> None:
+        for instrument_id in {posting.instrument_id for posting in self.postings}:
+            legs = [posting for posting in self.postings if posting.instrument_id == instrument_id]
+            if sum(leg.quantity for leg in legs) or sum(leg.cost for leg in legs):
+                raise ValueError(f"postings of {self.account} do not sum to zero in {instrument_id}: {legs}")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A numbered entry in an account's chain. `chain_hash` covers this entry and, through `previous_hash`, all before it."""
+
+    sequence: int
+    entry: NewEntry
+    previous_hash: bytes
+    chain_hash: bytes
+
+
+def entry_from_trade(trade: Trade, instrument: Instrument, settlement: Instrument | None) -> NewEntry:
+    """Return the double entry of a trade: what was bought against what was paid, the street on the other side.
+
+    `settlement` is the instrument of `trade.settlement`. A margined contract moves no money: its cost is posted with it.
+
+    Raises:
+        DomainError: INVALID_PRICE, INVALID_QUANTITY or INVALID_DECIMAL when the instrument cannot trade so; INVALID_INSTRUMENT when an
+            asset trade names no settlement asset, or another instrument names a wrong one.
+    """
+    check_scale(trade.quantity, places=instrument.quantity_places, what=f"quantity of {instrument.instrument_id}")
+    check_trade_price(instrument, trade.price)
+    paid_in = _settlement_of(trade, instrument, settlement)
+    amount = ledger_amount(consideration(instrument, quantity=trade.quantity, price=trade.price))
+    if instrument.is_margined:
+        postings = _mirrored(trade.account, trade.book_id, instrument.instrument_id, trade.quantity, amount, LEDGER_STREET)
+    else:
+        postings = _mirrored(trade.account, trade.book_id, instrument.instrument_id, trade.quantity, Decimal(0), LEDGER_STREET)
+        if amount:
+            postings += _mirrored(trade.account, trade.book_id, paid_in, -amount, Decimal(0), LEDGER_STREET)
+    return NewEntry(trade.account, EntryKind.TRADE, trade.executed_at, trade.reference, postings)
+
+
+def entry_from_deposit(deposit: Deposit, instrument: Instrument) -> NewEntry:
+    """Return the double entry of a deposit: the account holds more, the custodian owes it.
+
+    Raises:
+        DomainError: INVALID_DECIMAL when the quantity has more places than the instrument allows; INVALID_INSTRUMENT for a contract,
+            which cannot be deposited.
+    """
+    if instrument.collateral_class is None and not instrument.is_asset:
+        raise DomainError(
+            Reason.INVALID_INSTRUMENT,
+            f"{instrument.instrument_id} cannot be deposited: it is a {type(instrument.terms).__name__}, which is traded",
+            instrument=instrument.instrument_id,
+        )
+    check_scale(deposit.quantity, places=instrument.quantity_places, what=f"quantity of {instrument.instrument_id}")
+    postings = _mirrored(deposit.account, deposit.book_id, instrument.instrument_id, deposit.quantity, Decimal(0), LEDGER_CUSTODIAN)
+    return NewEntry(deposit.account, EntryKind.DEPOSIT, deposit.received_at, deposit.reference, postings)
+
+
+def append_to_chain(head: AccountHead, entries: tuple[NewEntry, ...]) -> tuple[Entry, ...]:
+    """Return the entries numbered and hashed as they follow `head`, in the order given."""
+    chained: list[Entry] = []
+    sequence, previous = head.sequence, head.chain_hash
+    for entry in entries:
+        sequence += 1
+        current = hashlib.sha256(_canonical_bytes(sequence, previous, entry)).digest()
+        chained.append(Entry(sequence, entry, previous, current))
+        previous = current
+    return tuple(chained)
+
+
+def ledger_amount(value: Decimal) -> Decimal:
+    """Return an amount of money as the ledger holds it: to 18 places, banker's rounding, beyond any currency's own unit."""
+    return check_ledger_decimal(EXACT.quantize(value, LEDGER_UNIT).normalize(EXACT), what="amount")
+
+
+def check_reference(reference: str) -> str:
+    """Return a caller's reference if it is at most 128 printable ASCII characters; INVALID_ARGUMENT otherwise."""
+    if len(reference) > 128 or not reference.isascii() or not (reference.isprintable() or not reference):
+        raise DomainError(
+            Reason.INVALID_ARGUMENT,
+            f"reference was {reference[:140]!r}; expected at most 128 printable ASCII characters",
+            value=reference[:140],
+        )
+    return reference
+
+
+def check_aware(moment: datetime, *, what: str) -> datetime:
+    """Return a moment if it carries a time zone; INVALID_TIMESTAMP otherwise, because a naive time means nothing."""
+    if moment.tzinfo is None or moment.utcoffset() is None:
+        raise DomainError(
+            Reason.INVALID_TIMESTAMP,
+            f"{what} was {moment.isoformat()} without a time zone; expected one, such as {moment.isoformat()}+00:00",
+            field=what,
+            value=moment.isoformat(),
+        )
+    return moment
+
+
+def _settlement_of(trade: Trade, instrument: Instrument, settlement: Instrument | None) -> InstrumentId:
+    if not instrument.is_asset:
+        if trade.settlement is not None and trade.settlement != instrument.settlement:
+            raise DomainError(
+                Reason.INVALID_INSTRUMENT,
+                f"{instrument.instrument_id} settles in {instrument.settlement}; the trade said {trade.settlement}",
+                instrument=instrument.instrument_id,
+                value=trade.settlement,
+                expected=instrument.settlement,
+            )
+        return instrument.settlement
+    if settlement is None or not settlement.is_asset or settlement.instrument_id == instrument.instrument_id:
+        raise DomainError(
+            Reason.INVALID_INSTRUMENT,
+            f"a trade in {instrument.instrument_id} must name another asset it is paid in, such as USD; it named {trade.settlement}",
+            instrument=instrument.instrument_id,
+            value=trade.settlement,
+        )
+    return settlement.instrument_id
+
+
+def _mirrored(
+    account: AccountRef, book_id: BookId, instrument_id: InstrumentId, quantity: Decimal, cost: Decimal, other_side: str
+) -> tuple[Posting, ...]:
+    return (
+        Posting(account.account_id, book_id, instrument_id, quantity, cost),
+        Posting(other_side, book_id, instrument_id, -quantity, -cost),
+    )
+
+
+def _canonical_bytes(sequence: int, previous: bytes, entry: NewEntry) -> bytes:
+    # Every field is preceded by its length, so that no two different entries have the same bytes.
+    fields = [
+        previous,
+        str(entry.account).encode(),
+        str(sequence).encode(),
+        entry.kind.value.encode(),
+        entry.effective_at.astimezone(UTC).isoformat(timespec="microseconds").encode(),
+        entry.reference.encode(),
+    ]
+    for posting in entry.postings:
+        fields += [
+            posting.ledger_account.encode(),
+            posting.book_id.encode(),
+            posting.instrument_id.encode(),
+            format_decimal(posting.quantity).encode(),
+            format_decimal(posting.cost).encode(),
+        ]
+    return b"".join(len(field).to_bytes(4, "big") + field for field in fields)

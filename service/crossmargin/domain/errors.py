@@ -1,0 +1,73 @@
+"""Every failure a caller can meet, with its reason and its facts."""
+
+from __future__ import annotations
+
+from enum import Enum, unique
+
+
+@unique
+class ErrorKind(Enum):
+    """What a caller can do about a failure; adapters translate it into their own status."""
+
+    INVALID = "the request can never succeed as it is"
+    NOT_FOUND = "the thing named does not exist, or is not yours to see"
+    ALREADY_EXISTS = "the name is taken by something else"
+    PRECONDITION = "the request is well formed but the state does not allow it"
+    CONFLICT = "somebody else changed it first; read again and retry"
+    EXHAUSTED = "nothing happened; retry later is safe"
+    UNAVAILABLE = "the outcome may be unknown; retry with the same key"
+
+
+@unique
+class Reason(Enum):
+    """Machine-readable reason of a failure. The wire documents each one with an example (error_reason.proto)."""
+
+    INVALID_ARGUMENT = ("INVALID_ARGUMENT", ErrorKind.INVALID)
+    INVALID_DECIMAL = ("INVALID_DECIMAL", ErrorKind.INVALID)
+    INVALID_IDENTIFIER = ("INVALID_IDENTIFIER", ErrorKind.INVALID)
+    INVALID_TIMESTAMP = ("INVALID_TIMESTAMP", ErrorKind.INVALID)
+    INVALID_INSTRUMENT = ("INVALID_INSTRUMENT", ErrorKind.INVALID)
+    INVALID_PRICE = ("INVALID_PRICE", ErrorKind.INVALID)
+    INVALID_QUANTITY = ("INVALID_QUANTITY", ErrorKind.INVALID)
+    INVALID_SNAPSHOT = ("INVALID_SNAPSHOT", ErrorKind.INVALID)
+    INVALID_HISTORY = ("INVALID_HISTORY", ErrorKind.INVALID)
+    INVALID_RISK_PARAMETERS = ("INVALID_RISK_PARAMETERS", ErrorKind.INVALID)
+    INVALID_PAGE_TOKEN = ("INVALID_PAGE_TOKEN", ErrorKind.INVALID)
+    UNKNOWN_CLIENT = ("UNKNOWN_CLIENT", ErrorKind.NOT_FOUND)
+    UNKNOWN_ACCOUNT = ("UNKNOWN_ACCOUNT", ErrorKind.NOT_FOUND)
+    UNKNOWN_INSTRUMENT = ("UNKNOWN_INSTRUMENT", ErrorKind.NOT_FOUND)
+    UNKNOWN_SNAPSHOT = ("UNKNOWN_SNAPSHOT", ErrorKind.NOT_FOUND)
+    UNKNOWN_RISK_PARAMETERS = ("UNKNOWN_RISK_PARAMETERS", ErrorKind.NOT_FOUND)
+    ALREADY_EXISTS = ("ALREADY_EXISTS", ErrorKind.ALREADY_EXISTS)
+    REQUEST_ID_REUSED = ("REQUEST_ID_REUSED", ErrorKind.PRECONDITION)
+    ACCOUNT_CLOSED = ("ACCOUNT_CLOSED", ErrorKind.PRECONDITION)
+    NO_MARKET_SNAPSHOT = ("NO_MARKET_SNAPSHOT", ErrorKind.PRECONDITION)
+    NO_RISK_PARAMETERS = ("NO_RISK_PARAMETERS", ErrorKind.PRECONDITION)
+    MISSING_RISK_FACTOR = ("MISSING_RISK_FACTOR", ErrorKind.PRECONDITION)
+    UNMAPPED_RISK_FACTOR = ("UNMAPPED_RISK_FACTOR", ErrorKind.PRECONDITION)
+    INSUFFICIENT_HISTORY = ("INSUFFICIENT_HISTORY", ErrorKind.PRECONDITION)
+    INSTRUMENT_EXPIRED = ("INSTRUMENT_EXPIRED", ErrorKind.PRECONDITION)
+    SEQUENCE_NOT_REACHED = ("SEQUENCE_NOT_REACHED", ErrorKind.CONFLICT)
+    SERVICE_BUSY = ("SERVICE_BUSY", ErrorKind.EXHAUSTED)
+    STORAGE_UNAVAILABLE = ("STORAGE_UNAVAILABLE", ErrorKind.UNAVAILABLE)
+
+    def __init__(self, code: str, kind: ErrorKind) -> None:
+        self.code = code
+        self.kind = kind
+
+
+class DomainError(Exception):
+    """A caller's mistake, or a state that refuses the request.
+
+    The message names the thing, what it was, what was expected and what to do next. Everything variable in the message is
+    also in `facts`, so that a machine need not read prose.
+    """
+
+    def __init__(self, reason: Reason, message: str, **facts: object) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.facts = {name: str(value) for name, value in facts.items()}
+
+    def __repr__(self) -> str:
+        return f"DomainError({self.reason.code}: {self.message})"

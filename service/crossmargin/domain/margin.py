@@ -1,0 +1,185 @@
+"""What a margin result says: equity, requirement, how the one became the other, and how close the account is to the line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum, unique
+
+from crossmargin.domain.collateral import CollateralPolicy
+from crossmargin.domain.identifiers import (
+    AccountRef,
+    InstrumentId,
+    OffsetGroupId,
+    RiskParameterSetId,
+    SnapshotId,
+)
+
+
+@unique
+class Band(Enum):
+    """How close an account is to the line, by utilization: maintenance margin over equity. Worse bands come later."""
+
+    HEALTHY = "healthy"
+    WATCH = "watch"
+    AT_RISK = "at risk"
+    MARGIN_CALL = "margin call"
+    LIQUIDATION = "liquidation"
+
+
+@dataclass(frozen=True, slots=True)
+class MarginStamp:
+    """Everything a result depends on: the same stamp means the same numbers, bit for bit.
+
+    Attributes:
+        sequence: Last ledger entry of the account that is in the result.
+        parameters_hash: SHA-256 of the risk parameters, hexadecimal.
+        scenario_set_hash: SHA-256 of the scenario shocks and weights, hexadecimal.
+    """
+
+    account: AccountRef
+    sequence: int
+    snapshot_id: SnapshotId
+    as_of: datetime
+    parameter_set_id: RiskParameterSetId
+    parameters_hash: str
+    scenario_set_hash: str
+    engine_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class CollateralLine:
+    """What one holding adds to equity. Base currency; value_in_equity = market_value - haircut - over_limit.
+
+    Attributes:
+        policy: None for a liability (a negative holding), which counts in full.
+        over_limit: Market value that counts zero because a limit is exceeded or the asset is not eligible.
+    """
+
+    instrument_id: InstrumentId
+    policy: CollateralPolicy | None
+    quantity: Decimal
+    market_value: Decimal
+    haircut: Decimal
+    over_limit: Decimal
+    value_in_equity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class EquityBridge:
+    """From what is held to equity. Base currency; equity = collateral + liabilities + contract_value.
+
+    Attributes:
+        collateral: Sum of the values in equity of positive holdings of assets and bonds.
+        liabilities: Sum of negative holdings, zero or below.
+        contract_value: Mark less cost of contracts, present value of forwards, value of options; either sign.
+    """
+
+    collateral: Decimal
+    liabilities: Decimal
+    contract_value: Decimal
+    equity: Decimal
+    lines: tuple[CollateralLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """One add-on to the market requirement. Base currency, zero or more."""
+
+    name: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class RequirementBridge:
+    """From the gross sum of standalone margins to the requirement. Base currency, every line zero or more.
+
+    market_requirement = gross - netting_inside_groups - netting_inside_classes - netting_across_classes;
+    maintenance_margin = market_requirement + charges; initial_margin = multiple x maintenance_margin + initial_only.
+
+    Attributes:
+        gross: Tail means of every position in every offset group alone, added up: what each would need by itself.
+    """
+
+    gross: Decimal
+    netting_inside_groups: Decimal
+    netting_inside_classes: Decimal
+    netting_across_classes: Decimal
+    market_requirement: Decimal
+    charges: tuple[Charge, ...]
+    maintenance_margin: Decimal
+    initial_margin: Decimal
+
+    @property
+    def netting_benefit(self) -> Decimal:
+        """What margining the book as a whole frees against margining each position alone."""
+        return self.gross - self.market_requirement
+
+    @property
+    def netting_benefit_fraction(self) -> Decimal:
+        """Netting benefit as a fraction of gross; 0 for a book without risk."""
+        return self.netting_benefit / self.gross if self.gross else Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What one holding adds to the maintenance margin (Euler); negative for a hedge. Contributions add up to it to the cent."""
+
+    instrument_id: InstrumentId
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRequirement:
+    """Tail mean of one offset group alone, and its profit or loss in the account's worst scenario. Base currency."""
+
+    group_id: OffsetGroupId
+    asset_class: str
+    requirement: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class WorstScenario:
+    """One of the scenarios in which the account loses most.
+
+    Attributes:
+        name: Start date of an ordinary move, or the name of a stress event.
+        is_stress: True for a scenario of the stress set.
+        weight: Its probability weight in the scenario set.
+        pnl: Profit (+) or loss (-) of the account in base currency.
+    """
+
+    name: str
+    is_stress: bool
+    weight: Decimal
+    pnl: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class MarginResult:
+    """Margin of one account. Money in base currency, rounded to the cent against the client.
+
+    Attributes:
+        utilization: maintenance margin / equity; 0 without risk, None (infinite) when equity is gone and risk is not.
+        excess_to_initial: equity - initial margin; a negative figure is a deficit.
+    """
+
+    stamp: MarginStamp
+    equity: EquityBridge
+    requirement: RequirementBridge
+    utilization: Decimal | None
+    band: Band
+    groups: tuple[GroupRequirement, ...]
+    contributions: tuple[Contribution, ...]
+    worst_scenarios: tuple[WorstScenario, ...]
+
+    @property
+    def excess_to_initial(self) -> Decimal:
+        """Equity above the initial margin: what new risk may use."""
+        return self.equity.equity - self.requirement.initial_margin
+
+    @property
+    def excess_to_maintenance(self) -> Decimal:
+        """Equity above the maintenance margin: the distance to the line, in money."""
+        return self.equity.equity - self.requirement.maintenance_margin

@@ -1,0 +1,190 @@
+"""What the market says at one time: risk factors, snapshots of their levels, and their history."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum, unique
+from functools import cached_property
+from typing import Final
+
+from crossmargin.domain.book import check_aware
+from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.identifiers import InstrumentId, SnapshotId
+from crossmargin.domain.money import check_ledger_decimal, format_decimal
+
+
+@unique
+class FactorKind(Enum):
+    """What a risk factor measures, and so how it moves."""
+
+    SPOT = "spot"
+    """Price of an asset, index or commodity in USD. Moves by log-return."""
+    FX = "fx"
+    """USD per unit of a currency. Moves by log-return."""
+    ZERO = "zero"
+    """Zero rate of a currency at a tenor: continuously compounded, actual/365, a fraction. Moves by difference."""
+    VOL = "vol"
+    """Implied volatility of an underlying at a tenor, annualised, a fraction. Moves by log-return."""
+    BASIS = "basis"
+    """Annualised carry of futures on an underlying at a tenor: log(forward / spot) per year. Moves by difference."""
+
+
+LOG_KINDS: Final = frozenset({FactorKind.SPOT, FactorKind.FX, FactorKind.VOL})
+TENORED_KINDS: Final = frozenset({FactorKind.ZERO, FactorKind.VOL, FactorKind.BASIS})
+DAYS_PER_YEAR: Final = 365
+_TENOR: Final = re.compile(r"([1-9]\d{0,2})([DWMY])", re.ASCII)
+_NAME: Final = re.compile(r"[A-Z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_TENOR_YEARS: Final = {"D": 1 / DAYS_PER_YEAR, "W": 7 / DAYS_PER_YEAR, "M": 1 / 12, "Y": 1.0}
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class FactorId:
+    """The name of a risk factor: `spot:BTC`, `fx:EUR`, `zero:USD:2Y`, `vol:BTC:1M`, `basis:BTC:3M`."""
+
+    kind_code: str
+    name: str
+    tenor: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> FactorId:
+        """Return the factor that `text` names.
+
+        Raises:
+            DomainError: INVALID_IDENTIFIER for an unknown kind, a name outside the grammar, or a tenor missing or out of place.
+
+        >>> FactorId.parse("zero:USD:2Y").tenor
+        '2Y'
+        """
+        kind_code, _, rest = text.partition(":")
+        name, _, tenor = rest.partition(":")
+        kinds = {kind.value: kind for kind in FactorKind}
+        wants_tenor = kind_code in kinds and kinds[kind_code] in TENORED_KINDS
+        if (
+            kind_code not in kinds
+            or not _NAME.fullmatch(name)
+            or wants_tenor != bool(tenor)
+            or (tenor and not _TENOR.fullmatch(tenor))
+        ):
+            expected = "spot:NAME, fx:CURRENCY, zero:CURRENCY:TENOR, vol:NAME:TENOR or basis:NAME:TENOR, a tenor like 1W, 3M or 10Y"
+            raise DomainError(
+                Reason.INVALID_IDENTIFIER,
+                f"risk factor was {text[:80]!r}; expected {expected}",
+                noun="risk factor",
+                value=text[:80],
+                expected=expected,
+            )
+        return cls(kind_code, name, tenor)
+
+    @property
+    def kind(self) -> FactorKind:
+        """What the factor measures."""
+        return FactorKind(self.kind_code)
+
+    @property
+    def curve(self) -> str:
+        """The factor's name without its tenor: all nodes of one curve or surface share it, for example `zero:USD`."""
+        return f"{self.kind_code}:{self.name}"
+
+    @property
+    def tenor_years(self) -> float:
+        """Length of the tenor in years, a month being a twelfth and a day 1/365; 0.0 for a factor without tenor."""
+        return tenor_years(self.tenor) if self.tenor else 0.0
+
+    def __str__(self) -> str:
+        return f"{self.curve}:{self.tenor}" if self.tenor else self.curve
+
+
+def tenor_years(tenor: str) -> float:
+    """Return the length of a tenor such as 1W, 3M or 10Y in years.
+
+    >>> tenor_years("6M")
+    0.5
+    """
+    matched = _TENOR.fullmatch(tenor)
+    if matched is None:
+        raise ValueError(f"tenor was {tenor!r}; expected a count and D, W, M or Y")
+    return int(matched[1]) * _TENOR_YEARS[matched[2]]
+
+
+@dataclass(frozen=True, eq=False)
+class MarketSnapshot:
+    """Levels of the risk factors, and marks of instruments, at one moment. Immutable; its id is the hash of its content.
+
+    Attributes:
+        levels: Level of each factor in its own unit (see FactorKind).
+        marks: Quoted prices of instruments, as the instrument quotes them. An instrument with a mark is worth its mark, and what the
+            factors leave unexplained (its own volatility, carry or spread) is held fixed when the factors move. Without a mark it is
+            worth what the factors say.
+    """
+
+    as_of: datetime
+    levels: Mapping[FactorId, Decimal]
+    marks: Mapping[InstrumentId, Decimal]
+
+    def __post_init__(self) -> None:
+        check_aware(self.as_of, what="as_of")
+        for factor, level in self.levels.items():
+            check_level(factor, level)
+        for instrument_id, mark in self.marks.items():
+            check_ledger_decimal(mark, what=f"mark of {instrument_id}")
+
+    @cached_property
+    def content_hash(self) -> bytes:
+        """SHA-256 over the time and all levels and marks in a fixed order."""
+        lines = [self.as_of.astimezone(UTC).isoformat(timespec="microseconds")]
+        lines += [f"L {factor} {format_decimal(level)}" for factor, level in sorted(self.levels.items())]
+        lines += [f"M {name} {format_decimal(mark)}" for name, mark in sorted(self.marks.items())]
+        return hashlib.sha256("\n".join(lines).encode()).digest()
+
+    @cached_property
+    def snapshot_id(self) -> SnapshotId:
+        """The first 32 hexadecimal digits of the content hash."""
+        return SnapshotId(self.content_hash.hex()[:32])
+
+
+@dataclass(frozen=True, eq=False)
+class FactorHistory:
+    """Daily levels of risk factors. Axis: `dates`, ascending and without repeats; None where a market was closed or not yet there."""
+
+    dates: tuple[date, ...]
+    levels: Mapping[FactorId, tuple[Decimal | None, ...]]
+
+    def __post_init__(self) -> None:
+        if any(later <= earlier for earlier, later in zip(self.dates, self.dates[1:], strict=False)):
+            raise DomainError(Reason.INVALID_HISTORY, "dates of a history must be strictly ascending")
+        for factor, column in self.levels.items():
+            if len(column) != len(self.dates):
+                raise DomainError(
+                    Reason.INVALID_HISTORY,
+                    f"history of {factor} has {len(column)} levels for {len(self.dates)} dates",
+                    factor=factor,
+                )
+
+
+def check_level(factor: FactorId, level: Decimal) -> Decimal:
+    """Return a factor's level if it is possible: more than zero for what moves by log-return, within +-10 for rates and carry.
+
+    Raises:
+        DomainError: INVALID_SNAPSHOT otherwise, naming the factor.
+    """
+    check_ledger_decimal(level, what=f"level of {factor}")
+    if factor.kind in LOG_KINDS and level <= 0:
+        raise DomainError(
+            Reason.INVALID_SNAPSHOT,
+            f"level of {factor} was {level}; expected more than zero",
+            factor=factor,
+            value=level,
+        )
+    if factor.kind not in LOG_KINDS and abs(level) > 10:
+        raise DomainError(
+            Reason.INVALID_SNAPSHOT,
+            f"level of {factor} was {level}; expected a fraction such as 0.0425, between -10 and 10",
+            factor=factor,
+            value=level,
+        )
+    return level

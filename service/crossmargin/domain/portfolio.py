@@ -1,0 +1,28 @@
+"""What the engine is asked about: one account's holdings and how its collateral is to be treated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from crossmargin.domain.account import AccountMode
+from crossmargin.domain.collateral import CollateralPolicy
+from crossmargin.domain.identifiers import AccountRef, InstrumentId
+from crossmargin.domain.position import Holding
+
+
+@dataclass(frozen=True, eq=False)
+class Portfolio:
+    """One account as of one ledger entry.
+
+    Attributes:
+        sequence: Last entry of the account that `holdings` contain.
+        holdings: Sorted by instrument, one for each.
+        policies: How positive holdings of assets and bonds count; RISKED where nothing is said.
+    """
+
+    account: AccountRef
+    mode: AccountMode
+    sequence: int
+    holdings: tuple[Holding, ...]
+    policies: Mapping[InstrumentId, CollateralPolicy] = field(default_factory=dict)

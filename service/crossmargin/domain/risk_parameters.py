@@ -1,0 +1,311 @@
+"""The versioned methodology: every number the engine uses that is not a position or a price."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum, unique
+from functools import cached_property
+from typing import Any
+
+from crossmargin.domain.collateral import CollateralTerms, HaircutTier, MaturityBand
+from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.identifiers import OffsetGroupId, RiskParameterSetId
+from crossmargin.domain.market import FactorId
+
+
+@unique
+class HorizonClock(Enum):
+    """How the days of a margin period of risk are counted."""
+
+    CALENDAR = "calendar"
+    """Every UTC day: markets that never close."""
+    BUSINESS = "business"
+    """Monday to Friday."""
+
+
+@dataclass(frozen=True, slots=True)
+class OffsetGroup:
+    """An economic underlying: profits and losses inside it offset in full.
+
+    Attributes:
+        asset_class: CRYPTO, FX, EQUITY_INDEX, COMMODITY, FIXED_INCOME or CREDIT.
+        mpor_days: Margin period of risk: how long it takes to close out; every shock of the group spans it.
+        curves: Risk factors without tenor that belong to the group, such as `spot:BTC` and `vol:BTC`.
+    """
+
+    group_id: OffsetGroupId
+    asset_class: str
+    mpor_days: int
+    mpor_clock: HorizonClock
+    curves: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FactorProxy:
+    """Stands in for a curve without history: shock = beta x the proxy's shock at the same tenor, recorded in the result."""
+
+    curve: str
+    proxy_curve: str
+    beta: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class StressEvent:
+    """A published crisis or a hypothetical one.
+
+    Attributes:
+        moves: Move of each factor: simple return for prices, FX and volatilities (-0.25 is a fall by a quarter), difference for rates
+            and carry (0.01 is +100 bp).
+        default_class_moves: Simple return of every spot factor of an asset class that `moves` does not name.
+        both_directions: True for hypothetical events, which also come with the opposite sign (log-returns negated).
+        source: Where the figures come from, or "house" for the house's own choice.
+    """
+
+    name: str
+    source: str
+    both_directions: bool
+    moves: Mapping[FactorId, Decimal]
+    default_class_moves: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class BandLines:
+    """Utilization at which each band begins."""
+
+    watch: Decimal
+    at_risk: Decimal
+    margin_call: Decimal
+    liquidation: Decimal
+
+
+@dataclass(frozen=True, eq=False)
+class RiskParameters:
+    """One parameter set.
+
+    Attributes:
+        tail_fraction: alpha, the share of probability in the tail.
+        ordinary_weight: Total weight of the ordinary scenarios; the stress scenarios share the rest.
+        observation_count: Ordinary scenarios wanted. minimum_observation_count: fewer are refused.
+        volatility_decay: EWMA lambda per day; scaling_floor and scaling_cap clamp the ratio of today's volatility to that of the day.
+        maximum_carry_days: How long a closed market may carry its last level before its history counts as ended.
+        offset_within_class: rho1, recognised share of the diversification between groups of one asset class.
+        offset_across_classes: rho2, the same across asset classes. In an isolated account both are 1.
+        initial_margin_multiple: Initial over maintenance margin.
+        stress_vol_response: Log move of implied volatilities per unit of absolute log move of their spot, in stress events that name no
+            volatility.
+        fx_mismatch_haircut_fraction: Haircut on pledged money of another currency over `fx_mismatch_days`; scales with the square root of
+            the margin period.
+    """
+
+    set_id: RiskParameterSetId
+    tail_fraction: Decimal
+    ordinary_weight: Decimal
+    observation_count: int
+    minimum_observation_count: int
+    volatility_decay: Decimal
+    scaling_floor: Decimal
+    scaling_cap: Decimal
+    maximum_carry_days: int
+    offset_within_class: Decimal
+    offset_across_classes: Decimal
+    initial_margin_multiple: Decimal
+    bands: BandLines
+    stress_vol_response: Decimal
+    fx_mismatch_haircut_fraction: Decimal
+    fx_mismatch_days: int
+    offset_groups: tuple[OffsetGroup, ...]
+    proxies: tuple[FactorProxy, ...]
+    stress_events: tuple[StressEvent, ...]
+    haircut_schedule: Mapping[str, CollateralTerms]
+    document: str
+
+    def __post_init__(self) -> None:
+        _require(0 < self.tail_fraction < 1, "tail_fraction", self.tail_fraction, "between 0 and 1")
+        _require(0 < self.ordinary_weight <= 1, "ordinary_weight", self.ordinary_weight, "in (0, 1]")
+        _require(
+            1 <= self.minimum_observation_count <= self.observation_count,
+            "minimum_observation_count",
+            self.minimum_observation_count,
+            f"1 to observation_count {self.observation_count}",
+        )
+        _require(0 < self.volatility_decay < 1, "volatility_decay", self.volatility_decay, "between 0 and 1")
+        _require(
+            0 < self.scaling_floor <= 1 <= self.scaling_cap,
+            "scaling_floor",
+            self.scaling_floor,
+            "at most 1, scaling_cap at least 1",
+        )
+        _require(
+            0 <= self.offset_across_classes <= self.offset_within_class <= 1,
+            "offset_within_class",
+            self.offset_within_class,
+            "1 >= offset_within_class >= offset_across_classes >= 0",
+        )
+        _require(self.initial_margin_multiple >= 1, "initial_margin_multiple", self.initial_margin_multiple, "at least 1")
+        lines = (self.bands.watch, self.bands.at_risk, self.bands.margin_call, self.bands.liquidation)
+        _require(
+            lines == tuple(sorted(set(lines))) and lines[0] > 0,
+            "bands",
+            lines,
+            "four ascending utilizations above zero",
+        )
+        _require(
+            self.stress_events != () or self.ordinary_weight == 1,
+            "stress_events",
+            "empty",
+            "at least one, or ordinary_weight 1",
+        )
+        claimed: dict[str, OffsetGroupId] = {}
+        for group in self.offset_groups:
+            _require(1 <= group.mpor_days <= 30, f"mpor_days of {group.group_id}", group.mpor_days, "1 to 30")
+            for curve in group.curves:
+                _require(
+                    curve not in claimed,
+                    f"curve {curve}",
+                    f"in {claimed.get(curve)} and {group.group_id}",
+                    "one offset group only",
+                )
+                claimed[curve] = group.group_id
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 of the document this set was read from, hexadecimal."""
+        return hashlib.sha256(self.document.encode()).hexdigest()
+
+    @cached_property
+    def group_of_curve(self) -> Mapping[str, OffsetGroup]:
+        """The offset group of each curve (a factor without its tenor)."""
+        return {curve: group for group in self.offset_groups for curve in group.curves}
+
+    @cached_property
+    def proxy_of_curve(self) -> Mapping[str, FactorProxy]:
+        """The proxy of each curve that has one."""
+        return {proxy.curve: proxy for proxy in self.proxies}
+
+    def group_of(self, factor: FactorId) -> OffsetGroup:
+        """Return the offset group that a factor belongs to.
+
+        Raises:
+            DomainError: UNMAPPED_RISK_FACTOR when no group of this set claims its curve.
+        """
+        try:
+            return self.group_of_curve[factor.curve]
+        except KeyError:
+            raise DomainError(
+                Reason.UNMAPPED_RISK_FACTOR,
+                f"risk factor {factor} belongs to no offset group of risk parameters {self.set_id}; add its curve {factor.curve} to one",
+                factor=factor,
+                parameter_set=self.set_id,
+            ) from None
+
+
+def risk_parameters_from_json(text: str) -> RiskParameters:
+    """Return the parameter set that a JSON document spells. Numbers are decimal strings, fractions and not percents.
+
+    The document is kept in canonical form (sorted keys, no spaces), so that equal content has an equal hash.
+
+    Raises:
+        DomainError: INVALID_RISK_PARAMETERS naming the key that is missing, unknown or out of range.
+    """
+    try:
+        document = json.loads(text, parse_float=Decimal)
+    except json.JSONDecodeError as error:
+        raise DomainError(Reason.INVALID_RISK_PARAMETERS, f"risk parameters are not JSON: {error}") from None
+    try:
+        return _from_document(document)
+    except KeyError as error:
+        raise DomainError(Reason.INVALID_RISK_PARAMETERS, f"risk parameters lack the key {error}", key=error) from None
+    except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        raise DomainError(Reason.INVALID_RISK_PARAMETERS, f"risk parameters have a value of the wrong form: {error!r}") from None
+
+
+def _from_document(document: dict[str, Any]) -> RiskParameters:
+    expected = {field for field in RiskParameters.__dataclass_fields__ if field != "document"}
+    if unknown := sorted(set(document) - expected):
+        raise DomainError(
+            Reason.INVALID_RISK_PARAMETERS,
+            f"risk parameters have unknown keys {', '.join(unknown)}",
+            keys=unknown,
+            expected=sorted(expected),
+        )
+    return RiskParameters(
+        set_id=RiskParameterSetId(document["set_id"]),
+        tail_fraction=Decimal(document["tail_fraction"]),
+        ordinary_weight=Decimal(document["ordinary_weight"]),
+        observation_count=int(document["observation_count"]),
+        minimum_observation_count=int(document["minimum_observation_count"]),
+        volatility_decay=Decimal(document["volatility_decay"]),
+        scaling_floor=Decimal(document["scaling_floor"]),
+        scaling_cap=Decimal(document["scaling_cap"]),
+        maximum_carry_days=int(document["maximum_carry_days"]),
+        offset_within_class=Decimal(document["offset_within_class"]),
+        offset_across_classes=Decimal(document["offset_across_classes"]),
+        initial_margin_multiple=Decimal(document["initial_margin_multiple"]),
+        bands=BandLines(**{name: Decimal(line) for name, line in document["bands"].items()}),
+        stress_vol_response=Decimal(document["stress_vol_response"]),
+        fx_mismatch_haircut_fraction=Decimal(document["fx_mismatch_haircut_fraction"]),
+        fx_mismatch_days=int(document["fx_mismatch_days"]),
+        offset_groups=tuple(_offset_group(item) for item in document["offset_groups"]),
+        proxies=tuple(FactorProxy(item["curve"], item["proxy_curve"], Decimal(item["beta"])) for item in document["proxies"]),
+        stress_events=tuple(_stress_event(item) for item in document["stress_events"]),
+        haircut_schedule={item["collateral_class"]: _collateral_terms(item) for item in document["haircut_schedule"]},
+        document=json.dumps(document, sort_keys=True, separators=(",", ":"), default=str),
+    )
+
+
+def _offset_group(item: dict[str, Any]) -> OffsetGroup:
+    return OffsetGroup(
+        group_id=OffsetGroupId(item["group_id"]),
+        asset_class=item["asset_class"],
+        mpor_days=int(item["mpor_days"]),
+        mpor_clock=HorizonClock(item["mpor_clock"]),
+        curves=tuple(item["curves"]),
+    )
+
+
+def _stress_event(item: dict[str, Any]) -> StressEvent:
+    return StressEvent(
+        name=item["name"],
+        source=item["source"],
+        both_directions=bool(item["both_directions"]),
+        moves={FactorId.parse(factor): Decimal(move) for factor, move in item["moves"].items()},
+        default_class_moves={name: Decimal(move) for name, move in item.get("default_class_moves", {}).items()},
+    )
+
+
+def _collateral_terms(item: dict[str, Any]) -> CollateralTerms:
+    def optional(key: str) -> Decimal | None:
+        return None if item.get(key) is None else Decimal(item[key])
+
+    return CollateralTerms(
+        collateral_class=item["collateral_class"],
+        residual_haircut_fraction=Decimal(item["residual_haircut_fraction"]),
+        bands=tuple(
+            MaturityBand(
+                None if band["up_to_years"] is None else Decimal(band["up_to_years"]),
+                tuple(
+                    HaircutTier(None if tier["up_to"] is None else Decimal(tier["up_to"]), Decimal(tier["haircut_fraction"]))
+                    for tier in band["tiers"]
+                ),
+            )
+            for band in item["bands"]
+        ),
+        share_limit_fraction=optional("share_limit_fraction"),
+        absolute_limit=optional("absolute_limit"),
+        has_fx_mismatch=bool(item.get("has_fx_mismatch", False)),
+    )
+
+
+def _require(claim: bool, name: str, value: object, expected: str) -> None:  # noqa: FBT001 - a claim and its sentence
+    if not claim:
+        raise DomainError(
+            Reason.INVALID_RISK_PARAMETERS,
+            f"{name} was {value}; expected {expected}",
+            field=name,
+            value=value,
+            expected=expected,
+        )

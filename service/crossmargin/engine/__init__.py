@@ -1,0 +1,10 @@
+"""Portfolio margin on numpy arrays: pure functions, arrays in, arrays out.
+
+A book is a sparse vector, a market is a matrix, margin is a convex function of their product. Everything linear is added up
+exactly; everything non-linear is computed once at the end.
+"""
+
+from typing import Final
+
+ENGINE_VERSION: Final = "1"
+"""Changes whenever the same inputs would give another number; part of every result's stamp."""

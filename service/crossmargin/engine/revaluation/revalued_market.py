@@ -1,0 +1,56 @@
+"""The market as a matrix: what one unit of every instrument is worth, and gains or loses in every scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from crossmargin.domain.errors import DomainError
+from crossmargin.domain.identifiers import InstrumentId, OffsetGroupId, SnapshotId
+from crossmargin.domain.instrument import Instrument
+from crossmargin.engine.axes import ByInstrument, ByLegScenario, Index
+from crossmargin.engine.scenarios.scenario_set import ScenarioSet
+
+
+@dataclass(frozen=True, eq=False)
+class RevaluedMarket:
+    """One snapshot revalued under one scenario set. Computed once, shared by all accounts.
+
+    Attributes:
+        instruments: Axis I. Instruments that could be valued; the rest are in `unavailable`.
+        unit_value: [I] value of one unit at the mark, base currency: price x multiplier (x 0.01 for bonds) x settlement price. For a
+            margined contract this is before cost: an inverse contract's is -multiplier / mark x coin price.
+        settlement_price: [I] base value of one unit of the asset that the instrument settles in; a cost is worth cost x this.
+        settlement_row: [I] row of the settlement asset along axis I; an asset's own row, and itself for assets.
+        leg_instrument: [L] row of the instrument along axis I.
+        leg_group: [L] row of the leg's offset group along axis U.
+        leg_pnl: [L, S] profit of one unit, base currency.
+        groups: Axis U. classes: axis A. group_class: [U] row of the group's asset class along axis A.
+        residual_years: [I] years to maturity, actual/365 (0 for what has none), for the haircut bands.
+        translation_days: [I] margin period, in days, of the settlement asset's own group (0 for the base currency).
+        unavailable: Instruments that could not be valued, with the error that says why; only who holds them is refused.
+    """
+
+    snapshot_id: SnapshotId
+    as_of: datetime
+    scenarios: ScenarioSet
+    instruments: tuple[Instrument, ...]
+    unit_value: ByInstrument
+    settlement_price: ByInstrument
+    settlement_row: Index
+    leg_instrument: Index
+    leg_group: Index
+    leg_pnl: ByLegScenario
+    groups: tuple[OffsetGroupId, ...]
+    classes: tuple[str, ...]
+    group_class: Index
+    residual_years: ByInstrument
+    translation_days: ByInstrument
+    unavailable: Mapping[InstrumentId, DomainError]
+
+    @cached_property
+    def row_of(self) -> Mapping[InstrumentId, int]:
+        """Position of each instrument along axis I."""
+        return {instrument.instrument_id: row for row, instrument in enumerate(self.instruments)}

@@ -1,0 +1,237 @@
+"""What the use cases need of the outside world. `adapters/memory` and `adapters/postgres` pass one contract suite."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, TypeAlias, TypeVar
+
+from crossmargin.domain.account import Account, AccountHead, Client
+from crossmargin.domain.book import Entry
+from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
+from crossmargin.domain.identifiers import AccountRef, ClientId, InstrumentId, RiskParameterSetId, SnapshotId
+from crossmargin.domain.instrument import Instrument
+from crossmargin.domain.margin import MarginResult
+from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
+from crossmargin.domain.position import Position
+from crossmargin.domain.risk_parameters import RiskParameters
+
+T = TypeVar("T")
+Record: TypeAlias = Client | Account | Instrument | AccountCollateralPolicy | MarketSnapshot | RiskParameters
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRequest:
+    """One write that is decided at most once.
+
+    Attributes:
+        principal: Who asks; a key belongs to a principal and a method.
+        key: The caller's request id.
+        request_hash: SHA-256 of the canonical request; the same key with another hash is refused.
+        accounts: Accounts to lock, in any order; each must exist.
+    """
+
+    principal: str
+    method: str
+    key: str
+    request_hash: bytes
+    accounts: tuple[AccountRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a write came to.
+
+    Attributes:
+        entries: To append, already chained to the locked heads (see `append_to_chain`).
+        records: To create. A record that is there already with the same content is left alone; with another content the write is
+            refused with ALREADY_EXISTS (policies are replaced instead).
+        response: Canonical bytes of the answer, stored under the key and returned to whoever asks again.
+    """
+
+    response: bytes
+    entries: tuple[Entry, ...] = ()
+    records: tuple[Record, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOutcome:
+    """The answer to a write. `replayed` is True when the key had been decided before."""
+
+    response: bytes
+    replayed: bool
+
+
+Decide: TypeAlias = Callable[[Mapping[AccountRef, AccountHead]], Awaitable[Decision]]
+"""Called with the locked heads; may run more than once (each time from scratch), so it changes nothing outside itself."""
+
+
+class Writer(Protocol):
+    """The write path: reserve the key, lock the accounts in order, decide, write, commit, and only then answer."""
+
+    async def write(self, request: WriteRequest, decide: Decide) -> WriteOutcome:
+        """Return the stored answer of the key, or decide and store one.
+
+        Raises:
+            DomainError: REQUEST_ID_REUSED for a known key with another request; UNKNOWN_ACCOUNT; ALREADY_EXISTS; SERVICE_BUSY when
+                nothing happened; STORAGE_UNAVAILABLE when the outcome may be unknown; and whatever `decide` raises, in which case
+                nothing is written and the key stays free.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """An account's head, positions and policies as of one ledger entry, read together."""
+
+    account: Account
+    head: AccountHead
+    positions: tuple[Position, ...]
+    policies: Mapping[InstrumentId, CollateralPolicy] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list: at most `size` items whose names come after `after` (None starts at the beginning)."""
+
+    size: int
+    after: str | None = None
+
+
+class BookReader(Protocol):
+    """Reads of clients, accounts and what they hold."""
+
+    async def get_client(self, client_id: ClientId) -> Client:
+        """Return a client; UNKNOWN_CLIENT if there is none."""
+        ...
+
+    async def list_clients(self, page: Page) -> Sequence[Client]:
+        """Return clients in the order of their ids."""
+        ...
+
+    async def get_account(self, ref: AccountRef) -> Account:
+        """Return an account; UNKNOWN_ACCOUNT if there is none."""
+        ...
+
+    async def list_accounts(self, client_id: ClientId | None, page: Page) -> Sequence[Account]:
+        """Return accounts of a client, or of all, in the order of their full names; `page.after` is a full name."""
+        ...
+
+    async def account_state(self, ref: AccountRef) -> AccountState:
+        """Return what an account holds, consistent with one ledger sequence; UNKNOWN_ACCOUNT if there is none."""
+        ...
+
+    async def account_sequences(self) -> Mapping[AccountRef, int]:
+        """Return the last sequence of every open account: what the monitor polls."""
+        ...
+
+    async def list_entries(self, ref: AccountRef, *, after_sequence: int, limit: int) -> Sequence[Entry]:
+        """Return entries of an account in sequence order; UNKNOWN_ACCOUNT if there is no such account."""
+        ...
+
+
+class InstrumentReader(Protocol):
+    """Reads of reference data."""
+
+    async def get_instruments(self, names: Sequence[InstrumentId]) -> Mapping[InstrumentId, Instrument]:
+        """Return those of the instruments that exist."""
+        ...
+
+    async def list_instruments(self, page: Page) -> Sequence[Instrument]:
+        """Return instruments in the order of their ids."""
+        ...
+
+    async def instruments_version(self) -> int:
+        """Return a number that grows whenever an instrument is created; caches compare it."""
+        ...
+
+
+class MarketStore(Protocol):
+    """Snapshots and factor history."""
+
+    async def latest_snapshot(self) -> MarketSnapshot:
+        """Return the snapshot with the latest as_of; NO_MARKET_SNAPSHOT if there is none."""
+        ...
+
+    async def latest_snapshot_id(self) -> SnapshotId | None:
+        """Return the id of the snapshot with the latest as_of without reading it; None if there is none."""
+        ...
+
+    async def get_snapshot(self, snapshot_id: SnapshotId) -> MarketSnapshot:
+        """Return a snapshot; UNKNOWN_SNAPSHOT if there is none."""
+        ...
+
+    async def import_history(self, history: FactorHistory) -> int:
+        """Store levels, replacing those of the same factor and date; return how many levels were stored."""
+        ...
+
+    async def load_history(self, factors: Sequence[FactorId] | None = None) -> FactorHistory:
+        """Return the history of some factors, or of all; factors without any are absent."""
+        ...
+
+    async def history_version(self) -> int:
+        """Return a number that grows with every import; caches compare it."""
+        ...
+
+
+class ParameterStore(Protocol):
+    """Versions of the risk parameters."""
+
+    async def active_parameters(self) -> RiskParameters:
+        """Return the set in force; NO_RISK_PARAMETERS if none was ever stored."""
+        ...
+
+    async def active_parameter_set_id(self) -> RiskParameterSetId | None:
+        """Return the id of the set in force without reading it."""
+        ...
+
+    async def get_parameters(self, set_id: RiskParameterSetId) -> RiskParameters:
+        """Return a set; UNKNOWN_RISK_PARAMETERS if there is none."""
+        ...
+
+    async def list_parameter_set_ids(self) -> Sequence[RiskParameterSetId]:
+        """Return all sets in the order they were stored; the last stored one is in force."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, handed in."""
+
+    def now(self) -> datetime:
+        """Return the present moment in UTC, with its time zone."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after so many seconds."""
+        ...
+
+
+class ComputePool(Protocol):
+    """Runs numpy work where it does not hold up the event loop."""
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Return what `work` returns, or raise what it raises."""
+        ...
+
+
+class MarginMetrics(Protocol):
+    """Where the monitor publishes what it finds."""
+
+    def publish_house(
+        self, results: Mapping[AccountRef, MarginResult], *, failed: Mapping[AccountRef, str], duration_s: float
+    ) -> None:
+        """Publish one house run: results of the accounts, and for those that could not be margined the reason's code."""
+        ...
+
+    def withdraw_house(self) -> None:
+        """Stop publishing: this process no longer leads."""
+        ...
+
+
+class Leadership(Protocol):
+    """At most one monitor at a time over all processes."""
+
+    async def try_lead(self) -> bool:
+        """Return True while this process leads, trying to become the leader if nobody is."""
+        ...
