@@ -218,9 +218,7 @@ class ComputePool(Protocol):
 class MarginMetrics(Protocol):
     """Where the monitor publishes what it finds."""
 
-    def publish_house(
-        self, results: Mapping[AccountRef, MarginResult], *, failed: Mapping[AccountRef, str], duration_s: float
-    ) -> None:
+    def publish_house(self, results: Mapping[AccountRef, MarginResult], *, failed: Mapping[AccountRef, str], duration_s: float) -> None:
         """Publish one house run: results of the accounts, and for those that could not be margined the reason's code."""
         ...
 
