@@ -159,6 +159,7 @@ class FactorHistory:
                     f"history of {factor} has {len(column)} levels for {len(self.dates)} dates",
                     factor=factor,
                 )
+            _check_history_column(factor, self.dates, column)
 
 
 def check_level(factor: FactorId, level: Decimal) -> Decimal:
@@ -183,3 +184,16 @@ def check_level(factor: FactorId, level: Decimal) -> Decimal:
             value=level,
         )
     return level
+
+
+def _check_history_column(factor: FactorId, dates: tuple[date, ...], column: tuple[Decimal | None, ...]) -> None:
+    must_be_positive = factor.kind in LOG_KINDS
+    for day, level in zip(dates, column, strict=True):
+        if level is not None and not (level.is_finite() and (level > 0 or not must_be_positive)):
+            raise DomainError(
+                Reason.INVALID_HISTORY,
+                f"history of {factor} has {level} on {day}; expected {'more than zero' if must_be_positive else 'a finite number'}",
+                factor=factor,
+                day=day,
+                value=level,
+            )

@@ -14,7 +14,7 @@ from typing import Any
 from crossmargin.domain.collateral import CollateralTerms, HaircutTier, MaturityBand
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import OffsetGroupId, RiskParameterSetId
-from crossmargin.domain.market import FactorId
+from crossmargin.domain.market import LOG_KINDS, FactorId
 
 
 @unique
@@ -70,6 +70,11 @@ class StressEvent:
     both_directions: bool
     moves: Mapping[FactorId, Decimal]
     default_class_moves: Mapping[str, Decimal]
+
+    def __post_init__(self) -> None:
+        returns = {str(factor): move for factor, move in self.moves.items() if factor.kind in LOG_KINDS} | dict(self.default_class_moves)
+        for name, move in returns.items():
+            _require(move > -1, f"move of {name} in stress event {self.name}", move, "a simple return above -1")
 
 
 @dataclass(frozen=True, slots=True)

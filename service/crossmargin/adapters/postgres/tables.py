@@ -1,0 +1,230 @@
+"""The tables, as SQLAlchemy Core sees them. The migrations build them; a test holds the two together."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import DOMAIN, JSONB
+
+metadata: Final = MetaData(
+    naming_convention={"pk": "%(table_name)s_pk", "ck": "%(table_name)s_%(constraint_name)s", "ix": "%(table_name)s_%(column_0_N_name)s"}
+)
+
+# NaN is above every number in PostgreSQL, so it would pass any check such as quantity > 0 and then turn every sum into NaN.
+LEDGER_DECIMAL: Final = DOMAIN(
+    "ledger_decimal",
+    Numeric(38, 18),
+    constraint_name="ledger_decimal_is_finite",
+    check=text("VALUE <> 'NaN'::numeric AND VALUE <> 'Infinity'::numeric AND VALUE <> '-Infinity'::numeric"),
+    metadata=metadata,
+)
+
+
+def _name(column: str, *, nullable: bool = False) -> Column[str]:
+    # Names compare byte by byte, so that rows are locked and listed in the same order whatever the locale of the server.
+    return Column(column, Text(collation="C"), nullable=nullable)
+
+
+def _moment(column: str) -> Column[object]:
+    return Column(column, DateTime(timezone=True), nullable=False, server_default=func.now())
+
+
+client: Final = Table(
+    "client",
+    metadata,
+    _name("client_id"),
+    Column("display_name", Text, nullable=False),
+    _moment("created_at"),
+    PrimaryKeyConstraint("client_id"),
+)
+
+account: Final = Table(
+    "account",
+    metadata,
+    _name("client_id"),
+    _name("account_id"),
+    Column("display_name", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    _name("parent_id", nullable=True),
+    _moment("created_at"),
+    PrimaryKeyConstraint("client_id", "account_id"),
+    ForeignKeyConstraint(["client_id"], ["client.client_id"], name="account_client_fk"),
+    ForeignKeyConstraint(["client_id", "parent_id"], ["account.client_id", "account.account_id"], name="account_parent_fk"),
+    CheckConstraint("mode IN ('cross', 'isolated')", name="mode_is_known"),
+    CheckConstraint("(mode = 'isolated') = (parent_id IS NOT NULL)", name="isolated_has_parent"),
+)
+
+account_head: Final = Table(
+    "account_head",
+    metadata,
+    _name("client_id"),
+    _name("account_id"),
+    Column("sequence", BigInteger, nullable=False),
+    Column("chain_hash", LargeBinary, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    PrimaryKeyConstraint("client_id", "account_id"),
+    ForeignKeyConstraint(["client_id", "account_id"], ["account.client_id", "account.account_id"], name="account_head_account_fk"),
+    CheckConstraint("sequence >= 0", name="sequence_is_not_negative"),
+    CheckConstraint("octet_length(chain_hash) = 32", name="chain_hash_is_sha256"),
+    CheckConstraint("status IN ('open', 'closed')", name="status_is_known"),
+    CheckConstraint("mode IN ('cross', 'isolated')", name="mode_is_known"),
+)
+
+entry: Final = Table(
+    "entry",
+    metadata,
+    _name("client_id"),
+    _name("account_id"),
+    Column("sequence", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("effective_at", DateTime(timezone=True), nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("previous_hash", LargeBinary, nullable=False),
+    Column("chain_hash", LargeBinary, nullable=False),
+    _moment("recorded_at"),
+    PrimaryKeyConstraint("client_id", "account_id", "sequence"),
+    ForeignKeyConstraint(["client_id", "account_id"], ["account.client_id", "account.account_id"], name="entry_account_fk"),
+    CheckConstraint("sequence >= 1", name="sequence_is_positive"),
+)
+
+# No foreign key to instrument: every posting in USD would share-lock the one row of USD, and all writers would meet there.
+posting: Final = Table(
+    "posting",
+    metadata,
+    _name("client_id"),
+    _name("account_id"),
+    Column("sequence", BigInteger, nullable=False),
+    Column("leg", SmallInteger, nullable=False),
+    _name("ledger_account"),
+    _name("book_id"),
+    _name("instrument_id"),
+    Column("quantity", LEDGER_DECIMAL, nullable=False),
+    Column("cost", LEDGER_DECIMAL, nullable=False),
+    PrimaryKeyConstraint("client_id", "account_id", "sequence", "leg"),
+    ForeignKeyConstraint(
+        ["client_id", "account_id", "sequence"], ["entry.client_id", "entry.account_id", "entry.sequence"], name="posting_entry_fk"
+    ),
+)
+
+position: Final = Table(
+    "position",
+    metadata,
+    _name("client_id"),
+    _name("account_id"),
+    _name("book_id"),
+    _name("instrument_id"),
+    Column("quantity", LEDGER_DECIMAL, nullable=False),
+    Column("cost", LEDGER_DECIMAL, nullable=False),
+    PrimaryKeyConstraint("client_id", "account_id", "book_id", "instrument_id"),
+    ForeignKeyConstraint(["client_id", "account_id"], ["account.client_id", "account.account_id"], name="position_account_fk"),
+)
+
+# A null response is seen only by the transaction that reserved the key: it stores one before it commits.
+idempotency: Final = Table(
+    "idempotency",
+    metadata,
+    _name("principal"),
+    _name("method"),
+    _name("key"),
+    Column("request_hash", LargeBinary, nullable=False),
+    Column("response", LargeBinary, nullable=True),
+    _moment("created_at"),
+    PrimaryKeyConstraint("principal", "method", "key"),
+)
+
+control: Final = Table(
+    "control",
+    metadata,
+    _name("scope"),
+    Column("is_halted", Boolean, nullable=False),
+    PrimaryKeyConstraint("scope"),
+)
+
+# One row each for what caches compare. The row is locked until commit, so numbers are handed out in the order of commits.
+counter: Final = Table(
+    "counter",
+    metadata,
+    _name("name"),
+    Column("value", BigInteger, nullable=False),
+    PrimaryKeyConstraint("name"),
+)
+
+instrument: Final = Table(
+    "instrument",
+    metadata,
+    _name("instrument_id"),
+    Column("kind", Text, nullable=False),
+    Column("terms", JSONB, nullable=False),
+    Column("quantity_places", SmallInteger, nullable=False),
+    Column("collateral_class", Text, nullable=True),
+    Column("description", Text, nullable=False),
+    _moment("created_at"),
+    PrimaryKeyConstraint("instrument_id"),
+)
+
+collateral_policy: Final = Table(
+    "collateral_policy",
+    metadata,
+    _name("client_id"),
+    _name("account_id"),
+    _name("instrument_id"),
+    Column("policy", Text, nullable=False),
+    PrimaryKeyConstraint("client_id", "account_id", "instrument_id"),
+    ForeignKeyConstraint(["client_id", "account_id"], ["account.client_id", "account.account_id"], name="collateral_policy_account_fk"),
+    ForeignKeyConstraint(["instrument_id"], ["instrument.instrument_id"], name="collateral_policy_instrument_fk"),
+    CheckConstraint("policy IN ('risked', 'pledged')", name="policy_is_known"),
+)
+
+market_snapshot: Final = Table(
+    "market_snapshot",
+    metadata,
+    _name("snapshot_id"),
+    Column("as_of", DateTime(timezone=True), nullable=False),
+    Column("stored_order", BigInteger, Identity(always=True), nullable=False),
+    Column("content_hash", LargeBinary, nullable=False),
+    Column("levels", JSONB, nullable=False),
+    Column("marks", JSONB, nullable=False),
+    PrimaryKeyConstraint("snapshot_id"),
+)
+Index(None, market_snapshot.c.as_of.desc(), market_snapshot.c.stored_order.desc())
+
+factor_history: Final = Table(
+    "factor_history",
+    metadata,
+    _name("factor"),
+    Column("date", Date, nullable=False),
+    Column("level", LEDGER_DECIMAL, nullable=False),
+    PrimaryKeyConstraint("factor", "date"),
+)
+
+risk_parameters: Final = Table(
+    "risk_parameters",
+    metadata,
+    _name("set_id"),
+    Column("stored_order", BigInteger, nullable=False),
+    Column("content_hash", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    PrimaryKeyConstraint("set_id"),
+)
+Index("risk_parameters_stored_order", risk_parameters.c.stored_order, unique=True)

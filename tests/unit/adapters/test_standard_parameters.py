@@ -1,0 +1,186 @@
+"""The shipped parameter set is complete, consistent, and says what its public sources say."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from crossmargin.adapters.runtime.standard_parameters import standard_parameters, standard_parameters_document
+from crossmargin.domain.market import FactorId, FactorKind
+from crossmargin.domain.risk_parameters import StressEvent, risk_parameters_from_json
+
+SHIPPED_HASH = "00e6b21734d40025be35e4cde2aedf81fed9cce1c9de63d7e156d77c72d566b4"
+STABLECOINS = ("spot:RLUSD", "spot:USDC", "spot:USDT")
+COINS = ("BTC", "ETH", "SOL", "XRP", "LTC", "ADA", "DOGE", "LINK", "AVAX", "BNB")
+
+
+def event(name_part: str) -> StressEvent:
+    (found,) = [event for event in standard_parameters().stress_events if name_part in event.name]
+    return found
+
+
+def move(name_part: str, factor: str) -> float:
+    return float(event(name_part).moves[FactorId.parse(factor)])
+
+
+def test_the_shipped_set_never_changes_under_its_name():
+    """A changed set needs a new id: results stamped with the old hash could not be recomputed any more."""
+    assert standard_parameters().set_id == "standard-1"
+    assert standard_parameters().content_hash == SHIPPED_HASH
+
+
+def test_the_hash_is_of_the_content_and_not_of_the_layout():
+    relaid = json.dumps(json.loads(standard_parameters_document()), indent=7, sort_keys=True)
+    assert risk_parameters_from_json(relaid).content_hash == SHIPPED_HASH
+    changed = standard_parameters_document().replace('"tail_fraction": "0.025"', '"tail_fraction": "0.026"')
+    assert risk_parameters_from_json(changed).content_hash != SHIPPED_HASH
+
+
+def test_every_factor_of_every_event_belongs_to_an_offset_group():
+    parameters = standard_parameters()
+    outside = {factor.curve for event in parameters.stress_events for factor in event.moves} - set(parameters.group_of_curve)
+    assert outside == set()
+
+
+def test_every_default_move_names_an_asset_class_that_has_groups():
+    parameters = standard_parameters()
+    classes = {group.asset_class for group in parameters.offset_groups}
+    assert {name for event in parameters.stress_events for name in event.default_class_moves} <= classes
+    assert classes == {"CRYPTO", "FX", "FIXED_INCOME", "EQUITY_INDEX", "COMMODITY"}
+
+
+def test_every_proxy_leads_to_another_curve_of_the_same_kind_in_some_group():
+    parameters = standard_parameters()
+    for proxy in parameters.proxies:
+        assert proxy.curve in parameters.group_of_curve
+        assert proxy.proxy_curve in parameters.group_of_curve
+        assert proxy.curve.partition(":")[0] == proxy.proxy_curve.partition(":")[0]
+        assert proxy.proxy_curve not in parameters.proxy_of_curve, "a proxy of a proxy would hide how little is known"
+
+
+@pytest.mark.parametrize("coin", COINS)
+def test_every_large_coin_has_its_price_volatility_and_carry_in_one_group(coin):
+    group_of = standard_parameters().group_of_curve
+    assert {group_of[f"{kind}:{coin}"].group_id for kind in ("spot", "vol", "basis")} == {coin}
+
+
+@pytest.mark.parametrize(("token", "underlying"), [("WBTC", "BTC"), ("CBBTC", "BTC"), ("WETH", "ETH"), ("STETH", "ETH"), ("WSTETH", "ETH")])
+def test_wrapped_and_staked_tokens_offset_what_they_wrap_and_move_with_it_in_a_crisis(token, underlying):
+    assert standard_parameters().group_of_curve[f"spot:{token}"].group_id == underlying
+    for crisis in standard_parameters().stress_events:
+        if not crisis.both_directions and FactorId.parse(f"spot:{underlying}") in crisis.moves:
+            assert crisis.moves[FactorId.parse(f"spot:{token}")] == crisis.moves[FactorId.parse(f"spot:{underlying}")]
+
+
+def test_no_stablecoin_falls_with_the_coins_by_a_class_default():
+    """Stablecoins are of the class CRYPTO, so an event with a default for that class must name each of them."""
+    for crisis in standard_parameters().stress_events:
+        if "CRYPTO" in crisis.default_class_moves:
+            assert {str(factor) for factor in crisis.moves} >= set(STABLECOINS), crisis.name
+
+
+def test_every_fiat_stablecoin_falls_at_once_in_the_depeg():
+    """USDC traded at 0.8789 on 2023-03-11: 12.1% below one dollar."""
+    assert {move("depeg", coin) for coin in STABLECOINS} == {-0.121}
+
+
+def test_every_hypothetical_event_comes_in_both_directions_and_no_crisis_does():
+    for one in standard_parameters().stress_events:
+        assert one.both_directions == (one.source == "house"), one.name
+
+
+def test_the_crises_a_prime_broker_is_asked_about_are_there():
+    for part in (
+        "Covid, 2020-03-12",
+        "2021-05-19",
+        "Terra, 2022-05",
+        "FTX, 2022-11",
+        "depeg, 2023-03-11",
+        "2015-01-14",
+        "Gilts, 2022-09",
+        "banks, 2023-03",
+        "2025-10-10 (intraday",
+        "as one by 40%",
+        "All curves +100 bp",
+        "volatilities doubled",
+        "RLUSD -12%",
+    ):
+        assert event(part).name.count(part) == 1
+
+
+def test_dollar_yen_becomes_the_dollar_price_of_a_yen():
+    """USD/JPY fell 5.7% from 2024-08-01 to 2024-08-05, so a yen rose by 1/0.943 - 1."""
+    assert move("Yen carry", "fx:JPY") == pytest.approx(1 / (1 - 0.057) - 1, abs=1e-3)
+
+
+def test_euro_franc_and_euro_dollar_become_the_dollar_price_of_a_franc():
+    """From 2015-01-14 to 2015-01-16 EUR/CHF fell 15.7% and EUR/USD 1.6%; USD/CHF fell 14.3%."""
+    assert move("Franc floor ends", "fx:CHF") == pytest.approx((1 - 0.016) / (1 - 0.157) - 1, abs=1.5e-3)
+    assert move("Franc floor ends", "fx:CHF") == pytest.approx(1 / (1 - 0.143) - 1, abs=1.5e-3)
+
+
+def test_basis_points_become_fractions():
+    """Gilts: the ten-year zero rate rose 106.5 bp from 2022-09-21 to 2022-09-27. Two-year Treasuries fell 102 bp in March 2023."""
+    assert move("Gilts, 2022", "zero:GBP:10Y") == pytest.approx(0.01065, abs=1e-4)
+    assert move("Regional banks", "zero:USD:2Y") == -0.0102
+
+
+def test_the_volatility_index_becomes_the_one_month_node_and_moves_the_one_year_node_less():
+    """The VIX rose 107.5% to 2024-08-05; the one-year node takes 0.3 of the log move."""
+    assert move("Yen carry", "vol:SPX:1M") == pytest.approx(1.075)
+    assert move("Yen carry", "vol:SPX:1Y") == pytest.approx(2.075**0.3 - 1, abs=1e-3)
+
+
+def test_no_move_takes_a_price_below_zero_or_a_rate_out_of_reason():
+    for one in standard_parameters().stress_events:
+        for factor, size in one.moves.items():
+            if factor.kind in {FactorKind.ZERO, FactorKind.BASIS}:
+                assert abs(size) <= Decimal("0.15"), (one.name, factor)
+            else:
+                assert size > Decimal("-0.75"), (one.name, factor)
+
+
+def test_names_of_events_are_unique_and_crises_are_in_the_order_of_their_dates():
+    names = [one.name for one in standard_parameters().stress_events]
+    assert len(set(names)) == len(names)
+    days = [first_day(one.name) for one in standard_parameters().stress_events if not one.both_directions]
+    assert days == sorted(days)
+
+
+def first_day(name: str) -> date:
+    words = [word.strip("(),.")[:10] for word in name.split()]
+    return next(date.fromisoformat(word) for word in words if word[:4].isdigit() and word.count("-") == 2)
+
+
+@pytest.mark.parametrize(
+    ("row", "residual", "flat"),
+    [
+        ("USD", "0", ["0"]),
+        ("G10_CASH", "0", ["0"]),
+        ("BILL", "0.0025", ["0.005", "0.02", "0.04"]),
+        ("TREASURY", "0.0025", ["0.005", "0.02", "0.04"]),
+        ("IG_BOND", "0.01", ["0.01", "0.04", "0.08"]),
+        ("EQUITY_INDEX", "0.02", ["0.15"]),
+        ("GOLD", "0.01", ["0.15"]),
+        ("BTC", "0.02", ["0.20"]),
+        ("ETH", "0.03", ["0.25"]),
+        ("LARGE_ALT", "0.05", ["0.35"]),
+        ("REGULATED_STABLECOIN", "0.02", ["0.02"]),
+        ("OTHER_STABLECOIN", "0.05", ["0.10"]),
+    ],
+)
+def test_the_haircut_schedule_is_the_published_one(row, residual, flat):
+    terms = standard_parameters().haircut_schedule[row]
+    assert terms.residual_haircut_fraction == Decimal(residual)
+    assert [band.tiers[0].haircut_fraction for band in terms.bands] == [Decimal(haircut) for haircut in flat]
+
+
+def test_what_counts_of_a_coin_ends_and_what_counts_of_dollars_does_not():
+    schedule = standard_parameters().haircut_schedule
+    assert schedule["BTC"].bands[0].tiers[-1].up_to == Decimal(1_000_000_000)
+    assert schedule["USD"].bands[0].tiers[-1].up_to is None
+    assert schedule["REGULATED_STABLECOIN"].share_limit_fraction == Decimal("0.40")
+    assert {row for row, terms in schedule.items() if terms.has_fx_mismatch} == {"G10_CASH", "BILL", "TREASURY", "IG_BOND"}
