@@ -86,6 +86,12 @@ class AccountHead:
     sequence: int
     chain_hash: bytes
 
+    def check_open(self) -> AccountHead:
+        """Return this head; ACCOUNT_CLOSED when nothing may be booked any more."""
+        if self.status is not AccountStatus.OPEN:
+            raise DomainError(Reason.ACCOUNT_CLOSED, f"account {self.ref} is closed", account=self.ref)
+        return self
+
 
 def _check_display_name(name: str) -> None:
     if not 1 <= len(name) <= 100 or not name.isprintable():

@@ -226,7 +226,7 @@ def _settlement_of(trade: Trade, instrument: Instrument, settlement: Instrument 
     return settlement.instrument_id
 
 
-def _mirrored(
+def _mirrored(  # noqa: PLR0917 - a posting has these parts, in this order
     account: AccountRef, book_id: BookId, instrument_id: InstrumentId, quantity: Decimal, cost: Decimal, other_side: str
 ) -> tuple[Posting, ...]:
     return (

@@ -91,5 +91,20 @@ class AccountRef:
     client_id: ClientId
     account_id: AccountId
 
+    @classmethod
+    def parse(cls, text: str) -> AccountRef:
+        """Return the account that a full name such as `clients/alpha/accounts/core` names; INVALID_IDENTIFIER for any other form."""
+        match text.split("/"):
+            case ["clients", client_id, "accounts", account_id]:
+                return cls(ClientId(client_id), AccountId(account_id))
+        expected = "clients/{client}/accounts/{account}"
+        raise DomainError(
+            Reason.INVALID_IDENTIFIER,
+            f"account name was {text[:160]!r}; expected {expected}",
+            noun="account name",
+            value=text[:160],
+            expected=expected,
+        )
+
     def __str__(self) -> str:
         return f"clients/{self.client_id}/accounts/{self.account_id}"

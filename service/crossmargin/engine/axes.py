@@ -1,12 +1,15 @@
 """The axes, units and signs of every array in the engine, defined once.
 
 S  scenario     joint market moves: the ordinary ones first, oldest first, then the stress events
+M  state        1 + S states of the market: the base state first, then every scenario
 F  factor       risk factors, sorted by their id
 I  instrument   instruments, sorted by id
 L  leg          the parts of an instrument's profit that belong to different offset groups; legs of one instrument are adjacent
 H  holding      holdings of one account, in instrument order
 U  group        offset groups, sorted by id
 A  class        asset classes, sorted by name
+R  row          any profit vectors stacked on top of one another: each row is reduced alone
+K  leg holding  one entry for each leg of each holding that is in the scenarios, in no order that matters
 
 Profit and loss is positive for the holder of one unit, in base currency (USD). Values are in base currency. Weights are
 probabilities. All arrays are float64 and C-contiguous with the last axis fastest; none is written to after it is built.
@@ -23,8 +26,16 @@ ByScenario: TypeAlias = NDArray[np.float64]
 """[S]"""
 ByScenarioFactor: TypeAlias = NDArray[np.float64]
 """[S, F]"""
+ByState: TypeAlias = NDArray[np.float64]
+"""[M]"""
+ByNode: TypeAlias = NDArray[np.float64]
+"""[N] nodes of one curve, by tenor"""
+ByNodeState: TypeAlias = NDArray[np.float64]
+"""[N, M]"""
 ByInstrument: TypeAlias = NDArray[np.float64]
 """[I]"""
+ByInstrumentState: TypeAlias = NDArray[np.float64]
+"""[I, M]"""
 ByLeg: TypeAlias = NDArray[np.float64]
 """[L]"""
 ByLegScenario: TypeAlias = NDArray[np.float64]
@@ -37,5 +48,15 @@ ByGroupScenario: TypeAlias = NDArray[np.float64]
 """[U, S]"""
 ByGroup: TypeAlias = NDArray[np.float64]
 """[U]"""
+ByClass: TypeAlias = NDArray[np.float64]
+"""[A]"""
+ByClassScenario: TypeAlias = NDArray[np.float64]
+"""[A, S]"""
+ByRow: TypeAlias = NDArray[np.float64]
+"""[R]"""
+ByRowScenario: TypeAlias = NDArray[np.float64]
+"""[R, S]"""
+ByLegHolding: TypeAlias = NDArray[np.float64]
+"""[K]"""
 Index: TypeAlias = NDArray[np.int64]
 """Positions along another axis."""

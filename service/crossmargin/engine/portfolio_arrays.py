@@ -18,6 +18,7 @@ from crossmargin.domain.identifiers import AccountRef, InstrumentId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.money import EXACT
 from crossmargin.domain.portfolio import Portfolio
+from crossmargin.domain.position import Holding
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.axes import ByHolding, Index
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
@@ -33,12 +34,13 @@ class PortfolioArrays:
     """One account's holdings along axis H, in the order of the portfolio.
 
     Attributes:
-        instruments: What is held.
+        holdings: What is held, exactly. instruments: Its terms.
         policies: How each would count as collateral if it is positive and an asset or bond.
         row: [H] row of the instrument along the market's axis I.
         quantity: [H] signed units. cost: [H] in units of the settlement asset.
     """
 
+    holdings: tuple[Holding, ...]
     instruments: tuple[Instrument, ...]
     policies: tuple[CollateralPolicy, ...]
     row: Index
@@ -84,6 +86,7 @@ def portfolio_arrays(portfolio: Portfolio, market: RevaluedMarket) -> PortfolioA
     except KeyError as missing:
         raise _not_valued(portfolio.account, missing.args[0], market) from None
     return PortfolioArrays(
+        holdings=portfolio.holdings,
         instruments=tuple(market.instruments[row] for row in rows),
         policies=tuple(portfolio.policies.get(name, CollateralPolicy.RISKED) for name in names),
         row=np.array(rows, dtype=np.int64),
@@ -96,9 +99,7 @@ def margin_rates(parameters: RiskParameters, mode: AccountMode) -> MarginRates:
     """Return the rates of an account of this mode. Inside an isolated account all diversification is recognised."""
     if mode is AccountMode.ISOLATED:
         return MarginRates(float(parameters.tail_fraction), 1.0, 1.0)
-    return MarginRates(
-        float(parameters.tail_fraction), float(parameters.offset_within_class), float(parameters.offset_across_classes)
-    )
+    return MarginRates(float(parameters.tail_fraction), float(parameters.offset_within_class), float(parameters.offset_across_classes))
 
 
 @lru_cache(maxsize=8)

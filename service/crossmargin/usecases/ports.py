@@ -30,6 +30,7 @@ class WriteRequest:
         key: The caller's request id.
         request_hash: SHA-256 of the canonical request; the same key with another hash is refused.
         accounts: Accounts to lock, in any order; each must exist.
+        is_fact: True for what has happened already, which is booked whatever the state; False for a request, which a halt refuses.
     """
 
     principal: str
@@ -37,6 +38,7 @@ class WriteRequest:
     key: str
     request_hash: bytes
     accounts: tuple[AccountRef, ...] = ()
+    is_fact: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,11 @@ class Writer(Protocol):
         """Return the stored answer of the key, or decide and store one.
 
         Raises:
-            DomainError: REQUEST_ID_REUSED for a known key with another request; UNKNOWN_ACCOUNT; ALREADY_EXISTS; SERVICE_BUSY when
-                nothing happened; STORAGE_UNAVAILABLE when the outcome may be unknown; and whatever `decide` raises, in which case
-                nothing is written and the key stays free.
+            DomainError: REQUEST_ID_REUSED for a known key with another request; HALTED for a request while the house is halted;
+                UNKNOWN_ACCOUNT; UNKNOWN_CLIENT or UNKNOWN_INSTRUMENT for a record that refers to one; ALREADY_EXISTS; INVALID_DECIMAL
+                when a position would outgrow the ledger; SERVICE_BUSY when nothing happened; STORAGE_UNAVAILABLE when the outcome may
+                be unknown; and whatever `decide` raises. Except in the last-but-one case nothing is written and the key stays free.
+            ValueError: Entries of the decision do not continue the chains of their accounts; nothing is written.
         """
         ...
 
@@ -220,6 +224,10 @@ class MarginMetrics(Protocol):
 
     def publish_house(self, results: Mapping[AccountRef, MarginResult], *, failed: Mapping[AccountRef, str], duration_s: float) -> None:
         """Publish one house run: results of the accounts, and for those that could not be margined the reason's code."""
+        ...
+
+    def house_failed(self, reason: str) -> None:
+        """Count a house run that could not even begin, by the reason's code. What was published before stays, and ages."""
         ...
 
     def withdraw_house(self) -> None:

@@ -6,13 +6,15 @@ import json
 from datetime import date
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from crossmargin.adapters.runtime.standard_parameters import standard_parameters, standard_parameters_document
 from crossmargin.domain.market import FactorId, FactorKind
 from crossmargin.domain.risk_parameters import StressEvent, risk_parameters_from_json
+from crossmargin.engine.scenarios.stress import stress_moves
 
-SHIPPED_HASH = "00e6b21734d40025be35e4cde2aedf81fed9cce1c9de63d7e156d77c72d566b4"
+SHIPPED_HASH = "f36bbebfdc16e92ec912d2a03c2815ada9dc088c2613918b16758de2d81ccc31"
 STABLECOINS = ("spot:RLUSD", "spot:USDC", "spot:USDT")
 COINS = ("BTC", "ETH", "SOL", "XRP", "LTC", "ADA", "DOGE", "LINK", "AVAX", "BNB")
 
@@ -69,10 +71,21 @@ def test_every_large_coin_has_its_price_volatility_and_carry_in_one_group(coin):
 
 @pytest.mark.parametrize(("token", "underlying"), [("WBTC", "BTC"), ("CBBTC", "BTC"), ("WETH", "ETH"), ("STETH", "ETH"), ("WSTETH", "ETH")])
 def test_wrapped_and_staked_tokens_offset_what_they_wrap_and_move_with_it_in_a_crisis(token, underlying):
-    assert standard_parameters().group_of_curve[f"spot:{token}"].group_id == underlying
-    for crisis in standard_parameters().stress_events:
-        if not crisis.both_directions and FactorId.parse(f"spot:{underlying}") in crisis.moves:
-            assert crisis.moves[FactorId.parse(f"spot:{token}")] == crisis.moves[FactorId.parse(f"spot:{underlying}")]
+    parameters = standard_parameters()
+    assert parameters.group_of_curve[f"spot:{token}"].group_id == underlying
+    names, shocks = stress_moves([FactorId.parse(f"spot:{token}"), FactorId.parse(f"spot:{underlying}")], parameters)
+    apart = {name.removesuffix(" reversed") for name, (wrapped, bare) in zip(names, shocks, strict=True) if wrapped != bare}
+    assert apart <= {"Wrapped and staked tokens at a discount of 7%"}
+
+
+def test_every_coin_falls_in_the_crisis_that_takes_all_of_them_with_it():
+    coins = [FactorId.parse(f"spot:{coin}") for coin in (*COINS, "BCH", "DOT", "XLM", "WBTC", "STETH")]
+    names, shocks = stress_moves(coins, standard_parameters())
+    together = shocks[names.index("All crypto falls as one by 40%")]
+    assert together == pytest.approx([np.log(0.6)] * len(coins))
+    assert shocks[names.index("All crypto falls as one by 40% reversed")] == pytest.approx(-together)
+    intraday = shocks[names.index("Crypto liquidations, 2025-10-10 (intraday low)")][2:13]
+    assert np.exp(intraday) - 1.0 == pytest.approx([-0.6, -0.55] + [-0.6] * 4 + [-0.7] + [-0.6] * 4)
 
 
 def test_no_stablecoin_falls_with_the_coins_by_a_class_default():

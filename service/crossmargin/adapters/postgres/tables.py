@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import DOMAIN, JSONB
 
 metadata: Final = MetaData(
-    naming_convention={"pk": "%(table_name)s_pk", "ck": "%(table_name)s_%(constraint_name)s", "ix": "%(table_name)s_%(column_0_N_name)s"}
+    naming_convention={"pk": "%(table_name)s_pk", "ck": "%(table_name)s_%(constraint_name)s"}
 )
 
 # NaN is above every number in PostgreSQL, so it would pass any check such as quantity > 0 and then turn every sum into NaN.
@@ -207,7 +207,7 @@ market_snapshot: Final = Table(
     Column("marks", JSONB, nullable=False),
     PrimaryKeyConstraint("snapshot_id"),
 )
-Index(None, market_snapshot.c.as_of.desc(), market_snapshot.c.stored_order.desc())
+Index("market_snapshot_latest", market_snapshot.c.as_of.desc(), market_snapshot.c.stored_order.desc())
 
 factor_history: Final = Table(
     "factor_history",

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
+import numpy as np
+
 from crossmargin.domain.errors import DomainError
 from crossmargin.domain.identifiers import InstrumentId, OffsetGroupId, SnapshotId
 from crossmargin.domain.instrument import Instrument
@@ -24,7 +26,7 @@ class RevaluedMarket:
             margined contract this is before cost: an inverse contract's is -multiplier / mark x coin price.
         settlement_price: [I] base value of one unit of the asset that the instrument settles in; a cost is worth cost x this.
         settlement_row: [I] row of the settlement asset along axis I; an asset's own row, and itself for assets.
-        leg_instrument: [L] row of the instrument along axis I.
+        leg_instrument: [L] row of the instrument along axis I; never descending.
         leg_group: [L] row of the leg's offset group along axis U.
         leg_pnl: [L, S] profit of one unit, base currency.
         groups: Axis U. classes: axis A. group_class: [U] row of the group's asset class along axis A.
@@ -54,3 +56,10 @@ class RevaluedMarket:
     def row_of(self) -> Mapping[InstrumentId, int]:
         """Position of each instrument along axis I."""
         return {instrument.instrument_id: row for row, instrument in enumerate(self.instruments)}
+
+    @cached_property
+    def first_leg(self) -> Index:
+        """[I + 1] row of each instrument's first leg along axis L; its last leg is the one before the next instrument's first."""
+        if (np.diff(self.leg_instrument) < 0).any():
+            raise ValueError("legs are not in the order of their instruments")
+        return np.searchsorted(self.leg_instrument, np.arange(len(self.instruments) + 1))

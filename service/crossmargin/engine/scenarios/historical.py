@@ -92,7 +92,7 @@ def end_days(starts: ByDay, group: OffsetGroup) -> ByDay:
     """
     if group.mpor_clock is HorizonClock.CALENDAR:
         return starts + np.timedelta64(group.mpor_days, "D")
-    return np.busday_offset(starts, group.mpor_days, roll="backward")
+    return np.asarray(np.busday_offset(starts, group.mpor_days, roll="backward"), dtype="datetime64[D]")
 
 
 def nearest_node(candidates: Mapping[FactorId, ByScenario], curve: str, years: float) -> FactorId | None:

@@ -1,0 +1,64 @@
+"""How migrations run: one at a time over all processes, and never in the way of those who trade meanwhile.
+
+`crossmargin migrate` hands the database in; the `alembic` command takes it from CROSSMARGIN_DATABASE_URL.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+import psycopg
+from alembic import context
+from sqlalchemy import Connection, NullPool, create_engine, text
+from sqlalchemy.exc import OperationalError
+
+from crossmargin.adapters.postgres.tables import metadata
+
+MIGRATION_LOCK = 0x63726F73_6D696772  # "crosmigr": any number that nothing else in the database locks
+# A statement that waits for a table's lock makes every later reader and writer wait behind it, so it gives up early and tries again.
+LOCK_TIMEOUT = "100ms"
+STATEMENT_TIMEOUT = "10min"
+LOCK_TRIES = 300
+PAUSE_S = 0.2
+
+
+def run_offline() -> None:
+    """Print the SQL instead of running it (`alembic upgrade head --sql`)."""
+    context.configure(dialect_name="postgresql", target_metadata=metadata, literal_binds=True, transaction_per_migration=True)
+    context.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
+    context.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'")
+    context.run_migrations()
+
+
+def run_online() -> None:
+    """Migrate the database, waiting first for whoever else is migrating it."""
+    url = context.config.attributes.get("url") or os.environ["CROSSMARGIN_DATABASE_URL"]
+    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": MIGRATION_LOCK})
+        connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
+        connection.execute(text(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'"))
+        connection.commit()
+        _migrate_when_tables_are_free(connection)
+
+
+def _migrate_when_tables_are_free(connection: Connection) -> None:
+    for tries_left in reversed(range(LOCK_TRIES)):
+        try:
+            # Every migration commits by itself, so that a new try goes on where the last one stopped.
+            context.configure(connection=connection, target_metadata=metadata, transaction_per_migration=True)
+            context.run_migrations()
+        except OperationalError as error:
+            connection.rollback()
+            if not tries_left or not isinstance(error.orig, psycopg.errors.LockNotAvailable):
+                raise
+            time.sleep(PAUSE_S)
+        else:
+            return
+
+
+if context.is_offline_mode():
+    run_offline()
+else:
+    run_online()

@@ -1,0 +1,149 @@
+"""One pool of connections for all reads and writes: a bounded wait for a place, and a bounded time on the line."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, Final, TypeAlias, TypeVar
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.pq import TransactionStatus
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from crossmargin.adapters.postgres.driver_errors import Fault, caller_error, fault_of
+from crossmargin.adapters.postgres.server_checks import DatabaseRefusedError, check_schema, prepare_session
+from crossmargin.adapters.postgres.statements import Statement
+
+T = TypeVar("T")
+Row: TypeAlias = dict[str, Any]
+Connection: TypeAlias = AsyncConnection[Row]
+
+SLOT_LIMIT_S: Final = 0.5
+LINE_LIMIT_S: Final = 2.5
+"""How long one transaction or read may hold a connection. A frozen server otherwise takes every connection of the pool, one by one."""
+BULK_LIMIT_S: Final = 60.0
+_READ_DEADLINE_S: Final = 5.0
+_OPEN_LIMIT_S: Final = 10.0
+_CONNECT: Final = {"autocommit": True, "row_factory": dict_row, "connect_timeout": 3, "application_name": "crossmargin"}
+
+
+class Database:
+    """A PostgreSQL database with the schema of this release.
+
+    Args:
+        url: libpq URL or conninfo.
+        pool_size: Most connections used at a time.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        self._url = url
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            url,
+            connection_class=AsyncConnection[Row],
+            kwargs=dict(_CONNECT),
+            min_size=min(2, pool_size),
+            max_size=pool_size,
+            timeout=SLOT_LIMIT_S,
+            configure=prepare_session,
+            open=False,
+        )
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def open(self) -> None:
+        """Check the server and its schema, and open the pool.
+
+        Raises:
+            DatabaseRefusedError: The database cannot be reached, is not safe for books, or has another schema.
+        """
+        try:
+            # A connection of its own, because the pool would retry and then hide the reason behind a timeout.
+            async with await AsyncConnection[Row].connect(self._url, **_CONNECT) as connection:
+                await prepare_session(connection)
+                await check_schema(connection)
+        except psycopg.OperationalError as error:
+            raise DatabaseRefusedError(
+                "the database cannot be reached; check CROSSMARGIN_DATABASE_URL and that the server runs and lets this user in"
+            ) from error
+        await self._pool.open(wait=True, timeout=_OPEN_LIMIT_S)
+
+    async def close(self) -> None:
+        """Let what is under way end, then close every connection."""
+        if self._running:
+            await asyncio.wait(self._running)
+        await self._pool.close()
+
+    async def rows(self, statement: Statement, /, **values: object) -> list[Row]:
+        """Return the rows of a read; one that meets a broken connection is sent again.
+
+        Raises:
+            DomainError: SERVICE_BUSY or STORAGE_UNAVAILABLE.
+        """
+        return await self.shielded(self._rows(statement, statement.values(values)))
+
+    async def row(self, statement: Statement, /, **values: object) -> Row | None:
+        """Return the first row of a read, or None."""
+        found = await self.rows(statement, **values)
+        return found[0] if found else None
+
+    async def shielded(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return what `work` returns. If the caller is cancelled meanwhile, the work still goes on to its own end.
+
+        A statement that is cut off half-way costs the pool a connection, and a write could not tell what became of it.
+        """
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._finished)
+        return await asyncio.shield(task)
+
+    @contextlib.asynccontextmanager
+    async def connection(self, *, limit_s: float = LINE_LIMIT_S) -> AsyncIterator[Connection]:
+        """Lend a connection, for at most so long; a transaction left open is rolled back.
+
+        Raises:
+            psycopg_pool.PoolTimeout: No connection was free in time; nothing happened.
+        """
+        connection = await self._pool.getconn()
+        watchdog = asyncio.get_running_loop().call_later(limit_s, _hang_up, connection)
+        try:
+            yield connection
+        finally:
+            if connection.info.transaction_status is not TransactionStatus.IDLE:
+                with contextlib.suppress(psycopg.Error):
+                    await connection.rollback()
+            watchdog.cancel()
+            await self._pool.putconn(connection)
+
+    @contextlib.asynccontextmanager
+    async def bulk(self) -> AsyncIterator[Connection]:
+        """Lend a connection inside a transaction that may take long, committed at the end."""
+        async with self.connection(limit_s=BULK_LIMIT_S) as connection, connection.transaction():
+            await connection.execute(f"SET LOCAL statement_timeout = '{BULK_LIMIT_S:.0f}s'".encode())
+            yield connection
+
+    async def _rows(self, statement: Statement, values: dict[str, Any]) -> list[Row]:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _READ_DEADLINE_S
+        while True:
+            try:
+                async with self.connection() as connection:
+                    return await (await connection.execute(statement.sql, values)).fetchall()
+            except psycopg.Error as error:
+                if fault_of(error) is not Fault.LOST or loop.time() > deadline:
+                    raise caller_error(error) from error
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at, so that nobody complains when the caller who would have seen it is gone
+
+
+def _hang_up(connection: Connection) -> None:
+    # Cancelling the task would have the driver ask the server, which does not answer, to cancel the statement. Shutting the socket down
+    # ends the driver's wait at once, and leaves it to close the descriptor itself before the number can be used again.
+    with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.pgconn.socket)) as line:
+        line.shutdown(socket.SHUT_RDWR)

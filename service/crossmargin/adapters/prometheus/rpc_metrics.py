@@ -1,0 +1,24 @@
+"""Calls to the service, under the names that gRPC dashboards query."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+
+class RpcMetrics:
+    """Counts every call when it starts and when it ends, however it ends."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        labels = ["grpc_type", "grpc_service", "grpc_method"]
+        self._started = Counter("grpc_server_started", "Calls started.", labels, registry=registry)
+        self._handled = Counter("grpc_server_handled", "Calls ended, by status code.", [*labels, "grpc_code"], registry=registry)
+        self._seconds = Histogram("grpc_server_handling_seconds", "Time from start to end of a call.", labels, registry=registry)
+
+    def started(self, service: str, method: str, kind: str) -> None:
+        """Count a call that starts. `kind` is unary, client_stream, server_stream or bidi_stream."""
+        self._started.labels(kind, service, method).inc()
+
+    def handled(self, service: str, method: str, kind: str, code: str, seconds: float) -> None:
+        """Count a call that has ended with a status code such as OK or CANCELLED."""
+        self._handled.labels(kind, service, method, code).inc()
+        self._seconds.labels(kind, service, method).observe(seconds)

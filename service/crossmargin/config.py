@@ -1,0 +1,67 @@
+"""Settings of the service: flags over environment variables over defaults."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _host_and_port(address: str) -> str:
+    host, separator, port = address.rpartition(":")
+    if not separator or not host or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"was {address!r}; expected HOST:PORT such as 127.0.0.1:50051, port 0 for any free one")
+    return address
+
+
+Address = Annotated[str, AfterValidator(_host_and_port)]
+
+
+class Settings(BaseSettings):
+    """Every setting can be given as a flag (--grpc-address) or as an environment variable (CROSSMARGIN_GRPC_ADDRESS)."""
+
+    model_config = SettingsConfigDict(env_prefix="CROSSMARGIN_", env_ignore_empty=True, frozen=True, extra="forbid")
+
+    database_url: SecretStr | None = Field(default=None, description="PostgreSQL 15 to 18, such as postgresql://user@host/name. Or use --embedded.")
+    embedded: bool = Field(default=False, description="Run a PostgreSQL server of our own in the data folder, and migrate it at start.")
+    data_dir: Path = Field(default=Path(".crossmargin"), description="Where the embedded server keeps its data.")
+    pg_bin: Path | None = Field(default=None, description="Folder with initdb and postgres to use instead of the installed package's.")
+    grpc_address: Address = Field(default="127.0.0.1:50051", description="Where the gRPC service listens.")
+    admin_address: Address = Field(default="127.0.0.1:9464", description="Where /metrics, /livez and /readyz listen.")
+    insecure: bool = Field(default=False, description="Serve without TLS and without authentication. Refused anywhere but on loopback.")
+    reflection: bool = Field(default=True, description="Answer gRPC reflection, which buf curl and grpcurl use.")
+    monitor: bool = Field(default=True, description="Take part in the election of the monitor, which margins the house and exports it.")
+    compute_threads: int = Field(default=2, ge=1, le=64, description="Threads for revaluation and margin.")
+    connection_count: int = Field(default=10, ge=2, le=200, description="Most connections to the database.")
+    client_label_limit: int = Field(default=1000, ge=1, description="Most clients with metric series of their own, worst utilization first.")
+    drain_s: float = Field(default=5.0, ge=0, le=300, description="Seconds that running calls are given when the service stops.")
+    ready_file: Path | None = Field(default=None, description="Write the bound addresses there as JSON once the service serves.")
+
+    def check_database(self) -> None:
+        """Return if exactly one database is configured; ValueError otherwise."""
+        if self.embedded == (self.database_url is not None):
+            raise ValueError("expected either --embedded or a database URL (CROSSMARGIN_DATABASE_URL), and not both")
+
+    def check_exposure(self) -> None:
+        """Return if the service may listen as configured.
+
+        Raises:
+            ValueError: Without --insecure, because this release serves plaintext only; or with it anywhere but on loopback.
+        """
+        host = self.grpc_address.rpartition(":")[0].strip("[]")
+        is_loopback = host == "localhost" or (_is_ip(host) and ip_address(host).is_loopback)
+        if not self.insecure:
+            raise ValueError("this release serves without TLS and authentication only; say so with --insecure, on a loopback address")
+        if not is_loopback:
+            raise ValueError(f"--insecure is for loopback only; grpc_address was {self.grpc_address}, expected 127.0.0.1:PORT")
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

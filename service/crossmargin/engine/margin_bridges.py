@@ -1,0 +1,146 @@
+"""From unrounded figures to a statement in whole cents whose lines add up exactly."""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, Decimal
+from typing import Final
+
+from crossmargin.domain.collateral import CollateralPolicy
+from crossmargin.domain.margin import (
+    Band,
+    Charge,
+    CollateralLine,
+    Contribution,
+    EquityBridge,
+    GroupRequirement,
+    RequirementBridge,
+)
+from crossmargin.domain.money import EXACT, round_up_to_cent
+from crossmargin.domain.risk_parameters import BandLines
+from crossmargin.engine.attribution import round_to_total
+from crossmargin.engine.axes import ByGroup, ByHolding, Index
+from crossmargin.engine.collateral_split import CollateralSplit
+from crossmargin.engine.portfolio_arrays import (
+    MarginRates,
+    PortfolioArrays,
+    cents_to_decimal,
+    client_value_to_cents,
+    requirement_to_cents,
+)
+from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
+
+UTILIZATION_UNIT: Final = Decimal("0.000001")
+
+
+def equity_bridge(split: CollateralSplit, arrays: PortfolioArrays) -> EquityBridge:
+    """Return the lines of equity, each rounded down, and their sum.
+
+    Market value and value in equity are rounded down; what lies between them is haircut and over limit, whose split takes up the cent.
+    """
+    positive = [_collateral_line(split, arrays, holding, arrays.policies[holding]) for holding in split.collateral]
+    owed = [_collateral_line(split, arrays, holding, None) for holding in split.liability]
+    contract_value = cents_to_decimal(
+        client_value_to_cents(float(split.value_in_equity[split.contract].sum()), scale=float(split.gross_value[split.contract].sum()))
+    )
+    collateral = sum((line.value_in_equity for line in positive), Decimal(0))
+    liabilities = sum((line.value_in_equity for line in owed), Decimal(0))
+    return EquityBridge(
+        collateral=collateral,
+        liabilities=liabilities,
+        contract_value=contract_value,
+        equity=collateral + liabilities + contract_value,
+        lines=tuple(sorted(positive + owed, key=lambda line: line.instrument_id)),
+    )
+
+
+def requirement_bridge(
+    *,
+    gross: float,
+    group_total: float,
+    class_total: float,
+    account: float,
+    market_requirement: float,
+    rates: MarginRates,
+    initial_margin_multiple: Decimal,
+    charges: tuple[Charge, ...] = (),
+) -> RequirementBridge:
+    """Return the way from gross to the requirement.
+
+    The market requirement is rounded up and every netting benefit down, both against the client; gross is what they add up to, so that
+    the lines fit and a benefit of nothing stays nothing. It is within three cents of the unrounded gross.
+    """
+
+    def benefit(amount: float) -> Decimal:
+        return cents_to_decimal(max(0, client_value_to_cents(amount, scale=gross)))
+
+    inside_groups = benefit(gross - group_total)
+    inside_classes = benefit(rates.offset_within_class * (group_total - class_total))
+    across_classes = benefit(rates.offset_across_classes * (class_total - account))
+    market = cents_to_decimal(requirement_to_cents(market_requirement, scale=gross))
+    maintenance_margin = market + sum((charge.amount for charge in charges), Decimal(0))
+    return RequirementBridge(
+        gross=market + inside_groups + inside_classes + across_classes,
+        netting_inside_groups=inside_groups,
+        netting_inside_classes=inside_classes,
+        netting_across_classes=across_classes,
+        market_requirement=market,
+        charges=charges,
+        maintenance_margin=maintenance_margin,
+        initial_margin=round_up_to_cent(EXACT.multiply(initial_margin_multiple, maintenance_margin)),
+    )
+
+
+def utilization_of(maintenance_margin: Decimal, equity: Decimal) -> Decimal | None:
+    """Return maintenance margin over equity, rounded up to six places; 0 without risk, None when equity does not stand behind it."""
+    if equity < 0 or (maintenance_margin and not equity):
+        return None
+    if not maintenance_margin:
+        return Decimal(0)
+    return EXACT.divide(maintenance_margin, equity).quantize(UTILIZATION_UNIT, rounding=ROUND_CEILING, context=EXACT)
+
+
+def band_of(utilization: Decimal | None, lines: BandLines) -> Band:
+    """Return the band that a utilization falls in. A line belongs to the worse band; None is the worst."""
+    if utilization is None or utilization >= lines.liquidation:
+        return Band.LIQUIDATION
+    if utilization >= lines.margin_call:
+        return Band.MARGIN_CALL
+    if utilization >= lines.at_risk:
+        return Band.AT_RISK
+    return Band.WATCH if utilization >= lines.watch else Band.HEALTHY
+
+
+def group_lines(groups: Index, requirement: ByGroup, market: RevaluedMarket, *, scale: float) -> tuple[GroupRequirement, ...]:
+    """Return the tail mean of every group the account touches, rounded up."""
+    return tuple(
+        GroupRequirement(
+            group_id=market.groups[group],
+            asset_class=market.classes[market.group_class[group]],
+            requirement=cents_to_decimal(requirement_to_cents(amount, scale=scale)),
+        )
+        for group, amount in zip(groups.tolist(), requirement.tolist(), strict=True)
+    )
+
+
+def contribution_lines(arrays: PortfolioArrays, contribution: ByHolding, total: Decimal) -> tuple[Contribution, ...]:
+    """Return what each holding adds, in whole cents that add up to `total` exactly."""
+    cents = round_to_total(contribution, int(total.scaleb(2, EXACT)))
+    return tuple(
+        Contribution(holding.instrument_id, cents_to_decimal(amount)) for holding, amount in zip(arrays.holdings, cents, strict=True)
+    )
+
+
+def _collateral_line(split: CollateralSplit, arrays: PortfolioArrays, holding: int, policy: CollateralPolicy | None) -> CollateralLine:
+    scale = float(split.gross_value[holding])
+    value = client_value_to_cents(float(split.value_in_equity[holding]), scale=scale)
+    market_value = max(value, client_value_to_cents(float(split.market_value[holding]), scale=scale))
+    over_limit = min(market_value - value, requirement_to_cents(float(split.over_limit[holding]), scale=scale))
+    return CollateralLine(
+        instrument_id=arrays.holdings[holding].instrument_id,
+        policy=policy,
+        quantity=arrays.holdings[holding].quantity,
+        market_value=cents_to_decimal(market_value),
+        haircut=cents_to_decimal(market_value - value - over_limit),
+        over_limit=cents_to_decimal(over_limit),
+        value_in_equity=cents_to_decimal(value),
+    )

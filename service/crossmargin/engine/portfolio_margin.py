@@ -1,0 +1,154 @@
+"""Margin of one account: holdings and a revalued market in, a margin result out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from crossmargin.domain.margin import MarginResult, MarginStamp
+from crossmargin.domain.portfolio import Portfolio
+from crossmargin.domain.risk_parameters import RiskParameters
+from crossmargin.engine import ENGINE_VERSION
+from crossmargin.engine.attribution import euler_contributions, worst_scenarios
+from crossmargin.engine.axes import ByClass, ByGroup, ByGroupScenario, ByHolding
+from crossmargin.engine.collateral_split import CollateralSplit, split_collateral
+from crossmargin.engine.margin_bridges import band_of, contribution_lines, equity_bridge, group_lines, requirement_bridge, utilization_of
+from crossmargin.engine.netting import NettedPnl, gross_requirement, leg_holdings, netted_pnl
+from crossmargin.engine.portfolio_arrays import (
+    HaircutRates,
+    MarginRates,
+    PortfolioArrays,
+    haircut_rates,
+    margin_rates,
+    portfolio_arrays,
+)
+from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
+from crossmargin.engine.tail_mean import tail_weights
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MarginFigures:
+    """Everything a margin result rests on, unrounded. Base currency, float64.
+
+    Attributes:
+        split: What each holding adds to equity; `split.equity` is the account's equity.
+        netted: Profits by touched group (axis U), touched class (axis A) and in total.
+        gross: Tail means of every holding in every group alone, added up.
+        group_requirement: [U] E_u. class_requirement: [A] E_a. account_requirement: E of the whole account.
+        market_requirement: (1 - rho1) sum E_u + (rho1 - rho2) sum E_a + rho2 E.
+        contribution: [H] Euler contributions; they add up to the market requirement.
+    """
+
+    split: CollateralSplit
+    netted: NettedPnl
+    gross: float
+    group_requirement: ByGroup
+    class_requirement: ByClass
+    account_requirement: float
+    market_requirement: float
+    contribution: ByHolding
+
+
+def compute_margin(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters) -> MarginResult:
+    """Return the margin of one account at one market.
+
+    The same inputs give the same result, bit for bit. Money is rounded to the cent against the client: requirements up, values down.
+
+    Raises:
+        DomainError: For a holding that cannot be valued (see `portfolio_arrays`).
+    """
+    arrays = portfolio_arrays(portfolio, market)
+    rates = margin_rates(parameters, portfolio.mode)
+    figures = margin_figures(arrays, market, rates, haircut_rates(parameters))
+    equity = equity_bridge(figures.split, arrays)
+    requirement = requirement_bridge(
+        gross=figures.gross,
+        group_total=float(figures.group_requirement.sum()),
+        class_total=float(figures.class_requirement.sum()),
+        account=figures.account_requirement,
+        market_requirement=figures.market_requirement,
+        rates=rates,
+        initial_margin_multiple=parameters.initial_margin_multiple,
+    )
+    utilization = utilization_of(requirement.maintenance_margin, equity.equity)
+    return MarginResult(
+        stamp=_stamp(portfolio, market, parameters),
+        equity=equity,
+        requirement=requirement,
+        utilization=utilization,
+        band=band_of(utilization, parameters.bands),
+        groups=group_lines(figures.netted.groups, figures.group_requirement, market, scale=figures.gross),
+        contributions=contribution_lines(arrays, figures.contribution, requirement.maintenance_margin),
+        worst_scenarios=worst_scenarios(figures.netted.account_pnl, market.scenarios, scale=figures.gross),
+    )
+
+
+def margin_figures(
+    arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates, schedule: Mapping[str, HaircutRates]
+) -> MarginFigures:
+    """Return the figures of one account before any rounding.
+
+    Raises:
+        FloatingPointError: When the market holds a profit that is not finite.
+    """
+    split = split_collateral(arrays, market, schedule)
+    legs = leg_holdings(arrays, split.scenario_quantity, market)
+    netted = netted_pnl(legs, market)
+    if not np.isfinite(netted.account_pnl).all():
+        raise FloatingPointError(f"profits of the account are not finite under market snapshot {market.snapshot_id}")
+    group_count, class_count = len(netted.groups), len(netted.classes)
+    pnl = np.concatenate((netted.group_pnl, netted.class_pnl, netted.account_pnl[np.newaxis]))
+    tails = tail_weights(pnl, market.scenarios.weights, rates.tail_fraction) / rates.tail_fraction
+    tail_losses = -np.einsum("rs,rs->r", tails, pnl)
+    requirement = np.maximum(0.0, tail_losses)
+    levels = _level_weights(rates, group_count, class_count)
+    marginal = tails * np.where(tail_losses > 0, levels, 0.0)[:, np.newaxis]
+    return MarginFigures(
+        split=split,
+        netted=netted,
+        gross=gross_requirement(legs, market, rates.tail_fraction),
+        group_requirement=requirement[:group_count],
+        class_requirement=requirement[group_count:-1],
+        account_requirement=float(requirement[-1]),
+        market_requirement=float(levels @ requirement),
+        contribution=euler_contributions(
+            legs,
+            market,
+            groups=netted.groups,
+            marginal_weight=_by_group(marginal, netted),
+            holding_count=len(arrays.row),
+        ),
+    )
+
+
+def _level_weights(rates: MarginRates, group_count: int, class_count: int) -> ByGroup:
+    """Return the weight of each tail mean in the market requirement: groups, then classes, then the account."""
+    return np.concatenate(
+        (
+            np.full(group_count, 1.0 - rates.offset_within_class),
+            np.full(class_count, rates.offset_within_class - rates.offset_across_classes),
+            [rates.offset_across_classes],
+        )
+    )
+
+
+def _by_group(marginal: ByGroupScenario, netted: NettedPnl) -> ByGroupScenario:
+    """Return [U, S] what a loss of 1 in a group adds: through its own tail, its class's and the account's."""
+    group_count = len(netted.groups)
+    by_class = marginal[group_count:-1][netted.group_class]
+    return np.asarray(marginal[:group_count] + by_class + marginal[-1])
+
+
+def _stamp(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters) -> MarginStamp:
+    return MarginStamp(
+        account=portfolio.account,
+        sequence=portfolio.sequence,
+        snapshot_id=market.snapshot_id,
+        as_of=market.as_of,
+        parameter_set_id=parameters.set_id,
+        parameters_hash=parameters.content_hash,
+        scenario_set_hash=market.scenarios.content_hash,
+        engine_version=ENGINE_VERSION,
+    )

@@ -1,0 +1,52 @@
+"""European options on a forward price."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr
+
+_SMALLEST_TOTAL_VOLATILITY: Final = 1e-100
+"""Below any real one, and far enough from zero that log(F / K) over it is finite: the formula is at its limit, intrinsic value."""
+
+
+def black76(*, forward: ArrayLike, strike: ArrayLike, total_volatility: ArrayLike, sign: ArrayLike) -> NDArray[np.float64]:
+    """Return undiscounted option prices, in the unit of the forward, of the arguments' broadcast shape.
+
+    sign (F N(sign d1) - K N(sign d2)), d1 = log(F/K)/w + w/2, d2 = d1 - w, w = total_volatility = sigma sqrt(T) (Black, 1976).
+    `sign` is +1 for a call, -1 for a put. With w = 0, at zero volatility or at expiry, this is max(0, sign (F - K)).
+
+    >>> round(float(black76(forward=100.0, strike=100.0, total_volatility=0.2, sign=1.0)), 6)
+    7.965567
+    """
+    forward, strike, sign = np.asarray(forward), np.asarray(strike), np.asarray(sign)
+    total = np.maximum(total_volatility, _SMALLEST_TOTAL_VOLATILITY)
+    d1 = (np.log(forward) - np.log(strike)) / total
+    d1 += 0.5 * total
+    d2 = d1 - total
+    price: NDArray[np.float64] = sign * (forward * ndtr(sign * d1) - strike * ndtr(sign * d2))
+    return price
+
+
+def implied_total_volatility(*, price: ArrayLike, forward: ArrayLike, strike: ArrayLike, sign: ArrayLike) -> NDArray[np.float64]:
+    """Return sigma sqrt(T) at which `black76` gives undiscounted `price`, of the arguments' broadcast shape.
+
+    0 for a price outside the no-arbitrage bounds, max(0, sign (F - K)) < price < F for a call or K for a put, where there is none.
+    Bisection down to the last bit: the price is monotone in w, so this cannot fail where Newton's method would, at strikes without
+    vega.
+    """
+    price, forward, strike, sign = np.broadcast_arrays(*(np.asarray(each, dtype=np.float64) for each in (price, forward, strike, sign)))
+    low, high = np.zeros(price.shape), np.full(price.shape, _LARGEST_TOTAL_VOLATILITY)
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        too_low = black76(forward=forward, strike=strike, total_volatility=middle, sign=sign) < price
+        low, high = np.where(too_low, middle, low), np.where(too_low, high, middle)
+    possible = (price > np.maximum(sign * (forward - strike), 0.0)) & (price < np.where(sign > 0.0, forward, strike))
+    return np.where(possible, 0.5 * (low + high), 0.0)
+
+
+_LARGEST_TOTAL_VOLATILITY: Final = 64.0
+"""N(32) is 1 to the last bit: every option is worth its upper bound."""
+_HALVINGS: Final = 64

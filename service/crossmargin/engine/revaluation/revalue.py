@@ -1,0 +1,216 @@
+"""Full revaluation: every instrument in the base state of the market and in every scenario, never by sensitivities."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.identifiers import InstrumentId, OffsetGroupId
+from crossmargin.domain.instrument import (
+    Bill,
+    Cash,
+    CryptoAsset,
+    DatedFuture,
+    EuropeanOption,
+    FixedRateBond,
+    FxForward,
+    Instrument,
+    Perpetual,
+    Stablecoin,
+    check_trade_price,
+)
+from crossmargin.domain.market import FactorId, MarketSnapshot
+from crossmargin.domain.risk_parameters import OffsetGroup, RiskParameters
+from crossmargin.engine.axes import ByScenario
+from crossmargin.engine.revaluation import asset, bill, dated_future, european_option, fixed_rate_bond, fx_forward, perpetual
+from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
+from crossmargin.engine.revaluation.shocked_market import ShockedMarket, not_finite, price_factor
+from crossmargin.engine.revaluation.valuation import CurvesOf, Outcome, Revaluer, Valuation
+from crossmargin.engine.scenarios.scenario_set import ScenarioSet
+
+
+class _Kind(NamedTuple):
+    revalue: Revaluer
+    curves: CurvesOf
+
+
+_ASSET: Final = _Kind(asset.revalue, asset.curves)
+KINDS: Final[Mapping[type, _Kind]] = {
+    Cash: _ASSET,
+    Stablecoin: _ASSET,
+    CryptoAsset: _ASSET,
+    Perpetual: _Kind(perpetual.revalue, perpetual.curves),
+    DatedFuture: _Kind(dated_future.revalue, dated_future.curves),
+    EuropeanOption: _Kind(european_option.revalue, european_option.curves),
+    FxForward: _Kind(fx_forward.revalue, fx_forward.curves),
+    Bill: _Kind(bill.revalue, bill.curves),
+    FixedRateBond: _Kind(fixed_rate_bond.revalue, fixed_rate_bond.curves),
+}
+
+
+def revalue_market(
+    instruments: Collection[Instrument], snapshot: MarketSnapshot, scenarios: ScenarioSet, parameters: RiskParameters
+) -> RevaluedMarket:
+    """Return every instrument's value and profit in every scenario.
+
+    A claim of V units of an asset at price X gains (V_s - V_0) X_s in the instrument's own offset group and V_0 (X_s - X_0) in
+    the asset's; parts of one instrument in one group are one leg. USD has price 1 and no group.
+
+    An instrument that cannot be valued is in `unavailable` and leaves the others as they are: UNKNOWN_INSTRUMENT when an asset it
+    settles in is not among `instruments`, INSTRUMENT_EXPIRED, MISSING_RISK_FACTOR, UNMAPPED_RISK_FACTOR, INVALID_PRICE for a mark it
+    cannot have, INVALID_SNAPSHOT when a value is not finite, or the scenario set's error for a factor that cannot be shocked. The
+    same bits whatever the order of `instruments`.
+    """
+    ordered = sorted(instruments, key=lambda instrument: instrument.instrument_id)
+    assets = {instrument.instrument_id: instrument for instrument in ordered if instrument.is_asset}
+    market = ShockedMarket(assets=assets, snapshot=snapshot, scenarios=scenarios, parameters=parameters)
+    with np.errstate(all="ignore"):  # what is not finite is looked for once, below
+        outcomes = _value_all(ordered, market)
+        revalued = [_legs_or_error(instrument, outcomes[instrument.instrument_id], market) for instrument in ordered]
+    unavailable = {
+        instrument.instrument_id: _named(instrument, result, scenarios)
+        for instrument, result in zip(ordered, revalued, strict=True)
+        if isinstance(result, DomainError)
+    }
+    return _assemble([result for result in revalued if not isinstance(result, DomainError)], market, snapshot, unavailable)
+
+
+def required_factors(instruments: Collection[Instrument], snapshot: MarketSnapshot) -> frozenset[FactorId]:
+    """Return the factors of the snapshot that the instruments are valued from: what a scenario set for them must shock.
+
+    An instrument whose settlement asset is not among `instruments` cannot be valued and needs nothing.
+    """
+    assets = {instrument.instrument_id: instrument for instrument in instruments if instrument.is_asset}
+    curves: set[str] = set()
+    for instrument in instruments:
+        if instrument.references() <= assets.keys():
+            curves |= KINDS[type(instrument.terms)].curves(instrument, assets)
+            curves |= {factor.curve for factor in _price_factors(instrument, assets)}
+    return frozenset(factor for factor in snapshot.levels if factor.curve in curves)
+
+
+@dataclass(frozen=True, eq=False)
+class _Revalued:
+    """One instrument, ready for its rows. `legs` are sorted by offset group."""
+
+    instrument: Instrument
+    valuation: Valuation
+    unit_value: float
+    legs: tuple[tuple[OffsetGroup, ByScenario], ...]
+
+
+def _price_factors(instrument: Instrument, assets: Mapping[InstrumentId, Instrument]) -> Iterator[FactorId]:
+    for asset_id in {instrument.settlement, *instrument.references()}:
+        factor = price_factor(assets[asset_id])
+        if factor is not None:
+            yield factor
+
+
+def _value_all(instruments: Sequence[Instrument], market: ShockedMarket) -> dict[InstrumentId, Outcome]:
+    """Return the outcome of each instrument, kind by kind."""
+    outcomes: dict[InstrumentId, Outcome] = {}
+    by_kind: defaultdict[type, list[Instrument]] = defaultdict(list)
+    for instrument in instruments:
+        error = _refusal(instrument, market)
+        if error is None:
+            by_kind[type(instrument.terms)].append(instrument)
+        else:
+            outcomes[instrument.instrument_id] = error
+    for kind, members in by_kind.items():
+        revalued = KINDS[kind].revalue(members, market)
+        outcomes |= {member.instrument_id: outcome for member, outcome in zip(members, revalued, strict=True)}
+    return outcomes
+
+
+def _refusal(instrument: Instrument, market: ShockedMarket) -> DomainError | None:
+    """Return why an instrument cannot be valued, before its kind is asked: assets it settles in, and its mark."""
+    try:
+        for asset_id in sorted({instrument.settlement, *instrument.references()}):
+            if asset_id not in market.assets:
+                raise _unknown_settlement(instrument, asset_id)
+            market.price(asset_id)
+        if instrument.instrument_id in market.marks:
+            check_trade_price(instrument, market.marks[instrument.instrument_id])
+    except DomainError as error:
+        return error.with_traceback(None)
+    return None
+
+
+def _unknown_settlement(instrument: Instrument, asset_id: InstrumentId) -> DomainError:
+    return DomainError(
+        Reason.UNKNOWN_INSTRUMENT,
+        f"{instrument.instrument_id} settles in {asset_id}, which is no known money or coin; create it",
+        instrument=instrument.instrument_id,
+        settlement=asset_id,
+    )
+
+
+def _named(instrument: Instrument, error: DomainError, scenarios: ScenarioSet) -> DomainError:
+    """Return the error with the instrument in it; the scenario set's own errors stay as they are, shared by all who need the factor."""
+    if "instrument" in error.facts or any(error is known for known in scenarios.unavailable.values()):
+        return error
+    facts: dict[str, object] = {**error.facts, "instrument": instrument.instrument_id}
+    return DomainError(error.reason, f"{instrument.instrument_id} cannot be valued: {error.message}", **facts)
+
+
+def _legs_or_error(instrument: Instrument, outcome: Outcome, market: ShockedMarket) -> _Revalued | DomainError:
+    if isinstance(outcome, DomainError):
+        return outcome
+    legs: dict[OffsetGroup, ByScenario] = {}
+    for group, pnl in _profits(outcome, market):
+        legs[group] = legs[group] + pnl if group in legs else pnl
+    unit_value = sum(float(claim.amount[0] * market.price(claim.asset)[0]) for claim in outcome.claims)
+    if not (np.isfinite(unit_value) and all(np.isfinite(pnl).all() for pnl in legs.values())):
+        return not_finite(instrument)
+    return _Revalued(instrument, outcome, unit_value, tuple(sorted(legs.items(), key=lambda leg: leg[0].group_id)))
+
+
+def _profits(valuation: Valuation, market: ShockedMarket) -> Iterator[tuple[OffsetGroup, ByScenario]]:
+    for claim in valuation.claims:
+        amount, price = claim.amount, market.price(claim.asset)
+        price_group = market.price_group(claim.asset)
+        if claim.group is not None:
+            yield claim.group, (amount[1:] - amount[0]) * price[1:]
+        if price_group is not None:
+            yield price_group, amount[0] * (price[1:] - price[0])
+
+
+def _assemble(
+    revalued: Sequence[_Revalued], market: ShockedMarket, snapshot: MarketSnapshot, unavailable: Mapping[InstrumentId, DomainError]
+) -> RevaluedMarket:
+    """Lay the instruments out along the axes."""
+    instruments = tuple(item.instrument for item in revalued)
+    settlements = [instrument.settlement for instrument in instruments]
+    row_of = {instrument.instrument_id: row for row, instrument in enumerate(instruments)}
+    groups = sorted({group for item in revalued for group, _ in item.legs}, key=lambda group: group.group_id)
+    axis_of = {group.group_id: position for position, group in enumerate(groups)}
+    classes = tuple(sorted({group.asset_class for group in groups}))
+    legs = [(row, axis_of[group.group_id], pnl) for row, item in enumerate(revalued) for group, pnl in item.legs]
+    return RevaluedMarket(
+        snapshot_id=snapshot.snapshot_id,
+        as_of=snapshot.as_of,
+        scenarios=market.scenarios,
+        instruments=instruments,
+        unit_value=np.array([item.unit_value for item in revalued], dtype=np.float64),
+        settlement_price=np.array([market.price(settlement)[0] for settlement in settlements], dtype=np.float64),
+        settlement_row=np.array([row_of[settlement] for settlement in settlements], dtype=np.int64),
+        leg_instrument=np.array([row for row, _, _ in legs], dtype=np.int64),
+        leg_group=np.array([group for _, group, _ in legs], dtype=np.int64),
+        leg_pnl=np.array([pnl for _, _, pnl in legs], dtype=np.float64).reshape(len(legs), len(market.scenarios.names)),
+        groups=tuple(OffsetGroupId(group.group_id) for group in groups),
+        classes=classes,
+        group_class=np.array([classes.index(group.asset_class) for group in groups], dtype=np.int64),
+        residual_years=np.array([item.valuation.residual_years for item in revalued], dtype=np.float64),
+        translation_days=np.array([_translation_days(settlement, market) for settlement in settlements], dtype=np.float64),
+        unavailable=unavailable,
+    )
+
+
+def _translation_days(settlement: InstrumentId, market: ShockedMarket) -> float:
+    group = market.price_group(settlement)
+    return 0.0 if group is None else float(group.mpor_days)

@@ -1,0 +1,86 @@
+"""What valuing an instrument gives: claims on assets, in the base state of the market and in every scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TypeAlias, TypeVar
+
+from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.identifiers import InstrumentId
+from crossmargin.domain.instrument import Instrument
+from crossmargin.domain.risk_parameters import OffsetGroup
+from crossmargin.engine.axes import ByState
+from crossmargin.engine.revaluation.shocked_market import ShockedMarket
+
+KindOfTerms = TypeVar("KindOfTerms")
+Subject = TypeVar("Subject")
+Product = TypeVar("Product")
+
+
+@dataclass(frozen=True, eq=False)
+class Claim:
+    """What one unit of an instrument is worth in one asset.
+
+    Attributes:
+        asset: The money or coin that `amount` counts.
+        amount: [M] units of the asset.
+        group: Offset group that a change of the amount belongs to; None for an amount that never changes. A change of the asset's own
+            price belongs to the asset's group and is added by the caller.
+    """
+
+    asset: InstrumentId
+    amount: ByState
+    group: OffsetGroup | None
+
+
+@dataclass(frozen=True, eq=False)
+class Valuation:
+    """One unit of an instrument: its value is the sum of its claims. `residual_years` is actual/365, 0 without a maturity."""
+
+    claims: tuple[Claim, ...]
+    residual_years: float = 0.0
+
+
+Outcome: TypeAlias = Valuation | DomainError
+Revaluer: TypeAlias = Callable[[Sequence[Instrument], ShockedMarket], list[Outcome]]
+"""Values instruments of one kind together; the outcomes are in the order of the instruments."""
+CurvesOf: TypeAlias = Callable[[Instrument, Mapping[InstrumentId, Instrument]], frozenset[str]]
+"""Names the curves an instrument is valued from, given the assets by id; its settlement assets' own prices go without saying."""
+
+
+def one_by_one(revalue: Callable[[Instrument, ShockedMarket], Valuation]) -> Revaluer:
+    """Return a revaluer for a kind whose instruments share no work; the failure of one leaves the others alone."""
+
+    def revalue_all(instruments: Sequence[Instrument], market: ShockedMarket) -> list[Outcome]:
+        return [attempt(revalue, instrument, market) for instrument in instruments]
+
+    return revalue_all
+
+
+def attempt(work: Callable[[Subject, ShockedMarket], Product], subject: Subject, market: ShockedMarket) -> Product | DomainError:
+    """Return what `work` returns, or the DomainError it raises, without its traceback: that would keep every array on the way alive."""
+    try:
+        return work(subject, market)
+    except DomainError as error:
+        return error.with_traceback(None)
+
+
+def terms_of(instrument: Instrument, kind: type[KindOfTerms]) -> KindOfTerms:
+    """Return the terms of an instrument that is known to be of `kind`."""
+    if not isinstance(instrument.terms, kind):
+        raise TypeError(f"{instrument.instrument_id} is a {type(instrument.terms).__name__}, not a {kind.__name__}")
+    return instrument.terms
+
+
+def expired(instrument: Instrument, *, ended: date | datetime, as_of: datetime) -> DomainError:
+    """Return the error for an instrument that has ended before the snapshot and must be closed out of the books."""
+    return DomainError(
+        Reason.INSTRUMENT_EXPIRED,
+        f"{instrument.instrument_id} ended {ended.isoformat()} and the market snapshot is of {as_of.isoformat()}; book its expiry or "
+        "maturity",
+        instrument=instrument.instrument_id,
+        ended=ended.isoformat(),
+        as_of=as_of.isoformat(),
+    )

@@ -1,0 +1,27 @@
+"""Who asks, and under which key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+
+from crossmargin.domain.identifiers import AccountRef
+from crossmargin.usecases.ports import WriteRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The authenticated principal and the request id of one write."""
+
+    principal: str
+    request_id: str
+
+    def write_request(self, method: str, content: Iterable[str], accounts: tuple[AccountRef, ...] = ()) -> WriteRequest:
+        """Return the write request of `method` whose hash covers the request's content, field by field."""
+        digest = sha256()
+        for field in content:
+            encoded = field.encode()
+            # Lengths keep ("ab", "c") and ("a", "bc") apart.
+            digest.update(len(encoded).to_bytes(4, "big") + encoded)
+        return WriteRequest(self.principal, method, self.request_id, digest.digest(), accounts)

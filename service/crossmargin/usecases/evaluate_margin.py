@@ -1,0 +1,39 @@
+"""Compute the margin of an account at the latest snapshot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crossmargin.domain.identifiers import AccountRef
+from crossmargin.domain.margin import MarginResult
+from crossmargin.domain.portfolio import Portfolio
+from crossmargin.domain.position import net_holdings
+from crossmargin.engine.portfolio_margin import compute_margin
+from crossmargin.usecases.current_market import CurrentMarket
+from crossmargin.usecases.ports import AccountState, ComputePool
+from crossmargin.usecases.read_account import ReadAccount
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateMargin:
+    """Margins what an account holds now."""
+
+    read_account: ReadAccount
+    current_market: CurrentMarket
+    compute: ComputePool
+
+    async def __call__(self, account: AccountRef, *, min_sequence: int = 0) -> MarginResult:
+        """Return the margin result.
+
+        Raises:
+            DomainError: UNKNOWN_ACCOUNT, SEQUENCE_NOT_REACHED; NO_MARKET_SNAPSHOT, NO_RISK_PARAMETERS; and the reason why an instrument
+                that is held cannot be valued: it is never left out.
+        """
+        portfolio = portfolio_of(await self.read_account(account, min_sequence=min_sequence))
+        view = await self.current_market()
+        return await self.compute.run(lambda: compute_margin(portfolio, view.market, view.parameters))
+
+
+def portfolio_of(state: AccountState) -> Portfolio:
+    """Return an account's state as the engine is asked about it."""
+    return Portfolio(state.account.ref, state.account.mode, state.head.sequence, net_holdings(state.positions), state.policies)

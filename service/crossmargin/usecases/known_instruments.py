@@ -1,0 +1,29 @@
+"""Look instruments up, or say precisely which one is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.identifiers import InstrumentId
+from crossmargin.domain.instrument import Instrument
+from crossmargin.usecases.ports import InstrumentReader
+
+
+async def known_instruments(reader: InstrumentReader, names: Iterable[InstrumentId]) -> Mapping[InstrumentId, Instrument]:
+    """Return the instruments by name; UNKNOWN_INSTRUMENT for the first, in alphabetical order, that does not exist."""
+    wanted = sorted(set(names))
+    found = await reader.get_instruments(wanted) if wanted else {}
+    for name in wanted:
+        if name not in found:
+            raise unknown_instrument(name)
+    return found
+
+
+def unknown_instrument(name: InstrumentId) -> DomainError:
+    """Return the error for an instrument that does not exist."""
+    return DomainError(
+        Reason.UNKNOWN_INSTRUMENT,
+        f"instrument {str(name)!r} is not known; create it with ReferenceService.CreateInstrument first",
+        instrument=name,
+    )

@@ -1,0 +1,29 @@
+"""Read what an account holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.identifiers import AccountRef
+from crossmargin.usecases.ports import AccountState, BookReader
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAccount:
+    """Reads an account as of one ledger entry."""
+
+    books: BookReader
+
+    async def __call__(self, account: AccountRef, *, min_sequence: int = 0) -> AccountState:
+        """Return the account's state; UNKNOWN_ACCOUNT, or SEQUENCE_NOT_REACHED when it is behind `min_sequence`."""
+        state = await self.books.account_state(account)
+        if state.head.sequence < min_sequence:
+            raise DomainError(
+                Reason.SEQUENCE_NOT_REACHED,
+                f"account {account} is at sequence {state.head.sequence}; {min_sequence} was asked for; read again",
+                account=account,
+                sequence=state.head.sequence,
+                min_seq=min_sequence,
+            )
+        return state

@@ -1,0 +1,90 @@
+"""What every storage adapter says when a name is unknown, taken or used twice: the same reasons in the same words."""
+
+from __future__ import annotations
+
+from crossmargin.domain.account import Account, Client
+from crossmargin.domain.collateral import AccountCollateralPolicy
+from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.identifiers import AccountRef, ClientId, InstrumentId, RiskParameterSetId, SnapshotId
+from crossmargin.domain.instrument import Instrument
+from crossmargin.domain.market import MarketSnapshot
+from crossmargin.usecases.ports import Record, WriteRequest
+
+
+def unknown_client(client_id: ClientId) -> DomainError:
+    """Return the error for a client that does not exist."""
+    return DomainError(Reason.UNKNOWN_CLIENT, f"there is no client {client_id}; create it first", client=client_id)
+
+
+def unknown_account(ref: AccountRef) -> DomainError:
+    """Return the error for an account that does not exist."""
+    return DomainError(Reason.UNKNOWN_ACCOUNT, f"there is no account {ref}; create it first", account=ref)
+
+
+def unknown_instrument(instrument_id: InstrumentId) -> DomainError:
+    """Return the error for an instrument that does not exist."""
+    return DomainError(
+        Reason.UNKNOWN_INSTRUMENT, f"there is no instrument {instrument_id}; create it first", instrument=instrument_id
+    )
+
+
+def unknown_snapshot(snapshot_id: SnapshotId) -> DomainError:
+    """Return the error for a market snapshot that does not exist."""
+    return DomainError(Reason.UNKNOWN_SNAPSHOT, f"there is no market snapshot {snapshot_id}", snapshot=snapshot_id)
+
+
+def no_market_snapshot() -> DomainError:
+    """Return the error for asking about the market before anything was published."""
+    return DomainError(Reason.NO_MARKET_SNAPSHOT, "no market snapshot was published yet; publish quotes first")
+
+
+def unknown_risk_parameters(set_id: RiskParameterSetId) -> DomainError:
+    """Return the error for a risk parameter set that does not exist."""
+    return DomainError(Reason.UNKNOWN_RISK_PARAMETERS, f"there are no risk parameters {set_id}", parameter_set=set_id)
+
+
+def no_risk_parameters() -> DomainError:
+    """Return the error for needing risk parameters before any were stored."""
+    return DomainError(Reason.NO_RISK_PARAMETERS, "no risk parameters were stored yet; store a set first")
+
+
+def already_exists(record: Record) -> DomainError:
+    """Return the error for a record whose name is taken by another content."""
+    noun, name = _name_of(record)
+    return DomainError(
+        Reason.ALREADY_EXISTS,
+        f"{noun} {name} exists already with other content; choose another name or send what is stored",
+        noun=noun,
+        name=name,
+    )
+
+
+def request_id_reused(request: WriteRequest) -> DomainError:
+    """Return the error for a request id that was used for another request."""
+    return DomainError(
+        Reason.REQUEST_ID_REUSED,
+        f"request id {request.key} of {request.method} was used for another request; use a new id for a new request",
+        request_id=request.key,
+        method=request.method,
+    )
+
+
+def halted() -> DomainError:
+    """Return the error for a request while the house is halted."""
+    return DomainError(Reason.HALTED, "the house is halted: facts are booked, requests are refused until it is resumed")
+
+
+def _name_of(record: Record) -> tuple[str, str]:
+    match record:
+        case Client(client_id=client_id):
+            return "client", client_id
+        case Account(ref=ref):
+            return "account", str(ref)
+        case Instrument(instrument_id=instrument_id):
+            return "instrument", instrument_id
+        case AccountCollateralPolicy(account=ref, instrument_id=instrument_id):
+            return "collateral policy", f"{instrument_id} of {ref}"
+        case MarketSnapshot(snapshot_id=snapshot_id):
+            return "market snapshot", snapshot_id
+        case _:
+            return "risk parameters", record.set_id

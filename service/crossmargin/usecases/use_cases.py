@@ -1,0 +1,41 @@
+"""Everything a caller can ask, in one value that the composition root builds and the edge uses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crossmargin.usecases.create_account import CreateAccount
+from crossmargin.usecases.create_client import CreateClient
+from crossmargin.usecases.create_instrument import CreateInstrument
+from crossmargin.usecases.deposit_collateral import DepositCollateral
+from crossmargin.usecases.evaluate_margin import EvaluateMargin
+from crossmargin.usecases.import_history import ImportHistory
+from crossmargin.usecases.ports import BookReader, InstrumentReader, MarketStore, ParameterStore
+from crossmargin.usecases.preview_trades import PreviewTrades
+from crossmargin.usecases.publish_snapshot import PublishSnapshot
+from crossmargin.usecases.read_account import ReadAccount
+from crossmargin.usecases.record_trades import RecordTrades
+from crossmargin.usecases.set_collateral_policy import SetCollateralPolicy
+from crossmargin.usecases.watch_margin import WatchMargin
+
+
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    """The verbs, and the readers for what needs none."""
+
+    create_client: CreateClient
+    create_account: CreateAccount
+    create_instrument: CreateInstrument
+    record_trades: RecordTrades
+    deposit_collateral: DepositCollateral
+    set_collateral_policy: SetCollateralPolicy
+    publish_snapshot: PublishSnapshot
+    import_history: ImportHistory
+    read_account: ReadAccount
+    evaluate_margin: EvaluateMargin
+    preview_trades: PreviewTrades
+    watch_margin: WatchMargin
+    books: BookReader
+    instruments: InstrumentReader
+    market: MarketStore
+    parameters: ParameterStore
