@@ -25,7 +25,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CROSSMARGIN_", env_ignore_empty=True, frozen=True, extra="forbid")
 
-    database_url: SecretStr | None = Field(default=None, description="PostgreSQL 15 to 18, such as postgresql://user@host/name. Or use --embedded.")
+    database_url: SecretStr | None = Field(default=None, description="PostgreSQL 15 to 18: postgresql://user@host/name. Or --embedded.")
     embedded: bool = Field(default=False, description="Run a PostgreSQL server of our own in the data folder, and migrate it at start.")
     data_dir: Path = Field(default=Path(".crossmargin"), description="Where the embedded server keeps its data.")
     pg_bin: Path | None = Field(default=None, description="Folder with initdb and postgres to use instead of the installed package's.")
@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     monitor: bool = Field(default=True, description="Take part in the election of the monitor, which margins the house and exports it.")
     compute_threads: int = Field(default=2, ge=1, le=64, description="Threads for revaluation and margin.")
     connection_count: int = Field(default=10, ge=2, le=200, description="Most connections to the database.")
-    client_label_limit: int = Field(default=1000, ge=1, description="Most clients with metric series of their own, worst utilization first.")
+    client_label_limit: int = Field(default=1000, ge=1, description="Most clients with series of their own in the metrics.")
     drain_s: float = Field(default=5.0, ge=0, le=300, description="Seconds that running calls are given when the service stops.")
     ready_file: Path | None = Field(default=None, description="Write the bound addresses there as JSON once the service serves.")
 

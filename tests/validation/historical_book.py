@@ -25,15 +25,15 @@ from crossmargin.domain.instrument import (
     consideration,
 )
 from crossmargin.domain.margin import MarginResult
-from crossmargin.domain.market import FactorId, MarketSnapshot
+from crossmargin.domain.market import MarketSnapshot
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.position import Holding
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.portfolio_margin import compute_margin
-from crossmargin.engine.revaluation.revalue import required_factors, revalue_market
+from crossmargin.engine.revaluation import required_factors, revalue_market
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from crossmargin.engine.scenarios.build import build_scenario_set
-from tests.validation.market_history import COINS, MarketHistory, as_decimal
+from tests.validation.market_history import MarketHistory, as_decimal
 
 FIRST_DAY: Final = date(2016, 6, 1)
 """First day on which both coins have a close."""
@@ -41,16 +41,19 @@ LAST_GILT_DAY: Final = date(2024, 4, 30)
 """Last day of the sterling curve; the book has no sterling after it."""
 REVIEW_DAYS: Final = (
     date(2020, 2, 28),
+    date(2020, 3, 11),
     date(2020, 3, 13),
     date(2020, 3, 31),
-    date(2021, 5, 31),
-    date(2022, 9, 30),
-    date(2022, 11, 4),
+    date(2021, 5, 17),
+    date(2022, 9, 22),
+    date(2022, 11, 7),
     date(2022, 11, 11),
-    date(2023, 3, 14),
-    date(2024, 4, 30),
-    date(2025, 7, 11),
+    date(2023, 3, 9),
+    date(2024, 4, 26),
+    date(2025, 7, 9),
 )
+"""Before, in and after crises, the last day with every curve, and the last day with a full Treasury curve two business days later."""
+LOAN_USD: Final = 56_000_000
 ACCOUNT: Final = AccountRef(ClientId("validation"), AccountId("cross-asset"))
 USD: Final = InstrumentId("USD")
 _CLOSE: Final = time(22, tzinfo=UTC)
@@ -70,13 +73,15 @@ class BookMargin:
     """Margin of the book on one day, with the full scenario set and with the ordinary scenarios alone.
 
     Attributes:
-        observations: Ordinary scenarios found. stress_in_tail: How many of the ten worst scenarios are stress events.
+        observations: Ordinary scenarios found.
+        realised_pnl: What the unchanged book gained or lost over the next two business days, USD.
     """
 
     day: date
     observations: int
     result: MarginResult
     without_stress: MarginResult
+    realised_pnl: float
 
     @property
     def stress_among_worst(self) -> int:
@@ -87,16 +92,34 @@ class BookMargin:
 def margin_book(history: MarketHistory, day: date, parameters: RiskParameters) -> BookMargin:
     """Return the margin of the cross-asset book on a day, from levels and history up to that day only."""
     legs = cross_asset_book(history, day)
-    market = revalued(history, day, [leg.instrument for leg in legs], parameters)
+    instruments = [leg.instrument for leg in legs]
+    market = revalued(history, day, instruments, parameters)
     portfolio = Portfolio(ACCOUNT, AccountMode.CROSS, 1, holdings(legs, history, day))
     calm = ordinary_only(parameters)
-    calm_market = revalued(history, day, [leg.instrument for leg in legs], calm)
     return BookMargin(
         day=day,
         observations=market.scenarios.ordinary_count,
         result=compute_margin(portfolio, market, parameters),
-        without_stress=compute_margin(portfolio, calm_market, calm),
+        without_stress=compute_margin(portfolio, revalued(history, day, instruments, calm), calm),
+        realised_pnl=realised_pnl(portfolio, market, history, two_business_days_after(day), parameters),
     )
+
+
+def realised_pnl(portfolio: Portfolio, market: RevaluedMarket, history: MarketHistory, later: date, parameters: RiskParameters) -> float:
+    """Return the change in value of unchanged holdings from the market's day to a later one, USD."""
+    later_market = revalue_market(market.instruments, snapshot_of(history, later), market.scenarios, parameters)
+    return sum(
+        float(holding.quantity)
+        * float(
+            later_market.unit_value[later_market.row_of[holding.instrument_id]] - market.unit_value[market.row_of[holding.instrument_id]]
+        )
+        for holding in portfolio.holdings
+    )
+
+
+def two_business_days_after(day: date) -> date:
+    """Return the end of a margin period of two business days."""
+    return np.busday_offset(day, 2, roll="backward").astype(date)
 
 
 def margin_alone(leg: Leg, history: MarketHistory, day: date, parameters: RiskParameters) -> tuple[Decimal, Decimal]:
@@ -122,7 +145,7 @@ def cross_asset_book(history: MarketHistory, day: date) -> list[Leg]:
     """
     bill = Instrument(InstrumentId("UST-BILL"), Bill(USD, day + timedelta(days=91)), 2, "BILL")
     legs = [
-        Leg(money()[0], -45_000_000),
+        Leg(money()[0], -LOAN_USD),
         Leg(bill, 0, Decimal(20_000_000)),
         Leg(coin("BTC"), 15_000_000),
         Leg(perpetual("BTC"), -10_000_000),
@@ -226,13 +249,3 @@ def _zero(history: MarketHistory, currency: str, day: date) -> float:
     """Zero rate at a quarter year, linear between nodes and flat before the first."""
     nodes = sorted((factor for factor in history.series if factor.curve == f"zero:{currency}"), key=lambda factor: factor.tenor_years)
     return float(np.interp(91 / 365, [node.tenor_years for node in nodes], [history.level(str(node), day) for node in nodes]))
-
-
-def largest_coin_move(history: MarketHistory, day: date) -> float:
-    """Return the worst two-day log-return of either coin in the month to a day."""
-    moves = [
-        math.log(history.level(f"spot:{name}", day - timedelta(days=back)) / history.level(f"spot:{name}", day - timedelta(days=back + 2)))
-        for name in COINS
-        for back in range(30)
-    ]
-    return min(moves)

@@ -19,7 +19,7 @@ from tests.validation.treasury_curve import PAR_ERROR_LIMIT, PAR_TENORS, bootstr
 Series: TypeAlias = dict[date, float]
 """Levels by day; a day without a level is absent."""
 FX_CURRENCIES: Final = ("EUR", "GBP", "JPY", "CHF")
-ZERO_TENORS: Final = {"EUR": ("3M", "1Y", "2Y", "5Y", "7Y", "10Y"), "GBP": ("1Y", "2Y", "5Y", "7Y", "10Y")}
+ZERO_TENORS: Final = {"EUR": ("3M", "1Y", "2Y", "5Y", "10Y"), "GBP": ("1Y", "2Y", "5Y", "7Y", "10Y")}
 """Nodes that were published on every day up to the end of their series; three months of gilts were not."""
 COINS: Final = ("BTC", "ETH")
 

@@ -36,7 +36,8 @@ def euler_contributions(
         # Only the scenarios of a tail count, a few among all: to gather just those is what makes this cheap.
         in_tail, entries = np.flatnonzero(weight), np.flatnonzero(group_of_leg == group)
         unit_pnl = market.leg_pnl[legs.leg[entries][:, np.newaxis], in_tail]
-        np.subtract.at(contribution, legs.holding[entries], legs.quantity[entries] * (unit_pnl @ weight[in_tail]))
+        unit_requirement = np.einsum("ls,s->l", unit_pnl, weight[in_tail])
+        np.subtract.at(contribution, legs.holding[entries], legs.quantity[entries] * unit_requirement)
     return contribution
 
 

@@ -65,9 +65,10 @@ def netted_pnl(legs: LegHoldings, market: RevaluedMarket) -> NettedPnl:
     """Return the account's profits by group, by class and in total."""
     groups, group_of_leg = np.unique(market.leg_group[legs.leg], return_inverse=True)
     classes, group_class = np.unique(market.group_class[groups], return_inverse=True)
-    group_pnl = _leg_sums(group_of_leg, legs.leg, legs.quantity, market, row_count=len(groups))
-    in_class = (group_class == np.arange(len(classes))[:, np.newaxis]).astype(np.float64)
-    return NettedPnl(groups, group_class, classes, group_pnl, in_class @ group_pnl, group_pnl.sum(axis=0))
+    group_pnl = _leg_sums(group_of_leg, legs.leg, legs.quantity, market)
+    class_pnl = np.zeros((len(classes), group_pnl.shape[1]))
+    np.add.at(class_pnl, group_class, group_pnl)
+    return NettedPnl(groups, group_class, classes, group_pnl, class_pnl, group_pnl.sum(axis=0))
 
 
 def gross_requirement(legs: LegHoldings, market: RevaluedMarket, alpha: float) -> float:
@@ -78,12 +79,12 @@ def gross_requirement(legs: LegHoldings, market: RevaluedMarket, alpha: float) -
     """
     pair_of_leg = legs.holding * len(market.groups) + market.leg_group[legs.leg]
     pair, leg_count = np.unique(pair_of_leg, return_inverse=True, return_counts=True)[1:]
-    is_alone = leg_count[pair] == 1
+    shared = leg_count[pair] > 1
+    row_of_pair = np.cumsum(leg_count > 1) - 1
+    shared_pnl = _leg_sums(row_of_pair[pair[shared]], legs.leg[shared], legs.quantity[shared], market)
     unit_held, unit_owed = _unit_requirements(market, alpha)
     alone = np.abs(legs.quantity) * np.where(legs.quantity > 0, unit_held[legs.leg], unit_owed[legs.leg])
-    shared_pnl = _leg_sums(pair[~is_alone], legs.leg[~is_alone], legs.quantity[~is_alone], market, row_count=len(leg_count))
-    shared = tail_means(shared_pnl[leg_count > 1], market.scenarios.weights, alpha)
-    return float(alone[is_alone].sum() + shared.sum())
+    return float(alone[~shared].sum() + tail_means(shared_pnl, market.scenarios.weights, alpha).sum())
 
 
 _unit_requirements_of: Final[WeakKeyDictionary[RevaluedMarket, dict[float, tuple[ByRow, ByRow]]]] = WeakKeyDictionary()
@@ -98,7 +99,12 @@ def _unit_requirements(market: RevaluedMarket, alpha: float) -> tuple[ByRow, ByR
     return by_alpha[alpha]
 
 
-def _leg_sums(row: Index, leg: Index, quantity: ByLegHolding, market: RevaluedMarket, *, row_count: int) -> ByRowScenario:
-    """Return [R, S] sums of quantity times leg profit, over the entries of each row."""
-    sparse = csr_array((quantity, (row, leg)), shape=(row_count, len(market.leg_pnl)))
-    return np.asarray(sparse @ market.leg_pnl)
+def _leg_sums(row: Index, leg: Index, quantity: ByLegHolding, market: RevaluedMarket) -> ByRowScenario:
+    """Return [R, S] sums of quantity times leg profit over the entries of each row; every row up to the last has an entry.
+
+    A sparse product and no dense one: it reads the held legs in place, and adds in the same order on any number of cores.
+    """
+    order = np.argsort(row, kind="stable")
+    row_end = np.flatnonzero(np.diff(row[order], append=-1)) + 1
+    account = csr_array((quantity[order], leg[order], np.append(0, row_end)), shape=(len(row_end), len(market.leg_pnl)))
+    return np.asarray(account @ market.leg_pnl)

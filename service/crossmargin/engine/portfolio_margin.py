@@ -112,7 +112,7 @@ def margin_figures(
         group_requirement=requirement[:group_count],
         class_requirement=requirement[group_count:-1],
         account_requirement=float(requirement[-1]),
-        market_requirement=float(levels @ requirement),
+        market_requirement=float((levels * requirement).sum()),
         contribution=euler_contributions(
             legs,
             market,

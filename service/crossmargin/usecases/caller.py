@@ -17,11 +17,13 @@ class Caller:
     principal: str
     request_id: str
 
-    def write_request(self, method: str, content: Iterable[str], accounts: tuple[AccountRef, ...] = ()) -> WriteRequest:
+    def write_request(
+        self, method: str, content: Iterable[str], accounts: tuple[AccountRef, ...] = (), *, is_fact: bool = True
+    ) -> WriteRequest:
         """Return the write request of `method` whose hash covers the request's content, field by field."""
         digest = sha256()
         for field in content:
             encoded = field.encode()
             # Lengths keep ("ab", "c") and ("a", "bc") apart.
             digest.update(len(encoded).to_bytes(4, "big") + encoded)
-        return WriteRequest(self.principal, method, self.request_id, digest.digest(), accounts)
+        return WriteRequest(self.principal, method, self.request_id, digest.digest(), accounts, is_fact)

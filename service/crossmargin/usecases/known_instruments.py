@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.usecases.ports import InstrumentReader
+from crossmargin.usecases.storage_errors import unknown_instrument
 
 
 async def known_instruments(reader: InstrumentReader, names: Iterable[InstrumentId]) -> Mapping[InstrumentId, Instrument]:
@@ -18,12 +18,3 @@ async def known_instruments(reader: InstrumentReader, names: Iterable[Instrument
         if name not in found:
             raise unknown_instrument(name)
     return found
-
-
-def unknown_instrument(name: InstrumentId) -> DomainError:
-    """Return the error for an instrument that does not exist."""
-    return DomainError(
-        Reason.UNKNOWN_INSTRUMENT,
-        f"instrument {str(name)!r} is not known; create it with ReferenceService.CreateInstrument first",
-        instrument=name,
-    )

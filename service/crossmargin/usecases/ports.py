@@ -79,7 +79,7 @@ class Writer(Protocol):
             DomainError: REQUEST_ID_REUSED for a known key with another request; HALTED for a request while the house is halted;
                 UNKNOWN_ACCOUNT; UNKNOWN_CLIENT or UNKNOWN_INSTRUMENT for a record that refers to one; ALREADY_EXISTS; INVALID_DECIMAL
                 when a position would outgrow the ledger; SERVICE_BUSY when nothing happened; STORAGE_UNAVAILABLE when the outcome may
-                be unknown; and whatever `decide` raises. Except in the last-but-one case nothing is written and the key stays free.
+                be unknown; and whatever `decide` raises. On every error but STORAGE_UNAVAILABLE this call has written nothing.
             ValueError: Entries of the decision do not continue the chains of their accounts; nothing is written.
         """
         ...

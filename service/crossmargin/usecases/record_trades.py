@@ -13,8 +13,8 @@ from crossmargin.domain.errors import DomainError
 from crossmargin.domain.identifiers import AccountRef, InstrumentId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.usecases.caller import Caller
-from crossmargin.usecases.known_instruments import unknown_instrument
 from crossmargin.usecases.ports import Decision, InstrumentReader, Writer
+from crossmargin.usecases.storage_errors import unknown_instrument
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,12 @@ class SetCollateralPolicy:
     instruments: InstrumentReader
 
     async def __call__(self, policy: AccountCollateralPolicy, *, caller: Caller) -> AccountCollateralPolicy:
-        """Return the policy as stored; UNKNOWN_ACCOUNT or UNKNOWN_INSTRUMENT."""
+        """Return the policy as stored; UNKNOWN_ACCOUNT, UNKNOWN_INSTRUMENT, or HALTED."""
         await known_instruments(self.instruments, [policy.instrument_id])
 
         async def decide(_: object) -> Decision:
             return Decision(response=b"", records=(policy,))
 
-        await self.writer.write(caller.write_request("SetPolicy", [repr(policy)], (policy.account,)), decide)
+        request = caller.write_request("SetPolicy", [repr(policy)], (policy.account,), is_fact=False)
+        await self.writer.write(request, decide)
         return policy

@@ -23,9 +23,7 @@ def unknown_account(ref: AccountRef) -> DomainError:
 
 def unknown_instrument(instrument_id: InstrumentId) -> DomainError:
     """Return the error for an instrument that does not exist."""
-    return DomainError(
-        Reason.UNKNOWN_INSTRUMENT, f"there is no instrument {instrument_id}; create it first", instrument=instrument_id
-    )
+    return DomainError(Reason.UNKNOWN_INSTRUMENT, f"there is no instrument {instrument_id}; create it first", instrument=instrument_id)
 
 
 def unknown_snapshot(snapshot_id: SnapshotId) -> DomainError:

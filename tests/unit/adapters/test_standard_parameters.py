@@ -14,7 +14,7 @@ from crossmargin.domain.market import FactorId, FactorKind
 from crossmargin.domain.risk_parameters import StressEvent, risk_parameters_from_json
 from crossmargin.engine.scenarios.stress import stress_moves
 
-SHIPPED_HASH = "f36bbebfdc16e92ec912d2a03c2815ada9dc088c2613918b16758de2d81ccc31"
+SHIPPED_HASH = "b805270d6bf4f767839539a7c0d6cb323cbafc71df22549fa77d164103867f0b"
 STABLECOINS = ("spot:RLUSD", "spot:USDC", "spot:USDT")
 COINS = ("BTC", "ETH", "SOL", "XRP", "LTC", "ADA", "DOGE", "LINK", "AVAX", "BNB")
 

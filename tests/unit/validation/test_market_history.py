@@ -13,7 +13,7 @@ from tests.validation.market_history import HistoryError, MarketHistory, as_deci
 from tests.validation.treasury_curve import PAR_TENORS
 
 MONDAY, TUESDAY = date(2020, 3, 9), date(2020, 3, 10)
-EUR_AND_GBP = ["EUR_3M", "EUR_1Y", "EUR_2Y", "EUR_5Y", "EUR_7Y", "EUR_10Y", "GBP_1Y", "GBP_2Y", "GBP_5Y", "GBP_7Y", "GBP_10Y"]
+EUR_AND_GBP = ["EUR_3M", "EUR_1Y", "EUR_2Y", "EUR_5Y", "EUR_10Y", "GBP_1Y", "GBP_2Y", "GBP_5Y", "GBP_7Y", "GBP_10Y"]
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Storage on PostgreSQL 15 to 18."""

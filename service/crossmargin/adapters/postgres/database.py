@@ -28,6 +28,7 @@ LINE_LIMIT_S: Final = 2.5
 """How long one transaction or read may hold a connection. A frozen server otherwise takes every connection of the pool, one by one."""
 BULK_LIMIT_S: Final = 60.0
 _READ_DEADLINE_S: Final = 5.0
+_RECONNECT_LIMIT_S: Final = 2.0
 _OPEN_LIMIT_S: Final = 10.0
 _CONNECT: Final = {"autocommit": True, "row_factory": dict_row, "connect_timeout": 3, "application_name": "crossmargin"}
 
@@ -49,6 +50,8 @@ class Database:
             min_size=min(2, pool_size),
             max_size=pool_size,
             timeout=SLOT_LIMIT_S,
+            # The pool waits twice as long after each failed attempt; starting over keeps the wait short when the server is back.
+            reconnect_timeout=_RECONNECT_LIMIT_S,
             configure=prepare_session,
             open=False,
         )

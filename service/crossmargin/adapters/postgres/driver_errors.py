@@ -75,8 +75,6 @@ def caller_error(error: psycopg.Error) -> Exception:
         case Fault.LOST | Fault.DOWN:
             return storage_unavailable()
         case Fault.OVERFLOW:
-            return DomainError(
-                Reason.INVALID_DECIMAL, "a position would be 1e20 or more, which the ledger cannot hold; nothing was booked"
-            )
+            return DomainError(Reason.INVALID_DECIMAL, "a position would be 1e20 or more, which the ledger cannot hold; nothing was booked")
         case Fault.DEFECT:
             return StorageDefectError(f"the storage refused a statement (SQLSTATE {error.sqlstate})")

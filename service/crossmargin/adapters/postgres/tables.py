@@ -26,9 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import DOMAIN, JSONB
 
-metadata: Final = MetaData(
-    naming_convention={"pk": "%(table_name)s_pk", "ck": "%(table_name)s_%(constraint_name)s"}
-)
+metadata: Final = MetaData(naming_convention={"pk": "%(table_name)s_pk", "ck": "%(table_name)s_%(constraint_name)s"})
 
 # NaN is above every number in PostgreSQL, so it would pass any check such as quantity > 0 and then turn every sum into NaN.
 LEDGER_DECIMAL: Final = DOMAIN(

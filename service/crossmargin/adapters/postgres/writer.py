@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 
-from crossmargin.adapters.postgres.database import Connection, Database
+from crossmargin.adapters.postgres.database import Connection, Database, Row
 from crossmargin.adapters.postgres.driver_errors import Fault, caller_error, fault_of, service_busy, storage_unavailable
 from crossmargin.adapters.postgres.records import store_record
 from crossmargin.domain.account import AccountHead, AccountMode, AccountStatus
+from crossmargin.domain.book import Entry
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId
 from crossmargin.usecases.ports import Decide, Decision, WriteOutcome, WriteRequest
 from crossmargin.usecases.storage_errors import halted, request_id_reused, unknown_account
@@ -48,19 +49,139 @@ class PostgresWriter:
     async def _write_until_known(self, request: WriteRequest, decide: Decide) -> WriteOutcome:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._deadline_s
-        conflicts = 0
-        is_unknown = False
-        pause_s = _PAUSE_S
+        conflicts, is_unknown, pause_s = 0, False, _PAUSE_S
         while True:
             try:
                 return await self._write_once(request, decide)
             except psycopg.Error as error:
-                fault = Fault.LOST if isinstance(error.__cause__, _CommitFailure) else fault_of(error)
+                fault = fault_of(error)
                 conflicts += fault is Fault.CONFLICT
                 is_unknown |= fault is Fault.LOST
-                if not _may_try_again(fault, conflicts, is_unknown=is_unknown):
-                    raise caller_error(error) from error
-            if loop.time() + pause_s > deadline:
-                raise storage_unavailable() if is_unknown else service_busy()
+                may_retry = _may_retry(fault, conflicts, is_unknown=is_unknown) and loop.time() + pause_s < deadline
+                if not may_retry:
+                    raise _final_error(error, fault, is_unknown=is_unknown) from error
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def _write_once(self, request: WriteRequest, decide: Decide) -> WriteOutcome:
+        async with self._database.connection() as connection:
+            await connection.execute(b"BEGIN")
+            begun = await _begin(connection, request)
+            if isinstance(begun, WriteOutcome):
+                return begun
+            decision = await _decide_in_time(decide, begun)
+            for record in decision.records:
+                await store_record(connection, record)
+            await _finish(connection, request, decision)
+            await _commit(connection)
+        return WriteOutcome(decision.response, replayed=False)
+
+
+async def _begin(connection: Connection, request: WriteRequest) -> WriteOutcome | Mapping[AccountRef, AccountHead]:
+    """Return the answer that the key has already; otherwise the heads, locked, with the key reserved."""
+    clients = [ref.client_id for ref in request.accounts]
+    accounts = [ref.account_id for ref in request.accounts]
+    identity = (request.principal, request.method, request.key, request.request_hash, request.is_fact)
+    rows = await (await connection.execute(_BEGIN_WRITE, (*identity, clients, accounts))).fetchall()
+    match rows[0]["outcome"] if rows else "reserved":
+        case "replayed":
+            return WriteOutcome(bytes(rows[0]["stored_response"]), replayed=True)
+        case "reused":
+            raise request_id_reused(request)
+        case "halted":
+            raise halted()
+    heads = {head.ref: head for head in map(_head, rows)}
+    for ref in request.accounts:
+        if ref not in heads:
+            raise unknown_account(ref)
+    return heads
+
+
+def _head(row: Row) -> AccountHead:
+    return AccountHead(
+        ref=AccountRef(ClientId(row["head_client_id"]), AccountId(row["head_account_id"])),
+        mode=AccountMode(row["head_mode"]),
+        status=AccountStatus(row["head_status"]),
+        sequence=row["head_sequence"],
+        chain_hash=row["head_chain_hash"],
+    )
+
+
+async def _decide_in_time(decide: Decide, heads: Mapping[AccountRef, AccountHead]) -> Decision:
+    try:
+        async with asyncio.timeout(DECIDE_LIMIT_S) as limit:
+            return await decide(heads)
+    except TimeoutError:
+        if limit.expired():
+            raise service_busy() from None
+        raise
+
+
+async def _finish(connection: Connection, request: WriteRequest, decision: Decision) -> None:
+    try:
+        await connection.execute(
+            _FINISH_WRITE,
+            (
+                *(request.principal, request.method, request.key, decision.response),
+                *_entry_columns(decision.entries),
+                *_posting_columns(decision.entries),
+            ),
+        )
+    except psycopg.DatabaseError as error:
+        if error.sqlstate == _BROKEN_CHAIN:
+            raise ValueError(f"the entries decided for {request.method} do not continue the chains of their accounts") from None
+        raise
+
+
+def _entry_columns(entries: tuple[Entry, ...]) -> tuple[list[Any], ...]:
+    return (
+        [numbered.entry.account.client_id for numbered in entries],
+        [numbered.entry.account.account_id for numbered in entries],
+        [numbered.sequence for numbered in entries],
+        [numbered.entry.kind.value for numbered in entries],
+        [numbered.entry.effective_at for numbered in entries],
+        [numbered.entry.reference for numbered in entries],
+        [numbered.previous_hash for numbered in entries],
+        [numbered.chain_hash for numbered in entries],
+    )
+
+
+def _posting_columns(entries: tuple[Entry, ...]) -> tuple[list[Any], ...]:
+    legs = [(numbered, leg, posting) for numbered in entries for leg, posting in enumerate(numbered.entry.postings, start=1)]
+    return (
+        [numbered.entry.account.client_id for numbered, _, _ in legs],
+        [numbered.entry.account.account_id for numbered, _, _ in legs],
+        [numbered.sequence for numbered, _, _ in legs],
+        [leg for _, leg, _ in legs],
+        [posting.ledger_account for _, _, posting in legs],
+        [posting.book_id for _, _, posting in legs],
+        [posting.instrument_id for _, _, posting in legs],
+        [posting.quantity for _, _, posting in legs],
+        [posting.cost for _, _, posting in legs],
+    )
+
+
+async def _commit(connection: Connection) -> None:
+    try:
+        await connection.execute(b"COMMIT")
+    except psycopg.OperationalError as error:
+        # The server may have committed before its answer was lost. Only asking again with the same key can tell.
+        raise psycopg.OperationalError("no answer to COMMIT") from error
+
+
+def _may_retry(fault: Fault, conflicts: int, *, is_unknown: bool) -> bool:
+    match fault:
+        case Fault.CONFLICT:
+            return conflicts <= CONFLICT_TRIES
+        case Fault.LOST:
+            return True
+        case Fault.BUSY:
+            return is_unknown
+        case _:
+            return False
+
+
+def _final_error(error: psycopg.Error, fault: Fault, *, is_unknown: bool) -> Exception:
+    if is_unknown and fault in {Fault.CONFLICT, Fault.BUSY}:
+        return storage_unavailable()
+    return caller_error(error)

@@ -52,6 +52,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SERVICE_BUSY: _ErrorReason.ValueType  # 27
     ERROR_REASON_STORAGE_UNAVAILABLE: _ErrorReason.ValueType  # 28
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 29
+    ERROR_REASON_HALTED: _ErrorReason.ValueType  # 30
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper): ...
 
@@ -85,4 +86,5 @@ ERROR_REASON_SEQUENCE_NOT_REACHED: ErrorReason.ValueType  # 26
 ERROR_REASON_SERVICE_BUSY: ErrorReason.ValueType  # 27
 ERROR_REASON_STORAGE_UNAVAILABLE: ErrorReason.ValueType  # 28
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 29
+ERROR_REASON_HALTED: ErrorReason.ValueType  # 30
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -19,6 +19,8 @@ from crossmargin.engine.revaluation.shocked_market import ShockedMarket, discoun
 from crossmargin.engine.revaluation.valuation import Claim, Outcome, Valuation, attempt
 
 _MAXIMUM_STEPS: Final = 100
+_ROWS_IN_CACHE: Final = 64
+"""Times worked on at once, so that the rates of all scenarios are still in the cache when they are exponentiated."""
 _LOG_PRICE_TOLERANCE: Final = 1e-14
 """Relative: what is left between mark and value; some ten times the rounding of a sum of discounted payments."""
 
@@ -60,8 +62,14 @@ def zero_curve_of_settlement(instrument: Instrument, assets: Mapping[InstrumentI
 
 def discount_factors(curve: ShockedCurve, years: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return [D, M] exp(-z(T) T) for D times in years, z continuously compounded."""
-    rates = curve.levels_at(years)[:, np.newaxis] + curve.moves_at(years)
-    return np.exp(-rates * years[:, np.newaxis])
+    factors = np.empty((len(years), curve.moves.shape[1]))
+    for start in range(0, len(years), _ROWS_IN_CACHE):
+        block = years[start : start + _ROWS_IN_CACHE]
+        rates = curve.moves_at(block)
+        rates += curve.levels_at(block)[:, np.newaxis]
+        rates *= -block[:, np.newaxis]
+        np.exp(rates, out=factors[start : start + _ROWS_IN_CACHE])
+    return factors
 
 
 def present_values(curve: ShockedCurve, payments: Sequence[Payments], marks: Sequence[float | None]) -> ByInstrumentState:

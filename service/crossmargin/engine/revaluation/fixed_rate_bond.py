@@ -41,7 +41,8 @@ def coupon_days(terms: FixedRateBond, *, after: date) -> NDArray[np.datetime64]:
     month_starts = months.astype("datetime64[D]")
     month_lengths = ((months + 1).astype("datetime64[D]") - month_starts).astype(np.int64)
     days = month_starts + np.minimum(terms.maturity_date.day, month_lengths) - 1
-    return days[days > np.datetime64(first, "D")]
+    remaining: NDArray[np.datetime64] = days[days > np.datetime64(first, "D")]
+    return remaining
 
 
 def _remaining(instrument: Instrument, market: ShockedMarket) -> Payments:

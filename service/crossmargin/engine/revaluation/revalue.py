@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from crossmargin.domain.errors import DomainError, Reason
-from crossmargin.domain.identifiers import InstrumentId, OffsetGroupId
+from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import (
     Bill,
     Cash,
@@ -134,7 +134,7 @@ def _refusal(instrument: Instrument, market: ShockedMarket) -> DomainError | Non
             if asset_id not in market.assets:
                 raise _unknown_settlement(instrument, asset_id)
             market.price(asset_id)
-        if instrument.instrument_id in market.marks:
+        if not instrument.is_asset and instrument.instrument_id in market.marks:
             check_trade_price(instrument, market.marks[instrument.instrument_id])
     except DomainError as error:
         return error.with_traceback(None)
@@ -202,7 +202,7 @@ def _assemble(
         leg_instrument=np.array([row for row, _, _ in legs], dtype=np.int64),
         leg_group=np.array([group for _, group, _ in legs], dtype=np.int64),
         leg_pnl=np.array([pnl for _, _, pnl in legs], dtype=np.float64).reshape(len(legs), len(market.scenarios.names)),
-        groups=tuple(OffsetGroupId(group.group_id) for group in groups),
+        groups=tuple(group.group_id for group in groups),
         classes=classes,
         group_class=np.array([classes.index(group.asset_class) for group in groups], dtype=np.int64),
         residual_years=np.array([item.valuation.residual_years for item in revalued], dtype=np.float64),

@@ -37,7 +37,10 @@ class ShockedCurve:
     def moves_at(self, years: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return [D, M] moves at D tenors in years; NaN where a node has no scenarios (see `check`)."""
         lower, upper, share = self._between(years)
-        return self.moves[lower] * (1.0 - share)[:, np.newaxis] + self.moves[upper] * share[:, np.newaxis]
+        moves = self.moves[lower]
+        moves *= (1.0 - share)[:, np.newaxis]
+        moves += self.moves[upper] * share[:, np.newaxis]
+        return moves
 
     def check(self, years: NDArray[np.float64]) -> None:
         """Raise the error of the first node that a level at one of the D tenors needs and that has no scenarios."""

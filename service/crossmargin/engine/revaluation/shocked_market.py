@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import InstrumentId
-from crossmargin.domain.instrument import Cash, Instrument, Stablecoin
+from crossmargin.domain.instrument import Cash, Instrument, Stablecoin, check_trade_price
 from crossmargin.domain.market import DAYS_PER_YEAR, FactorId, FactorKind, MarketSnapshot
 from crossmargin.domain.risk_parameters import OffsetGroup, RiskParameters
 from crossmargin.engine.axes import ByState
@@ -74,7 +74,8 @@ class ShockedMarket:
             raise self.scenarios.unavailable[factor]
         if factor not in self.scenarios.column_of:
             raise _missing(str(factor), "scenario")
-        return self._moves_by_factor[self.scenarios.column_of[factor]]
+        moves: ByState = self._moves_by_factor[self.scenarios.column_of[factor]]
+        return moves
 
     def group(self, factor: FactorId) -> OffsetGroup:
         """Return the offset group of a factor."""
@@ -116,7 +117,8 @@ class ShockedMarket:
         midnight = datetime.combine(self.as_of.date(), time(), UTC)
         whole_days = (days - np.datetime64(self.as_of.date(), "D")).astype(np.int64)
         seconds = whole_days * 86_400.0 - (self.as_of - midnight).total_seconds()
-        return np.maximum(seconds, 0.0) / _SECONDS_PER_YEAR
+        years: NDArray[np.float64] = np.maximum(seconds, 0.0) / _SECONDS_PER_YEAR
+        return years
 
     def years_until_day(self, day: date) -> float:
         """Return actual/365 from the snapshot to 00:00 UTC of a day; 0 for the snapshot's own day and before."""
@@ -142,7 +144,9 @@ class ShockedMarket:
             return np.ones(1 + len(self.scenarios.names))
         self.group(factor)
         mark = self.mark(asset)
-        price = (self.level(factor) if mark is None else mark) * np.exp(self.moves(factor))
+        if mark is not None:
+            check_trade_price(asset, self.marks[asset.instrument_id])
+        price: ByState = (self.level(factor) if mark is None else mark) * np.exp(self.moves(factor))
         if not np.isfinite(price).all():
             raise not_finite(asset)
         return price

@@ -91,8 +91,10 @@ def end_days(starts: ByDay, group: OffsetGroup) -> ByDay:
     Monday, as it is from Friday.
     """
     if group.mpor_clock is HorizonClock.CALENDAR:
-        return starts + np.timedelta64(group.mpor_days, "D")
-    return np.asarray(np.busday_offset(starts, group.mpor_days, roll="backward"), dtype="datetime64[D]")
+        ends: ByDay = starts + np.timedelta64(group.mpor_days, "D")
+    else:
+        ends = np.busday_offset(starts, group.mpor_days, roll="backward")
+    return ends
 
 
 def nearest_node(candidates: Mapping[FactorId, ByScenario], curve: str, years: float) -> FactorId | None:

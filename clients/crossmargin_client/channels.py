@@ -1,0 +1,37 @@
+"""How a channel to the service is set up, the same for both clients."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from google.protobuf.wrappers_pb2 import Int32Value, StringValue
+
+DEFAULT_TARGET: Final = "127.0.0.1:50051"
+HEALTH_CHECK: Final = "/grpc.health.v1.Health/Check"
+HEALTH_REQUEST: Final[bytes] = StringValue().SerializeToString()
+"""A grpc.health.v1.HealthCheckRequest for the whole server. The message has one string under the number 1, as StringValue has, so the
+health package, which belongs to servers, is not needed here."""
+_SERVING: Final = 1
+
+
+def channel_options() -> list[tuple[str, Any]]:
+    """Return the options of a channel: calls spread over every address that the target's name resolves to.
+
+    With `dns:///crossmargin-headless:50051` each call goes to the next replica. Retries are the client's own, because only it knows
+    the request id.
+    """
+    return [
+        ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
+        ("grpc.enable_retries", 0),
+    ]
+
+
+def is_serving(health_response: bytes) -> bool:
+    """Return whether a grpc.health.v1.HealthCheckResponse, one enum under the number 1, says SERVING."""
+    return int(Int32Value.FromString(health_response).value) == _SERVING
+
+
+def as_is(message: bytes) -> bytes:
+    """Return a message that is bytes already: the serializer of the health call."""
+    return message

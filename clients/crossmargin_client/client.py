@@ -1,0 +1,275 @@
+"""The synchronous client: every call of the API, typed, with deadlines and safe retries."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+import grpc
+
+from crossmargin.api.v1 import (
+    account_service_pb2,
+    account_service_pb2_grpc,
+    book_service_pb2,
+    book_service_pb2_grpc,
+    collateral_service_pb2,
+    collateral_service_pb2_grpc,
+    margin_service_pb2,
+    margin_service_pb2_grpc,
+    market_service_pb2,
+    market_service_pb2_grpc,
+    reference_service_pb2,
+    reference_service_pb2_grpc,
+)
+from crossmargin_client import requests, retries
+from crossmargin_client.channels import DEFAULT_TARGET, HEALTH_CHECK, HEALTH_REQUEST, as_is, channel_options, is_serving
+from crossmargin_client.errors import error_from_call
+from crossmargin_client.values import Exact
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+PagedRequest = TypeVar("PagedRequest", bound=requests.PagedRequest)
+PagedResponse = TypeVar("PagedResponse", bound=requests.PagedResponse)
+DEFAULT_TIMEOUT_S: Final = 10.0
+
+
+class Client:
+    """A connection to the service.
+
+    Every call has a deadline of `timeout_s` in all. A call that finds the service unavailable or busy is made again within it; a write
+    is made again under its own request id, so it happens once. Calls raise a CrossmarginError. Safe to share between threads.
+
+        with Client("127.0.0.1:50051") as client:
+            print(client.get_margin("clients/alpha/accounts/core").utilization)
+
+    Args:
+        target: host:port, or dns:///name:port to spread calls over every address of the name.
+        timeout_s: Deadline of a call, retries included. Importing history has six times as long.
+        credentials: TLS; None for a plain connection, which a service accepts on its own machine only.
+    """
+
+    def __init__(
+        self,
+        target: str = DEFAULT_TARGET,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
+        self.target = target
+        self.timeout_s = timeout_s
+        self._channel = (
+            grpc.insecure_channel(target, options=channel_options())
+            if credentials is None
+            else grpc.secure_channel(target, credentials, options=channel_options())
+        )
+        self._accounts = account_service_pb2_grpc.AccountServiceStub(self._channel)
+        self._books = book_service_pb2_grpc.BookServiceStub(self._channel)
+        self._collateral = collateral_service_pb2_grpc.CollateralServiceStub(self._channel)
+        self._margin = margin_service_pb2_grpc.MarginServiceStub(self._channel)
+        self._market = market_service_pb2_grpc.MarketServiceStub(self._channel)
+        self._reference = reference_service_pb2_grpc.ReferenceServiceStub(self._channel)
+        self._health = self._channel.unary_unary(HEALTH_CHECK, request_serializer=as_is, response_deserializer=as_is)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection and every call on it."""
+        self._channel.close()
+
+    def is_serving(self) -> bool:
+        """Return whether the service says that it is ready for calls."""
+        try:
+            return is_serving(self._health(HEALTH_REQUEST, timeout=self.timeout_s))
+        except grpc.RpcError as failure:
+            raise error_from_call(failure) from None
+
+    # Clients and accounts
+
+    def create_client(self, client_id: str, display_name: str, *, request_id: str | None = None) -> account_service_pb2.Client:
+        """Create a client and return it as stored."""
+        request = requests.create_client(client_id, display_name, request_id=request_id)
+        return self._call(self._accounts.CreateClient, request).client
+
+    def get_client(self, client_id: str) -> account_service_pb2.Client:
+        """Return a client."""
+        return self._call(self._accounts.GetClient, requests.get_client(client_id)).client
+
+    def list_clients(self) -> Iterator[account_service_pb2.Client]:
+        """Yield every client in the order of their ids."""
+        for page in self._pages(self._accounts.ListClients, requests.list_clients()):
+            yield from page.clients
+
+    def create_account(
+        self, name: str, display_name: str, *, parent_account: str = "", request_id: str | None = None
+    ) -> account_service_pb2.Account:
+        """Create an account and return it as stored: isolated when it has a parent, cross otherwise."""
+        request = requests.create_account(name, display_name, parent_account=parent_account, request_id=request_id)
+        return self._call(self._accounts.CreateAccount, request).account
+
+    def get_account(self, name: str) -> account_service_pb2.Account:
+        """Return an account."""
+        return self._call(self._accounts.GetAccount, requests.get_account(name)).account
+
+    def list_accounts(self, client_id: str = "") -> Iterator[account_service_pb2.Account]:
+        """Yield every account of a client, or of all clients, in the order of their names."""
+        for page in self._pages(self._accounts.ListAccounts, requests.list_accounts(client_id)):
+            yield from page.accounts
+
+    # Reference data
+
+    def create_instrument(
+        self, instrument: reference_service_pb2.Instrument, *, request_id: str | None = None
+    ) -> reference_service_pb2.Instrument:
+        """Create an instrument and return it as stored."""
+        request = requests.create_instrument(instrument, request_id=request_id)
+        return self._call(self._reference.CreateInstrument, request).instrument
+
+    def get_instrument(self, instrument_id: str) -> reference_service_pb2.Instrument:
+        """Return an instrument."""
+        return self._call(self._reference.GetInstrument, requests.get_instrument(instrument_id)).instrument
+
+    def list_instruments(self) -> Iterator[reference_service_pb2.Instrument]:
+        """Yield every instrument in the order of their ids."""
+        for page in self._pages(self._reference.ListInstruments, requests.list_instruments()):
+            yield from page.instruments
+
+    def get_risk_parameters(self, parameter_set_id: str = "") -> reference_service_pb2.GetRiskParametersResponse:
+        """Return a set of risk parameters; the one in force when no id is given."""
+        return self._call(self._reference.GetRiskParameters, requests.get_risk_parameters(parameter_set_id))
+
+    # Books
+
+    def record_trades(
+        self, account: str, trades: Iterable[book_service_pb2.Trade], *, request_id: str | None = None
+    ) -> book_service_pb2.RecordTradesResponse:
+        """Record 1 to 256 executed trades and return what became of each, in their order."""
+        return self._call(self._books.RecordTrades, requests.record_trades(account, trades, request_id=request_id))
+
+    def list_positions(self, account: str, *, min_seq: int = 0) -> book_service_pb2.ListPositionsResponse:
+        """Return what an account holds, with the ledger entry it is as of."""
+        return self._call(self._books.ListPositions, requests.list_positions(account, min_seq=min_seq))
+
+    def list_entries(self, account: str) -> Iterator[book_service_pb2.Entry]:
+        """Yield every entry of an account's ledger in sequence order."""
+        for page in self._pages(self._books.ListEntries, requests.list_entries(account)):
+            yield from page.entries
+
+    # Collateral
+
+    def deposit(
+        self,
+        account: str,
+        instrument_id: str,
+        quantity: Exact,
+        *,
+        received_at: datetime,
+        book: str = "",
+        reference: str = "",
+        request_id: str | None = None,
+    ) -> collateral_service_pb2.DepositResponse:
+        """Record collateral received and return its place in the ledger."""
+        request = requests.deposit(
+            account, instrument_id, quantity, received_at=received_at, book=book, reference=reference, request_id=request_id
+        )
+        return self._call(self._collateral.Deposit, request)
+
+    def set_policy(
+        self,
+        account: str,
+        instrument_id: str,
+        policy: collateral_service_pb2.CollateralPolicy.ValueType,
+        *,
+        request_id: str | None = None,
+    ) -> collateral_service_pb2.CollateralPolicy.ValueType:
+        """Set how an account's holding of an asset counts, RISKED or PLEDGED, and return it as stored."""
+        request = requests.set_policy(account, instrument_id, policy, request_id=request_id)
+        return self._call(self._collateral.SetPolicy, request).policy
+
+    def list_holdings(self, account: str, *, min_seq: int = 0) -> collateral_service_pb2.ListHoldingsResponse:
+        """Return what an account's holdings count for as collateral."""
+        return self._call(self._collateral.ListHoldings, requests.list_holdings(account, min_seq=min_seq))
+
+    # Market
+
+    def publish_snapshot(self, as_of: datetime, levels: Mapping[str, Exact], marks: Mapping[str, Exact] | None = None) -> str:
+        """Publish a market snapshot and return its id: levels of risk factors, marks of instruments as each quotes."""
+        return self._call(self._market.PublishSnapshot, requests.publish_snapshot(as_of, levels, marks or {})).snapshot_id
+
+    def get_snapshot(self, snapshot_id: str = "") -> market_service_pb2.GetSnapshotResponse:
+        """Return a market snapshot; the latest when no id is given."""
+        return self._call(self._market.GetSnapshot, requests.get_snapshot(snapshot_id))
+
+    def import_history(
+        self, dates: Sequence[date], columns: Mapping[str, Sequence[Exact | None]]
+    ) -> market_service_pb2.ImportHistoryResponse:
+        """Import daily levels of risk factors, all or nothing. None in a column is a day without a level."""
+        return self._stream(self._market.ImportHistory, requests.import_history(dates, columns))
+
+    # Margin
+
+    def get_margin(self, account: str, *, min_seq: int = 0) -> margin_service_pb2.Margin:
+        """Return the margin of an account at the latest snapshot."""
+        return self._call(self._margin.GetMargin, requests.get_margin(account, min_seq=min_seq)).margin
+
+    def explain_margin(self, account: str, *, min_seq: int = 0) -> margin_service_pb2.ExplainMarginResponse:
+        """Return the margin of an account with its contributions, offset groups, worst scenarios and collateral."""
+        return self._call(self._margin.ExplainMargin, requests.explain_margin(account, min_seq=min_seq))
+
+    def preview_trades(
+        self, account: str, trades: Iterable[book_service_pb2.Trade], *, min_seq: int = 0
+    ) -> margin_service_pb2.PreviewTradesResponse:
+        """Return the margin before and after 1 to 256 trades that have not been done; nothing is stored."""
+        return self._call(self._margin.PreviewTrades, requests.preview_trades(account, trades, min_seq=min_seq))
+
+    def watch_margin(
+        self, account: str, *, utilization_step: Exact | None = None, patience_s: float = 60.0
+    ) -> Iterator[margin_service_pb2.Margin]:
+        """Yield the margin of an account: at once, then whenever its band changes or its utilization moves by a step.
+
+        Never ends by itself. A broken stream is opened again, and its first message is the present state; after `patience_s` seconds
+        without one the error is raised.
+        """
+        request = requests.watch_margin(account, utilization_step=utilization_step)
+        connections = retries.Reconnections(patience_s)
+        while True:
+            stream = self._margin.WatchMargin(request)
+            failure: grpc.RpcError | None = None
+            try:
+                for response in stream:
+                    connections.heard()
+                    yield response.margin
+            except grpc.RpcError as broken:
+                failure = broken
+            finally:
+                stream.cancel()
+            time.sleep(connections.delay_after(failure))
+
+    def _call(self, method: grpc.UnaryUnaryMultiCallable[Request, Response], request: Request) -> Response:
+        attempts = retries.Attempts(self.timeout_s, request_id=requests.request_id_of(request))
+        while True:
+            try:
+                return method(request, timeout=attempts.remaining_s)
+            except grpc.RpcError as failure:
+                time.sleep(attempts.delay_after(failure))
+
+    def _stream(self, method: grpc.StreamUnaryMultiCallable[Request, Response], messages: Sequence[Request]) -> Response:
+        attempts = retries.Attempts(requests.TIMEOUT_FACTOR_OF_HISTORY * self.timeout_s)
+        while True:
+            try:
+                return method(iter(messages), timeout=attempts.remaining_s)
+            except grpc.RpcError as failure:
+                time.sleep(attempts.delay_after(failure))
+
+    def _pages(self, method: grpc.UnaryUnaryMultiCallable[PagedRequest, PagedResponse], request: PagedRequest) -> Iterator[PagedResponse]:
+        following: PagedRequest | None = request
+        while following is not None:
+            page = self._call(method, following)
+            yield page
+            following = requests.next_page(following, page)

@@ -1,0 +1,251 @@
+"""The request of every call, built from native values. Writes are named, so that a retry is not a second one."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from typing import Final, Protocol, TypeVar
+
+from crossmargin.api.v1 import (
+    account_service_pb2,
+    book_service_pb2,
+    collateral_service_pb2,
+    margin_service_pb2,
+    market_service_pb2,
+    reference_service_pb2,
+)
+from crossmargin_client.values import Exact, date_of, exact_text, timestamp_of
+
+PAGE_SIZE: Final = 1000
+_LARGEST_HISTORY_BYTES: Final = 900_000
+"""The service takes messages of a mebibyte; the rest is for what the estimate leaves out."""
+_MOST_DATES: Final = 5000
+_MOST_COLUMNS: Final = 2000
+_BYTES_OF_DATE: Final = 12
+_BYTES_AROUND_LEVEL: Final = 2
+TIMEOUT_FACTOR_OF_HISTORY: Final = 6
+"""Importing history moves more than any other call; its deadline is this many times that of the others."""
+
+
+class PagedRequest(Protocol):
+    """A request for one page of a list."""
+
+    page_token: str
+
+
+class PagedResponse(Protocol):
+    """One page of a list."""
+
+    next_page_token: str
+
+
+Paged = TypeVar("Paged", bound=PagedRequest)
+
+
+def new_request_id() -> str:
+    """Return a name for a write that no other write has."""
+    return str(uuid.uuid4())
+
+
+def request_id_of(request: object) -> str:
+    """Return the name of a write; empty for a read."""
+    return str(getattr(request, "request_id", ""))
+
+
+def next_page(request: Paged, response: PagedResponse) -> Paged | None:
+    """Return the request for the page after `response`, or None on the last."""
+    if not response.next_page_token:
+        return None
+    request.page_token = response.next_page_token
+    return request
+
+
+def create_client(client_id: str, display_name: str, *, request_id: str | None) -> account_service_pb2.CreateClientRequest:
+    """Return the request that creates a client."""
+    return account_service_pb2.CreateClientRequest(
+        request_id=request_id or new_request_id(),
+        client=account_service_pb2.Client(client_id=client_id, display_name=display_name),
+    )
+
+
+def get_client(client_id: str) -> account_service_pb2.GetClientRequest:
+    """Return the request for one client."""
+    return account_service_pb2.GetClientRequest(client_id=client_id)
+
+
+def list_clients() -> account_service_pb2.ListClientsRequest:
+    """Return the request for the first page of clients."""
+    return account_service_pb2.ListClientsRequest(page_size=PAGE_SIZE)
+
+
+def create_account(
+    name: str, display_name: str, *, parent_account: str, request_id: str | None
+) -> account_service_pb2.CreateAccountRequest:
+    """Return the request that creates an account: isolated when it has a parent, cross otherwise."""
+    modes = account_service_pb2
+    return account_service_pb2.CreateAccountRequest(
+        request_id=request_id or new_request_id(),
+        account=account_service_pb2.Account(
+            name=name,
+            display_name=display_name,
+            mode=modes.ACCOUNT_MODE_ISOLATED if parent_account else modes.ACCOUNT_MODE_CROSS,
+            parent_account=parent_account,
+        ),
+    )
+
+
+def get_account(name: str) -> account_service_pb2.GetAccountRequest:
+    """Return the request for one account."""
+    return account_service_pb2.GetAccountRequest(name=name)
+
+
+def list_accounts(client_id: str) -> account_service_pb2.ListAccountsRequest:
+    """Return the request for the first page of the accounts of a client, or of all clients when it is empty."""
+    return account_service_pb2.ListAccountsRequest(client_id=client_id, page_size=PAGE_SIZE)
+
+
+def create_instrument(
+    instrument: reference_service_pb2.Instrument, *, request_id: str | None
+) -> reference_service_pb2.CreateInstrumentRequest:
+    """Return the request that creates an instrument."""
+    return reference_service_pb2.CreateInstrumentRequest(request_id=request_id or new_request_id(), instrument=instrument)
+
+
+def get_instrument(instrument_id: str) -> reference_service_pb2.GetInstrumentRequest:
+    """Return the request for one instrument."""
+    return reference_service_pb2.GetInstrumentRequest(instrument_id=instrument_id)
+
+
+def list_instruments() -> reference_service_pb2.ListInstrumentsRequest:
+    """Return the request for the first page of instruments."""
+    return reference_service_pb2.ListInstrumentsRequest(page_size=PAGE_SIZE)
+
+
+def get_risk_parameters(parameter_set_id: str) -> reference_service_pb2.GetRiskParametersRequest:
+    """Return the request for a set of risk parameters; empty for the one in force."""
+    return reference_service_pb2.GetRiskParametersRequest(parameter_set_id=parameter_set_id)
+
+
+def record_trades(
+    account: str, trades: Iterable[book_service_pb2.Trade], *, request_id: str | None
+) -> book_service_pb2.RecordTradesRequest:
+    """Return the request that records executed trades of one account."""
+    return book_service_pb2.RecordTradesRequest(request_id=request_id or new_request_id(), account=account, trades=trades)
+
+
+def list_positions(account: str, *, min_seq: int) -> book_service_pb2.ListPositionsRequest:
+    """Return the request for what an account holds."""
+    return book_service_pb2.ListPositionsRequest(account=account, min_seq=min_seq)
+
+
+def list_entries(account: str) -> book_service_pb2.ListEntriesRequest:
+    """Return the request for the first page of an account's ledger."""
+    return book_service_pb2.ListEntriesRequest(account=account, page_size=PAGE_SIZE)
+
+
+def deposit(
+    account: str, instrument_id: str, quantity: Exact, *, received_at: datetime, book: str, reference: str, request_id: str | None
+) -> collateral_service_pb2.DepositRequest:
+    """Return the request that records collateral received."""
+    return collateral_service_pb2.DepositRequest(
+        request_id=request_id or new_request_id(),
+        account=account,
+        book_id=book,
+        instrument_id=instrument_id,
+        quantity=exact_text(quantity, field="quantity"),
+        receive_time=timestamp_of(received_at, field="received_at"),
+        reference=reference,
+    )
+
+
+def set_policy(
+    account: str, instrument_id: str, policy: collateral_service_pb2.CollateralPolicy.ValueType, *, request_id: str | None
+) -> collateral_service_pb2.SetPolicyRequest:
+    """Return the request that sets how an account's holding of an asset counts."""
+    return collateral_service_pb2.SetPolicyRequest(
+        request_id=request_id or new_request_id(), account=account, instrument_id=instrument_id, policy=policy
+    )
+
+
+def list_holdings(account: str, *, min_seq: int) -> collateral_service_pb2.ListHoldingsRequest:
+    """Return the request for what an account's holdings count for."""
+    return collateral_service_pb2.ListHoldingsRequest(account=account, min_seq=min_seq)
+
+
+def publish_snapshot(as_of: datetime, levels: Mapping[str, Exact], marks: Mapping[str, Exact]) -> market_service_pb2.PublishSnapshotRequest:
+    """Return the request that publishes a market snapshot."""
+    return market_service_pb2.PublishSnapshotRequest(
+        snapshot=market_service_pb2.MarketSnapshot(
+            as_of_time=timestamp_of(as_of, field="as_of"),
+            levels={factor: exact_text(level, field=f"level of {factor}") for factor, level in levels.items()},
+            marks={instrument: exact_text(mark, field=f"mark of {instrument}") for instrument, mark in marks.items()},
+        )
+    )
+
+
+def get_snapshot(snapshot_id: str) -> market_service_pb2.GetSnapshotRequest:
+    """Return the request for a market snapshot; empty for the latest."""
+    return market_service_pb2.GetSnapshotRequest(snapshot_id=snapshot_id)
+
+
+def import_history(dates: Sequence[date], columns: Mapping[str, Sequence[Exact | None]]) -> list[market_service_pb2.ImportHistoryRequest]:
+    """Return the messages that import a history, each small enough for the service. None in a column is a day without a level.
+
+    Raises:
+        ValueError: For a column that has not one level for each date.
+    """
+    texts = {factor: _levels(factor, column, len(dates)) for factor, column in columns.items()}
+    messages: list[market_service_pb2.ImportHistoryRequest] = []
+    for start in range(0, len(dates), _MOST_DATES):
+        days = [date_of(day, field="dates") for day in dates[start : start + _MOST_DATES]]
+        block = {factor: levels[start : start + _MOST_DATES] for factor, levels in texts.items()}
+        messages += [
+            market_service_pb2.ImportHistoryRequest(
+                dates=days, columns=[market_service_pb2.FactorColumn(factor_id=factor, levels=block[factor]) for factor in factors]
+            )
+            for factors in _factors_by_message(block, len(days))
+        ]
+    return messages
+
+
+def get_margin(account: str, *, min_seq: int) -> margin_service_pb2.GetMarginRequest:
+    """Return the request for the margin of an account."""
+    return margin_service_pb2.GetMarginRequest(account=account, min_seq=min_seq)
+
+
+def explain_margin(account: str, *, min_seq: int) -> margin_service_pb2.ExplainMarginRequest:
+    """Return the request for the margin of an account with what makes it up."""
+    return margin_service_pb2.ExplainMarginRequest(account=account, min_seq=min_seq)
+
+
+def preview_trades(account: str, trades: Iterable[book_service_pb2.Trade], *, min_seq: int) -> margin_service_pb2.PreviewTradesRequest:
+    """Return the request for the margin before and after trades."""
+    return margin_service_pb2.PreviewTradesRequest(account=account, trades=trades, min_seq=min_seq)
+
+
+def watch_margin(account: str, *, utilization_step: Exact | None) -> margin_service_pb2.WatchMarginRequest:
+    """Return the request that streams the margin of an account; None for the service's own step."""
+    step = "" if utilization_step is None else exact_text(utilization_step, field="utilization_step")
+    return margin_service_pb2.WatchMarginRequest(account=account, utilization_step=step)
+
+
+def _levels(factor: str, column: Sequence[Exact | None], count: int) -> list[str]:
+    if len(column) != count:
+        raise ValueError(f"history of {factor} has {len(column)} levels for {count} dates; expected one for each, None where there is none")
+    return ["" if level is None else exact_text(level, field=f"level of {factor}") for level in column]
+
+
+def _factors_by_message(block: Mapping[str, Sequence[str]], date_count: int) -> Iterator[list[str]]:
+    """Yield the factors of each message: as many columns as fit beside the dates. One column always does."""
+    factors: list[str] = []
+    size = date_count * _BYTES_OF_DATE
+    for factor, levels in block.items():
+        column_size = sum(map(len, levels)) + len(levels) * _BYTES_AROUND_LEVEL + len(factor) + 16
+        if factors and (size + column_size > _LARGEST_HISTORY_BYTES or len(factors) == _MOST_COLUMNS):
+            yield factors
+            factors, size = [], date_count * _BYTES_OF_DATE
+        factors.append(factor)
+        size += column_size
+    if factors:
+        yield factors

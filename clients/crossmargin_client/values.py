@@ -1,0 +1,302 @@
+"""Trades, instruments and names built from native values: exact numbers, and times that have a zone."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Final, TypeAlias
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.type.date_pb2 import Date
+
+from crossmargin.api.v1 import book_service_pb2, collateral_service_pb2, reference_service_pb2
+
+Exact: TypeAlias = Decimal | int | str
+"""A number that says exactly what it is."""
+
+RISKED: Final = collateral_service_pb2.COLLATERAL_POLICY_RISKED
+PLEDGED: Final = collateral_service_pb2.COLLATERAL_POLICY_PLEDGED
+LINEAR: Final = reference_service_pb2.PAYOFF_LINEAR
+INVERSE: Final = reference_service_pb2.PAYOFF_INVERSE
+CALL: Final = reference_service_pb2.OPTION_RIGHT_CALL
+PUT: Final = reference_service_pb2.OPTION_RIGHT_PUT
+
+
+def account_name(client_id: str, account_id: str) -> str:
+    """Return the resource name of an account.
+
+    >>> account_name("alpha", "core")
+    'clients/alpha/accounts/core'
+    """
+    return f"clients/{client_id}/accounts/{account_id}"
+
+
+def decimal_of(text: str) -> Decimal:
+    """Return the number in a field of an answer: `inf` for an infinite utilization, zero for a field that was left empty."""
+    return Decimal(text or "0")
+
+
+def exact_text(value: Exact, *, field: str) -> str:
+    """Return the wire text of a number: no exponent, no trailing zeros after the point.
+
+    Raises:
+        TypeError: For a float, which is not the number it was written as, and for what is not a number.
+        ValueError: For text that spells no finite number.
+
+    >>> exact_text("1250.50", field="price")
+    '1250.5'
+    """
+    if isinstance(value, float):
+        raise TypeError(
+            f"{field} was the float {value!r}, which is binary and not exactly the number it was written as; "
+            f"write Decimal({str(value)!r}) or {str(value)!r}"
+        )
+    if isinstance(value, bool) or not isinstance(value, (Decimal, int, str)):
+        raise TypeError(f"{field} was a {type(value).__name__}; expected a Decimal, an int or a str")
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        raise ValueError(f"{field} was {value!r}; expected a decimal number such as '-1250.75'") from None
+    if not number.is_finite():
+        raise ValueError(f"{field} was {value}; expected a finite number")
+    text = f"{number:f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
+
+
+def timestamp_of(moment: datetime, *, field: str) -> Timestamp:
+    """Return the wire form of a moment.
+
+    Raises:
+        ValueError: For a moment without a time zone, which means another moment in every place.
+    """
+    if moment.tzinfo is None or moment.utcoffset() is None:
+        raise ValueError(
+            f"{field} was {moment.isoformat()} without a time zone; write {field}=datetime(..., tzinfo=UTC) or "
+            f"moment.astimezone(), for example {moment.replace(tzinfo=UTC).isoformat()}"
+        )
+    wire = Timestamp()
+    wire.FromDatetime(moment)
+    return wire
+
+
+def moment_of(wire: Timestamp) -> datetime:
+    """Return a moment of an answer, in UTC."""
+    return wire.ToDatetime(tzinfo=UTC)
+
+
+def date_of(day: date, *, field: str) -> Date:
+    """Return the wire form of a day.
+
+    Raises:
+        TypeError: For a datetime, whose day depends on a time zone.
+    """
+    if isinstance(day, datetime):
+        raise TypeError(f"{field} was the datetime {day.isoformat()}; expected a date: which day it is depends on a time zone")
+    return Date(year=day.year, month=day.month, day=day.day)
+
+
+def trade(
+    instrument_id: str,
+    quantity: Exact,
+    price: Exact,
+    *,
+    executed_at: datetime,
+    settlement: str = "",
+    book: str = "",
+    reference: str = "",
+) -> book_service_pb2.Trade:
+    """Return an executed trade.
+
+    Args:
+        instrument_id: What was traded.
+        quantity: Signed; positive buys. In units of the instrument: coins, contracts, currency, face amount.
+        price: As the instrument quotes: settlement currency per unit; bonds and bills dirty per 100 of face; coin-settled options in
+            coins; FX forwards present value per unit bought.
+        executed_at: When it was executed, with a time zone.
+        settlement: What is paid when cash, a stablecoin or a coin is traded, such as USD; empty for what names its own.
+        book: Desk or strategy; empty for the account's main book.
+        reference: The caller's own name for it; kept, never interpreted.
+    """
+    return book_service_pb2.Trade(
+        book_id=book,
+        instrument_id=instrument_id,
+        quantity=exact_text(quantity, field="quantity"),
+        price=exact_text(price, field="price"),
+        settlement=settlement,
+        execute_time=timestamp_of(executed_at, field="executed_at"),
+        reference=reference,
+    )
+
+
+def cash(currency: str, *, places: int = 2, collateral_class: str = "", description: str = "") -> reference_service_pb2.Instrument:
+    """Return money in a currency; its instrument id is the currency's code. `places` are the digits after the point of a quantity."""
+    return reference_service_pb2.Instrument(
+        instrument_id=currency,
+        quantity_places=places,
+        collateral_class=collateral_class,
+        description=description,
+        cash=reference_service_pb2.CashTerms(currency=currency),
+    )
+
+
+def stablecoin(
+    instrument_id: str, *, pegged_to: str, issuer: str, places: int = 6, collateral_class: str = "", description: str = ""
+) -> reference_service_pb2.Instrument:
+    """Return a token meant to be worth one unit of a currency; its price is the risk factor spot:INSTRUMENT."""
+    return reference_service_pb2.Instrument(
+        instrument_id=instrument_id,
+        quantity_places=places,
+        collateral_class=collateral_class,
+        description=description,
+        stablecoin=reference_service_pb2.StablecoinTerms(pegged_to=pegged_to, issuer=issuer),
+    )
+
+
+def crypto_asset(
+    instrument_id: str, *, places: int = 8, collateral_class: str = "", description: str = ""
+) -> reference_service_pb2.Instrument:
+    """Return a coin or token held outright; its price is the risk factor spot:INSTRUMENT."""
+    return reference_service_pb2.Instrument(
+        instrument_id=instrument_id,
+        quantity_places=places,
+        collateral_class=collateral_class,
+        description=description,
+        crypto_asset=reference_service_pb2.CryptoAssetTerms(),
+    )
+
+
+def perpetual(
+    instrument_id: str,
+    *,
+    underlying: str,
+    settlement: str,
+    multiplier: Exact = 1,
+    payoff: reference_service_pb2.Payoff.ValueType = LINEAR,
+    places: int = 3,
+    description: str = "",
+) -> reference_service_pb2.Instrument:
+    """Return a perpetual swap. `multiplier` is in units of the underlying (linear) or of the quote currency (inverse) per contract."""
+    return reference_service_pb2.Instrument(
+        instrument_id=instrument_id,
+        quantity_places=places,
+        description=description,
+        perpetual=reference_service_pb2.PerpetualTerms(
+            underlying=underlying, settlement=settlement, multiplier=exact_text(multiplier, field="multiplier"), payoff=payoff
+        ),
+    )
+
+
+def dated_future(
+    instrument_id: str,
+    *,
+    underlying: str,
+    settlement: str,
+    expires_at: datetime,
+    multiplier: Exact = 1,
+    payoff: reference_service_pb2.Payoff.ValueType = LINEAR,
+    places: int = 3,
+    description: str = "",
+) -> reference_service_pb2.Instrument:
+    """Return a future with an expiry; `multiplier` as for a perpetual."""
+    return reference_service_pb2.Instrument(
+        instrument_id=instrument_id,
+        quantity_places=places,
+        description=description,
+        dated_future=reference_service_pb2.DatedFutureTerms(
+            underlying=underlying,
+            settlement=settlement,
+            multiplier=exact_text(multiplier, field="multiplier"),
+            payoff=payoff,
+            expire_time=timestamp_of(expires_at, field="expires_at"),
+        ),
+    )
+
+
+def european_option(
+    instrument_id: str,
+    *,
+    underlying: str,
+    settlement: str,
+    right: reference_service_pb2.OptionRight.ValueType,
+    strike: Exact,
+    expires_at: datetime,
+    multiplier: Exact = 1,
+    places: int = 1,
+    description: str = "",
+) -> reference_service_pb2.Instrument:
+    """Return an option exercised at expiry only: coin-settled when it settles in its underlying, paid in cash otherwise."""
+    is_coin_settled = settlement == underlying
+    styles = reference_service_pb2
+    return reference_service_pb2.Instrument(
+        instrument_id=instrument_id,
+        quantity_places=places,
+        description=description,
+        european_option=reference_service_pb2.EuropeanOptionTerms(
+            underlying=underlying,
+            settlement=settlement,
+            multiplier=exact_text(multiplier, field="multiplier"),
+            right=right,
+            strike=exact_text(strike, field="strike"),
+            expire_time=timestamp_of(expires_at, field="expires_at"),
+            premium_style=styles.PREMIUM_STYLE_COIN_SETTLED if is_coin_settled else styles.PREMIUM_STYLE_CASH_PAID,
+        ),
+    )
+
+
+def fx_forward(
+    instrument_id: str, *, bought: str, sold: str, contract_rate: Exact, delivers_on: date, places: int = 2, description: str = ""
+) -> reference_service_pb2.Instrument:
+    """Return an agreement to receive one unit of `bought` for `contract_rate` units of `sold` on a day."""
+    return reference_service_pb2.Instrument(
+        instrument_id=instrument_id,
+        quantity_places=places,
+        description=description,
+        fx_forward=reference_service_pb2.FxForwardTerms(
+            bought=bought,
+            sold=sold,
+            contract_rate=exact_text(contract_rate, field="contract_rate"),
+            delivery_date=date_of(delivers_on, field="delivers_on"),
+        ),
+    )
+
+
+def bill(
+    instrument_id: str, *, settlement: str, matures_on: date, places: int = 2, collateral_class: str = "", description: str = ""
+) -> reference_service_pb2.Instrument:
+    """Return a zero-coupon obligation; a quantity is a face amount, the price is per 100 of face."""
+    return reference_service_pb2.Instrument(
+        instrument_id=instrument_id,
+        quantity_places=places,
+        collateral_class=collateral_class,
+        description=description,
+        bill=reference_service_pb2.BillTerms(settlement=settlement, maturity_date=date_of(matures_on, field="matures_on")),
+    )
+
+
+def fixed_rate_bond(
+    instrument_id: str,
+    *,
+    settlement: str,
+    coupon_rate: Exact,
+    coupons_per_year: int,
+    issued_on: date,
+    matures_on: date,
+    places: int = 2,
+    collateral_class: str = "",
+    description: str = "",
+) -> reference_service_pb2.Instrument:
+    """Return a bond with level coupons. `coupon_rate` is a fraction per year; a quantity is a face amount, the price dirty per 100."""
+    return reference_service_pb2.Instrument(
+        instrument_id=instrument_id,
+        quantity_places=places,
+        collateral_class=collateral_class,
+        description=description,
+        fixed_rate_bond=reference_service_pb2.FixedRateBondTerms(
+            settlement=settlement,
+            coupon_rate=exact_text(coupon_rate, field="coupon_rate"),
+            coupons_per_year=coupons_per_year,
+            issue_date=date_of(issued_on, field="issued_on"),
+            maturity_date=date_of(matures_on, field="matures_on"),
+        ),
+    )

@@ -1,0 +1,217 @@
+"""Reads of clients, accounts, positions and entries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, ColumnElement, Integer, Numeric, Text, and_, bindparam, cast, func, select, true, tuple_
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+
+from crossmargin.adapters.postgres.database import Database, Row
+from crossmargin.adapters.postgres.statements import compiled
+from crossmargin.adapters.postgres.tables import account, account_head, client, collateral_policy, entry, position, posting
+from crossmargin.domain.account import Account, AccountHead, AccountMode, AccountStatus, Client
+from crossmargin.domain.book import Entry, EntryKind, NewEntry, Posting
+from crossmargin.domain.collateral import CollateralPolicy
+from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId
+from crossmargin.domain.position import Position
+from crossmargin.usecases.ports import AccountState, Page
+from crossmargin.usecases.storage_errors import unknown_account, unknown_client
+
+
+def _text(name: str) -> ColumnElement[str]:
+    return bindparam(name, type_=Text)
+
+
+def _together(column: ColumnElement[Any], *order: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return the column's values of all rows as one array."""
+    return func.array_agg(aggregate_order_by(column, *order))
+
+
+CLIENT_BY_ID: Final = compiled(select(client.c.client_id, client.c.display_name).where(client.c.client_id == _text("client_id")))
+_CLIENTS: Final = compiled(
+    select(client.c.client_id, client.c.display_name)
+    .where(client.c.client_id > _text("after"))
+    .order_by(client.c.client_id)
+    .limit(bindparam("size", type_=Integer))
+)
+
+_ACCOUNT: Final = select(account.c.client_id, account.c.account_id, account.c.display_name, account.c.mode, account.c.parent_id)
+_IS_ACCOUNT: Final = and_(account.c.client_id == _text("client_id"), account.c.account_id == _text("account_id"))
+ACCOUNT_BY_NAME: Final = compiled(_ACCOUNT.where(_IS_ACCOUNT))
+_ACCOUNTS_IN_ORDER: Final = (
+    _ACCOUNT.where(tuple_(account.c.client_id, account.c.account_id) > tuple_(_text("after_client"), _text("after_account")))
+    .order_by(account.c.client_id, account.c.account_id)
+    .limit(bindparam("size", type_=Integer))
+)
+_ACCOUNTS: Final = compiled(_ACCOUNTS_IN_ORDER)
+_ACCOUNTS_OF_CLIENT: Final = compiled(_ACCOUNTS_IN_ORDER.where(account.c.client_id == _text("client_id")))
+
+_HELD: Final = (
+    select(
+        _together(position.c.book_id, position.c.book_id, position.c.instrument_id).label("book_ids"),
+        _together(position.c.instrument_id, position.c.book_id, position.c.instrument_id).label("instrument_ids"),
+        _together(cast(position.c.quantity, Numeric), position.c.book_id, position.c.instrument_id).label("quantities"),
+        _together(cast(position.c.cost, Numeric), position.c.book_id, position.c.instrument_id).label("costs"),
+    )
+    .where(position.c.client_id == account.c.client_id, position.c.account_id == account.c.account_id)
+    .where((position.c.quantity != 0) | (position.c.cost != 0))
+    .lateral("held")
+)
+_CHOSEN: Final = (
+    select(
+        _together(collateral_policy.c.instrument_id, collateral_policy.c.instrument_id).label("policy_instrument_ids"),
+        _together(collateral_policy.c.policy, collateral_policy.c.instrument_id).label("policies"),
+    )
+    .where(collateral_policy.c.client_id == account.c.client_id, collateral_policy.c.account_id == account.c.account_id)
+    .lateral("chosen")
+)
+# One statement sees one state of the database, so head, positions and policies belong together without any lock.
+_ACCOUNT_STATE: Final = compiled(
+    _ACCOUNT.add_columns(account_head.c.sequence, account_head.c.chain_hash, account_head.c.status, _HELD, _CHOSEN)
+    .join_from(
+        account, account_head, and_(account_head.c.client_id == account.c.client_id, account_head.c.account_id == account.c.account_id)
+    )
+    .join(_HELD, true())
+    .join(_CHOSEN, true())
+    .where(_IS_ACCOUNT)
+)
+_SEQUENCES: Final = compiled(
+    select(account_head.c.client_id, account_head.c.account_id, account_head.c.sequence).where(
+        account_head.c.status == AccountStatus.OPEN.value
+    )
+)
+
+_LEGS: Final = (
+    select(
+        _together(posting.c.ledger_account, posting.c.leg).label("ledger_accounts"),
+        _together(posting.c.book_id, posting.c.leg).label("book_ids"),
+        _together(posting.c.instrument_id, posting.c.leg).label("instrument_ids"),
+        _together(cast(posting.c.quantity, Numeric), posting.c.leg).label("quantities"),
+        _together(cast(posting.c.cost, Numeric), posting.c.leg).label("costs"),
+    )
+    .where(
+        posting.c.client_id == entry.c.client_id,
+        posting.c.account_id == entry.c.account_id,
+        posting.c.sequence == entry.c.sequence,
+    )
+    .lateral("legs")
+)
+_ENTRIES: Final = compiled(
+    select(entry.c.sequence, entry.c.kind, entry.c.effective_at, entry.c.reference, entry.c.previous_hash, entry.c.chain_hash, _LEGS)
+    .join_from(entry, _LEGS, true())
+    .where(
+        entry.c.client_id == _text("client_id"),
+        entry.c.account_id == _text("account_id"),
+        entry.c.sequence > bindparam("after_sequence", type_=BigInteger),
+    )
+    .order_by(entry.c.sequence)
+    .limit(bindparam("size", type_=Integer))
+)
+
+
+class PostgresBookReader:
+    """See `BookReader`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get_client(self, client_id: ClientId) -> Client:
+        """Return a client; UNKNOWN_CLIENT if there is none."""
+        row = await self._database.row(CLIENT_BY_ID, client_id=client_id)
+        if row is None:
+            raise unknown_client(client_id)
+        return client_from_row(row)
+
+    async def list_clients(self, page: Page) -> Sequence[Client]:
+        """Return clients in the order of their ids."""
+        rows = await self._database.rows(_CLIENTS, after=page.after or "", size=page.size)
+        return [client_from_row(row) for row in rows]
+
+    async def get_account(self, ref: AccountRef) -> Account:
+        """Return an account; UNKNOWN_ACCOUNT if there is none."""
+        row = await self._database.row(ACCOUNT_BY_NAME, client_id=ref.client_id, account_id=ref.account_id)
+        if row is None:
+            raise unknown_account(ref)
+        return account_from_row(row)
+
+    async def list_accounts(self, client_id: ClientId | None, page: Page) -> Sequence[Account]:
+        """Return accounts of a client, or of all, in the order of their full names; `page.after` is a full name."""
+        after = AccountRef.parse(page.after) if page.after is not None else None
+        start = {
+            "after_client": after.client_id if after else "",
+            "after_account": after.account_id if after else "",
+            "size": page.size,
+        }
+        if client_id is None:
+            rows = await self._database.rows(_ACCOUNTS, **start)
+        else:
+            rows = await self._database.rows(_ACCOUNTS_OF_CLIENT, client_id=client_id, **start)
+        return [account_from_row(row) for row in rows]
+
+    async def account_state(self, ref: AccountRef) -> AccountState:
+        """Return what an account holds, consistent with one ledger sequence; UNKNOWN_ACCOUNT if there is none."""
+        row = await self._database.row(_ACCOUNT_STATE, client_id=ref.client_id, account_id=ref.account_id)
+        if row is None:
+            raise unknown_account(ref)
+        return AccountState(
+            account=account_from_row(row),
+            head=AccountHead(
+                ref, AccountMode(row["mode"]), AccountStatus(row["status"]), sequence=row["sequence"], chain_hash=row["chain_hash"]
+            ),
+            positions=_positions(row),
+            policies=_policies(row),
+        )
+
+    async def account_sequences(self) -> Mapping[AccountRef, int]:
+        """Return the last sequence of every open account."""
+        return {_ref(row): row["sequence"] for row in await self._database.rows(_SEQUENCES)}
+
+    async def list_entries(self, ref: AccountRef, *, after_sequence: int, limit: int) -> Sequence[Entry]:
+        """Return entries of an account in sequence order; UNKNOWN_ACCOUNT if there is no such account."""
+        rows = await self._database.rows(
+            _ENTRIES, client_id=ref.client_id, account_id=ref.account_id, after_sequence=after_sequence, size=limit
+        )
+        if not rows:
+            await self.get_account(ref)
+        return [_entry(ref, row) for row in rows]
+
+
+def client_from_row(row: Row) -> Client:
+    """Return the client that a row of `client` holds."""
+    return Client(ClientId(row["client_id"]), row["display_name"])
+
+
+def account_from_row(row: Row) -> Account:
+    """Return the account that a row of `account` holds."""
+    parent = AccountId(row["parent_id"]) if row["parent_id"] is not None else None
+    return Account(_ref(row), row["display_name"], AccountMode(row["mode"]), parent)
+
+
+def _ref(row: Row) -> AccountRef:
+    return AccountRef(ClientId(row["client_id"]), AccountId(row["account_id"]))
+
+
+def _positions(row: Row) -> tuple[Position, ...]:
+    if row["book_ids"] is None:
+        return ()
+    columns = zip(row["book_ids"], row["instrument_ids"], row["quantities"], row["costs"], strict=True)
+    return tuple(Position(BookId(book), InstrumentId(instrument), quantity, cost) for book, instrument, quantity, cost in columns)
+
+
+def _policies(row: Row) -> Mapping[InstrumentId, CollateralPolicy]:
+    if row["policies"] is None:
+        return {}
+    columns = zip(row["policy_instrument_ids"], row["policies"], strict=True)
+    return {InstrumentId(instrument): CollateralPolicy(policy) for instrument, policy in columns}
+
+
+def _entry(ref: AccountRef, row: Row) -> Entry:
+    legs = zip(row["ledger_accounts"], row["book_ids"], row["instrument_ids"], row["quantities"], row["costs"], strict=True)
+    postings = tuple(
+        Posting(ledger_account, BookId(book), InstrumentId(instrument), quantity, cost)
+        for ledger_account, book, instrument, quantity, cost in legs
+    )
+    new = NewEntry(ref, EntryKind(row["kind"]), row["effective_at"], row["reference"], postings)
+    return Entry(row["sequence"], new, row["previous_hash"], row["chain_hash"])

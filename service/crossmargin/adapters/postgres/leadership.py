@@ -1,0 +1,50 @@
+"""Election of one monitor over all processes, by an advisory lock held on a connection of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Final
+
+import psycopg
+from psycopg import AsyncConnection
+
+_MONITOR_LOCK: Final = 0x63726F73_6D6F6E69
+"""Any number that nothing else in the database locks."""
+_LEAD: Final = "SELECT pg_try_advisory_lock(%s)"
+_STILL_HERE: Final = "SELECT true"
+_ANSWER_LIMIT_S: Final = 2.5
+
+
+class PostgresLeadership:
+    """The lock is the connection's: whoever loses the connection has lost the lock, and says so before another process leads for long."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: AsyncConnection[tuple[bool]] | None = None
+        self._leads = False
+
+    async def try_lead(self) -> bool:
+        """Return True while this process leads, trying to become the leader if nobody is. A database that does not answer elects nobody."""
+        try:
+            async with asyncio.timeout(_ANSWER_LIMIT_S):
+                self._leads = await self._ask()
+        except (psycopg.Error, TimeoutError):
+            await self.close()
+        return self._leads
+
+    async def close(self) -> None:
+        """Stop leading, so that another process may."""
+        connection, self._connection, self._leads = self._connection, None, False
+        if connection is not None:
+            with contextlib.suppress(psycopg.Error):
+                await connection.close()
+
+    async def _ask(self) -> bool:
+        if self._connection is None:
+            self._connection = await AsyncConnection[tuple[bool]].connect(
+                self._url, autocommit=True, application_name="crossmargin monitor", connect_timeout=2
+            )
+        question, values = (_STILL_HERE, None) if self._leads else (_LEAD, (_MONITOR_LOCK,))
+        row = await (await self._connection.execute(question, values)).fetchone()
+        return row is not None and row[0]

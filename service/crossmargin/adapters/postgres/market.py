@@ -1,0 +1,131 @@
+"""Market snapshots and the history of risk factors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Final
+
+import psycopg
+from sqlalchemy import ARRAY, Numeric, Text, any_, bindparam, cast, func, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+
+from crossmargin.adapters.postgres.counters import advance, counter_value
+from crossmargin.adapters.postgres.database import Connection, Database, Row
+from crossmargin.adapters.postgres.driver_errors import caller_error
+from crossmargin.adapters.postgres.statements import Statement, compiled
+from crossmargin.adapters.postgres.tables import factor_history, market_snapshot
+from crossmargin.domain.identifiers import InstrumentId, SnapshotId
+from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
+from crossmargin.usecases.storage_errors import no_market_snapshot, unknown_snapshot
+
+_HISTORY_VERSION: Final = "history"
+_CONTENT: Final = select(market_snapshot.c.as_of, market_snapshot.c.levels, market_snapshot.c.marks)
+_LATEST_FIRST: Final = (market_snapshot.c.as_of.desc(), market_snapshot.c.stored_order.desc())
+_LATEST: Final = compiled(_CONTENT.order_by(*_LATEST_FIRST).limit(1))
+_LATEST_ID: Final = compiled(select(market_snapshot.c.snapshot_id).order_by(*_LATEST_FIRST).limit(1))
+SNAPSHOT_BY_ID: Final = compiled(_CONTENT.where(market_snapshot.c.snapshot_id == bindparam("snapshot_id", type_=Text)))
+
+_HISTORY: Final = select(
+    factor_history.c.factor,
+    func.array_agg(aggregate_order_by(factor_history.c.date, factor_history.c.date)).label("dates"),
+    func.array_agg(aggregate_order_by(cast(factor_history.c.level, Numeric), factor_history.c.date)).label("levels"),
+).group_by(factor_history.c.factor)
+_WHOLE_HISTORY: Final = compiled(_HISTORY)
+_SOME_HISTORY: Final = compiled(_HISTORY.where(factor_history.c.factor == any_(bindparam("factors", type_=ARRAY(Text)))))
+
+_STAGE: Final = b"CREATE TEMPORARY TABLE staged (factor text, date date, level numeric) ON COMMIT DROP"
+_COPY: Final = b"COPY staged (factor, date, level) FROM STDIN"
+_UPSERT: Final = b"""
+INSERT INTO factor_history (factor, date, level) SELECT factor, date, level FROM staged
+ON CONFLICT (factor, date) DO UPDATE SET level = excluded.level
+"""
+
+
+class PostgresMarketStore:
+    """See `MarketStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def latest_snapshot(self) -> MarketSnapshot:
+        """Return the snapshot with the latest as_of; NO_MARKET_SNAPSHOT if there is none."""
+        row = await self._database.row(_LATEST)
+        if row is None:
+            raise no_market_snapshot()
+        return snapshot_from_row(row)
+
+    async def latest_snapshot_id(self) -> SnapshotId | None:
+        """Return the id of the snapshot with the latest as_of without reading it; None if there is none."""
+        row = await self._database.row(_LATEST_ID)
+        return SnapshotId(row["snapshot_id"]) if row else None
+
+    async def get_snapshot(self, snapshot_id: SnapshotId) -> MarketSnapshot:
+        """Return a snapshot; UNKNOWN_SNAPSHOT if there is none."""
+        row = await self._database.row(SNAPSHOT_BY_ID, snapshot_id=snapshot_id)
+        if row is None:
+            raise unknown_snapshot(snapshot_id)
+        return snapshot_from_row(row)
+
+    async def import_history(self, history: FactorHistory) -> int:
+        """Store levels, replacing those of the same factor and date; return how many levels were stored."""
+        return await self._database.shielded(self._import(history))
+
+    async def load_history(self, factors: Sequence[FactorId] | None = None) -> FactorHistory:
+        """Return the history of some factors, or of all; factors without any are absent."""
+        statement, values = _WHOLE_HISTORY, {}
+        if factors is not None:
+            statement, values = _SOME_HISTORY, {"factors": [str(factor) for factor in factors]}
+        return await self._database.shielded(self._load(statement, values))
+
+    async def history_version(self) -> int:
+        """Return a number that grows with every import."""
+        return await counter_value(self._database, _HISTORY_VERSION)
+
+    async def _import(self, history: FactorHistory) -> int:
+        try:
+            async with self._database.bulk() as connection:
+                # Advancing first makes imports wait for one another, so that two of them never lock the same days crosswise.
+                await advance(connection, _HISTORY_VERSION)
+                return await _upsert(connection, history)
+        except psycopg.Error as error:
+            raise caller_error(error) from error
+
+    async def _load(self, statement: Statement, values: dict[str, list[str]]) -> FactorHistory:
+        try:
+            async with self._database.bulk() as connection:
+                rows = await (await connection.execute(statement.sql, statement.values(values))).fetchall()
+        except psycopg.Error as error:
+            raise caller_error(error) from error
+        return _history_from_rows(rows)
+
+
+def snapshot_from_row(row: Row) -> MarketSnapshot:
+    """Return the snapshot that a row of `market_snapshot` holds."""
+    return MarketSnapshot(
+        as_of=row["as_of"],
+        levels={FactorId.parse(factor): Decimal(level) for factor, level in row["levels"].items()},
+        marks={InstrumentId(name): Decimal(mark) for name, mark in row["marks"].items()},
+    )
+
+
+async def _upsert(connection: Connection, history: FactorHistory) -> int:
+    await connection.execute(_STAGE)
+    async with connection.cursor() as cursor:
+        async with cursor.copy(_COPY) as copy:
+            for factor, column in history.levels.items():
+                name = str(factor)
+                for day, level in zip(history.dates, column, strict=True):
+                    if level is not None:
+                        await copy.write_row((name, day, level))
+        await cursor.execute(_UPSERT)
+        return cursor.rowcount
+
+
+def _history_from_rows(rows: Sequence[Row]) -> FactorHistory:
+    columns: dict[FactorId, dict[date, Decimal]] = {
+        FactorId.parse(row["factor"]): dict(zip(row["dates"], row["levels"], strict=True)) for row in rows
+    }
+    dates = tuple(sorted(set().union(*columns.values())))
+    return FactorHistory(dates, {factor: tuple(map(column.get, dates)) for factor, column in columns.items()})

@@ -1,0 +1,186 @@
+"""Creates the records of a decision, inside its transaction.
+
+A record that is there already with the same content is left alone, so that a request sent again under a new key does no harm.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from psycopg import errors
+from psycopg.types.json import Jsonb
+from sqlalchemy import Table, bindparam, literal
+from sqlalchemy.dialects.postgresql import Insert, insert
+
+from crossmargin.adapters.postgres.books import ACCOUNT_BY_NAME, CLIENT_BY_ID, account_from_row, client_from_row
+from crossmargin.adapters.postgres.counters import advance
+from crossmargin.adapters.postgres.database import Connection, Row
+from crossmargin.adapters.postgres.instrument_terms import terms_to_json
+from crossmargin.adapters.postgres.instruments import INSTRUMENTS_BY_ID, INSTRUMENTS_VERSION, instrument_from_row
+from crossmargin.adapters.postgres.market import SNAPSHOT_BY_ID, snapshot_from_row
+from crossmargin.adapters.postgres.risk_parameters import PARAMETERS_BY_ID, STORED_ORDER
+from crossmargin.adapters.postgres.statements import Statement, compiled
+from crossmargin.adapters.postgres.tables import (
+    account,
+    account_head,
+    client,
+    collateral_policy,
+    instrument,
+    market_snapshot,
+    risk_parameters,
+)
+from crossmargin.domain.account import GENESIS_HASH, Account, AccountStatus, Client
+from crossmargin.domain.collateral import AccountCollateralPolicy
+from crossmargin.domain.identifiers import AccountRef
+from crossmargin.domain.instrument import Instrument
+from crossmargin.domain.market import MarketSnapshot
+from crossmargin.domain.money import format_decimal
+from crossmargin.domain.risk_parameters import RiskParameters
+from crossmargin.usecases.ports import Record
+from crossmargin.usecases.storage_errors import already_exists, unknown_account, unknown_client, unknown_instrument
+
+
+async def store_record(connection: Connection, record: Record) -> None:
+    """Create a record, or leave an equal one alone; a policy replaces the one before.
+
+    Raises:
+        DomainError: ALREADY_EXISTS when the name is taken by another content; UNKNOWN_CLIENT, UNKNOWN_ACCOUNT or UNKNOWN_INSTRUMENT when
+            the record refers to something that does not exist.
+    """
+    match record:
+        case Client():
+            is_stored = await _store_client(connection, record)
+        case Account():
+            is_stored = await _store_account(connection, record)
+        case Instrument():
+            is_stored = await _store_instrument(connection, record)
+        case AccountCollateralPolicy():
+            is_stored = await _store_policy(connection, record)
+        case MarketSnapshot():
+            is_stored = await _store_snapshot(connection, record)
+        case RiskParameters():
+            is_stored = await _store_risk_parameters(connection, record)
+    if not is_stored:
+        raise already_exists(record)
+
+
+async def _store_client(connection: Connection, new: Client) -> bool:
+    if await _run(connection, _INSERT_CLIENT, client_id=new.client_id, display_name=new.display_name):
+        return True
+    return client_from_row(await _row(connection, CLIENT_BY_ID, client_id=new.client_id)) == new
+
+
+async def _store_account(connection: Connection, new: Account) -> bool:
+    name = {"client_id": new.ref.client_id, "account_id": new.ref.account_id}
+    try:
+        is_new = await _run(connection, _INSERT_ACCOUNT, **name, display_name=new.display_name, mode=new.mode.value, parent_id=new.parent)
+    except errors.ForeignKeyViolation as error:
+        if error.diag.constraint_name == "account_client_fk" or new.parent is None:
+            raise unknown_client(new.ref.client_id) from None
+        raise unknown_account(AccountRef(new.ref.client_id, new.parent)) from None
+    if not is_new:
+        return account_from_row(await _row(connection, ACCOUNT_BY_NAME, **name)) == new
+    return await _run(connection, _INSERT_HEAD, **name, mode=new.mode.value)
+
+
+async def _store_instrument(connection: Connection, new: Instrument) -> bool:
+    kind, terms = terms_to_json(new.terms)
+    is_new = await _run(
+        connection,
+        _INSERT_INSTRUMENT,
+        instrument_id=new.instrument_id,
+        kind=kind,
+        terms=Jsonb(terms),
+        quantity_places=new.quantity_places,
+        collateral_class=new.collateral_class,
+        description=new.description,
+    )
+    if not is_new:
+        return instrument_from_row(await _row(connection, INSTRUMENTS_BY_ID, names=[new.instrument_id])) == new
+    await advance(connection, INSTRUMENTS_VERSION)
+    return True
+
+
+async def _store_policy(connection: Connection, new: AccountCollateralPolicy) -> bool:
+    try:
+        return await _run(
+            connection,
+            _REPLACE_POLICY,
+            client_id=new.account.client_id,
+            account_id=new.account.account_id,
+            instrument_id=new.instrument_id,
+            policy=new.policy.value,
+        )
+    except errors.ForeignKeyViolation as error:
+        if error.diag.constraint_name == "collateral_policy_account_fk":
+            raise unknown_account(new.account) from None
+        raise unknown_instrument(new.instrument_id) from None
+
+
+async def _store_snapshot(connection: Connection, new: MarketSnapshot) -> bool:
+    is_new = await _run(
+        connection,
+        _INSERT_SNAPSHOT,
+        snapshot_id=new.snapshot_id,
+        as_of=new.as_of,
+        content_hash=new.content_hash,
+        levels=Jsonb({str(factor): format_decimal(level) for factor, level in new.levels.items()}),
+        marks=Jsonb({str(name): format_decimal(mark) for name, mark in new.marks.items()}),
+    )
+    if is_new:
+        return True
+    stored = snapshot_from_row(await _row(connection, SNAPSHOT_BY_ID, snapshot_id=new.snapshot_id))
+    return stored.content_hash == new.content_hash
+
+
+async def _store_risk_parameters(connection: Connection, new: RiskParameters) -> bool:
+    is_new = await _run(
+        connection,
+        _INSERT_RISK_PARAMETERS,
+        set_id=new.set_id,
+        stored_order=await advance(connection, STORED_ORDER),
+        content_hash=new.content_hash,
+        document=new.document,
+    )
+    if is_new:
+        return True
+    stored = await _row(connection, PARAMETERS_BY_ID, set_id=new.set_id)
+    return bool(stored["content_hash"] == new.content_hash)
+
+
+def _insert(table: Table, *columns: str) -> Insert:
+    return insert(table).values({column: bindparam(column, type_=table.c[column].type) for column in columns})
+
+
+_INSERT_CLIENT: Final = compiled(_insert(client, "client_id", "display_name").on_conflict_do_nothing())
+_INSERT_ACCOUNT: Final = compiled(_insert(account, "client_id", "account_id", "display_name", "mode", "parent_id").on_conflict_do_nothing())
+_INSERT_HEAD: Final = compiled(
+    _insert(account_head, "client_id", "account_id", "mode").values(
+        sequence=literal(0), chain_hash=literal(GENESIS_HASH), status=literal(AccountStatus.OPEN.value)
+    )
+)
+_INSERT_INSTRUMENT: Final = compiled(
+    _insert(instrument, "instrument_id", "kind", "terms", "quantity_places", "collateral_class", "description").on_conflict_do_nothing()
+)
+_NEW_POLICY: Final = _insert(collateral_policy, "client_id", "account_id", "instrument_id", "policy")
+_REPLACE_POLICY: Final = compiled(
+    _NEW_POLICY.on_conflict_do_update(constraint=collateral_policy.primary_key, set_={"policy": _NEW_POLICY.excluded.policy})
+)
+_INSERT_SNAPSHOT: Final = compiled(
+    _insert(market_snapshot, "snapshot_id", "as_of", "content_hash", "levels", "marks").on_conflict_do_nothing()
+)
+_INSERT_RISK_PARAMETERS: Final = compiled(
+    _insert(risk_parameters, "set_id", "stored_order", "content_hash", "document").on_conflict_do_nothing()
+)
+
+
+async def _run(connection: Connection, statement: Statement, **values: object) -> bool:
+    """Return whether the statement wrote a row."""
+    return (await connection.execute(statement.sql, statement.values(values))).rowcount == 1
+
+
+async def _row(connection: Connection, statement: Statement, **values: object) -> Row:
+    row = await (await connection.execute(statement.sql, statement.values(values))).fetchone()
+    if row is None:
+        raise LookupError("a row that was in the way a moment ago is gone")
+    return row

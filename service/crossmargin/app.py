@@ -1,0 +1,253 @@
+"""The composition root: builds everything and wires it. Nothing else does."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import structlog
+from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
+
+from crossmargin.adapters.grpc_server.server import build_server
+from crossmargin.adapters.postgres.books import PostgresBooks
+from crossmargin.adapters.postgres.database import Database
+from crossmargin.adapters.postgres.instruments import PostgresInstruments
+from crossmargin.adapters.postgres.leadership import PostgresLeadership
+from crossmargin.adapters.postgres.market import PostgresMarket
+from crossmargin.adapters.postgres.migrate import expected_revision, upgrade
+from crossmargin.adapters.postgres.risk_parameters import PostgresRiskParameters
+from crossmargin.adapters.postgres.server_checks import DatabaseRefusedError
+from crossmargin.adapters.postgres.writer import PostgresWriter
+from crossmargin.adapters.prometheus.admin_server import AdminServer
+from crossmargin.adapters.prometheus.margin_metrics import MarginMetrics
+from crossmargin.adapters.prometheus.rpc_metrics import RpcMetrics
+from crossmargin.adapters.runtime.clock import SystemClock
+from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
+from crossmargin.adapters.runtime.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+from crossmargin.adapters.runtime.logs import configure_logs
+from crossmargin.adapters.runtime.readiness import Readiness
+from crossmargin.adapters.runtime.ready_file import write_ready_file
+from crossmargin.adapters.runtime.standard_parameters import standard_parameters
+from crossmargin.config import Settings
+from crossmargin.usecases.create_account import CreateAccount
+from crossmargin.usecases.create_client import CreateClient
+from crossmargin.usecases.create_instrument import CreateInstrument
+from crossmargin.usecases.current_market import CurrentMarket
+from crossmargin.usecases.deposit_collateral import DepositCollateral
+from crossmargin.usecases.evaluate_margin import EvaluateMargin
+from crossmargin.usecases.import_history import ImportHistory
+from crossmargin.usecases.ports import (
+    BookReader,
+    Clock,
+    ComputePool,
+    Decision,
+    InstrumentReader,
+    MarketStore,
+    ParameterStore,
+    Writer,
+    WriteRequest,
+)
+from crossmargin.usecases.preview_trades import PreviewTrades
+from crossmargin.usecases.publish_snapshot import PublishSnapshot
+from crossmargin.usecases.read_account import ReadAccount
+from crossmargin.usecases.record_trades import RecordTrades
+from crossmargin.usecases.run_house import RunHouse
+from crossmargin.usecases.set_collateral_policy import SetCollateralPolicy
+from crossmargin.usecases.use_cases import UseCases
+from crossmargin.usecases.watch_margin import WatchMargin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SYSTEM_PRINCIPAL = "crossmargin"
+
+log = structlog.get_logger()
+
+
+class StartError(Exception):
+    """The service cannot start as configured; the message says what to do."""
+
+
+def serve(settings: Settings) -> None:
+    """Serve the API until SIGTERM or SIGINT, then let running calls end.
+
+    Raises:
+        StartError: The database or an address cannot be had.
+    """
+    configure_logs()
+    with _database_url(settings) as url:
+        if settings.embedded:
+            upgrade(url)
+        asyncio.run(_serve(settings, url))
+
+
+def migrate(settings: Settings) -> str:
+    """Bring the database to the schema this release needs, and return a sentence that says so."""
+    with _database_url(settings) as url:
+        upgrade(url)
+    return f"the database is at schema revision {expected_revision()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The outside world that use cases are given."""
+
+    writer: Writer
+    books: BookReader
+    instruments: InstrumentReader
+    market: MarketStore
+    parameters: ParameterStore
+    clock: Clock
+    compute: ComputePool
+
+
+def postgres_ports(database: Database, *, compute: ComputePool) -> Ports:
+    """Return the ports on an open database."""
+    return Ports(
+        writer=PostgresWriter(database),
+        books=PostgresBooks(database),
+        instruments=PostgresInstruments(database),
+        market=PostgresMarket(database),
+        parameters=PostgresRiskParameters(database),
+        clock=SystemClock(),
+        compute=compute,
+    )
+
+
+def build_use_cases(ports: Ports, current_market: CurrentMarket) -> UseCases:
+    """Return every use case over the ports."""
+    read_account = ReadAccount(ports.books)
+    evaluate_margin = EvaluateMargin(read_account, current_market, ports.compute)
+    return UseCases(
+        create_client=CreateClient(ports.writer),
+        create_account=CreateAccount(ports.writer, ports.books),
+        create_instrument=CreateInstrument(ports.writer, ports.instruments),
+        record_trades=RecordTrades(ports.writer, ports.instruments),
+        deposit_collateral=DepositCollateral(ports.writer, ports.instruments),
+        set_collateral_policy=SetCollateralPolicy(ports.writer, ports.instruments),
+        publish_snapshot=PublishSnapshot(ports.writer),
+        import_history=ImportHistory(ports.market),
+        read_account=read_account,
+        evaluate_margin=evaluate_margin,
+        preview_trades=PreviewTrades(read_account, ports.instruments, current_market, ports.compute),
+        watch_margin=WatchMargin(evaluate_margin, ports.books, ports.market, ports.clock),
+        books=ports.books,
+        instruments=ports.instruments,
+        market=ports.market,
+        parameters=ports.parameters,
+    )
+
+
+async def store_shipped_parameters(ports: Ports) -> None:
+    """Put the shipped risk parameters in force if none ever were."""
+    if await ports.parameters.active_parameter_set_id() is not None:
+        return
+    parameters = standard_parameters()
+
+    async def decide(_: object) -> Decision:
+        return Decision(response=b"", records=(parameters,))
+
+    content = sha256(parameters.document.encode()).digest()
+    await ports.writer.write(WriteRequest(SYSTEM_PRINCIPAL, "StoreShippedParameters", parameters.set_id, content), decide)
+
+
+@contextmanager
+def _database_url(settings: Settings) -> Iterator[str]:
+    if settings.database_url is not None:
+        yield settings.database_url.get_secret_value()
+        return
+    try:
+        with EmbeddedPostgres(settings.data_dir, settings.pg_bin) as server:
+            yield server.url
+    except EmbeddedPostgresError as error:
+        raise StartError(str(error)) from error
+
+
+async def _serve(settings: Settings, url: str) -> None:
+    stopping = _stop_on_signals()
+    async with AsyncExitStack() as resources:
+        database = await resources.enter_async_context(_open_database(settings, url))
+        compute = ThreadComputePool(settings.compute_threads)
+        resources.callback(compute.close)
+        ports = postgres_ports(database, compute=compute)
+        await store_shipped_parameters(ports)
+        registry = _new_registry()
+        current_market = CurrentMarket(ports.instruments, ports.market, ports.parameters, compute)
+        use_cases = build_use_cases(ports, current_market)
+        server = build_server(use_cases, address=settings.grpc_address, metrics=RpcMetrics(registry), reflection=settings.reflection)
+        readiness = Readiness(ports.parameters.active_parameter_set_id, server.set_serving)
+        admin = _start_admin(settings, registry, readiness)
+        resources.callback(admin.stop)
+        # A task that fails takes the process down with it: a replica that looks alive and is blind helps nobody.
+        async with asyncio.TaskGroup() as background:
+            tasks = [background.create_task(readiness.watch(), name="readiness")]
+            if settings.monitor:
+                leadership = await resources.enter_async_context(_leadership(url))
+                metrics = MarginMetrics(registry, client_limit=settings.client_label_limit)
+                house = RunHouse(ports.books, current_market, compute, metrics, leadership, ports.clock)
+                tasks.append(background.create_task(house(), name="monitor"))
+            _announce(settings, await server.start(), admin.port)
+            await stopping.wait()
+            log.info("stopping", drain_s=settings.drain_s)
+            await server.stop(settings.drain_s)
+            for task in tasks:
+                task.cancel()
+
+
+@asynccontextmanager
+async def _open_database(settings: Settings, url: str) -> AsyncIterator[Database]:
+    database = Database(url, pool_size=settings.connection_count)
+    try:
+        await database.open()
+    except DatabaseRefusedError as error:
+        raise StartError(str(error)) from error
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def _leadership(url: str) -> AsyncIterator[PostgresLeadership]:
+    leadership = PostgresLeadership(url)
+    try:
+        yield leadership
+    finally:
+        await leadership.close()
+
+
+def _new_registry() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
+        registry.register(collector)
+    return registry
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    return stopping
+
+
+def _start_admin(settings: Settings, registry: CollectorRegistry, readiness: Readiness) -> AdminServer:
+    host, _, port = settings.admin_address.rpartition(":")
+    try:
+        admin = AdminServer(host.strip("[]"), int(port), registry, why_not_ready=lambda: readiness.why_not)
+    except OSError as error:
+        raise StartError(f"admin address {settings.admin_address} cannot be used: {error.strerror}; choose another") from error
+    admin.start()
+    return admin
+
+
+def _announce(settings: Settings, grpc_port: int, admin_port: int) -> None:
+    grpc_address = f"{settings.grpc_address.rpartition(':')[0]}:{grpc_port}"
+    admin_address = f"{settings.admin_address.rpartition(':')[0]}:{admin_port}"
+    log.info("serving", grpc_address=grpc_address, admin_address=admin_address)
+    if settings.ready_file is not None:
+        write_ready_file(settings.ready_file, grpc_address=grpc_address, admin_address=admin_address)
