@@ -14,13 +14,13 @@ import structlog
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
 
 from crossmargin.adapters.grpc_server.server import build_server
-from crossmargin.adapters.postgres.books import PostgresBooks
+from crossmargin.adapters.postgres.books import PostgresBookReader
 from crossmargin.adapters.postgres.database import Database
-from crossmargin.adapters.postgres.instruments import PostgresInstruments
+from crossmargin.adapters.postgres.instruments import PostgresInstrumentReader
 from crossmargin.adapters.postgres.leadership import PostgresLeadership
-from crossmargin.adapters.postgres.market import PostgresMarket
+from crossmargin.adapters.postgres.market import PostgresMarketStore
 from crossmargin.adapters.postgres.migrate import expected_revision, upgrade
-from crossmargin.adapters.postgres.risk_parameters import PostgresRiskParameters
+from crossmargin.adapters.postgres.risk_parameters import PostgresParameterStore
 from crossmargin.adapters.postgres.server_checks import DatabaseRefusedError
 from crossmargin.adapters.postgres.writer import PostgresWriter
 from crossmargin.adapters.prometheus.admin_server import AdminServer
@@ -110,10 +110,10 @@ def postgres_ports(database: Database, *, compute: ComputePool) -> Ports:
     """Return the ports on an open database."""
     return Ports(
         writer=PostgresWriter(database),
-        books=PostgresBooks(database),
-        instruments=PostgresInstruments(database),
-        market=PostgresMarket(database),
-        parameters=PostgresRiskParameters(database),
+        books=PostgresBookReader(database),
+        instruments=PostgresInstrumentReader(database),
+        market=PostgresMarketStore(database),
+        parameters=PostgresParameterStore(database),
         clock=SystemClock(),
         compute=compute,
     )

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 def _host_and_port(address: str) -> str:
     host, separator, port = address.rpartition(":")
-    if not separator or not host or not port.isdecimal() or int(port) > 65535:
+    if not separator or not host or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
         raise ValueError(f"was {address!r}; expected HOST:PORT such as 127.0.0.1:50051, port 0 for any free one")
     return address
 

@@ -53,6 +53,7 @@ REVIEW_DAYS: Final = (
     date(2025, 7, 9),
 )
 """Before, in and after crises, the last day with every curve, and the last day with a full Treasury curve two business days later."""
+LAST_FULL_DAY: Final = REVIEW_DAYS[-2]
 LOAN_USD: Final = 56_000_000
 ACCOUNT: Final = AccountRef(ClientId("validation"), AccountId("cross-asset"))
 USD: Final = InstrumentId("USD")
@@ -119,7 +120,8 @@ def realised_pnl(portfolio: Portfolio, market: RevaluedMarket, history: MarketHi
 
 def two_business_days_after(day: date) -> date:
     """Return the end of a margin period of two business days."""
-    return np.busday_offset(day, 2, roll="backward").astype(date)
+    end: date = np.busday_offset(day, 2, roll="backward").astype(date)
+    return end
 
 
 def margin_alone(leg: Leg, history: MarketHistory, day: date, parameters: RiskParameters) -> tuple[Decimal, Decimal]:

@@ -17,8 +17,8 @@ from crossmargin.domain.identifiers import (
     BookId,
     InstrumentId,
 )
-from crossmargin.domain.instrument import Instrument, check_trade_price, consideration
-from crossmargin.domain.money import EXACT, LEDGER_UNIT, check_ledger_decimal, check_scale, format_decimal
+from crossmargin.domain.instrument import BondTerms, Instrument, check_trade_price, consideration
+from crossmargin.domain.money import EXACT, LEDGER_LIMIT, LEDGER_UNIT, check_ledger_decimal, check_scale, exact_sum, format_decimal
 
 
 @unique
@@ -111,7 +111,7 @@ class NewEntry:
     def __post_init__(self) -> None:
         for instrument_id in {posting.instrument_id for posting in self.postings}:
             legs = [posting for posting in self.postings if posting.instrument_id == instrument_id]
-            if sum(leg.quantity for leg in legs) or sum(leg.cost for leg in legs):
+            if exact_sum(leg.quantity for leg in legs) or exact_sum(leg.cost for leg in legs):
                 raise ValueError(f"postings of {self.account} do not sum to zero in {instrument_id}: {legs}")
 
 
@@ -143,7 +143,7 @@ def entry_from_trade(trade: Trade, instrument: Instrument, settlement: Instrumen
     else:
         postings = _mirrored(trade.account, trade.book_id, instrument.instrument_id, trade.quantity, Decimal(0), LEDGER_STREET)
         if amount:
-            postings += _mirrored(trade.account, trade.book_id, paid_in, -amount, Decimal(0), LEDGER_STREET)
+            postings += _mirrored(trade.account, trade.book_id, paid_in, EXACT.minus(amount), Decimal(0), LEDGER_STREET)
     return NewEntry(trade.account, EntryKind.TRADE, trade.executed_at, trade.reference, postings)
 
 
@@ -152,12 +152,14 @@ def entry_from_deposit(deposit: Deposit, instrument: Instrument) -> NewEntry:
 
     Raises:
         DomainError: INVALID_DECIMAL when the quantity has more places than the instrument allows; INVALID_INSTRUMENT for a contract,
-            which cannot be deposited.
+            which cannot be deposited, and for a bond that is never collateral.
     """
-    if instrument.collateral_class is None and not instrument.is_asset:
+    is_eligible_bond = isinstance(instrument.terms, BondTerms) and instrument.collateral_class is not None
+    if not (instrument.is_asset or is_eligible_bond):
         raise DomainError(
             Reason.INVALID_INSTRUMENT,
-            f"{instrument.instrument_id} cannot be deposited: it is a {type(instrument.terms).__name__}, which is traded",
+            f"{instrument.instrument_id} cannot be deposited: it is a {type(instrument.terms).__name__}; "
+            "expected cash, a stablecoin, a coin, or a bond with a collateral class",
             instrument=instrument.instrument_id,
         )
     check_scale(deposit.quantity, places=instrument.quantity_places, what=f"quantity of {instrument.instrument_id}")
@@ -166,10 +168,16 @@ def entry_from_deposit(deposit: Deposit, instrument: Instrument) -> NewEntry:
 
 
 def append_to_chain(head: AccountHead, entries: tuple[NewEntry, ...]) -> tuple[Entry, ...]:
-    """Return the entries numbered and hashed as they follow `head`, in the order given."""
+    """Return the entries numbered and hashed as they follow `head`, in the order given.
+
+    Raises:
+        ValueError: An entry is of another account than `head`.
+    """
     chained: list[Entry] = []
     sequence, previous = head.sequence, head.chain_hash
     for entry in entries:
+        if entry.account != head.ref:
+            raise ValueError(f"an entry of {entry.account} does not belong in the chain of {head.ref}")
         sequence += 1
         current = hashlib.sha256(_canonical_bytes(sequence, previous, entry)).digest()
         chained.append(Entry(sequence, entry, previous, current))
@@ -178,8 +186,13 @@ def append_to_chain(head: AccountHead, entries: tuple[NewEntry, ...]) -> tuple[E
 
 
 def ledger_amount(value: Decimal) -> Decimal:
-    """Return an amount of money as the ledger holds it: to 18 places, banker's rounding, beyond any currency's own unit."""
-    return check_ledger_decimal(EXACT.quantize(value, LEDGER_UNIT).normalize(EXACT), what="amount")
+    """Return an amount of money as the ledger holds it: to 18 places, banker's rounding, beyond any currency's own unit.
+
+    Raises:
+        DomainError: INVALID_DECIMAL for 1e20 and more.
+    """
+    fits = value.copy_abs() < LEDGER_LIMIT
+    return check_ledger_decimal(EXACT.quantize(value, LEDGER_UNIT).normalize(EXACT) if fits else value, what="amount")
 
 
 def check_reference(reference: str) -> str:
@@ -231,7 +244,7 @@ def _mirrored(  # noqa: PLR0917 - a posting has these parts, in this order
 ) -> tuple[Posting, ...]:
     return (
         Posting(account.account_id, book_id, instrument_id, quantity, cost),
-        Posting(other_side, book_id, instrument_id, -quantity, -cost),
+        Posting(other_side, book_id, instrument_id, EXACT.minus(quantity), EXACT.minus(cost)),
     )
 
 

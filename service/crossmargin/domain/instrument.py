@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from enum import Enum, unique
 from typing import Final, TypeAlias
 
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import InstrumentId
-from crossmargin.domain.money import check_ledger_decimal
+from crossmargin.domain.money import EXACT, check_ledger_decimal
 
 
 @unique
@@ -157,6 +157,7 @@ class FixedRateBond:
     maturity_date: date
 
     def __post_init__(self) -> None:
+        check_ledger_decimal(self.coupon_rate, what="coupon_rate")
         _require(
             Decimal(0) <= self.coupon_rate < Decimal(1),
             f"coupon_rate was {self.coupon_rate}; expected a fraction such as 0.0425",
@@ -174,6 +175,7 @@ class FixedRateBond:
 Terms: TypeAlias = Cash | Stablecoin | CryptoAsset | Perpetual | DatedFuture | EuropeanOption | FxForward | Bill | FixedRateBond
 AssetTerms: Final = (Cash, Stablecoin, CryptoAsset)
 MarginedTerms: Final = (Perpetual, DatedFuture)
+BondTerms: Final = (Bill, FixedRateBond)
 PER_HUNDRED: Final = Decimal("0.01")
 """Bond prices are quoted per 100 of face, so face x price x this is money."""
 
@@ -240,15 +242,16 @@ def consideration(instrument: Instrument, *, quantity: Decimal, price: Decimal) 
     >>> consideration(bill, quantity=D(1_000_000), price=D("98.5"))
     Decimal('985000.000')
     """
-    match instrument.terms:
-        case Cash() | Stablecoin() | CryptoAsset() | FxForward():
-            return quantity * price
-        case Bill() | FixedRateBond():
-            return quantity * price * PER_HUNDRED
-        case Perpetual(payoff=Payoff.INVERSE) | DatedFuture(payoff=Payoff.INVERSE):
-            return -quantity * instrument.terms.multiplier / price
-        case Perpetual() | DatedFuture() | EuropeanOption():
-            return quantity * instrument.terms.multiplier * price
+    with localcontext(EXACT):
+        match instrument.terms:
+            case Cash() | Stablecoin() | CryptoAsset() | FxForward():
+                return quantity * price
+            case Bill() | FixedRateBond():
+                return quantity * price * PER_HUNDRED
+            case Perpetual(payoff=Payoff.INVERSE) | DatedFuture(payoff=Payoff.INVERSE):
+                return -quantity * instrument.terms.multiplier / price
+            case Perpetual() | DatedFuture() | EuropeanOption():
+                return quantity * instrument.terms.multiplier * price
 
 
 def check_trade_price(instrument: Instrument, price: Decimal) -> Decimal:

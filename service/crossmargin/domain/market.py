@@ -64,7 +64,9 @@ class FactorId:
         name, _, tenor = rest.partition(":")
         kinds = {kind.value: kind for kind in FactorKind}
         wants_tenor = kind_code in kinds and kinds[kind_code] in TENORED_KINDS
-        if kind_code not in kinds or not _NAME.fullmatch(name) or wants_tenor != bool(tenor) or (tenor and not _TENOR.fullmatch(tenor)):
+        is_named = kind_code in kinds and _NAME.fullmatch(name) is not None
+        # A trailing colon would be a second spelling of the same factor.
+        if not is_named or wants_tenor != bool(tenor) or (tenor and not _TENOR.fullmatch(tenor)) or text.endswith(":"):
             expected = "spot:NAME, fx:CURRENCY, zero:CURRENCY:TENOR, vol:NAME:TENOR or basis:NAME:TENOR, a tenor like 1W, 3M or 10Y"
             raise DomainError(
                 Reason.INVALID_IDENTIFIER,

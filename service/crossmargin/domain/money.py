@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, Inexact, InvalidOperation
+from collections.abc import Iterable
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, Inexact, InvalidOperation, localcontext
 from typing import Final
 
 from crossmargin.domain.errors import DomainError, Reason
@@ -14,7 +15,7 @@ EXACT: Final = Context(prec=60, traps=[InvalidOperation])
 _EXACT_OR_REFUSE: Final = Context(prec=60, traps=[Inexact, InvalidOperation])
 CENT: Final = Decimal("0.01")
 LEDGER_UNIT: Final = Decimal("1e-18")
-_LARGEST: Final = Decimal(10) ** 20
+LEDGER_LIMIT: Final = Decimal(10) ** 20
 
 
 def parse_decimal(text: str, *, what: str) -> Decimal:
@@ -45,7 +46,8 @@ def check_ledger_decimal(value: Decimal, *, what: str) -> Decimal:
     Raises:
         DomainError: INVALID_DECIMAL otherwise; a ledger amount is never rounded to fit.
     """
-    if not value.is_finite() or abs(value) >= _LARGEST or value != EXACT.quantize(value, LEDGER_UNIT):
+    # copy_abs, because abs() rounds to the 28 digits of the default context and a ledger amount may have 38.
+    if not value.is_finite() or value.copy_abs() >= LEDGER_LIMIT or value != EXACT.quantize(value, LEDGER_UNIT):
         shown = str(value)[:60]
         raise DomainError(
             Reason.INVALID_DECIMAL,
@@ -73,6 +75,12 @@ def check_scale(value: Decimal, *, places: int, what: str) -> Decimal:
             places=places,
         ) from None
     return value
+
+
+def exact_sum(values: Iterable[Decimal]) -> Decimal:
+    """Return the sum with all its digits; the built-in one keeps only 28 of the 38 that a ledger amount may have."""
+    with localcontext(EXACT):
+        return sum(values, Decimal(0))
 
 
 def format_decimal(value: Decimal) -> str:

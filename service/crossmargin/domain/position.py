@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from crossmargin.domain.identifiers import BookId, InstrumentId
+from crossmargin.domain.money import exact_sum
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,5 +39,5 @@ def net_holdings(positions: Iterable[Position]) -> tuple[Holding, ...]:
     totals: dict[InstrumentId, tuple[Decimal, Decimal]] = {}
     for position in positions:
         quantity, cost = totals.get(position.instrument_id, (Decimal(0), Decimal(0)))
-        totals[position.instrument_id] = (quantity + position.quantity, cost + position.cost)
+        totals[position.instrument_id] = (exact_sum((quantity, position.quantity)), exact_sum((cost, position.cost)))
     return tuple(Holding(name, quantity, cost) for name, (quantity, cost) in sorted(totals.items()) if quantity or cost)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import Enum, unique
 from functools import cached_property
@@ -151,6 +152,10 @@ class RiskParameters:
             "1 >= offset_within_class >= offset_across_classes >= 0",
         )
         _require(self.initial_margin_multiple >= 1, "initial_margin_multiple", self.initial_margin_multiple, "at least 1")
+        _require(self.maximum_carry_days >= 0, "maximum_carry_days", self.maximum_carry_days, "zero or more")
+        _require(self.stress_vol_response >= 0, "stress_vol_response", self.stress_vol_response, "zero or more")
+        _require(0 <= self.fx_mismatch_haircut_fraction < 1, "fx_mismatch_haircut_fraction", self.fx_mismatch_haircut_fraction, "in [0, 1)")
+        _require(self.fx_mismatch_days >= 1, "fx_mismatch_days", self.fx_mismatch_days, "at least 1")
         lines = (self.bands.watch, self.bands.at_risk, self.bands.margin_call, self.bands.liquidation)
         _require(
             lines == tuple(sorted(set(lines))) and lines[0] > 0,
@@ -218,44 +223,41 @@ def risk_parameters_from_json(text: str) -> RiskParameters:
     """
     try:
         document = json.loads(text, parse_float=Decimal)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise DomainError(Reason.INVALID_RISK_PARAMETERS, f"risk parameters are not JSON: {error}") from None
     try:
         return _from_document(document)
     except KeyError as error:
-        raise DomainError(Reason.INVALID_RISK_PARAMETERS, f"risk parameters lack the key {error}", key=error) from None
+        raise DomainError(Reason.INVALID_RISK_PARAMETERS, f"risk parameters lack the key {error}", key=error.args[0]) from None
     except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise DomainError(Reason.INVALID_RISK_PARAMETERS, f"risk parameters have a value of the wrong form: {error!r}") from None
 
 
 def _from_document(document: dict[str, Any]) -> RiskParameters:
-    expected = {field for field in RiskParameters.__dataclass_fields__ if field != "document"}
-    if unknown := sorted(set(document) - expected):
-        raise DomainError(
-            Reason.INVALID_RISK_PARAMETERS,
-            f"risk parameters have unknown keys {', '.join(unknown)}",
-            keys=unknown,
-            expected=sorted(expected),
-        )
+    _refuse_unknown_keys(document, RiskParameters)
+    _refuse_duplicates("offset group", [item["group_id"] for item in document["offset_groups"]])
+    _refuse_duplicates("proxy of curve", [item["curve"] for item in document["proxies"]])
+    _refuse_duplicates("stress event", [item["name"] for item in document["stress_events"]])
+    _refuse_duplicates("haircut schedule row", [item["collateral_class"] for item in document["haircut_schedule"]])
     return RiskParameters(
         set_id=RiskParameterSetId(document["set_id"]),
-        tail_fraction=Decimal(document["tail_fraction"]),
-        ordinary_weight=Decimal(document["ordinary_weight"]),
-        observation_count=int(document["observation_count"]),
-        minimum_observation_count=int(document["minimum_observation_count"]),
-        volatility_decay=Decimal(document["volatility_decay"]),
-        scaling_floor=Decimal(document["scaling_floor"]),
-        scaling_cap=Decimal(document["scaling_cap"]),
-        maximum_carry_days=int(document["maximum_carry_days"]),
-        offset_within_class=Decimal(document["offset_within_class"]),
-        offset_across_classes=Decimal(document["offset_across_classes"]),
-        initial_margin_multiple=Decimal(document["initial_margin_multiple"]),
-        bands=BandLines(**{name: Decimal(line) for name, line in document["bands"].items()}),
-        stress_vol_response=Decimal(document["stress_vol_response"]),
-        fx_mismatch_haircut_fraction=Decimal(document["fx_mismatch_haircut_fraction"]),
-        fx_mismatch_days=int(document["fx_mismatch_days"]),
+        tail_fraction=_decimal(document["tail_fraction"]),
+        ordinary_weight=_decimal(document["ordinary_weight"]),
+        observation_count=_whole(document["observation_count"]),
+        minimum_observation_count=_whole(document["minimum_observation_count"]),
+        volatility_decay=_decimal(document["volatility_decay"]),
+        scaling_floor=_decimal(document["scaling_floor"]),
+        scaling_cap=_decimal(document["scaling_cap"]),
+        maximum_carry_days=_whole(document["maximum_carry_days"]),
+        offset_within_class=_decimal(document["offset_within_class"]),
+        offset_across_classes=_decimal(document["offset_across_classes"]),
+        initial_margin_multiple=_decimal(document["initial_margin_multiple"]),
+        bands=BandLines(**{name: _decimal(line) for name, line in document["bands"].items()}),
+        stress_vol_response=_decimal(document["stress_vol_response"]),
+        fx_mismatch_haircut_fraction=_decimal(document["fx_mismatch_haircut_fraction"]),
+        fx_mismatch_days=_whole(document["fx_mismatch_days"]),
         offset_groups=tuple(_offset_group(item) for item in document["offset_groups"]),
-        proxies=tuple(FactorProxy(item["curve"], item["proxy_curve"], Decimal(item["beta"])) for item in document["proxies"]),
+        proxies=tuple(_factor_proxy(item) for item in document["proxies"]),
         stress_events=tuple(_stress_event(item) for item in document["stress_events"]),
         haircut_schedule={item["collateral_class"]: _collateral_terms(item) for item in document["haircut_schedule"]},
         document=json.dumps(document, sort_keys=True, separators=(",", ":"), default=str),
@@ -263,46 +265,93 @@ def _from_document(document: dict[str, Any]) -> RiskParameters:
 
 
 def _offset_group(item: dict[str, Any]) -> OffsetGroup:
+    _refuse_unknown_keys(item, OffsetGroup)
     return OffsetGroup(
         group_id=OffsetGroupId(item["group_id"]),
         asset_class=item["asset_class"],
-        mpor_days=int(item["mpor_days"]),
+        mpor_days=_whole(item["mpor_days"]),
         mpor_clock=HorizonClock(item["mpor_clock"]),
         curves=tuple(item["curves"]),
     )
 
 
+def _factor_proxy(item: dict[str, Any]) -> FactorProxy:
+    _refuse_unknown_keys(item, FactorProxy)
+    return FactorProxy(item["curve"], item["proxy_curve"], _decimal(item["beta"]))
+
+
 def _stress_event(item: dict[str, Any]) -> StressEvent:
+    _refuse_unknown_keys(item, StressEvent)
     return StressEvent(
         name=item["name"],
         source=item["source"],
-        both_directions=bool(item["both_directions"]),
-        moves={FactorId.parse(factor): Decimal(move) for factor, move in item["moves"].items()},
-        default_class_moves={name: Decimal(move) for name, move in item.get("default_class_moves", {}).items()},
+        both_directions=_flag(item["both_directions"]),
+        moves={FactorId.parse(factor): _decimal(move) for factor, move in item["moves"].items()},
+        default_class_moves={name: _decimal(move) for name, move in item.get("default_class_moves", {}).items()},
     )
 
 
 def _collateral_terms(item: dict[str, Any]) -> CollateralTerms:
-    def optional(key: str) -> Decimal | None:
-        return None if item.get(key) is None else Decimal(item[key])
-
+    _refuse_unknown_keys(item, CollateralTerms)
     return CollateralTerms(
         collateral_class=item["collateral_class"],
-        residual_haircut_fraction=Decimal(item["residual_haircut_fraction"]),
-        bands=tuple(
-            MaturityBand(
-                None if band["up_to_years"] is None else Decimal(band["up_to_years"]),
-                tuple(
-                    HaircutTier(None if tier["up_to"] is None else Decimal(tier["up_to"]), Decimal(tier["haircut_fraction"]))
-                    for tier in band["tiers"]
-                ),
-            )
-            for band in item["bands"]
-        ),
-        share_limit_fraction=optional("share_limit_fraction"),
-        absolute_limit=optional("absolute_limit"),
-        has_fx_mismatch=bool(item.get("has_fx_mismatch", False)),
+        residual_haircut_fraction=_decimal(item["residual_haircut_fraction"]),
+        bands=tuple(_maturity_band(band) for band in item["bands"]),
+        share_limit_fraction=_optional_decimal(item.get("share_limit_fraction")),
+        absolute_limit=_optional_decimal(item.get("absolute_limit")),
+        has_fx_mismatch=_flag(item.get("has_fx_mismatch", False)),
     )
+
+
+def _maturity_band(item: dict[str, Any]) -> MaturityBand:
+    _refuse_unknown_keys(item, MaturityBand)
+    return MaturityBand(_optional_decimal(item["up_to_years"]), tuple(_haircut_tier(tier) for tier in item["tiers"]))
+
+
+def _haircut_tier(item: dict[str, Any]) -> HaircutTier:
+    _refuse_unknown_keys(item, HaircutTier)
+    return HaircutTier(_optional_decimal(item["up_to"]), _decimal(item["haircut_fraction"]))
+
+
+def _decimal(value: str | int | Decimal) -> Decimal:
+    number = Decimal(value)
+    if not number.is_finite():
+        raise ValueError(f"{value} is not a finite number")
+    return number
+
+
+def _optional_decimal(value: str | int | Decimal | None) -> Decimal | None:
+    return None if value is None else _decimal(value)
+
+
+def _whole(value: str | int | Decimal) -> int:
+    number = _decimal(value)
+    if number != int(number):
+        raise ValueError(f"{value} is not a whole number")
+    return int(number)
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is neither true nor false")
+    return value
+
+
+def _refuse_unknown_keys(item: dict[str, Any], kind: type[Any]) -> None:
+    # A misspelt limit would otherwise be no limit.
+    expected = {field.name for field in fields(kind) if field.name != "document"}
+    if unknown := sorted(set(item) - expected):
+        raise DomainError(
+            Reason.INVALID_RISK_PARAMETERS,
+            f"risk parameters have unknown keys {', '.join(unknown)} in {kind.__name__}; expected {', '.join(sorted(expected))}",
+            keys=unknown,
+            expected=sorted(expected),
+        )
+
+
+def _refuse_duplicates(noun: str, names: list[str]) -> None:
+    for name, count in Counter(names).items():
+        _require(count == 1, f"{noun} {name}", f"there {count} times", "once")
 
 
 def _require(claim: bool, name: str, value: object, expected: str) -> None:  # noqa: FBT001 - a claim and its sentence

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from crossmargin.domain.account import AccountHead
 from crossmargin.domain.book import NewEntry, Trade, append_to_chain, entry_from_trade
-from crossmargin.domain.errors import DomainError
+from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef, InstrumentId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.usecases.caller import Caller
@@ -57,8 +57,10 @@ class RecordTrades:
 
         Raises:
             DomainError: The first trade's error when none can be booked: nothing is written then and the request id stays free. Also
-                UNKNOWN_ACCOUNT, and whatever the write path refuses.
+                INVALID_ARGUMENT for no trade at all, UNKNOWN_ACCOUNT, and whatever the write path refuses.
         """
+        if not trades:
+            raise DomainError(Reason.INVALID_ARGUMENT, f"no trade of {account} was given; expected at least one", account=account)
         entries = await self._entries(trades)
         if all(isinstance(entry, DomainError) for entry in entries):
             raise next(entry for entry in entries if isinstance(entry, DomainError))

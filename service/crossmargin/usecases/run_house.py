@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from crossmargin.domain.errors import DomainError
+from crossmargin.domain.errors import DomainError, ErrorKind, Reason
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.margin import MarginResult
 from crossmargin.engine.portfolio_margin import compute_margin
@@ -14,6 +15,7 @@ from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.ports import BookReader, Clock, ComputePool, Leadership, MarginMetrics
 
 POLL_INTERVAL_S = 0.25
+PASSING_KINDS: Final = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.EXHAUSTED})
 
 
 @dataclass(slots=True)
@@ -49,22 +51,26 @@ class RunHouse:
         sequences = await self.books.account_sequences()
         view = await self.current_market()
         now = (view, tuple(sorted(sequences.items())))
-        if now != seen:
-            await self.run_once(sequences, view)
-        return now
+        if now == seen:
+            return seen
+        reasons = await self.run_once(sequences, view)
+        # What failed for want of storage would fail no more, so the same house is run again.
+        return None if any(reason.kind in PASSING_KINDS for reason in reasons) else now
 
-    async def run_once(self, accounts: Mapping[AccountRef, int], view: MarketView) -> None:
-        """Margin the accounts and publish the results."""
+    async def run_once(self, accounts: Mapping[AccountRef, int], view: MarketView) -> frozenset[Reason]:
+        """Margin the accounts, publish the results, and return the reasons why accounts failed."""
         started = self.clock.now()
         results: dict[AccountRef, MarginResult] = {}
-        failed: dict[AccountRef, str] = {}
+        failed: dict[AccountRef, Reason] = {}
         for account in sorted(accounts):
             try:
                 results[account] = await self._margin(account, view)
             except DomainError as error:
-                failed[account] = error.reason.code
+                failed[account] = error.reason
         duration = self.clock.now() - started
-        self.metrics.publish_house(results, failed=failed, duration_s=duration.total_seconds())
+        codes = {account: reason.code for account, reason in failed.items()}
+        self.metrics.publish_house(results, failed=codes, duration_s=duration.total_seconds())
+        return frozenset(failed.values())
 
     async def _margin(self, account: AccountRef, view: MarketView) -> MarginResult:
         portfolio = portfolio_of(await self.books.account_state(account))

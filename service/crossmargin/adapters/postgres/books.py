@@ -48,15 +48,18 @@ _ACCOUNTS_IN_ORDER: Final = (
 _ACCOUNTS: Final = compiled(_ACCOUNTS_IN_ORDER)
 _ACCOUNTS_OF_CLIENT: Final = compiled(_ACCOUNTS_IN_ORDER.where(account.c.client_id == _text("client_id")))
 
+# The driver knows the array type of numeric, not that of the ledger's own decimal type.
+_QUANTITY: Final = cast(position.c.quantity, Numeric)
+_COST: Final = cast(position.c.cost, Numeric)
 _HELD: Final = (
     select(
         _together(position.c.book_id, position.c.book_id, position.c.instrument_id).label("book_ids"),
         _together(position.c.instrument_id, position.c.book_id, position.c.instrument_id).label("instrument_ids"),
-        _together(cast(position.c.quantity, Numeric), position.c.book_id, position.c.instrument_id).label("quantities"),
-        _together(cast(position.c.cost, Numeric), position.c.book_id, position.c.instrument_id).label("costs"),
+        _together(_QUANTITY, position.c.book_id, position.c.instrument_id).label("quantities"),
+        _together(_COST, position.c.book_id, position.c.instrument_id).label("costs"),
     )
     .where(position.c.client_id == account.c.client_id, position.c.account_id == account.c.account_id)
-    .where((position.c.quantity != 0) | (position.c.cost != 0))
+    .where((_QUANTITY != 0) | (_COST != 0))
     .lateral("held")
 )
 _CHOSEN: Final = (

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import socket
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from typing import Any, Final, TypeAlias, TypeVar
 
 import psycopg
@@ -16,6 +14,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from crossmargin.adapters.postgres.driver_errors import Fault, caller_error, fault_of
+from crossmargin.adapters.postgres.hang_up import hang_up
 from crossmargin.adapters.postgres.server_checks import DatabaseRefusedError, check_schema, prepare_session
 from crossmargin.adapters.postgres.statements import Statement
 
@@ -25,12 +24,12 @@ Connection: TypeAlias = AsyncConnection[Row]
 
 SLOT_LIMIT_S: Final = 0.5
 LINE_LIMIT_S: Final = 2.5
-"""How long one transaction or read may hold a connection. A frozen server otherwise takes every connection of the pool, one by one."""
+"""Without a limit a frozen server takes every connection of the pool, one by one, and never gives one back."""
 BULK_LIMIT_S: Final = 60.0
 _READ_DEADLINE_S: Final = 5.0
 _RECONNECT_LIMIT_S: Final = 2.0
 _OPEN_LIMIT_S: Final = 10.0
-_CONNECT: Final = {"autocommit": True, "row_factory": dict_row, "connect_timeout": 3, "application_name": "crossmargin"}
+_CONNECT: Final[Mapping[str, Any]] = {"autocommit": True, "row_factory": dict_row, "connect_timeout": 3, "application_name": "crossmargin"}
 
 
 class Database:
@@ -39,10 +38,12 @@ class Database:
     Args:
         url: libpq URL or conninfo.
         pool_size: Most connections used at a time.
+        line_limit_s: How long one transaction or read may hold a connection before it is cut.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+    def __init__(self, url: str, *, pool_size: int = 10, line_limit_s: float = LINE_LIMIT_S) -> None:
         self._url = url
+        self._line_limit_s = line_limit_s
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
             connection_class=AsyncConnection[Row],
@@ -104,14 +105,14 @@ class Database:
         return await asyncio.shield(task)
 
     @contextlib.asynccontextmanager
-    async def connection(self, *, limit_s: float = LINE_LIMIT_S) -> AsyncIterator[Connection]:
-        """Lend a connection, for at most so long; a transaction left open is rolled back.
+    async def connection(self, *, limit_s: float | None = None) -> AsyncIterator[Connection]:
+        """Lend a connection, for at most `limit_s`; a transaction left open is rolled back.
 
         Raises:
             psycopg_pool.PoolTimeout: No connection was free in time; nothing happened.
         """
         connection = await self._pool.getconn()
-        watchdog = asyncio.get_running_loop().call_later(limit_s, _hang_up, connection)
+        watchdog = asyncio.get_running_loop().call_later(limit_s or self._line_limit_s, hang_up, connection)
         try:
             yield connection
         finally:
@@ -143,10 +144,3 @@ class Database:
         self._running.discard(task)
         if not task.cancelled():
             task.exception()  # looked at, so that nobody complains when the caller who would have seen it is gone
-
-
-def _hang_up(connection: Connection) -> None:
-    # Cancelling the task would have the driver ask the server, which does not answer, to cancel the statement. Shutting the socket down
-    # ends the driver's wait at once, and leaves it to close the descriptor itself before the number can be used again.
-    with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.pgconn.socket)) as line:
-        line.shutdown(socket.SHUT_RDWR)

@@ -39,7 +39,7 @@ KINDS: Final[Mapping[str, type[Terms]]] = {
     "fixed_rate_bond": FixedRateBond,
 }
 _KIND_OF: Final = {terms: kind for kind, terms in KINDS.items()}
-_READERS: Final[Mapping[type, Callable[[Any], object]]] = {
+_READERS: Final[Mapping[type, Callable[[Any], Any]]] = {
     str: str,
     int: int,
     Decimal: Decimal,

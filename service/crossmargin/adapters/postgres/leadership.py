@@ -9,6 +9,8 @@ from typing import Final
 import psycopg
 from psycopg import AsyncConnection
 
+from crossmargin.adapters.postgres.hang_up import hang_up
+
 _MONITOR_LOCK: Final = 0x63726F73_6D6F6E69
 """Any number that nothing else in the database locks."""
 _LEAD: Final = "SELECT pg_try_advisory_lock(%s)"
@@ -27,9 +29,8 @@ class PostgresLeadership:
     async def try_lead(self) -> bool:
         """Return True while this process leads, trying to become the leader if nobody is. A database that does not answer elects nobody."""
         try:
-            async with asyncio.timeout(_ANSWER_LIMIT_S):
-                self._leads = await self._ask()
-        except (psycopg.Error, TimeoutError):
+            self._leads = await self._ask(self._connection or await self._connect())
+        except psycopg.Error:
             await self.close()
         return self._leads
 
@@ -40,11 +41,17 @@ class PostgresLeadership:
             with contextlib.suppress(psycopg.Error):
                 await connection.close()
 
-    async def _ask(self) -> bool:
-        if self._connection is None:
-            self._connection = await AsyncConnection[tuple[bool]].connect(
-                self._url, autocommit=True, application_name="crossmargin monitor", connect_timeout=2
-            )
-        question, values = (_STILL_HERE, None) if self._leads else (_LEAD, (_MONITOR_LOCK,))
-        row = await (await self._connection.execute(question, values)).fetchone()
+    async def _connect(self) -> AsyncConnection[tuple[bool]]:
+        self._connection = await AsyncConnection[tuple[bool]].connect(
+            self._url, autocommit=True, application_name="crossmargin monitor", connect_timeout=2
+        )
+        return self._connection
+
+    async def _ask(self, connection: AsyncConnection[tuple[bool]]) -> bool:
+        watchdog = asyncio.get_running_loop().call_later(_ANSWER_LIMIT_S, hang_up, connection)
+        try:
+            question, values = (_STILL_HERE, None) if self._leads else (_LEAD, (_MONITOR_LOCK,))
+            row = await (await connection.execute(question, values)).fetchone()
+        finally:
+            watchdog.cancel()
         return row is not None and row[0]

@@ -35,10 +35,11 @@ class AdminServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop serving and free the port."""
-        self._server.shutdown()
+        """Stop serving and free the port; a server that was never started only frees it."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
         self._server.server_close()
-        self._thread.join()
 
 
 def _handler(registry: CollectorRegistry, why_not_ready: Callable[[], str | None]) -> type[BaseHTTPRequestHandler]:

@@ -72,7 +72,7 @@ def start_days(history: FactorHistory, parameters: RiskParameters) -> ByDay:
     """
     days = every_day(history)
     last_end = np.max([days, *(end_days(days, group) for group in parameters.offset_groups)], axis=0)
-    starts = days[last_end <= days[-1:]][-parameters.observation_count :]
+    starts: ByDay = days[last_end <= days[-1:]][-parameters.observation_count :]
     if len(starts) < parameters.minimum_observation_count:
         raise DomainError(
             Reason.INSUFFICIENT_HISTORY,

@@ -1,0 +1,70 @@
+"""Options that most commands share: where the service is, and how to answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+
+from crossmargin_cli.failures import CommandError
+from crossmargin_client import Client, account_name
+from crossmargin_client.channels import DEFAULT_TARGET
+
+TargetOption = Annotated[
+    str,
+    typer.Option("--target", envvar="CROSSMARGIN_TARGET", help="Where the service is: HOST:PORT, or dns:///NAME:PORT.", show_default=True),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON, for machines.")]
+AccountArgument = Annotated[str, typer.Argument(metavar="ACCOUNT", help="CLIENT/ACCOUNT, or clients/CLIENT/accounts/ACCOUNT.")]
+
+__all__ = ["DEFAULT_TARGET", "AccountArgument", "JsonOption", "TargetOption", "connect", "full_account_name", "print_json", "print_json_line", "to_json"]
+
+
+@contextmanager
+def connect(target: str) -> Iterator[Client]:
+    """Yield a client of the service at `target`; a failure on the way names the target."""
+    with Client(target) as client:
+        try:
+            yield client
+        except Exception as error:
+            error.__notes__ = [*getattr(error, "__notes__", []), target]
+            raise
+
+
+def full_account_name(text: str) -> str:
+    """Return the resource name of an account given in full or as CLIENT/ACCOUNT.
+
+    Raises:
+        CommandError: For anything else.
+
+    >>> full_account_name("alpha/core")
+    'clients/alpha/accounts/core'
+    """
+    match text.split("/"):
+        case ["clients", _, "accounts", _]:
+            return text
+        case [client_id, account_id] if client_id and account_id:
+            return account_name(client_id, account_id)
+        case _:
+            raise CommandError(f"account was {text!r}; expected CLIENT/ACCOUNT or clients/CLIENT/accounts/ACCOUNT")
+
+
+def to_json(message: Message) -> dict[str, Any]:
+    """Return a message as a JSON value with the names of the API; fields left empty are there too."""
+    document: dict[str, Any] = MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    return document
+
+
+def print_json(document: object) -> None:
+    """Print a JSON document on standard output."""
+    typer.echo(json.dumps(document, indent=2))
+
+
+def print_json_line(document: object) -> None:
+    """Print a JSON document on one line and send it on its way: one of a stream."""
+    print(json.dumps(document), flush=True)

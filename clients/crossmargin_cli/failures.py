@@ -1,0 +1,54 @@
+"""How a command says that it failed, and what to do next."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from crossmargin_client import CrossmarginError, Unavailable
+
+FAILED: Final = 1
+INTERRUPTED: Final = 130
+_NEXT_STEPS: Final = {
+    "NO_MARKET_SNAPSHOT": "publish a snapshot through MarketService.PublishSnapshot, or look around with: crossmargin demo --serve",
+    "NO_RISK_PARAMETERS": "start the service once with --embedded, which puts the shipped parameters in force",
+    "INSUFFICIENT_HISTORY": "import history with: crossmargin import history FILE.csv",
+    "UNKNOWN_ACCOUNT": "list what there is with: crossmargin margin show --all",
+    "UNKNOWN_CLIENT": "list what there is with: crossmargin margin show --all",
+    "SERVICE_BUSY": "try again in a moment",
+}
+
+
+class CommandError(Exception):
+    """A command cannot go on.
+
+    Attributes:
+        message: What was wrong.
+        next_step: What to do about it; empty when the message says so already.
+    """
+
+    def __init__(self, message: str, *, next_step: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.next_step = next_step
+
+
+def failure_lines(error: CommandError | CrossmarginError, *, target: str = "") -> list[str]:
+    """Return the lines that tell a person of a failure: what, the reason with its facts, and what to do next."""
+    if isinstance(error, CommandError):
+        return [f"error: {error.message}", *_next_line(error.next_step)]
+    facts = ", ".join(f"{name}={value}" for name, value in sorted(error.metadata.items()))
+    lines = [f"error: {error.message}", f"reason: {error.reason}" + (f" ({facts})" if facts else "")]
+    lines += [f"field: {violation.field}: {violation.description}" for violation in error.field_violations]
+    return [*lines, *_next_line(_next_step(error, target))]
+
+
+def _next_step(error: CrossmarginError, target: str) -> str:
+    # Without a documented reason the call did not get as far as the service.
+    if isinstance(error, Unavailable) and error.reason == error.code.name:
+        where = f" at {target}" if target else ""
+        return f"is the service running{where}? start it with: crossmargin serve --embedded --insecure, or name another with --target"
+    return _NEXT_STEPS.get(error.reason, "")
+
+
+def _next_line(next_step: str) -> list[str]:
+    return [f"next: {next_step}"] if next_step else []

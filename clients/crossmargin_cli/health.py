@@ -1,0 +1,34 @@
+"""`crossmargin health` and `crossmargin version`."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as version_of
+
+import typer
+
+from crossmargin_cli.connection import DEFAULT_TARGET, JsonOption, TargetOption, connect, print_json
+from crossmargin_cli.failures import FAILED
+
+
+def health(json: JsonOption = False, target: TargetOption = DEFAULT_TARGET) -> None:
+    """Whether the service is ready for calls: exit code 0 if it is.
+
+    \b
+    crossmargin health --target 127.0.0.1:50051
+    """
+    with connect(target) as client:
+        is_serving = client.is_serving()
+    if json:
+        print_json({"target": target, "serving": is_serving})
+    else:
+        typer.echo(f"{target} is serving" if is_serving else f"{target} is up but not ready for calls")
+    if not is_serving:
+        raise typer.Exit(FAILED)
+
+
+def version(json: JsonOption = False) -> None:
+    """The version of this installation."""
+    if json:
+        print_json({"crossmargin": version_of("crossmargin")})
+    else:
+        typer.echo(version_of("crossmargin"))

@@ -1,0 +1,53 @@
+"""The `crossmargin` command."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from crossmargin_cli import book, config, demo, doctor, health, history, margin, migrate, serve, whatif
+from crossmargin_cli.failures import FAILED, INTERRUPTED, CommandError, failure_lines
+from crossmargin_client import CrossmarginError
+
+app = typer.Typer(
+    name="crossmargin",
+    help="Cross-margin for a prime broker: one account, one pool of collateral, one number for the risk of the whole book.",
+    epilog="Start here: crossmargin demo",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo.demo)
+app.command("whatif")(whatif.whatif)
+app.add_typer(margin.app, name="margin")
+app.add_typer(book.app, name="book")
+app.add_typer(history.app, name="import")
+app.command("serve", context_settings=serve.PASS_THROUGH)(serve.serve)
+app.command("migrate", context_settings=serve.PASS_THROUGH)(migrate.migrate)
+app.add_typer(config.app, name="config")
+app.command("doctor")(doctor.doctor)
+app.command("health")(health.health)
+app.command("version")(health.version)
+
+
+def main() -> None:
+    """Run one command. Exit code 0: done; 1: refused or failed, with a message and no traceback; 2: misused."""
+    try:
+        app()
+    except (CommandError, CrossmarginError) as error:
+        print("\n".join(failure_lines(error, target=_target_of(error))), file=sys.stderr)
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough. Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
+
+
+def _target_of(error: Exception) -> str:
+    """Return the target that `connect` noted on an error, if it did."""
+    return next(iter(getattr(error, "__notes__", [])), "")

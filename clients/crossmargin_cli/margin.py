@@ -1,0 +1,135 @@
+"""`crossmargin margin`: what accounts are worth and need, and why."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from crossmargin.api.v1 import margin_service_pb2
+from crossmargin_cli.connection import (
+    DEFAULT_TARGET,
+    AccountArgument,
+    JsonOption,
+    TargetOption,
+    connect,
+    full_account_name,
+    print_json,
+    print_json_line,
+    to_json,
+)
+from crossmargin_cli.failures import CommandError
+from crossmargin_cli.margin_views import (
+    bridge_table,
+    contribution_table,
+    equity_table,
+    group_table,
+    holding_table,
+    margin_table,
+    netting_sentence,
+    scenario_table,
+    stamp_line,
+)
+from crossmargin_cli.render import band_text, console_on, money, percent
+from crossmargin_client import Client, decimal_of, moment_of
+
+app = typer.Typer(no_args_is_help=True, help="What accounts are worth and need, and why.")
+
+
+@app.command()
+def show(
+    account: Annotated[
+        str | None, typer.Argument(metavar="[ACCOUNT]", help="CLIENT/ACCOUNT, or CLIENT for all of its accounts.", show_default=False)
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every account of every client.")] = False,
+    json: JsonOption = False,
+    target: TargetOption = DEFAULT_TARGET,
+) -> None:
+    """Equity, margins, utilization and band of one account, of a client's, or of all.
+
+    \b
+    crossmargin margin show meridian-basis/core
+    crossmargin margin show --all --json
+    """
+    if every == (account is not None):
+        raise CommandError("expected an account, a client or --all", next_step="crossmargin margin show --all")
+    with connect(target) as client:
+        margins = [client.get_margin(name) for name in _names(client, account)]
+    if json:
+        print_json({"margins": [to_json(margin) for margin in margins]})
+        return
+    console = console_on()
+    console.print(margin_table(console, margins) if margins else "There are no accounts yet.")
+
+
+@app.command()
+def explain(account: AccountArgument, json: JsonOption = False, target: TargetOption = DEFAULT_TARGET) -> None:
+    """What makes up the margin of an account: netting, contributions, groups, worst scenarios, collateral.
+
+    \b
+    crossmargin margin explain lattice-vol/core
+    """
+    with connect(target) as client:
+        explained = client.explain_margin(full_account_name(account))
+    if json:
+        print_json(to_json(explained))
+        return
+    _print_explained(explained)
+
+
+@app.command()
+def watch(
+    account: AccountArgument,
+    step: Annotated[str, typer.Option(help="Smallest move of utilization to be told of, a fraction.")] = "0.01",
+    json: JsonOption = False,
+    target: TargetOption = DEFAULT_TARGET,
+) -> None:
+    """The margin of an account as it moves, a line for each change, until interrupted.
+
+    \b
+    crossmargin margin watch summit-directional/satellite --step 0.001
+    """
+    console = console_on()
+    with connect(target) as client:
+        for margin in client.watch_margin(full_account_name(account), utilization_step=step):
+            if json:
+                print_json_line(to_json(margin))
+            else:
+                console.print(_watch_line(margin), band_text(margin.band))
+
+
+def _names(client: Client, account: str | None) -> list[str]:
+    if account is not None and "/" in account:
+        return [full_account_name(account)]
+    if account is not None:
+        client.get_client(account)
+    return [item.name for item in client.list_accounts(account or "")]
+
+
+def _print_explained(explained: margin_service_pb2.ExplainMarginResponse) -> None:
+    console = console_on()
+    margin = explained.margin
+    console.print(margin_table(console, [margin]))
+    console.print(stamp_line(margin.stamp), style="dim")
+    console.print()
+    console.print("Requirement", style="bold")
+    console.print(bridge_table(console, margin.requirement))
+    console.print(netting_sentence(margin.requirement))
+    maintenance = decimal_of(margin.requirement.maintenance_margin)
+    for table in (
+        equity_table(margin.equity),
+        holding_table(explained.holdings),
+        contribution_table(explained.contributions, maintenance),
+        group_table(explained.groups),
+        scenario_table(explained.worst_scenarios),
+    ):
+        console.print()
+        console.print(table)
+
+
+def _watch_line(margin: margin_service_pb2.Margin) -> str:
+    as_of = moment_of(margin.stamp.as_of_time).strftime("%Y-%m-%d %H:%M:%S")
+    equity = money(decimal_of(margin.equity.equity))
+    maintenance = money(decimal_of(margin.requirement.maintenance_margin))
+    return f"{as_of}  equity {equity:>16}  maintenance {maintenance:>16}  utilization {percent(decimal_of(margin.utilization)):>9} "
+

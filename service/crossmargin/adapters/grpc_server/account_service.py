@@ -1,0 +1,64 @@
+"""AccountService: clients and accounts."""
+# ruff: noqa: N802, ARG002 - names and arguments are those of the API
+
+from __future__ import annotations
+
+from crossmargin.adapters.grpc_server.context import Context, principal_of
+from crossmargin.adapters.grpc_server.paging import cut_page, page_request
+from crossmargin.adapters.grpc_server.wire.account import (
+    account_from_message,
+    account_to_message,
+    client_from_message,
+    client_to_message,
+)
+from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name
+from crossmargin.api.v1 import account_service_pb2 as pb
+from crossmargin.api.v1.account_service_pb2_grpc import AccountServiceServicer
+from crossmargin.domain.identifiers import ClientId
+from crossmargin.usecases.caller import Caller
+from crossmargin.usecases.use_cases import UseCases
+
+
+class AccountService(AccountServiceServicer):
+    """Clients and their accounts."""
+
+    def __init__(self, use_cases: UseCases) -> None:
+        self._use_cases = use_cases
+
+    async def CreateClient(self, request: pb.CreateClientRequest, context: Context) -> pb.CreateClientResponse:
+        """Create a client."""
+        caller = Caller(principal_of(context), request.request_id)
+        created = await self._use_cases.create_client(client_from_message(request.client), caller=caller)
+        return pb.CreateClientResponse(client=client_to_message(created))
+
+    async def GetClient(self, request: pb.GetClientRequest, context: Context) -> pb.GetClientResponse:
+        """Return one client."""
+        found = await self._use_cases.books.get_client(ClientId(request.client_id))
+        return pb.GetClientResponse(client=client_to_message(found))
+
+    async def ListClients(self, request: pb.ListClientsRequest, context: Context) -> pb.ListClientsResponse:
+        """List clients."""
+        asked = page_request("clients", page_size=request.page_size, page_token=request.page_token)
+        found = await self._use_cases.books.list_clients(asked.page)
+        items, token = cut_page(asked, found, lambda client: client.client_id)
+        return pb.ListClientsResponse(clients=map(client_to_message, items), next_page_token=token)
+
+    async def CreateAccount(self, request: pb.CreateAccountRequest, context: Context) -> pb.CreateAccountResponse:
+        """Create an account of a client."""
+        caller = Caller(principal_of(context), request.request_id)
+        created = await self._use_cases.create_account(account_from_message(request.account), caller=caller)
+        return pb.CreateAccountResponse(account=account_to_message(created))
+
+    async def GetAccount(self, request: pb.GetAccountRequest, context: Context) -> pb.GetAccountResponse:
+        """Return one account."""
+        found = await self._use_cases.books.get_account(account_ref_from_name(request.name, what="name"))
+        return pb.GetAccountResponse(account=account_to_message(found))
+
+    async def ListAccounts(self, request: pb.ListAccountsRequest, context: Context) -> pb.ListAccountsResponse:
+        """List the accounts of a client, or of all."""
+        list_name = f"accounts of {request.client_id}" if request.client_id else "accounts"
+        asked = page_request(list_name, page_size=request.page_size, page_token=request.page_token)
+        client_id = ClientId(request.client_id) if request.client_id else None
+        found = await self._use_cases.books.list_accounts(client_id, asked.page)
+        items, token = cut_page(asked, found, lambda account: str(account.ref))
+        return pb.ListAccountsResponse(accounts=map(account_to_message, items), next_page_token=token)

@@ -1,0 +1,46 @@
+"""CollateralService: deposits, policies and holdings."""
+# ruff: noqa: N802, ARG002 - names and arguments are those of the API
+
+from __future__ import annotations
+
+from crossmargin.adapters.grpc_server.context import Context, principal_of
+from crossmargin.adapters.grpc_server.wire.collateral import (
+    deposit_from_request,
+    holdings_to_messages,
+    policy_from_request,
+    policy_to_value,
+)
+from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name
+from crossmargin.api.v1 import collateral_service_pb2 as pb
+from crossmargin.api.v1.collateral_service_pb2_grpc import CollateralServiceServicer
+from crossmargin.usecases.caller import Caller
+from crossmargin.usecases.use_cases import UseCases
+
+
+class CollateralService(CollateralServiceServicer):
+    """What was received as collateral, and how it counts."""
+
+    def __init__(self, use_cases: UseCases) -> None:
+        self._use_cases = use_cases
+
+    async def Deposit(self, request: pb.DepositRequest, context: Context) -> pb.DepositResponse:
+        """Record collateral received."""
+        caller = Caller(principal_of(context), request.request_id)
+        deposited = await self._use_cases.deposit_collateral(deposit_from_request(request), caller=caller)
+        return pb.DepositResponse(sequence=deposited.sequence, replayed=deposited.replayed)
+
+    async def SetPolicy(self, request: pb.SetPolicyRequest, context: Context) -> pb.SetPolicyResponse:
+        """Set how a holding counts."""
+        caller = Caller(principal_of(context), request.request_id)
+        stored = await self._use_cases.set_collateral_policy(policy_from_request(request), caller=caller)
+        return pb.SetPolicyResponse(policy=policy_to_value(stored.policy))
+
+    async def ListHoldings(self, request: pb.ListHoldingsRequest, context: Context) -> pb.ListHoldingsResponse:
+        """List what the holdings of an account count for; valued as margin values them, so that the two never differ."""
+        account = account_ref_from_name(request.account, what="account")
+        result = await self._use_cases.evaluate_margin(account, min_sequence=request.min_seq)
+        return pb.ListHoldingsResponse(
+            holdings=holdings_to_messages(result.equity.lines),
+            as_of_seq=result.stamp.sequence,
+            snapshot_id=result.stamp.snapshot_id,
+        )

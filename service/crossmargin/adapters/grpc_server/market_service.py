@@ -1,0 +1,46 @@
+"""MarketService: snapshots and history."""
+# ruff: noqa: N802, ARG002 - names and arguments are those of the API
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from crossmargin.adapters.grpc_server.context import Context, principal_of
+from crossmargin.adapters.grpc_server.history_blocks import HistoryBlocks
+from crossmargin.adapters.grpc_server.wire.market import history_from_block, snapshot_from_message, snapshot_to_message
+from crossmargin.api.v1 import market_service_pb2 as pb
+from crossmargin.api.v1.market_service_pb2_grpc import MarketServiceServicer
+from crossmargin.domain.identifiers import SnapshotId
+from crossmargin.usecases.use_cases import UseCases
+
+
+class MarketService(MarketServiceServicer):
+    """What the market says."""
+
+    def __init__(self, use_cases: UseCases) -> None:
+        self._use_cases = use_cases
+
+    async def PublishSnapshot(self, request: pb.PublishSnapshotRequest, context: Context) -> pb.PublishSnapshotResponse:
+        """Publish a market snapshot."""
+        snapshot = snapshot_from_message(request.snapshot)
+        return pb.PublishSnapshotResponse(snapshot_id=await self._use_cases.publish_snapshot(snapshot, principal=principal_of(context)))
+
+    async def GetSnapshot(self, request: pb.GetSnapshotRequest, context: Context) -> pb.GetSnapshotResponse:
+        """Return a market snapshot, or the latest."""
+        market = self._use_cases.market
+        if request.snapshot_id:
+            found = await market.get_snapshot(SnapshotId(request.snapshot_id))
+        else:
+            found = await market.latest_snapshot()
+        return pb.GetSnapshotResponse(snapshot_id=found.snapshot_id, snapshot=snapshot_to_message(found))
+
+    async def ImportHistory(self, request_iterator: AsyncIterator[pb.ImportHistoryRequest], context: Context) -> pb.ImportHistoryResponse:
+        """Import history; the whole stream or nothing."""
+        blocks = HistoryBlocks()
+        async for request in request_iterator:
+            # Millions of levels are read in another thread, so that other calls are served meanwhile.
+            await asyncio.to_thread(lambda block: blocks.add(history_from_block(block)), request)
+        history = await asyncio.to_thread(blocks.history)
+        level_count = await self._use_cases.import_history(history)
+        return pb.ImportHistoryResponse(level_count=level_count, factor_count=len(history.levels))

@@ -1,0 +1,142 @@
+"""The gRPC server: services, limits, health and reflection."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message_factory import GetMessageClass
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_health.v1.health_pb2 import HealthCheckResponse
+from grpc_reflection.v1alpha import reflection
+from protovalidate import Validator
+
+from crossmargin.adapters.grpc_server.account_service import AccountService
+from crossmargin.adapters.grpc_server.book_service import BookService
+from crossmargin.adapters.grpc_server.collateral_service import CollateralService
+from crossmargin.adapters.grpc_server.interceptors import CallInterceptor, RpcMetrics
+from crossmargin.adapters.grpc_server.margin_service import MarginService
+from crossmargin.adapters.grpc_server.market_service import MarketService
+from crossmargin.adapters.grpc_server.reference_service import ReferenceService
+from crossmargin.api.v1 import (
+    account_service_pb2,
+    account_service_pb2_grpc,
+    book_service_pb2,
+    book_service_pb2_grpc,
+    collateral_service_pb2,
+    collateral_service_pb2_grpc,
+    margin_service_pb2,
+    margin_service_pb2_grpc,
+    market_service_pb2,
+    market_service_pb2_grpc,
+    reference_service_pb2,
+    reference_service_pb2_grpc,
+)
+from crossmargin.usecases.use_cases import UseCases
+
+LARGEST_MESSAGE_BYTES: Final = 1024 * 1024
+LARGEST_METADATA_BYTES: Final = 8 * 1024
+SERVICES: Final[tuple[ServiceDescriptor, ...]] = tuple(
+    service
+    for file in (
+        reference_service_pb2,
+        account_service_pb2,
+        book_service_pb2,
+        collateral_service_pb2,
+        market_service_pb2,
+        margin_service_pb2,
+    )
+    for service in file.DESCRIPTOR.services_by_name.values()
+)
+# Batches, snapshots and blocks of history; every other request is small.
+_LARGE_METHODS: Final = frozenset(
+    f"/{service.full_name}/{method.name}"
+    for service in SERVICES
+    for method in service.methods
+    if service.name == "MarketService" or method.name == "RecordTrades"
+)
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", LARGEST_MESSAGE_BYTES),
+    ("grpc.max_metadata_size", LARGEST_METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", LARGEST_METADATA_BYTES),
+    # Two servers on one port would share its calls silently.
+    ("grpc.so_reuseport", 0),
+    # A peer that vanished is noticed within 40 s; clients may ping every 10 s, also while no call is running.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+)
+
+
+class GrpcServer:
+    """A server that says in health checks whether it should get calls: from its start, unless told otherwise, until it is stopped."""
+
+    def __init__(self, server: grpc.aio.Server, health_servicer: health.aio.HealthServicer, address: str) -> None:
+        self._server = server
+        self._health = health_servicer
+        self._address = address
+        self._is_serving = True
+        self._announcements: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> int:
+        """Listen and serve; return the port bound, which is a free one if the address asked for port 0.
+
+        Raises:
+            RuntimeError: The address cannot be bound, for example because somebody else listens there.
+        """
+        port = self._server.add_insecure_port(self._address)
+        await self._server.start()
+        await self._announce()
+        return port
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no new calls, give running ones `grace_s` seconds, then cancel them."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace_s)
+
+    def set_serving(self, serving: bool) -> None:  # noqa: FBT001 - the one thing there is to say
+        """Say in health checks whether this process should get calls. Calls that come anyway are served."""
+        self._is_serving = serving
+        task = asyncio.get_running_loop().create_task(self._announce())
+        # The loop itself keeps no reference to a task.
+        self._announcements.add(task)
+        task.add_done_callback(self._announcements.discard)
+
+    async def _announce(self) -> None:
+        status = HealthCheckResponse.SERVING if self._is_serving else HealthCheckResponse.NOT_SERVING
+        for name in ("", *(service.full_name for service in SERVICES)):
+            await self._health.set(name, status)
+
+
+def build_server(use_cases: UseCases, *, address: str, metrics: RpcMetrics, reflection: bool = True) -> GrpcServer:
+    """Return a server of the whole API at `address` (HOST:PORT), not yet started. Call it where the event loop runs."""
+    interceptor = CallInterceptor(metrics, _warm_validator(), largest_requests=dict.fromkeys(_LARGE_METHODS, LARGEST_MESSAGE_BYTES))
+    server = grpc.aio.server(interceptors=[interceptor], options=_OPTIONS)
+    reference_service_pb2_grpc.add_ReferenceServiceServicer_to_server(ReferenceService(use_cases), server)
+    account_service_pb2_grpc.add_AccountServiceServicer_to_server(AccountService(use_cases), server)
+    book_service_pb2_grpc.add_BookServiceServicer_to_server(BookService(use_cases), server)
+    collateral_service_pb2_grpc.add_CollateralServiceServicer_to_server(CollateralService(use_cases), server)
+    market_service_pb2_grpc.add_MarketServiceServicer_to_server(MarketService(use_cases), server)
+    margin_service_pb2_grpc.add_MarginServiceServicer_to_server(MarginService(use_cases), server)
+    health_servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    if reflection:
+        _add_reflection(server)
+    return GrpcServer(server, health_servicer, address)
+
+
+def _add_reflection(server: grpc.aio.Server) -> None:
+    names = (*(service.full_name for service in SERVICES), health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
+
+
+def _warm_validator() -> Validator:
+    # The rules of a message are compiled when it is first validated, which takes too long for somebody's first call.
+    validator = Validator()
+    for service in SERVICES:
+        for method in service.methods:
+            validator.collect_violations(GetMessageClass(method.input_type)())
+    return validator

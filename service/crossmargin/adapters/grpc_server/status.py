@@ -1,0 +1,117 @@
+"""Errors as gRPC statuses: the one place that decides what a caller is told."""
+
+from __future__ import annotations
+
+import traceback
+import uuid
+from typing import Any, Final
+
+import grpc
+import structlog
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+from protovalidate import ValidationError
+
+from crossmargin.adapters.grpc_server.field_rules import BrokenRule, broken_rule
+from crossmargin.domain.errors import DomainError, ErrorKind, Reason
+
+ERROR_DOMAIN: Final = "crossmargin"
+INTERNAL_REASON: Final = "INTERNAL"
+RETRY_DELAY_S: Final = 1
+MOST_VIOLATIONS: Final = 10
+LONGEST_MESSAGE: Final = 1000
+LONGEST_FACT: Final = 250
+MOST_FACTS: Final = 10
+
+_CODES: Final = {
+    ErrorKind.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorKind.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    ErrorKind.ALREADY_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
+    ErrorKind.PRECONDITION: grpc.StatusCode.FAILED_PRECONDITION,
+    ErrorKind.CONFLICT: grpc.StatusCode.ABORTED,
+    ErrorKind.EXHAUSTED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    ErrorKind.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+}
+_RETRYABLE: Final = frozenset({ErrorKind.EXHAUSTED, ErrorKind.UNAVAILABLE})
+_CODE_OF_NUMBER: Final = {code.value[0]: code for code in grpc.StatusCode}
+_log = structlog.get_logger(__name__)
+
+
+class DeadlineExceededError(Exception):
+    """A call took longer than it may. It carries no ErrorInfo, as the same status made by a client's own clock carries none."""
+
+    def __init__(self, allowed_s: float) -> None:
+        super().__init__(
+            f"the call took longer than the {allowed_s:.3g} s it may; a write may still happen: retry with the same request id"
+        )
+
+
+def status_of(error: Exception, *, method: str) -> Status:
+    """Return the status a caller gets for an error.
+
+    A fault of ours becomes INTERNAL with an incident number and nothing else; the exception is logged under that number. The log says
+    nothing of the request either: no message, no local variables.
+    """
+    match error:
+        case DomainError():
+            return _domain_status(error)
+        case ValidationError():
+            return _violation_status([broken_rule(violation) for violation in error.violations])
+        case DeadlineExceededError():
+            return _status(grpc.StatusCode.DEADLINE_EXCEEDED, str(error))
+        case _:
+            return _incident_status(error, method)
+
+
+def code_of(status: Status) -> grpc.StatusCode:
+    """Return the code of a status."""
+    return _CODE_OF_NUMBER[status.code]
+
+
+def _domain_status(error: DomainError) -> Status:
+    details: list[Message] = [_error_info(error.reason.code, error.facts)]
+    if error.reason.kind in _RETRYABLE:
+        details.append(RetryInfo(retry_delay=Duration(seconds=RETRY_DELAY_S)))
+    return _status(_CODES[error.reason.kind], error.message, *details)
+
+
+def _violation_status(broken: list[BrokenRule]) -> Status:
+    first, more = broken[0], len(broken) - 1
+    message = first.sentence + (f"; and {more} more" if more else "")
+    facts = {"field": first.path, "value": first.value, "expected": first.expected}
+    shown = [BadRequest.FieldViolation(field=rule.path, description=rule.sentence) for rule in broken[:MOST_VIOLATIONS]]
+    info = _error_info(Reason.INVALID_ARGUMENT.code, facts)
+    return _status(grpc.StatusCode.INVALID_ARGUMENT, message, info, BadRequest(field_violations=shown))
+
+
+def _incident_status(error: Exception, method: str) -> Status:
+    incident = str(uuid.uuid4())
+    _log.error("rpc failed", method=method, incident=incident, error=type(error).__qualname__, stack=_stack(error))
+    info = _error_info(INTERNAL_REASON, {"incident": incident})
+    return _status(grpc.StatusCode.INTERNAL, f"internal error; incident {incident}", info)
+
+
+def _stack(error: BaseException | None) -> str:
+    # Types and lines of code only: the text of an exception may quote the request, and so would local variables.
+    parts = []
+    while error is not None:
+        parts.append("".join(traceback.format_tb(error.__traceback__)) + type(error).__qualname__)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\nwhile handling\n".join(parts)
+
+
+def _error_info(reason: str, facts: dict[str, str]) -> Message:
+    # Trailers must stay below the 8 KB that clients accept, whatever a message quotes.
+    kept = {name: value[:LONGEST_FACT] for name, value in list(facts.items())[:MOST_FACTS]}
+    info: Message = ErrorInfo(reason=reason, domain=ERROR_DOMAIN, metadata=kept)
+    return info
+
+
+def _status(code: grpc.StatusCode, message: str, *details: Message) -> Status:
+    number: Any = code.value[0]
+    status = Status(code=number, message=message[:LONGEST_MESSAGE])
+    for detail in details:
+        status.details.add().Pack(detail)
+    return status

@@ -1,0 +1,68 @@
+"""What the memory adapters share: dictionaries of immutable values, and one lock for all writers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import ChainMap
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field, fields
+from datetime import date
+from decimal import Decimal
+
+from crossmargin.domain.account import Account, AccountHead, Client
+from crossmargin.domain.book import Entry
+from crossmargin.domain.collateral import CollateralPolicy
+from crossmargin.domain.identifiers import AccountRef, BookId, ClientId, InstrumentId, RiskParameterSetId, SnapshotId
+from crossmargin.domain.instrument import Instrument
+from crossmargin.domain.market import FactorId, MarketSnapshot
+from crossmargin.domain.position import Position
+from crossmargin.domain.risk_parameters import RiskParameters
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResponse:
+    """What a key was decided to."""
+
+    request_hash: bytes
+    response: bytes
+
+
+@dataclass(frozen=True)
+class Contents:
+    """All that is stored, by key. Keys come in the order they were stored; values are never changed, only replaced."""
+
+    clients: MutableMapping[ClientId, Client] = field(default_factory=dict)
+    accounts: MutableMapping[AccountRef, Account] = field(default_factory=dict)
+    heads: MutableMapping[AccountRef, AccountHead] = field(default_factory=dict)
+    entries: MutableMapping[tuple[AccountRef, int], Entry] = field(default_factory=dict)
+    positions: MutableMapping[AccountRef, Mapping[tuple[BookId, InstrumentId], Position]] = field(default_factory=dict)
+    policies: MutableMapping[AccountRef, Mapping[InstrumentId, CollateralPolicy]] = field(default_factory=dict)
+    responses: MutableMapping[tuple[str, str, str], StoredResponse] = field(default_factory=dict)
+    instruments: MutableMapping[InstrumentId, Instrument] = field(default_factory=dict)
+    snapshots: MutableMapping[SnapshotId, MarketSnapshot] = field(default_factory=dict)
+    risk_parameters: MutableMapping[RiskParameterSetId, RiskParameters] = field(default_factory=dict)
+
+    def staged(self) -> Contents:
+        """Return contents that read through to these and keep what is written to them apart."""
+        return Contents(**{part.name: ChainMap({}, getattr(self, part.name)) for part in fields(self)})
+
+    def take_over(self, staged: Contents) -> None:
+        """Make what was written to `staged` ours, all at once."""
+        for part in fields(self):
+            getattr(self, part.name).update(getattr(staged, part.name).maps[0])
+
+
+class MemoryDatabase:
+    """Everything the adapters of one process share.
+
+    Attributes:
+        is_halted: True while requests are refused; facts are booked all the same.
+    """
+
+    def __init__(self) -> None:
+        self.contents = Contents()
+        self.history: dict[FactorId, dict[date, Decimal]] = {}
+        self.history_version = 0
+        self.is_halted = False
+        self.lock = asyncio.Lock()
+        self.leader: object | None = None

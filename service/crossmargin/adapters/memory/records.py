@@ -1,0 +1,57 @@
+"""Creates the records of a decision in its staging; a record that is there already with the same content is left alone."""
+
+from __future__ import annotations
+
+from crossmargin.adapters.memory.database import Contents
+from crossmargin.domain.account import GENESIS_HASH, Account, AccountHead, AccountStatus, Client
+from crossmargin.domain.collateral import AccountCollateralPolicy
+from crossmargin.domain.identifiers import AccountRef
+from crossmargin.domain.instrument import Instrument
+from crossmargin.domain.market import MarketSnapshot
+from crossmargin.usecases.ports import Record
+from crossmargin.usecases.storage_errors import already_exists, unknown_account, unknown_client, unknown_instrument
+
+
+def store_record(staged: Contents, record: Record) -> None:
+    """Create a record, or leave an equal one alone; a policy replaces the one before.
+
+    Raises:
+        DomainError: ALREADY_EXISTS when the name is taken by another content; UNKNOWN_CLIENT, UNKNOWN_ACCOUNT or UNKNOWN_INSTRUMENT when
+            the record refers to something that does not exist.
+    """
+    match record:
+        case Client():
+            is_stored = staged.clients.setdefault(record.client_id, record) == record
+        case Account():
+            is_stored = _store_account(staged, record)
+        case Instrument():
+            is_stored = staged.instruments.setdefault(record.instrument_id, record) == record
+        case AccountCollateralPolicy():
+            is_stored = _store_policy(staged, record)
+        case MarketSnapshot():
+            is_stored = staged.snapshots.setdefault(record.snapshot_id, record).content_hash == record.content_hash
+        case _:
+            is_stored = staged.risk_parameters.setdefault(record.set_id, record).content_hash == record.content_hash
+    if not is_stored:
+        raise already_exists(record)
+
+
+def _store_account(staged: Contents, new: Account) -> bool:
+    if new.ref in staged.accounts:
+        return staged.accounts[new.ref] == new
+    if new.ref.client_id not in staged.clients:
+        raise unknown_client(new.ref.client_id)
+    if new.parent is not None and (parent := AccountRef(new.ref.client_id, new.parent)) not in staged.accounts:
+        raise unknown_account(parent)
+    staged.accounts[new.ref] = new
+    staged.heads[new.ref] = AccountHead(new.ref, new.mode, AccountStatus.OPEN, sequence=0, chain_hash=GENESIS_HASH)
+    return True
+
+
+def _store_policy(staged: Contents, new: AccountCollateralPolicy) -> bool:
+    if new.account not in staged.accounts:
+        raise unknown_account(new.account)
+    if new.instrument_id not in staged.instruments:
+        raise unknown_instrument(new.instrument_id)
+    staged.policies[new.account] = {**staged.policies.get(new.account, {}), new.instrument_id: new.policy}
+    return True

@@ -1,0 +1,81 @@
+"""The write path: look the key up, decide, stage, and make it all ours at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import TypeAlias
+
+from crossmargin.adapters.memory.database import Contents, MemoryDatabase, StoredResponse
+from crossmargin.adapters.memory.records import store_record
+from crossmargin.domain.account import AccountHead
+from crossmargin.domain.book import Entry, Posting
+from crossmargin.domain.identifiers import AccountRef, BookId, InstrumentId
+from crossmargin.domain.money import EXACT, check_ledger_decimal
+from crossmargin.domain.position import Position
+from crossmargin.usecases.ports import Decide, WriteOutcome, WriteRequest
+from crossmargin.usecases.storage_errors import halted, request_id_reused, unknown_account
+
+_Positions: TypeAlias = Mapping[tuple[BookId, InstrumentId], Position]
+
+
+class MemoryWriter:
+    """One write at a time; a write that fails leaves nothing, because it only ever touched its own staging."""
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        self._database = database
+
+    async def write(self, request: WriteRequest, decide: Decide) -> WriteOutcome:
+        """See `Writer.write`."""
+        async with self._database.lock:
+            key = (request.principal, request.method, request.key)
+            known = self._database.contents.responses.get(key)
+            if known is not None:
+                return _replayed(request, known)
+            if self._database.is_halted and not request.is_fact:
+                raise halted()
+            decision = await decide(_heads(self._database.contents, request))
+            staged = self._database.contents.staged()
+            for record in decision.records:
+                store_record(staged, record)
+            for entry in decision.entries:
+                _append(staged, entry)
+            staged.responses[key] = StoredResponse(request.request_hash, decision.response)
+            self._database.contents.take_over(staged)
+            return WriteOutcome(decision.response, replayed=False)
+
+
+def _replayed(request: WriteRequest, known: StoredResponse) -> WriteOutcome:
+    if known.request_hash != request.request_hash:
+        raise request_id_reused(request)
+    return WriteOutcome(known.response, replayed=True)
+
+
+def _heads(contents: Contents, request: WriteRequest) -> Mapping[AccountRef, AccountHead]:
+    for ref in request.accounts:
+        if ref not in contents.heads:
+            raise unknown_account(ref)
+    return {ref: contents.heads[ref] for ref in request.accounts}
+
+
+def _append(staged: Contents, numbered: Entry) -> None:
+    ref = numbered.entry.account
+    head = staged.heads.get(ref)
+    if head is None or (numbered.sequence, numbered.previous_hash) != (head.sequence + 1, head.chain_hash):
+        raise ValueError(f"entry {numbered.sequence} of {ref} does not continue the chain of its account")
+    staged.entries[ref, numbered.sequence] = numbered
+    staged.heads[ref] = replace(head, sequence=numbered.sequence, chain_hash=numbered.chain_hash)
+    own_legs = [posting for posting in numbered.entry.postings if posting.ledger_account == ref.account_id]
+    staged.positions[ref] = _added(staged.positions.get(ref, {}), own_legs)
+
+
+def _added(held: _Positions, legs: list[Posting]) -> _Positions:
+    after = dict(held)
+    for leg in legs:
+        name = (leg.book_id, leg.instrument_id)
+        before = after.get(name) or Position(leg.book_id, leg.instrument_id, Decimal(0))
+        quantity = check_ledger_decimal(EXACT.add(before.quantity, leg.quantity), what=f"position in {leg.instrument_id}")
+        cost = check_ledger_decimal(EXACT.add(before.cost, leg.cost), what=f"cost of {leg.instrument_id}")
+        after[name] = Position(leg.book_id, leg.instrument_id, quantity, cost)
+    return after

@@ -1,0 +1,63 @@
+"""One PostgreSQL server for the whole session, and a freshly migrated database for whoever asks."""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+import psycopg
+import pytest
+
+from crossmargin.adapters.postgres import migrate
+from crossmargin.adapters.runtime.embedded_postgres import EmbeddedPostgres
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory):
+    """A running server; CROSSMARGIN_PG_BIN chooses another PostgreSQL than the bundled one."""
+    with EmbeddedPostgres(tmp_path_factory.mktemp("pg"), os.environ.get("CROSSMARGIN_PG_BIN")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server):
+    """The name of a database to copy: migrated once, so that a fresh one costs a copy only."""
+    _run(postgres_server, "CREATE DATABASE migrated")
+    migrate.upgrade(url_of(postgres_server, "migrated"))
+    return "migrated"
+
+
+@pytest.fixture
+def empty_database_url(postgres_server):
+    """The URL of a new database without a schema."""
+    yield from _new_database(postgres_server, "template1")
+
+
+@pytest.fixture
+def database_url(postgres_server, migrated_template):
+    """The URL of a new database with the current schema."""
+    yield from _new_database(postgres_server, migrated_template)
+
+
+@pytest.fixture(scope="module")
+def module_database_url(postgres_server, migrated_template):
+    """The URL of a new database with the current schema, shared by the tests of one module."""
+    yield from _new_database(postgres_server, migrated_template)
+
+
+def url_of(server, database):
+    return server.url.replace("/postgres?", f"/{database}?")
+
+
+def _new_database(server, template):
+    name = f"test_{next(_numbers)}"
+    _run(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield url_of(server, name)
+    _run(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _run(server, statement):
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(statement)

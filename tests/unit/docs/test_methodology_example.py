@@ -1,0 +1,128 @@
+"""The worked example of the methodology: its calculator runs, the engine agrees, and the page names the shipped numbers."""
+
+from __future__ import annotations
+
+import doctest
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crossmargin.adapters.runtime.standard_parameters import standard_parameters
+from crossmargin.domain.account import AccountMode
+from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId, InstrumentId
+from crossmargin.domain.instrument import Cash, CryptoAsset, Instrument
+from crossmargin.domain.margin import MarginResult
+from crossmargin.domain.market import FactorId, MarketSnapshot
+from crossmargin.domain.portfolio import Portfolio
+from crossmargin.domain.position import Holding
+from crossmargin.engine.portfolio_margin import compute_margin
+from crossmargin.engine.revaluation import revalue_market
+from crossmargin.engine.scenarios.scenario_set import ScenarioSet
+
+PAGE = Path(__file__).resolve().parents[3] / "service" / "docs" / "methodology.md"
+LEVELS = {"spot:BTC": "50000", "spot:ETH": "3000", "fx:EUR": "1.10"}
+PERCENT_MOVES = {
+    "spot:BTC": [-8, -4, 2, 5, -1, 3, -30, 20],
+    "spot:ETH": [-10, -7, 3, 9, 6, -2, -35, 40],
+    "fx:EUR": [-1, 1, -2, 0, 0.5, -0.5, -2, 1],
+}
+INSTRUMENTS = [
+    Instrument(InstrumentId("BTC"), CryptoAsset(), 8, "BTC"),
+    Instrument(InstrumentId("ETH"), CryptoAsset(), 8, "ETH"),
+    Instrument(InstrumentId("EUR"), Cash("EUR"), 2, "G10_CASH"),
+    Instrument(InstrumentId("USD"), Cash("USD"), 2, "USD"),
+]
+QUANTITIES = {"BTC": 10, "ETH": -100, "EUR": 400_000, "USD": -400_000}
+
+
+@pytest.fixture(scope="module")
+def result() -> MarginResult:
+    parameters = replace(standard_parameters(), tail_fraction=Decimal("0.2"))
+    factors = tuple(sorted(FactorId.parse(name) for name in LEVELS))
+    scenarios = ScenarioSet(
+        factors=factors,
+        shocks=np.log1p(np.array([PERCENT_MOVES[str(factor)] for factor in factors]).T / 100),
+        weights=np.full(8, 0.125),
+        names=tuple(f"scenario {number}" for number in range(1, 9)),
+        ordinary_count=6,
+        proxied={},
+        unavailable={},
+    )
+    levels = {FactorId.parse(name): Decimal(level) for name, level in LEVELS.items()}
+    market = revalue_market(INSTRUMENTS, MarketSnapshot(datetime(2026, 1, 5, tzinfo=UTC), levels, {}), scenarios, parameters)
+    holdings = tuple(Holding(InstrumentId(name), Decimal(quantity), Decimal(0)) for name, quantity in sorted(QUANTITIES.items()))
+    account = AccountRef(ClientId("example"), AccountId("main"))
+    return compute_margin(Portfolio(account, AccountMode.CROSS, 1, holdings), market, parameters)
+
+
+def test_the_calculator_of_the_page_runs_and_prints_what_the_page_says():
+    outcome = doctest.testfile(str(PAGE), module_relative=False)
+    assert outcome.attempted >= 15
+    assert outcome.failed == 0
+
+
+def test_the_engine_agrees_with_the_calculator(result):
+    requirement = result.requirement
+    assert requirement.gross == Decimal("202675.00")
+    assert requirement.netting_inside_groups == 0
+    assert requirement.netting_inside_classes == Decimal("125700.00")
+    assert requirement.netting_across_classes == Decimal("2062.50")
+    assert requirement.market_requirement == requirement.maintenance_margin == Decimal("74912.50")
+    assert requirement.initial_margin == Decimal("93640.63")
+    assert result.equity.equity == Decimal("230000.00")
+    assert result.utilization == Decimal("0.325707")
+    contributions = {line.instrument_id: line.amount for line in result.contributions}
+    assert contributions == {"BTC": Decimal(98250), "ETH": Decimal(-30075), "EUR": Decimal("6737.50"), "USD": Decimal(0)}
+
+
+def test_the_page_states_the_figures_of_the_engine(result):
+    page = " ".join(PAGE.read_text(encoding="utf-8").split())
+    requirement = result.requirement
+    figures = [
+        requirement.gross,
+        requirement.netting_inside_classes,
+        requirement.netting_across_classes,
+        requirement.market_requirement,
+        requirement.initial_margin,
+        result.equity.equity,
+        *(line.amount for line in result.contributions if line.amount),
+    ]
+    assert [figure for figure in figures if f"{figure:,.2f}" not in page] == []
+    assert f"utilization {result.utilization}" in page
+
+
+def test_the_page_states_the_shipped_parameters():
+    page, parameters = " ".join(PAGE.read_text(encoding="utf-8").split()), standard_parameters()
+    hypothetical = sum(event.both_directions for event in parameters.stress_events)
+    scenario_count = len(parameters.stress_events) + hypothetical
+    stated = [
+        f"{len(parameters.stress_events)} events make {scenario_count} scenarios",
+        f"{len(parameters.stress_events) - hypothetical} are things that happened",
+        f"{hypothetical} are hypothetical",
+        f"Each stress scenario weighs 0.25 / {scenario_count} = 0.33%",
+        f"`alpha` = {float(parameters.tail_fraction):.1%}",
+        f"rho1 = {parameters.offset_within_class}, rho2 = {parameters.offset_across_classes}",
+        f"The last {parameters.observation_count} days",
+        f"at least {parameters.minimum_observation_count} ",
+        f"v_t = {parameters.volatility_decay} v_{{t-1}}",
+        f"[{parameters.scaling_floor}, {parameters.scaling_cap}]",
+        f"at most {parameters.maximum_carry_days} days",
+        f"share a weight of {parameters.ordinary_weight} equally",
+        f"IM = {parameters.initial_margin_multiple} MM",
+        f"{parameters.stress_vol_response} x the absolute log move",
+        f"8% x sqrt(h / {parameters.fx_mismatch_days} days)",
+        f"| watch | {parameters.bands.watch}",
+        f"| at risk | {parameters.bands.at_risk}",
+        f"| margin call | {parameters.bands.margin_call}",
+        f"| liquidation | {parameters.bands.liquidation}",
+    ]
+    assert [sentence for sentence in stated if sentence not in page] == []
+
+
+def test_the_page_names_every_row_of_the_haircut_schedule():
+    page = PAGE.read_text(encoding="utf-8")
+    assert [row for row in standard_parameters().haircut_schedule if row not in page] == []

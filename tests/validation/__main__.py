@@ -1,0 +1,71 @@
+"""Runs the validation: `python -m tests.validation [--history DIR] [--write]`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from crossmargin.adapters.runtime.standard_parameters import standard_parameters
+from tests.validation.historical_book import LAST_FULL_DAY, REVIEW_DAYS, margin_alone, margin_book, single_legs
+from tests.validation.market_history import HistoryError, known_truths, load_market_history
+from tests.validation.option_surface import check_options, load_option_snapshot
+from tests.validation.report import Findings, LineAlone, render
+
+HISTORY_VARIABLE: Final = "CROSSMARGIN_HISTORY_DIR"
+PAGE: Final = Path(__file__).resolve().parents[2] / "service" / "docs" / "validation.md"
+EXIT_HOLDS, EXIT_FAILED, EXIT_NO_HISTORY = 0, 1, 2
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Return 0 when every check holds, 1 when one does not, 2 without a folder of history to read."""
+    parser = argparse.ArgumentParser(prog="python -m tests.validation", description="Validate the margin engine on real market history.")
+    parser.add_argument("--history", type=Path, help=f"folder of market history; default {HISTORY_VARIABLE}")
+    parser.add_argument("--write", action="store_true", help=f"write the page to {PAGE.relative_to(PAGE.parents[2])}")
+    options = parser.parse_args(arguments)
+    folder = options.history or (Path(named) if (named := environment.get(HISTORY_VARIABLE)) else None)
+    if folder is None:
+        return _complain(f"no market history: give --history DIR or set {HISTORY_VARIABLE} to a folder of daily CSV files")
+    try:
+        findings = validate(folder)
+    except HistoryError as error:
+        return _complain(f"market history in {folder} cannot be read: {error}")
+    page = render(findings)
+    sys.stdout.write(page)
+    if options.write:
+        PAGE.write_text(page, encoding="utf-8")
+    return EXIT_HOLDS if findings.holds else EXIT_FAILED
+
+
+def validate(folder: Path) -> Findings:
+    """Return what the validation finds in a folder of market history.
+
+    Raises:
+        HistoryError: The folder lacks something, or holds something else than it should.
+    """
+    parameters, history = standard_parameters(), load_market_history(folder)
+    return Findings(
+        parameters=parameters,
+        truths=known_truths(history),
+        curve_days=len(history.par_yields["10Y"]),
+        largest_par_error=history.largest_par_error,
+        books=[margin_book(history, day, parameters) for day in REVIEW_DAYS],
+        alone_day=LAST_FULL_DAY,
+        alone=[
+            LineAlone(name, *margin_alone(leg, history, LAST_FULL_DAY, parameters))
+            for name, leg in single_legs(history, LAST_FULL_DAY).items()
+        ],
+        options=check_options(load_option_snapshot(folder), parameters),
+    )
+
+
+def _complain(message: str) -> int:
+    sys.stderr.write(f"{message}\n")
+    return EXIT_NO_HISTORY
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))
