@@ -19,6 +19,7 @@ from crossmargin_cli.connection import (
     print_json,
     to_json,
 )
+from crossmargin_cli.examples import examples
 from crossmargin_cli.failures import FAILED
 from crossmargin_cli.render import add_number_column, console_on, error_console, plain_table
 from crossmargin_cli.trade_file import TradeLine, batches, read_trade_file
@@ -27,7 +28,13 @@ from crossmargin_client import decimal_of
 app = typer.Typer(no_args_is_help=True, help="Trades from a file, and what an account holds.")
 
 
-@app.command("import")
+@app.command(
+    "import",
+    epilog=examples(
+        "crossmargin book import trades.csv --account alpha/core --dry-run",
+        "crossmargin book import trades.csv --account alpha/core",
+    ),
+)
 def import_trades(
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="UTF-8, comma-separated, with a header.")],
     account: Annotated[str, typer.Option("--account", help="CLIENT/ACCOUNT that the trades belong to.")],
@@ -39,10 +46,6 @@ def import_trades(
 
     Columns: book, instrument, quantity, price, settlement, executed_at, reference; book, settlement and reference may be left out.
     A quantity is signed, and executed_at has a time zone. One row that cannot be read, and nothing is sent.
-
-    \b
-    crossmargin book import trades.csv --account alpha/core --dry-run
-    crossmargin book import trades.csv --account alpha/core
     """
     trades = read_trade_file(file)
     name = full_account_name(account)
@@ -64,13 +67,13 @@ def import_trades(
         raise typer.Exit(FAILED)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "crossmargin book positions lattice-vol/core",
+    )
+)
 def positions(account: AccountArgument, json: JsonOption = False, target: TargetOption = DEFAULT_TARGET) -> None:
-    """What an account holds, by book and instrument.
-
-    \b
-    crossmargin book positions lattice-vol/core
-    """
+    """What an account holds, by book and instrument."""
     with connect(target) as client:
         held = client.list_positions(full_account_name(account))
     if json:

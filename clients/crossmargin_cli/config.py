@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from crossmargin_cli.examples import examples
 from crossmargin_cli.serve import PASS_THROUGH
 from crossmargin_cli.service_process import become_service
 
@@ -15,12 +16,13 @@ def config() -> None:
     """The settings of the service."""
 
 
-@app.command(context_settings=PASS_THROUGH)
+@app.command(
+    context_settings=PASS_THROUGH,
+    epilog=examples(
+        "crossmargin config show",
+        "crossmargin config show --json",
+    ),
+)
 def show(context: typer.Context) -> None:
-    """Every setting with its value, from flags over environment variables over defaults.
-
-    \b
-    crossmargin config show
-    crossmargin config show --json
-    """
+    """Every setting with its value, from flags over environment variables over defaults."""
     become_service(["config", "show", *context.args])

@@ -22,7 +22,17 @@ TargetOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON, for machines.")]
 AccountArgument = Annotated[str, typer.Argument(metavar="ACCOUNT", help="CLIENT/ACCOUNT, or clients/CLIENT/accounts/ACCOUNT.")]
 
-__all__ = ["DEFAULT_TARGET", "AccountArgument", "JsonOption", "TargetOption", "connect", "full_account_name", "print_json", "print_json_line", "to_json"]
+__all__ = [
+    "DEFAULT_TARGET",
+    "AccountArgument",
+    "JsonOption",
+    "TargetOption",
+    "connect",
+    "full_account_name",
+    "print_json",
+    "print_json_line",
+    "to_json",
+]
 
 
 @contextmanager

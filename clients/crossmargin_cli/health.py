@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from importlib.metadata import version as version_of
+from typing import Final
 
 import typer
 
 from crossmargin_cli.connection import DEFAULT_TARGET, JsonOption, TargetOption, connect, print_json
+from crossmargin_cli.examples import examples
 from crossmargin_cli.failures import FAILED
+
+EXAMPLES: Final = examples(
+    "crossmargin health --target 127.0.0.1:50051",
+)
 
 
 def health(json: JsonOption = False, target: TargetOption = DEFAULT_TARGET) -> None:
-    """Whether the service is ready for calls: exit code 0 if it is.
-
-    \b
-    crossmargin health --target 127.0.0.1:50051
-    """
+    """Whether the service is ready for calls: exit code 0 if it is."""
     with connect(target) as client:
         is_serving = client.is_serving()
     if json:

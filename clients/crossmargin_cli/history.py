@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 
 from crossmargin_cli.connection import DEFAULT_TARGET, JsonOption, TargetOption, connect, print_json
+from crossmargin_cli.examples import examples
 from crossmargin_cli.failures import CommandError
 from crossmargin_cli.history_file import ColumnRules, read_history_file
 from crossmargin_cli.render import error_console
@@ -23,14 +23,22 @@ def imports() -> None:
     """Market history from a file."""
 
 
-@app.command()
-def history(
+@app.command(
+    epilog=examples(
+        "crossmargin import history factors.csv.gz",
+        "crossmargin import history coins.csv --map BTC=spot:BTC --map ETH=spot:ETH",
+        "crossmargin import history treasuries.csv --map DGS2=zero:USD:2Y --percent zero:",
+    )
+)
+def history(  # noqa: PLR0917 - typer reads options from the signature
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="Wide CSV, also gzipped: a date, then a column for each factor.")],
     maps: Annotated[list[str] | None, typer.Option("--map", metavar="COLUMN=FACTOR", help="Risk factor of a column.")] = None,
     scales: Annotated[
         list[str] | None, typer.Option("--scale", metavar="FACTOR=NUMBER", help="Multiply levels; zero: means every zero rate.")
     ] = None,
-    percents: Annotated[list[str] | None, typer.Option("--percent", metavar="FACTOR", help="Levels are in percent: as --scale 0.01.")] = None,
+    percents: Annotated[
+        list[str] | None, typer.Option("--percent", metavar="FACTOR", help="Levels are in percent: as --scale 0.01.")
+    ] = None,
     ignored: Annotated[list[str] | None, typer.Option("--ignore", metavar="COLUMN", help="Leave a column out.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check the file, and send nothing.")] = False,
     json: JsonOption = False,
@@ -40,11 +48,6 @@ def history(
 
     The first column is a date such as 2026-11-20; the others are risk factors: spot:BTC, fx:EUR, zero:USD:2Y, vol:BTC:1M, basis:BTC:3M.
     Rates, volatilities and basis are fractions. An empty cell is a day without a level.
-
-    \b
-    crossmargin import history factors.csv.gz
-    crossmargin import history coins.csv --map BTC=spot:BTC --map ETH=spot:ETH
-    crossmargin import history treasuries.csv --map DGS2=zero:USD:2Y --percent zero:
     """
     rules = ColumnRules(
         factor_of=dict(_pair(text, "--map") for text in maps or ()),

@@ -15,7 +15,9 @@ from typing import Final
 
 from crossmargin_cli.failures import CommandError
 
-_FACTOR: Final = re.compile(r"(?:(?:spot|fx):[A-Z0-9][A-Za-z0-9._-]{0,63}|(?:zero|vol|basis):[A-Z0-9][A-Za-z0-9._-]{0,63}:[1-9]\d{0,2}[DWMY])", re.ASCII)
+_FACTOR: Final = re.compile(
+    r"(?:(?:spot|fx):[A-Z0-9][A-Za-z0-9._-]{0,63}|(?:zero|vol|basis):[A-Z0-9][A-Za-z0-9._-]{0,63}:[1-9]\d{0,2}[DWMY])", re.ASCII
+)
 _FACTOR_WORDS: Final = "spot:NAME, fx:CURRENCY, zero:CURRENCY:TENOR, vol:NAME:TENOR or basis:NAME:TENOR"
 _PLACES: Final = 18
 _MOST_FAULTS_SHOWN: Final = 20
@@ -105,7 +107,9 @@ def _factors(path: Path, header: Sequence[str], rules: ColumnRules) -> dict[int,
     unused = [name for name in (*rules.factor_of, *rules.ignored) if name not in names]
     repeated = sorted({factor for factor in factors.values() if list(factors.values()).count(factor) > 1})
     if unused or repeated or not factors:
-        what = f"there is no column {unused[0]}" if unused else f"{repeated[0]} appears twice" if repeated else "there is no column of levels"
+        what = (
+            f"there is no column {unused[0]}" if unused else f"{repeated[0]} appears twice" if repeated else "there is no column of levels"
+        )
         raise CommandError(f"{path}: {what}; the first line was {','.join(names)[:200]}")
     return factors
 

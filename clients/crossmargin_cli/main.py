@@ -18,18 +18,19 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
+    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("demo")(demo.demo)
-app.command("whatif")(whatif.whatif)
+app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
+app.command("whatif", epilog=whatif.EXAMPLES)(whatif.whatif)
 app.add_typer(margin.app, name="margin")
 app.add_typer(book.app, name="book")
 app.add_typer(history.app, name="import")
-app.command("serve", context_settings=serve.PASS_THROUGH)(serve.serve)
-app.command("migrate", context_settings=serve.PASS_THROUGH)(migrate.migrate)
+app.command("serve", epilog=serve.EXAMPLES, context_settings=serve.PASS_THROUGH)(serve.serve)
+app.command("migrate", epilog=migrate.EXAMPLES, context_settings=serve.PASS_THROUGH)(migrate.migrate)
 app.add_typer(config.app, name="config")
-app.command("doctor")(doctor.doctor)
-app.command("health")(health.health)
+app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
+app.command("health", epilog=health.EXAMPLES)(health.health)
 app.command("version")(health.version)
 
 

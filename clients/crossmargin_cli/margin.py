@@ -18,6 +18,7 @@ from crossmargin_cli.connection import (
     print_json_line,
     to_json,
 )
+from crossmargin_cli.examples import examples
 from crossmargin_cli.failures import CommandError
 from crossmargin_cli.margin_views import (
     bridge_table,
@@ -36,21 +37,21 @@ from crossmargin_client import Client, decimal_of, moment_of
 app = typer.Typer(no_args_is_help=True, help="What accounts are worth and need, and why.")
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "crossmargin margin show meridian-basis/core",
+        "crossmargin margin show --all --json",
+    )
+)
 def show(
     account: Annotated[
-        str | None, typer.Argument(metavar="[ACCOUNT]", help="CLIENT/ACCOUNT, or CLIENT for all of its accounts.", show_default=False)
+        str | None, typer.Argument(metavar="ACCOUNT", help="CLIENT/ACCOUNT, or CLIENT for all of its accounts.", show_default=False)
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every account of every client.")] = False,
     json: JsonOption = False,
     target: TargetOption = DEFAULT_TARGET,
 ) -> None:
-    """Equity, margins, utilization and band of one account, of a client's, or of all.
-
-    \b
-    crossmargin margin show meridian-basis/core
-    crossmargin margin show --all --json
-    """
+    """Equity, margins, utilization and band of one account, of a client's, or of all."""
     if every == (account is not None):
         raise CommandError("expected an account, a client or --all", next_step="crossmargin margin show --all")
     with connect(target) as client:
@@ -62,13 +63,13 @@ def show(
     console.print(margin_table(console, margins) if margins else "There are no accounts yet.")
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "crossmargin margin explain lattice-vol/core",
+    )
+)
 def explain(account: AccountArgument, json: JsonOption = False, target: TargetOption = DEFAULT_TARGET) -> None:
-    """What makes up the margin of an account: netting, contributions, groups, worst scenarios, collateral.
-
-    \b
-    crossmargin margin explain lattice-vol/core
-    """
+    """What makes up the margin of an account: netting, contributions, groups, worst scenarios, collateral."""
     with connect(target) as client:
         explained = client.explain_margin(full_account_name(account))
     if json:
@@ -77,18 +78,18 @@ def explain(account: AccountArgument, json: JsonOption = False, target: TargetOp
     _print_explained(explained)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "crossmargin margin watch summit-directional/satellite --step 0.001",
+    )
+)
 def watch(
     account: AccountArgument,
     step: Annotated[str, typer.Option(help="Smallest move of utilization to be told of, a fraction.")] = "0.01",
     json: JsonOption = False,
     target: TargetOption = DEFAULT_TARGET,
 ) -> None:
-    """The margin of an account as it moves, a line for each change, until interrupted.
-
-    \b
-    crossmargin margin watch summit-directional/satellite --step 0.001
-    """
+    """The margin of an account as it moves, a line for each change, until interrupted."""
     console = console_on()
     with connect(target) as client:
         for margin in client.watch_margin(full_account_name(account), utilization_step=step):
@@ -132,4 +133,3 @@ def _watch_line(margin: margin_service_pb2.Margin) -> str:
     equity = money(decimal_of(margin.equity.equity))
     maintenance = money(decimal_of(margin.requirement.maintenance_margin))
     return f"{as_of}  equity {equity:>16}  maintenance {maintenance:>16}  utilization {percent(decimal_of(margin.utilization)):>9} "
-

@@ -26,6 +26,8 @@ from crossmargin_client import decimal_of, moment_of
 
 _BAR_CELLS: Final = 10
 _WATERFALL_CELLS: Final = 32
+_BRIDGE_DIGITS: Final = 13
+"""Bridges of different accounts line up below one another."""
 _POLICY_NAMES: Final = {
     collateral_service_pb2.COLLATERAL_POLICY_RISKED: "risked",
     collateral_service_pb2.COLLATERAL_POLICY_PLEDGED: "pledged",
@@ -40,7 +42,6 @@ def margin_table(console: Console, margins: Iterable[margin_service_pb2.Margin])
     for heading in ("Equity", "Initial", "Maintenance"):
         add_number_column(table, heading)
     table.add_column("Utilization", no_wrap=True)
-    add_number_column(table, "")
     table.add_column("Band", no_wrap=True)
     for margin in margins:
         utilization = decimal_of(margin.utilization)
@@ -49,8 +50,7 @@ def margin_table(console: Console, margins: Iterable[margin_service_pb2.Margin])
             money(decimal_of(margin.equity.equity)),
             money(decimal_of(margin.requirement.initial_margin)),
             money(decimal_of(margin.requirement.maintenance_margin)),
-            bar(console, utilization, width=_BAR_CELLS, style=_style_of(margin.band)),
-            percent(utilization),
+            bar(console, utilization, width=_BAR_CELLS, style=_style_of(margin.band)) + Text(f"{percent(utilization):>10}"),
             band_text(margin.band),
         )
     return table
@@ -66,7 +66,7 @@ def bridge_table(console: Console, requirement: margin_service_pb2.RequirementBr
     """Return the way from the gross sum to the requirement, step by step, with what each step takes off."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
-    add_number_column(table, "")
+    add_number_column(table, "", min_width=_BRIDGE_DIGITS)
     table.add_column(no_wrap=True)
     gross = decimal_of(requirement.gross)
     table.add_row("gross: each position alone", money(gross), _step(console, Decimal(0), gross, gross))
@@ -151,10 +151,7 @@ def holding_table(holdings: Sequence[collateral_service_pb2.CollateralHolding]) 
             holding.instrument_id,
             _POLICY_NAMES[holding.policy],
             f"{decimal_of(holding.quantity):,f}",
-            *(
-                money(decimal_of(text))
-                for text in (holding.market_value, holding.haircut, holding.over_limit, holding.value_in_equity)
-            ),
+            *(money(decimal_of(text)) for text in (holding.market_value, holding.haircut, holding.over_limit, holding.value_in_equity)),
         )
     return table
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final, TextIO
 
 from rich import box
@@ -87,16 +87,25 @@ def bar(console: Console, fraction: Decimal, *, width: int, style: str = "") -> 
 def segment(console: Console, start: Decimal, end: Decimal, *, width: int, style: str = "", is_removed: bool = False) -> Text:
     """Return one step of a waterfall: filled from `start` to `end`, fractions of the width, and at least one cell when not empty."""
     removed, kept = ("-", "#") if console.options.ascii_only else ("░", "█")
-    first = int((start * width).to_integral_value(ROUND_FLOOR))
-    last = int((end * width).to_integral_value(ROUND_CEILING)) if end > start else first
+    first, last = (int((place * width).to_integral_value(ROUND_HALF_EVEN)) for place in (start, end))
+    if end > start and first == last:
+        first, last = min(first, width - 1), min(first, width - 1) + 1
     return Text(" " * first + (removed if is_removed else kept) * (last - first), style=style)
 
 
 def plain_table(title: str = "") -> Table:
     """Return an empty table in the house style: a rule under the headings and nothing else."""
-    return Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    return Table(
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+    )
 
 
-def add_number_column(table: Table, heading: str) -> None:
+def add_number_column(table: Table, heading: str, *, min_width: int | None = None) -> None:
     """Add a column of numbers: aligned at the right and never folded."""
-    table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column(heading, justify="right", no_wrap=True, min_width=min_width)

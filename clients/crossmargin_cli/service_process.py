@@ -11,7 +11,16 @@ from typing import Final, NoReturn
 
 from crossmargin_cli.failures import CommandError
 
-SERVICE_MODULES: Final = ("alembic", "grpc_health", "grpc_reflection", "numpy", "prometheus_client", "psycopg", "pydantic_settings", "sqlalchemy")
+SERVICE_MODULES: Final = (
+    "alembic",
+    "grpc_health",
+    "grpc_reflection",
+    "numpy",
+    "prometheus_client",
+    "psycopg",
+    "pydantic_settings",
+    "sqlalchemy",
+)
 SERVICE_MODULES_NEXT: Final = "pip install 'crossmargin[embedded]'"
 
 

@@ -99,7 +99,9 @@ def _check_header(path: Path, names: Sequence[str] | None) -> None:
     unknown = [name for name in names if name not in COLUMNS]
     if missing or unknown or len(set(names)) != len(names):
         what = "; ".join(
-            part for part in (f"missing {', '.join(missing)}" if missing else "", f"unknown {', '.join(unknown)}" if unknown else "") if part
+            part
+            for part in (f"missing {', '.join(missing)}" if missing else "", f"unknown {', '.join(unknown)}" if unknown else "")
+            if part
         )
         raise CommandError(
             f"the first line of {path} is not a header of trades: {what or 'a column appears twice'}",

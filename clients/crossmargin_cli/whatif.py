@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.table import Table
@@ -20,6 +20,7 @@ from crossmargin_cli.connection import (
     print_json,
     to_json,
 )
+from crossmargin_cli.examples import examples
 from crossmargin_cli.failures import CommandError
 from crossmargin_cli.margin_views import stamp_line
 from crossmargin_cli.render import add_number_column, band_text, console_on, money, percent, plain_table, short_account
@@ -27,6 +28,12 @@ from crossmargin_cli.trade_words import parse_trade, priced_trades
 from crossmargin_client import decimal_of
 
 TradeOption = Annotated[list[str] | None, typer.Option(metavar="TRADE", help='"INSTRUMENT QUANTITY [@ PRICE [PAID-IN]]"; may be repeated.')]
+
+
+EXAMPLES: Final = examples(
+    'crossmargin whatif meridian-basis/core --buy "BTC-USD-PERP 5 @ 65000"',
+    'crossmargin whatif parallax-pairs/core --buy "ETH-USD-PERP 500" --sell "BTC-USD-PERP 17 @ mark" --json',
+)
 
 
 def whatif(
@@ -39,10 +46,6 @@ def whatif(
     """The margin of an account before and after trades that have not been done. Nothing is stored.
 
     A trade without a price, or at "mark", is priced at the latest snapshot.
-
-    \b
-    crossmargin whatif meridian-basis/core --buy "BTC-USD-PERP 5 @ 65000"
-    crossmargin whatif parallax-pairs/core --buy "ETH-USD-PERP 500" --sell "BTC-USD-PERP 17 @ mark" --json
     """
     wanted = [parse_trade(words, is_sale=False) for words in buy or ()] + [parse_trade(words, is_sale=True) for words in sell or ()]
     if not wanted:

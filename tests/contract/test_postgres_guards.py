@@ -144,7 +144,7 @@ async def test_a_commit_whose_answer_was_lost_is_found_and_not_done_again(postgr
 async def with_cuts(postgres_server, database_url, tmp_path, cuts, *, was_committed):
     async with postgres_storage(database_url) as direct:
         await direct.open_accounts(CORE)
-        proxy = CuttingProxy(postgres_server.data_dir / "socket" / ".s.PGSQL.5432", tmp_path, list(cuts))
+        proxy = CuttingProxy(postgres_server.socket_folder / ".s.PGSQL.5432", tmp_path, list(cuts))
         database = database_url.split("/")[3].split("?")[0]
         async with proxy.running(), postgres_storage(proxy.url(database)) as storage:
             outcome = await storage.book(a_request("k1", CORE), CORE, 100)

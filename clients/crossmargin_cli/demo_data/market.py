@@ -14,7 +14,7 @@ from decimal import Decimal
 from random import Random
 from typing import Final
 
-SEED: Final = 20_261_120
+SEED: Final = 20_261_326
 LAST_DAY: Final = date(2026, 11, 20)
 DAY_COUNT: Final = 1600
 AS_OF: Final = datetime(2026, 11, 20, 21, 0, tzinfo=UTC)
@@ -181,5 +181,3 @@ def _exact(level: float) -> Decimal:
 
 def _normal(quantile: float) -> float:
     return 0.5 * math.erfc(-quantile / math.sqrt(2.0))
-
-

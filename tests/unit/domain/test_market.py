@@ -86,7 +86,7 @@ def test_what_moves_by_log_return_is_more_than_zero(text, level, is_fine):
 @pytest.mark.parametrize("text", DIFFERENCE_FACTORS)
 @pytest.mark.parametrize(("level", "is_fine"), [("0", True), ("-10", True), ("10", True), ("10.01", False), ("-10.01", False)])
 def test_a_rate_or_carry_is_a_fraction_within_ten_of_zero(text, level, is_fine):
-    """4.25 instead of 0.0425 is the mistake that this catches least and 425 the one it catches."""
+    """So that 425 basis points are not taken for a rate of 425."""
     factor = FactorId.parse(text)
     if is_fine:
         assert check_level(factor, D(level)) == D(level)

@@ -42,7 +42,6 @@ PATTERN_WORDS: Final[Mapping[str, str]] = {
 
 _UNSPECIFIED_WORDS: Final = "one of the values of its enum other than UNSPECIFIED"
 _RULE_WORDS: Final[Mapping[str, str]] = {
-    "required": "a value",
     "enum.not_in": _UNSPECIFIED_WORDS,
     "enum.defined_only": _UNSPECIFIED_WORDS,
     "repeated.min_items": "at least {}",
@@ -103,7 +102,9 @@ def _shown(value: object) -> str:
 def _expected(rule: str, sentence: str, limit: object) -> str:
     if rule == "string.pattern":
         return PATTERN_WORDS.get(str(limit), f"a match of {limit}")
+    if rule == "required":
+        return "exactly one of its fields" if "oneof" in sentence else "a value"
     if rule in _RULE_WORDS:
-        return _RULE_WORDS[rule].format(limit)
+        return _RULE_WORDS[rule].format(str(limit).strip("[]"))
     # The rule's own sentence, such as "must be at most 200 characters".
     return sentence.removeprefix("must be ")

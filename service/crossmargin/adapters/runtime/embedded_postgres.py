@@ -26,8 +26,8 @@ DEFAULT_DATA_DIR: Final = Path(".crossmargin")
 _SUPERUSER: Final = "postgres"
 _NOBODY: Final = 65534
 """PostgreSQL refuses to run as root; this is the unprivileged user that every Linux distribution has."""
-_LONGEST_SOCKET_FOLDER: Final = 80
-"""Bytes. A socket's whole path may have 107, and PostgreSQL appends `/.s.PGSQL.5432` and a lock file's suffix."""
+_LONGEST_SOCKET_FOLDER: Final = 88
+"""Bytes. The kernel allows 103 (macOS) or 107 (Linux) for the whole path, and PostgreSQL appends `/.s.PGSQL.5432`."""
 _START_LIMIT_S: Final = 300.0
 """Recovery after a crash replays the log before the first connection; a shorter limit would kill a healthy start."""
 _STOP_LIMIT_S: Final = 60.0
@@ -60,15 +60,16 @@ class EmbeddedPostgres:
             psycopg.connect(server.url)
 
     Attributes:
-        data_dir: Holds the server's data, its socket and its log.
+        data_dir: Holds the server's data, its log and, unless its name is too long for one, its socket.
+        socket_folder: Where the server listens; nobody else may enter.
     """
 
     def __init__(self, data_dir: Path | str = DEFAULT_DATA_DIR, pg_bin: Path | str | None = None) -> None:
         self.data_dir = Path(data_dir).absolute()
         self._binaries = Path(pg_bin).absolute() if pg_bin is not None else None
         self._cluster = self.data_dir / "postgres"
-        self._socket_folder = self.data_dir / "socket"
-        self._has_own_socket_folder = False
+        self.socket_folder = self.data_dir / "socket"
+        self._has_temporary_socket = False
         self._lock: IO[str] | None = None
         self._server: subprocess.Popen[bytes] | None = None
 
@@ -82,7 +83,7 @@ class EmbeddedPostgres:
     @property
     def url(self) -> str:
         """Where to connect: a libpq URL that names the socket's folder."""
-        return f"postgresql://{_SUPERUSER}@/postgres?host={quote(str(self._socket_folder), safe='')}"
+        return f"postgresql://{_SUPERUSER}@/postgres?host={quote(str(self.socket_folder), safe='')}"
 
     @property
     def log_path(self) -> Path:
@@ -116,9 +117,9 @@ class EmbeddedPostgres:
         if self._server is not None:
             _shut_down(self._server)
             self._server = None
-        if self._has_own_socket_folder:
-            shutil.rmtree(self._socket_folder, ignore_errors=True)
-            self._has_own_socket_folder = False
+        if self._has_temporary_socket:
+            shutil.rmtree(self.socket_folder, ignore_errors=True)
+            self._has_temporary_socket = False
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -128,7 +129,7 @@ class EmbeddedPostgres:
         self._wait_for_predecessor()
         if not self._cluster.exists():
             self._create_cluster([*as_user, str(binaries / "initdb")], user_id)
-        self._socket_folder = self._private_socket_folder(user_id)
+        self.socket_folder = self._private_socket_folder(user_id)
         atexit.register(self.stop)
         with self.log_path.open("ab") as log:
             self._server = subprocess.Popen(  # noqa: S603 - binaries of the package, or those the operator named
@@ -144,7 +145,7 @@ class EmbeddedPostgres:
         self._wait_until_it_answers(self._server)
 
     def _options(self) -> list[str]:
-        settings = {**_SETTINGS, "unix_socket_directories": str(self._socket_folder), "unix_socket_permissions": "0700"}
+        settings = {**_SETTINGS, "unix_socket_directories": str(self.socket_folder), "unix_socket_permissions": "0700"}
         return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 
     def _take_folder(self) -> IO[str]:
@@ -170,7 +171,7 @@ class EmbeddedPostgres:
         # We hold the folder's lock and no server works in it, so the records are stale.
         with contextlib.suppress(FileNotFoundError):
             (self._cluster / "postmaster.pid").unlink()
-        for stale in self._socket_folder.glob(".s.PGSQL.*") if self._socket_folder.is_dir() else ():
+        for stale in self.socket_folder.glob(".s.PGSQL.*") if self.socket_folder.is_dir() else ():
             stale.unlink()
 
     def _in_use(self) -> EmbeddedPostgresError:
@@ -200,7 +201,7 @@ class EmbeddedPostgres:
         folder = self.data_dir / "socket"
         if len(os.fsencode(folder)) > _LONGEST_SOCKET_FOLDER:
             folder = Path(tempfile.mkdtemp(prefix="crossmargin-"))  # made with mode 0700
-            self._has_own_socket_folder = True
+            self._has_temporary_socket = True
             _give_to(folder, user_id)
         elif not folder.exists():
             _make_private_folder(folder, user_id)

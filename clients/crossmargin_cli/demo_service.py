@@ -1,0 +1,151 @@
+"""The service as a child of the demo: started, waited for, and never left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from crossmargin_cli.failures import CommandError
+from crossmargin_cli.service_process import dying_with_parent, service_command
+
+ANY_PORT: Final = "127.0.0.1:0"
+_START_LIMIT_S: Final = 120.0
+_STOP_LIMIT_S: Final = 60.0
+_POLL_S: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """How the service is to be started. Port 0 is any free port."""
+
+    data_dir: Path
+    grpc_address: str = ANY_PORT
+    admin_address: str = ANY_PORT
+    with_monitor: bool = False
+
+    @property
+    def log_path(self) -> Path:
+        """Where the service's log goes."""
+        return self.data_dir / "service.log"
+
+
+@dataclass(frozen=True, slots=True)
+class RunningService:
+    """A service that answers."""
+
+    grpc_address: str
+    admin_address: str
+    process: subprocess.Popen[bytes]
+    log_path: Path
+
+    def check_alive(self) -> None:
+        """Return if the service still runs; CommandError with its last words otherwise."""
+        if self.process.poll() is not None:
+            raise _stopped(self.log_path)
+
+
+@contextmanager
+def running_service(settings: ServiceSettings) -> Iterator[RunningService]:
+    """Yield a service on an embedded database, and stop it in the end, also when this process is asked to end.
+
+    Call it from the main thread: the service is asked to end when the thread that started it does, so that a demo that is killed
+    leaves nothing behind (Linux).
+
+    Raises:
+        CommandError: When the service cannot start, in its own words.
+    """
+    _make_folder(settings.data_dir)
+    with tempfile.TemporaryDirectory(prefix="crossmargin-demo-") as folder, _end_on_sigterm():
+        ready_file = Path(folder) / "ready.json"
+        process = _start(settings, ready_file)
+        try:
+            yield _wait_until_ready(process, ready_file, settings.log_path)
+        finally:
+            _stop(process)
+
+
+def _make_folder(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        (data_dir / "service.log").open("ab").close()
+    except OSError as error:
+        raise CommandError(
+            f"data folder {data_dir} cannot be written: {error.strerror}", next_step="name another with --data-dir"
+        ) from None
+
+
+def _start(settings: ServiceSettings, ready_file: Path) -> subprocess.Popen[bytes]:
+    command = service_command(
+        [
+            "serve",
+            "--embedded",
+            "--insecure",
+            "--monitor" if settings.with_monitor else "--no-monitor",
+            *("--data-dir", str(settings.data_dir)),
+            *("--grpc-address", settings.grpc_address),
+            *("--admin-address", settings.admin_address),
+            *("--ready-file", str(ready_file)),
+        ]
+    )
+    with settings.log_path.open("wb") as log:
+        return subprocess.Popen(  # noqa: S603 - this interpreter, with arguments of our own
+            dying_with_parent(command),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            # Ctrl-C is for us: the service is stopped last.
+            process_group=0,
+        )
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], ready_file: Path, log_path: Path) -> RunningService:
+    deadline = time.monotonic() + _START_LIMIT_S
+    while not ready_file.exists():
+        if process.poll() is not None:
+            raise _stopped(log_path)
+        if time.monotonic() > deadline:
+            raise CommandError(f"the service did not start within {_START_LIMIT_S:.0f} s", next_step=f"read its log: {log_path}")
+        time.sleep(_POLL_S)
+    ready = json.loads(ready_file.read_text())
+    return RunningService(ready["grpc_address"], ready["admin_address"], process, log_path)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    for request in (signal.SIGTERM, signal.SIGKILL):
+        process.send_signal(request)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_LIMIT_S)
+            return
+
+
+def _stopped(log_path: Path) -> CommandError:
+    lines = [line for line in log_path.read_text(errors="replace").splitlines() if line.strip()]
+    said = next((line.removeprefix("error: ") for line in reversed(lines) if line.startswith("error: ")), "")
+    return CommandError(
+        f"the service stopped: {said}" if said else "the service stopped: " + " / ".join(lines[-3:]),
+        next_step=f"its log is {log_path}",
+    )
+
+
+@contextmanager
+def _end_on_sigterm() -> Iterator[None]:
+    """Turn SIGTERM into an exit, so that what was started is stopped on the way out."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,170 @@
+"""What Prometheus reads of a house run is what the run found, the worst clients first."""
+
+from __future__ import annotations
+
+import math
+import time
+from datetime import timedelta
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from crossmargin.adapters.prometheus.margin_metrics import ACCOUNT_GAUGES, MarginMetrics
+from crossmargin.domain.margin import Band
+from tests.unit.adapters.prometheus.results import AS_OF, a_result, an_account
+
+CORE = {"client": "alpha", "account": "core"}
+
+
+@pytest.fixture
+def registry():
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def metrics(registry):
+    return MarginMetrics(registry)
+
+
+def publish(metrics, *results, failed=None):
+    metrics.publish_house({result.stamp.account: result for result in results}, failed=failed or {}, duration_s=1.5)
+
+
+def series(registry, family):
+    """All samples of a family by their labels."""
+    return {
+        tuple(sample.labels.values()): sample.value
+        for found in text_string_to_metric_families(generate_latest(registry).decode())
+        for sample in found.samples
+        if sample.name == family
+    }
+
+
+@pytest.mark.parametrize(
+    ("family", "value"),
+    [
+        ("crossmargin_utilization_ratio", 0.65),
+        ("crossmargin_equity_usd", 1000.5),
+        ("crossmargin_initial_margin_usd", 812.5),
+        ("crossmargin_maintenance_margin_usd", 650.0),
+        ("crossmargin_excess_usd", 188.0),
+        ("crossmargin_collateral_haircut_usd", 25.5),
+        ("crossmargin_netting_benefit_ratio", 0.1875),
+        ("crossmargin_band", 1.0),
+    ],
+)
+def test_each_account_has_its_figures_under_its_client_and_account(registry, metrics, family, value):
+    result = a_result(
+        utilization="0.65",
+        band=Band.WATCH,
+        equity="1000.50",
+        gross="800",
+        market_requirement="650",
+        initial_margin="812.5",
+        haircuts=("20", "5.5"),
+    )
+    publish(metrics, result)
+    assert registry.get_sample_value(family, CORE) == value
+    assert set(series(registry, family)) == {("alpha", "core")}
+
+
+def test_every_account_gauge_is_published_and_says_what_it_is(registry, metrics):
+    publish(metrics, a_result())
+    families = {family.name: family for family in text_string_to_metric_families(generate_latest(registry).decode())}
+    for gauge in ACCOUNT_GAUGES:
+        assert families[gauge.name].type == "gauge"
+        assert families[gauge.name].documentation.endswith(".")
+
+
+@pytest.mark.parametrize(("band", "number"), [(band, float(number)) for number, band in enumerate(Band)])
+def test_worse_bands_have_greater_numbers(registry, metrics, band, number):
+    publish(metrics, a_result(band=band))
+    assert registry.get_sample_value("crossmargin_band", CORE) == number
+
+
+def test_utilization_is_infinite_when_equity_is_gone(registry, metrics):
+    publish(metrics, a_result(utilization=None))
+    assert registry.get_sample_value("crossmargin_utilization_ratio", CORE) == math.inf
+    assert registry.get_sample_value("crossmargin_client_utilization_ratio", {"client": "alpha"}) == math.inf
+    assert b'crossmargin_utilization_ratio{account="core",client="alpha"} +Inf' in generate_latest(registry)
+
+
+def test_an_account_without_risk_has_no_netting_benefit(registry, metrics):
+    publish(metrics, a_result(gross="0", market_requirement="0"))
+    assert registry.get_sample_value("crossmargin_netting_benefit_ratio", CORE) == 0.0
+
+
+def test_a_client_is_as_utilized_as_its_worst_account(registry, metrics):
+    publish(metrics, a_result(an_account("alpha", "core"), utilization="0.3"), a_result(an_account("alpha", "other"), utilization="0.7"))
+    assert series(registry, "crossmargin_client_utilization_ratio") == {("alpha",): 0.7}
+
+
+def test_the_cap_on_labels_keeps_the_worst_clients_and_counts_the_dropped(registry):
+    metrics = MarginMetrics(registry, client_limit=2)
+    publish(
+        metrics,
+        a_result(an_account("calm"), utilization="0.1"),
+        a_result(an_account("gone"), utilization=None),
+        a_result(an_account("mixed", "good"), utilization="0.05"),
+        a_result(an_account("mixed", "bad"), utilization="0.9"),
+        a_result(an_account("quiet"), utilization="0"),
+    )
+    assert set(series(registry, "crossmargin_equity_usd")) == {("core", "gone"), ("good", "mixed"), ("bad", "mixed")}
+    assert set(series(registry, "crossmargin_client_utilization_ratio")) == {("gone",), ("mixed",)}
+    assert registry.get_sample_value("crossmargin_clients_dropped") == 2.0
+    assert registry.get_sample_value("crossmargin_accounts_margined") == 5.0
+
+
+def test_of_equally_utilized_clients_the_cap_keeps_the_same_ones_every_time(registry):
+    metrics = MarginMetrics(registry, client_limit=1)
+    for order in (("a", "b"), ("b", "a")):
+        publish(metrics, *(a_result(an_account(client)) for client in order))
+        assert set(series(registry, "crossmargin_client_utilization_ratio")) == {("a",)}
+
+
+def test_failed_accounts_are_counted_by_reason(registry, metrics):
+    failed = {an_account(name): reason for name, reason in [("a", "MISSING_RISK_FACTOR"), ("b", "INVALID_PRICE"), ("c", "INVALID_PRICE")]}
+    publish(metrics, a_result(), failed=failed)
+    assert series(registry, "crossmargin_accounts_failed") == {("INVALID_PRICE",): 2.0, ("MISSING_RISK_FACTOR",): 1.0}
+    publish(metrics, a_result())
+    assert series(registry, "crossmargin_accounts_failed") == {}
+
+
+def test_a_run_says_when_it_ended_how_long_it_took_and_how_old_its_market_is(registry, metrics):
+    started = time.time()
+    publish(metrics, a_result(as_of=AS_OF - timedelta(hours=1)), a_result(an_account("beta"), as_of=AS_OF))
+    assert registry.get_sample_value("crossmargin_house_run_duration_seconds") == 1.5
+    assert registry.get_sample_value("crossmargin_snapshot_timestamp_seconds") == AS_OF.timestamp()
+    assert started <= registry.get_sample_value("crossmargin_house_run_timestamp_seconds") <= time.time()
+
+
+def test_a_new_run_replaces_the_last_one(registry, metrics):
+    publish(metrics, a_result(an_account("alpha")), a_result(an_account("beta")))
+    publish(metrics, a_result(an_account("beta"), equity="7"))
+    assert series(registry, "crossmargin_equity_usd") == {("core", "beta"): 7.0}
+
+
+def test_a_process_that_no_longer_leads_publishes_no_accounts(registry, metrics):
+    publish(metrics, a_result())
+    assert registry.get_sample_value("crossmargin_monitor_leader") == 1.0
+    metrics.withdraw_house()
+    assert registry.get_sample_value("crossmargin_monitor_leader") == 0.0
+    for family in (*(gauge.name for gauge in ACCOUNT_GAUGES), "crossmargin_client_utilization_ratio", "crossmargin_accounts_margined"):
+        assert series(registry, family) == {}
+    publish(metrics, a_result())
+    assert registry.get_sample_value("crossmargin_equity_usd", CORE) == 1000.0
+
+
+def test_before_the_first_run_there_are_no_accounts_and_no_leader(registry, metrics):
+    assert registry.get_sample_value("crossmargin_monitor_leader") == 0.0
+    assert series(registry, "crossmargin_utilization_ratio") == {}
+
+
+def test_a_run_that_could_not_begin_is_counted_and_leaves_the_last_results(registry, metrics):
+    publish(metrics, a_result())
+    metrics.house_failed("NO_MARKET_SNAPSHOT")
+    metrics.house_failed("NO_MARKET_SNAPSHOT")
+    metrics.house_failed("STORAGE_UNAVAILABLE")
+    assert series(registry, "crossmargin_house_run_failures_total") == {("NO_MARKET_SNAPSHOT",): 2.0, ("STORAGE_UNAVAILABLE",): 1.0}
+    assert registry.get_sample_value("crossmargin_equity_usd", CORE) == 1000.0
