@@ -21,7 +21,7 @@ from crossmargin_cli.connection import (
 )
 from crossmargin_cli.examples import examples
 from crossmargin_cli.failures import FAILED
-from crossmargin_cli.render import add_number_column, console_on, error_console, plain_table
+from crossmargin_cli.render import add_number_column, console_on, counted, error_console, plain_table
 from crossmargin_cli.trade_file import TradeLine, batches, read_trade_file
 from crossmargin_client import decimal_of
 
@@ -106,11 +106,11 @@ def _print_outcome(outcome: dict[str, object], *, as_json: bool) -> None:
         print_json(outcome)
         return
     if outcome["dry_run"]:
-        typer.echo(f"{outcome['read']} trades can be read; nothing was sent")
+        typer.echo(f"{counted(outcome['read'], 'trade')} can be read; nothing was sent")
         return
-    typer.echo(f"{outcome['booked']} trades booked, {outcome['already_booked']} had been booked before")
+    typer.echo(f"{counted(outcome['booked'], 'trade')} booked, {outcome['already_booked']} had been booked before")
     refused = outcome["refused"]
     if isinstance(refused, list) and refused:
-        typer.echo(f"error: {len(refused)} trades were refused", err=True)
+        typer.echo(f"error: {counted(len(refused), 'trade')} refused", err=True)
         for refusal in refused:
             typer.echo(f"  line {refusal['line']}: {refusal['reason']}: {refusal['message']}", err=True)

@@ -11,7 +11,7 @@ import typer
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
-from crossmargin_cli.failures import CommandError
+from crossmargin_cli.failures import MisuseError
 from crossmargin_client import Client, account_name
 from crossmargin_client.channels import DEFAULT_TARGET
 
@@ -50,7 +50,7 @@ def full_account_name(text: str) -> str:
     """Return the resource name of an account given in full or as CLIENT/ACCOUNT.
 
     Raises:
-        CommandError: For anything else.
+        MisuseError: For anything else.
 
     >>> full_account_name("alpha/core")
     'clients/alpha/accounts/core'
@@ -61,7 +61,7 @@ def full_account_name(text: str) -> str:
         case [client_id, account_id] if client_id and account_id:
             return account_name(client_id, account_id)
         case _:
-            raise CommandError(f"account was {text!r}; expected CLIENT/ACCOUNT or clients/CLIENT/accounts/ACCOUNT")
+            raise MisuseError(f"account was {text!r}; expected CLIENT/ACCOUNT or clients/CLIENT/accounts/ACCOUNT")
 
 
 def to_json(message: Message) -> dict[str, Any]:

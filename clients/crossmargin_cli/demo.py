@@ -18,7 +18,7 @@ from crossmargin_cli.demo_data.loading import account_names, load_demo
 from crossmargin_cli.demo_data.market import SEED, moved
 from crossmargin_cli.demo_report import DemoResult, print_report, report_json
 from crossmargin_cli.demo_service import ANY_PORT, RunningService, ServiceSettings, running_service
-from crossmargin_cli.examples import examples
+from crossmargin_cli.examples import callable_as, examples
 from crossmargin_cli.render import console_on, error_console, money
 from crossmargin_client import Client, decimal_of, moment_of
 
@@ -62,7 +62,9 @@ def demo(
             with contextlib.suppress(KeyboardInterrupt):
                 _move_market(client, service)
         elif not json:
-            console.print(f"Kept in {data_dir}. Keep it running, with a moving market: crossmargin demo --serve", style="dim")
+            console.print(
+                f"Kept in {data_dir}. Keep it running, with a moving market: {callable_as('crossmargin')} demo --serve", style="dim"
+            )
 
 
 def _results(client: Client) -> list[DemoResult]:
@@ -77,16 +79,17 @@ def _report(console: Console, results: list[DemoResult], *, as_json: bool) -> No
 
 
 def _print_next_steps(console: Console, service: RunningService) -> None:
+    crossmargin = callable_as("crossmargin")
     target = "" if service.grpc_address == DEFAULT_TARGET else f" --target {service.grpc_address}"
     url = f"http://{service.grpc_address}/crossmargin.api.v1.MarginService/GetMargin"
     account = '{"account":"clients/meridian-basis/accounts/core"}'
     console.print("The market moves every two seconds. In another terminal:", style="bold")
     for command in (
-        f'crossmargin whatif meridian-basis/core --buy "BTC-USD-PERP 50"{target}',
-        f"crossmargin margin explain harbour-macro/core{target}",
-        f"crossmargin margin watch summit-directional/core --step 0.0005{target}",
+        f'{crossmargin} whatif meridian-basis/core --buy "BTC-USD-PERP 50"{target}',
+        f"{crossmargin} margin explain harbour-macro/core{target}",
+        f"{crossmargin} margin watch summit-directional/core --step 0.0005{target}",
         f"curl -s http://{service.admin_address}/metrics | grep ^crossmargin_",
-        f"buf curl --protocol grpc --http2-prior-knowledge -d '{account}' \\\n    {url}",
+        f"{callable_as('buf')} curl --protocol grpc --http2-prior-knowledge -d '{account}' {url}",
     ):
         console.print(f"  {command}", soft_wrap=True, markup=False)
     console.print("Ctrl-C ends it.", style="dim")
@@ -100,7 +103,7 @@ def _move_market(client: Client, service: RunningService) -> None:
     with error_console().status("") as status:
         for tick in count(1):
             time.sleep(_TICK.total_seconds())
-            service.check_alive()
+            service.process.check_alive()
             levels, marks = moved(latest.levels, latest.marks, random)
             as_of += _TICK
             client.publish_snapshot(as_of, levels, marks)

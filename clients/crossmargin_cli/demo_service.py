@@ -40,18 +40,29 @@ class ServiceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceProcess:
+    """A service that was started. Its log is what is in the file from `log_start` on: services before it wrote there too."""
+
+    process: subprocess.Popen[bytes]
+    log_path: Path
+    log_start: int
+
+    def check_alive(self) -> None:
+        """Return if the service still runs; CommandError with its last words otherwise."""
+        if self.process.poll() is None:
+            return
+        lines = self.log_path.read_bytes()[self.log_start :].decode(errors="replace").splitlines()
+        said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")] or lines[-3:]
+        raise CommandError(f"the service stopped: {' / '.join(said)}", next_step=f"its log is {self.log_path}")
+
+
+@dataclass(frozen=True, slots=True)
 class RunningService:
     """A service that answers."""
 
     grpc_address: str
     admin_address: str
-    process: subprocess.Popen[bytes]
-    log_path: Path
-
-    def check_alive(self) -> None:
-        """Return if the service still runs; CommandError with its last words otherwise."""
-        if self.process.poll() is not None:
-            raise _stopped(self.log_path)
+    process: ServiceProcess
 
 
 @contextmanager
@@ -67,11 +78,11 @@ def running_service(settings: ServiceSettings) -> Iterator[RunningService]:
     _make_folder(settings.data_dir)
     with tempfile.TemporaryDirectory(prefix="crossmargin-demo-") as folder, _end_on_sigterm():
         ready_file = Path(folder) / "ready.json"
-        process = _start(settings, ready_file)
+        service = _start(settings, ready_file)
         try:
-            yield _wait_until_ready(process, ready_file, settings.log_path)
+            yield _wait_until_ready(service, ready_file)
         finally:
-            _stop(process)
+            _stop(service.process)
 
 
 def _make_folder(data_dir: Path) -> None:
@@ -84,7 +95,7 @@ def _make_folder(data_dir: Path) -> None:
         ) from None
 
 
-def _start(settings: ServiceSettings, ready_file: Path) -> subprocess.Popen[bytes]:
+def _start(settings: ServiceSettings, ready_file: Path) -> ServiceProcess:
     command = service_command(
         [
             "serve",
@@ -97,8 +108,9 @@ def _start(settings: ServiceSettings, ready_file: Path) -> subprocess.Popen[byte
             *("--ready-file", str(ready_file)),
         ]
     )
-    with settings.log_path.open("wb") as log:
-        return subprocess.Popen(  # noqa: S603 - this interpreter, with arguments of our own
+    with settings.log_path.open("ab") as log:
+        log_start = log.tell()
+        process = subprocess.Popen(  # noqa: S603 - this interpreter, with arguments of our own
             dying_with_parent(command),
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -106,18 +118,18 @@ def _start(settings: ServiceSettings, ready_file: Path) -> subprocess.Popen[byte
             # Ctrl-C is for us: the service is stopped last.
             process_group=0,
         )
+    return ServiceProcess(process, settings.log_path, log_start)
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], ready_file: Path, log_path: Path) -> RunningService:
+def _wait_until_ready(service: ServiceProcess, ready_file: Path) -> RunningService:
     deadline = time.monotonic() + _START_LIMIT_S
     while not ready_file.exists():
-        if process.poll() is not None:
-            raise _stopped(log_path)
+        service.check_alive()
         if time.monotonic() > deadline:
-            raise CommandError(f"the service did not start within {_START_LIMIT_S:.0f} s", next_step=f"read its log: {log_path}")
+            raise CommandError(f"the service did not start within {_START_LIMIT_S:.0f} s", next_step=f"read its log: {service.log_path}")
         time.sleep(_POLL_S)
     ready = json.loads(ready_file.read_text())
-    return RunningService(ready["grpc_address"], ready["admin_address"], process, log_path)
+    return RunningService(ready["grpc_address"], ready["admin_address"], service)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -126,15 +138,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_STOP_LIMIT_S)
             return
-
-
-def _stopped(log_path: Path) -> CommandError:
-    lines = [line for line in log_path.read_text(errors="replace").splitlines() if line.strip()]
-    said = next((line.removeprefix("error: ") for line in reversed(lines) if line.startswith("error: ")), "")
-    return CommandError(
-        f"the service stopped: {said}" if said else "the service stopped: " + " / ".join(lines[-3:]),
-        next_step=f"its log is {log_path}",
-    )
 
 
 @contextmanager

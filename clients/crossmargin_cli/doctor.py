@@ -19,7 +19,7 @@ from rich.text import Text
 from crossmargin_cli.connection import DEFAULT_TARGET, JsonOption, TargetOption, connect, print_json
 from crossmargin_cli.examples import examples
 from crossmargin_cli.failures import FAILED
-from crossmargin_cli.render import console_on, plain_table
+from crossmargin_cli.render import console_on, plain_table, short_account
 from crossmargin_cli.service_process import SERVICE_MODULES_NEXT, missing_service_modules
 from crossmargin_client import Client, CrossmarginError, moment_of
 
@@ -163,7 +163,7 @@ def _snapshot(client: Client) -> Check:
     age = datetime.now(tz=UTC) - moment_of(latest.snapshot.as_of_time)
     finding = f"{latest.snapshot_id[:8]}, {len(latest.snapshot.levels)} factors, {timedelta(seconds=round(age.total_seconds()))} old"
     if age > _STALE_AFTER:
-        return Check("market snapshot", Verdict.WARN, finding, "publish a newer one (the demo's market stands still by design)")
+        return Check("market snapshot", Verdict.WARN, finding, "publish a newer one; the demo's market has a time of its own")
     return Check("market snapshot", Verdict.OK, finding)
 
 
@@ -177,7 +177,7 @@ def _margin(client: Client) -> Check:
     except CrossmarginError as error:
         step = "import history: crossmargin import history FILE.csv" if error.reason == "INSUFFICIENT_HISTORY" else ""
         return Check("margin", Verdict.FAIL, f"{error.reason}: {error.message}", step)
-    return Check("margin", Verdict.OK, f"of {account.name} computed; history is long enough (engine {margin.stamp.engine_version})")
+    return Check("margin", Verdict.OK, f"computed for {short_account(margin.stamp.account)}: history is long enough")
 
 
 def _print(checks: list[Check]) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from crossmargin_cli.connection import DEFAULT_TARGET, JsonOption, TargetOption, connect, print_json
 from crossmargin_cli.examples import examples
-from crossmargin_cli.failures import CommandError
+from crossmargin_cli.failures import MisuseError
 from crossmargin_cli.history_file import ColumnRules, read_history_file
 from crossmargin_cli.render import error_console
 
@@ -73,7 +73,7 @@ def history(  # noqa: PLR0917 - typer reads options from the signature
 def _pair(text: str, option: str) -> tuple[str, str]:
     name, separator, value = text.rpartition("=")
     if not separator or not name or not value:
-        raise CommandError(f"{option} was {text!r}; expected {'COLUMN=FACTOR' if option == '--map' else 'FACTOR=NUMBER'}")
+        raise MisuseError(f"{option} was {text!r}; expected {'COLUMN=FACTOR' if option == '--map' else 'FACTOR=NUMBER'}")
     return name, value
 
 
@@ -83,5 +83,5 @@ def _number(text: str) -> Decimal:
     except InvalidOperation:
         number = Decimal("nan")
     if not number.is_finite() or not number:
-        raise CommandError(f"--scale was {text!r}; expected a number such as 0.01")
+        raise MisuseError(f"--scale was {text!r}; expected a number such as 0.01")
     return number

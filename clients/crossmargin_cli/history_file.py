@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from crossmargin_cli.failures import CommandError
+from crossmargin_cli.render import counted
 
 _FACTOR: Final = re.compile(
     r"(?:(?:spot|fx):[A-Z0-9][A-Za-z0-9._-]{0,63}|(?:zero|vol|basis):[A-Z0-9][A-Za-z0-9._-]{0,63}:[1-9]\d{0,2}[DWMY])", re.ASCII
@@ -145,6 +146,6 @@ def _refuse(path: Path, faults: Sequence[str], dates: Sequence[date]) -> None:
     if faults:
         shown = "\n".join(f"  {fault}" for fault in faults[:_MOST_FAULTS_SHOWN])
         more = f"\n  and {len(faults) - _MOST_FAULTS_SHOWN} more" if len(faults) > _MOST_FAULTS_SHOWN else ""
-        raise CommandError(f"{path}: {len(faults)} lines cannot be read and nothing was sent\n{shown}{more}")
+        raise CommandError(f"{path}: {counted(len(faults), 'line')} cannot be read and nothing was sent\n{shown}{more}")
     if not dates:
         raise CommandError(f"{path} has a header and no dates")

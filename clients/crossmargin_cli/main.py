@@ -8,7 +8,7 @@ import sys
 import typer
 
 from crossmargin_cli import book, config, demo, doctor, health, history, margin, migrate, serve, whatif
-from crossmargin_cli.failures import FAILED, INTERRUPTED, CommandError, failure_lines
+from crossmargin_cli.failures import FAILED, INTERRUPTED, MISUSED, CommandError, MisuseError, failure_lines
 from crossmargin_client import CrossmarginError
 
 app = typer.Typer(
@@ -40,7 +40,7 @@ def main() -> None:
         app()
     except (CommandError, CrossmarginError) as error:
         print("\n".join(failure_lines(error, target=_target_of(error))), file=sys.stderr)
-        sys.exit(FAILED)
+        sys.exit(MISUSED if isinstance(error, MisuseError) else FAILED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:

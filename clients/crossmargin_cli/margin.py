@@ -19,7 +19,7 @@ from crossmargin_cli.connection import (
     to_json,
 )
 from crossmargin_cli.examples import examples
-from crossmargin_cli.failures import CommandError
+from crossmargin_cli.failures import MisuseError
 from crossmargin_cli.margin_views import (
     bridge_table,
     contribution_table,
@@ -53,7 +53,7 @@ def show(
 ) -> None:
     """Equity, margins, utilization and band of one account, of a client's, or of all."""
     if every == (account is not None):
-        raise CommandError("expected an account, a client or --all", next_step="crossmargin margin show --all")
+        raise MisuseError("expected an account, a client or --all", next_step="crossmargin margin show --all")
     with connect(target) as client:
         margins = [client.get_margin(name) for name in _names(client, account)]
     if json:
@@ -96,7 +96,7 @@ def watch(
             if json:
                 print_json_line(to_json(margin))
             else:
-                console.print(_watch_line(margin), band_text(margin.band))
+                console.print(_watch_line(margin), band_text(margin.band), soft_wrap=True)
 
 
 def _names(client: Client, account: str | None) -> list[str]:
@@ -132,4 +132,4 @@ def _watch_line(margin: margin_service_pb2.Margin) -> str:
     as_of = moment_of(margin.stamp.as_of_time).strftime("%Y-%m-%d %H:%M:%S")
     equity = money(decimal_of(margin.equity.equity))
     maintenance = money(decimal_of(margin.requirement.maintenance_margin))
-    return f"{as_of}  equity {equity:>16}  maintenance {maintenance:>16}  utilization {percent(decimal_of(margin.utilization)):>9} "
+    return f"{as_of}  equity {equity:>14}  maintenance {maintenance:>14}  {percent(decimal_of(margin.utilization)):>9} "

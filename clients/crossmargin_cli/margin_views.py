@@ -105,13 +105,15 @@ def equity_table(equity: margin_service_pb2.EquityBridge) -> Table:
 
 
 def contribution_table(contributions: Sequence[margin_service_pb2.Contribution], maintenance: Decimal) -> Table:
-    """Return what each holding adds to the maintenance margin; a hedge takes off."""
+    """Return what each holding adds to the maintenance margin; a hedge takes off, and what adds nothing is left out."""
     table = plain_table("Contributions to maintenance margin")
     table.add_column("Holding", no_wrap=True)
     add_number_column(table, "USD")
     add_number_column(table, "Share")
     for contribution in contributions:
         amount = decimal_of(contribution.amount)
+        if not amount:
+            continue
         share = percent(amount / maintenance) if maintenance else ""
         table.add_row(contribution.instrument_id, money(amount, places=2), share)
     return table

@@ -60,6 +60,15 @@ def percent(fraction: Decimal, *, signed: bool = False) -> str:
     return f"{(fraction * _HUNDRED).quantize(Decimal('0.1'), rounding=ROUND_HALF_EVEN):{'+' if signed else ''}}%"
 
 
+def counted(count: object, noun: str) -> str:
+    """Return a count with its noun.
+
+    >>> counted(1, "trade"), counted(2, "trade")
+    ('1 trade', '2 trades')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def short_account(name: str) -> str:
     """Return CLIENT/ACCOUNT for the resource name of an account.
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from crossmargin.api.v1 import book_service_pb2
 from crossmargin_cli.failures import CommandError
+from crossmargin_cli.render import counted
 from crossmargin_client import trade
 
 COLUMNS: Final = ("book", "instrument", "quantity", "price", "settlement", "executed_at", "reference")
@@ -41,9 +42,9 @@ class BadRowsError(CommandError):
 
     def __init__(self, path: Path, faults: Sequence[str]) -> None:
         listed = "\n".join(f"  {fault}" for fault in faults)
-        rows = "row" if len(faults) == 1 else "rows"
         super().__init__(
-            f"{path}: {len(faults)} {rows} cannot be read and nothing was sent\n{listed}", next_step="put them right and import again"
+            f"{path}: {counted(len(faults), 'row')} cannot be read and nothing was sent\n{listed}",
+            next_step="put them right and import again",
         )
         self.faults = tuple(faults)
 
@@ -112,7 +113,7 @@ def _check_header(path: Path, names: Sequence[str] | None) -> None:
 def _rows(path: Path, reader: csv.DictReader[str]) -> Iterator[tuple[int, Mapping[str | None, str | list[str] | None]]]:
     try:
         for row in reader:
-            yield reader.line_num, row  # type: ignore[misc]  # surplus cells are a list under the key None
+            yield reader.line_num, row  # surplus cells are a list under the key None
     except csv.Error as error:
         raise CommandError(f"{path}, line {reader.line_num}: {error}") from None
 

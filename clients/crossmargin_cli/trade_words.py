@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from crossmargin.api.v1 import book_service_pb2, market_service_pb2, reference_service_pb2
-from crossmargin_cli.failures import CommandError
+from crossmargin_cli.failures import CommandError, MisuseError
 from crossmargin_client import Client, trade
 
 _WORDS: Final = re.compile(
@@ -43,17 +43,17 @@ def parse_trade(words: str, *, is_sale: bool) -> WantedTrade:
     """Return the trade that words ask for.
 
     Raises:
-        CommandError: For words of another form, and for a quantity that is zero or has a sign.
+        MisuseError: For words of another form, and for a quantity that is zero or has a sign.
 
     >>> parse_trade("BTC-USD-PERP 5 @ 65,000", is_sale=True)
     WantedTrade(instrument_id='BTC-USD-PERP', quantity=Decimal('-5'), price=Decimal('65000'), settlement='')
     """
     matched = _WORDS.fullmatch(words.strip())
     if matched is None:
-        raise CommandError(f"trade was {words!r}; expected {_EXPECTED}")
+        raise MisuseError(f"trade was {words!r}; expected {_EXPECTED}")
     quantity = _number(matched["quantity"])
     if not quantity:
-        raise CommandError(f"trade was {words!r}; a quantity is more than zero, and --buy or --sell says the direction")
+        raise MisuseError(f"trade was {words!r}; a quantity is more than zero, and --buy or --sell says the direction")
     price = None if matched["price"] in (None, "mark") else _number(matched["price"])
     return WantedTrade(matched["instrument"], -quantity if is_sale else quantity, price, matched["settlement"] or "")
 

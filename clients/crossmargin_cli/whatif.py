@@ -21,7 +21,7 @@ from crossmargin_cli.connection import (
     to_json,
 )
 from crossmargin_cli.examples import examples
-from crossmargin_cli.failures import CommandError
+from crossmargin_cli.failures import MisuseError
 from crossmargin_cli.margin_views import stamp_line
 from crossmargin_cli.render import add_number_column, band_text, console_on, money, percent, plain_table, short_account
 from crossmargin_cli.trade_words import parse_trade, priced_trades
@@ -49,7 +49,7 @@ def whatif(
     """
     wanted = [parse_trade(words, is_sale=False) for words in buy or ()] + [parse_trade(words, is_sale=True) for words in sell or ()]
     if not wanted:
-        raise CommandError("there is no trade to try", next_step='crossmargin whatif CLIENT/ACCOUNT --buy "BTC-USD-PERP 5 @ 65000"')
+        raise MisuseError("there is no trade to try", next_step='crossmargin whatif CLIENT/ACCOUNT --buy "BTC-USD-PERP 5 @ 65000"')
     with connect(target) as client:
         trades = priced_trades(client, wanted, executed_at=datetime.now(tz=UTC))
         preview = client.preview_trades(full_account_name(account), trades)

@@ -124,14 +124,15 @@ async def test_every_broken_field_is_listed(rig):
 
 
 async def test_the_account_of_another_client_answers_like_an_unknown_one(rig):
-    """beta exists and has an account called core, which is not a name alpha's satellite could be reached under."""
-    known_to_beta, unknown = "clients/beta/accounts/satellite", "clients/gamma/accounts/core"
-    refusals = [await refusal_of(rig.books.RecordTrades(a_batch(a_trade(), account=name))) for name in (known_to_beta, unknown)]
-    assert [(one.code, one.reason, one.facts["account"]) for one in refusals] == [
-        ("NOT_FOUND", "UNKNOWN_ACCOUNT", known_to_beta),
-        ("NOT_FOUND", "UNKNOWN_ACCOUNT", unknown),
+    """alpha has a satellite; beta has none, and nothing tells beta that somebody else does."""
+    await rig.accounts.CreateAccount(an_account("clients/alpha/accounts/satellite", 2, ALPHA))
+    names = ("clients/beta/accounts/satellite", "clients/gamma/accounts/core")
+    refusals = [await refusal_of(rig.books.RecordTrades(a_batch(a_trade(), account=name))) for name in names]
+    assert [(one.code, one.reason, one.facts) for one in refusals] == [
+        ("NOT_FOUND", "UNKNOWN_ACCOUNT", {"account": name}) for name in names
     ]
-    assert [one.message.replace(one.facts["account"], "") for one in refusals][0] == refusals[1].message.replace(unknown, "")
+    assert refusals[0].message.replace(names[0], names[1]) == refusals[1].message
+    assert await rig.entries("clients/alpha/accounts/satellite") == []
 
 
 async def test_a_trade_of_one_client_is_not_seen_by_another(rig):
@@ -389,7 +390,7 @@ async def test_a_token_is_good_for_its_own_list_only(rig):
         rig.accounts.ListAccounts(accounts_pb.ListAccountsRequest(client_id="alpha", page_token=token)),
         rig.reference.ListInstruments(reference_pb.ListInstrumentsRequest(page_token=token)),
         rig.books.ListEntries(books_pb.ListEntriesRequest(account=ALPHA, page_token=token)),
-        rig.accounts.ListClients(accounts_pb.ListClientsRequest(page_token="made-up")),
+        rig.accounts.ListClients(accounts_pb.ListClientsRequest(page_token=token[:-4])),
     ]
     refusals = [await refusal_of(call) for call in calls]
     assert {(one.code, one.reason) for one in refusals} == {("INVALID_ARGUMENT", "INVALID_PAGE_TOKEN")}

@@ -171,8 +171,8 @@ INSTITUTIONS: Final = (
                 lesson="Currencies, rates and coins rarely have their worst days together: half of that is recognised.",
                 deposits={"UST-BILL-2027-05-20": "6000000", "RLUSD": "2000000"},
                 trades=(
-                    DemoTrade("EUR-USD-19FEB27", "25000000", "0.0002", book="currencies"),
-                    DemoTrade("USD-JPY-19FEB27", "20000000", "-0.05", book="currencies"),
+                    DemoTrade("EUR-USD-19FEB27", "25000000", "0", book="currencies"),
+                    DemoTrade("USD-JPY-19FEB27", "20000000", "0", book="currencies"),
                     DemoTrade("UST-4.125-2036-11-15", "30000000", "99.90", book="rates"),
                     DemoTrade("BTC", "60", "91300", "USD", book="digital"),
                 ),

@@ -132,7 +132,7 @@ class Contribution:
 
 @dataclass(frozen=True, slots=True)
 class GroupRequirement:
-    """Tail mean of one offset group alone, and its profit or loss in the account's worst scenario. Base currency."""
+    """Tail mean of one offset group alone. Base currency."""
 
     group_id: OffsetGroupId
     asset_class: str

@@ -52,6 +52,7 @@ def test_a_tail_that_is_a_gain_contributes_nothing():
         ([1 / 3, 1 / 3, 1 / 3], 100, [34, 33, 33]),
         ([4.999999999999, -3.000000000001, 3.5, -2.0], 350, [500, -300, 350, -200]),
         ([0.0, 0.0], 0, [0, 0]),
+        ([0.0, 0.01], 2, [0, 2]),
         ([], 0, []),
         ([0.001, 0.001], 1, [1, 0]),
         ([2.0, 3.0], 498, [199, 299]),
@@ -74,7 +75,8 @@ def test_the_ten_worst_scenarios_come_worst_first_and_of_equals_the_earlier():
 
 def test_a_worst_scenario_carries_its_weight():
     worst = worst_scenarios(np.array([1.0, -1.0]), a_scenario_set(2, weights=[0.75, 0.25], stress_count=1), scale=1.0)
-    assert [(line.name, line.weight) for line in worst] == [("event 0", Decimal("0.25")), ("move 0", Decimal("0.75"))]
+    seen = [(line.name, line.weight, line.is_stress) for line in worst]
+    assert seen == [("event 0", Decimal("0.25"), True), ("move 0", Decimal("0.75"), False)]
 
 
 def _random_market(seed=7):

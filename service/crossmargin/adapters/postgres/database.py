@@ -73,7 +73,11 @@ class Database:
             raise DatabaseRefusedError(
                 "the database cannot be reached; check CROSSMARGIN_DATABASE_URL and that the server runs and lets this user in"
             ) from error
-        await self._pool.open(wait=True, timeout=_OPEN_LIMIT_S)
+        try:
+            await self._pool.open(wait=True, timeout=_OPEN_LIMIT_S)
+        except psycopg.OperationalError as error:
+            await self._pool.close()
+            raise DatabaseRefusedError(f"the database did not let the pool connect within {_OPEN_LIMIT_S:.0f} s") from error
 
     async def close(self) -> None:
         """Let what is under way end, then close every connection."""
@@ -126,7 +130,8 @@ class Database:
     async def bulk(self) -> AsyncIterator[Connection]:
         """Lend a connection inside a transaction that may take long, committed at the end."""
         async with self.connection(limit_s=BULK_LIMIT_S) as connection, connection.transaction():
-            await connection.execute(f"SET LOCAL statement_timeout = '{BULK_LIMIT_S:.0f}s'".encode())
+            for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+                await connection.execute(f"SET LOCAL {limit} = '{BULK_LIMIT_S:.0f}s'".encode())
             yield connection
 
     async def _rows(self, statement: Statement, values: dict[str, Any]) -> list[Row]:

@@ -74,4 +74,4 @@ def _carry_forward(levels: ByDayFactor, maximum_carry_days: int) -> ByDayFactor:
     rows = np.arange(len(levels))[:, np.newaxis]
     last_observed = np.maximum.accumulate(np.where(np.isnan(levels), -1, rows), axis=0)
     carried = np.take_along_axis(levels, np.maximum(last_observed, 0), axis=0)
-    return np.where((last_observed >= 0) & (rows - last_observed <= maximum_carry_days), carried, np.nan)
+    return np.where(rows - last_observed <= maximum_carry_days, carried, np.nan)

@@ -32,9 +32,9 @@ def publish(metrics, *results, failed=None):
 
 
 def series(registry, family):
-    """All samples of a family by their labels."""
+    """All samples of a family by client, account and reason, as far as it has them."""
     return {
-        tuple(sample.labels.values()): sample.value
+        tuple(sample.labels[name] for name in ("client", "account", "reason") if name in sample.labels): sample.value
         for found in text_string_to_metric_families(generate_latest(registry).decode())
         for sample in found.samples
         if sample.name == family
@@ -110,7 +110,7 @@ def test_the_cap_on_labels_keeps_the_worst_clients_and_counts_the_dropped(regist
         a_result(an_account("mixed", "bad"), utilization="0.9"),
         a_result(an_account("quiet"), utilization="0"),
     )
-    assert set(series(registry, "crossmargin_equity_usd")) == {("core", "gone"), ("good", "mixed"), ("bad", "mixed")}
+    assert set(series(registry, "crossmargin_equity_usd")) == {("gone", "core"), ("mixed", "good"), ("mixed", "bad")}
     assert set(series(registry, "crossmargin_client_utilization_ratio")) == {("gone",), ("mixed",)}
     assert registry.get_sample_value("crossmargin_clients_dropped") == 2.0
     assert registry.get_sample_value("crossmargin_accounts_margined") == 5.0
@@ -142,7 +142,7 @@ def test_a_run_says_when_it_ended_how_long_it_took_and_how_old_its_market_is(reg
 def test_a_new_run_replaces_the_last_one(registry, metrics):
     publish(metrics, a_result(an_account("alpha")), a_result(an_account("beta")))
     publish(metrics, a_result(an_account("beta"), equity="7"))
-    assert series(registry, "crossmargin_equity_usd") == {("core", "beta"): 7.0}
+    assert series(registry, "crossmargin_equity_usd") == {("beta", "core"): 7.0}
 
 
 def test_a_process_that_no_longer_leads_publishes_no_accounts(registry, metrics):

@@ -161,6 +161,14 @@ def test_without_carry_nodes_the_forward_of_a_cash_paid_option_grows_at_the_zero
     assert total_of(market, "OPTION") == pytest.approx([price(zero + 0.01) - price(zero)], **CLOSE)
 
 
+def test_a_coin_settled_option_grows_at_no_rate_even_if_the_coin_has_a_curve():
+    option = an_option(premium=PremiumStyle.COIN_SETTLED)
+    plain, with_curve = (a_snapshot(rates, without=["basis:"]) for rates in ({}, {"zero:BTC:1Y": "0.05"}))
+    assert unit_value_of(revalue([*ASSETS, option], with_curve, {}), "OPTION") == unit_value_of(
+        revalue([*ASSETS, option], plain, {}), "OPTION"
+    )
+
+
 def test_without_a_zero_curve_a_cash_paid_option_is_not_discounted():
     market = revalue([*ASSETS, an_option()], a_snapshot(without=["basis:", "zero:"]), {})
     assert unit_value_of(market, "OPTION") == pytest.approx(

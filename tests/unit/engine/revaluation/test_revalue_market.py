@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -90,8 +90,20 @@ def test_only_instruments_that_read_the_node_without_scenarios_are_refused():
     instruments = [*ASSETS, a_bill(), a_bond("SHORT", maturity=date(2030, 5, 15)), a_bond("LONG")]
     market = revalue_market(instruments, snapshot, scenarios(snapshot, {"zero:USD:1Y": 0.01}, unavailable={factor: error}), parameters())
     assert set(market.unavailable) == {"LONG"}
+    assert error.__traceback__ is None
     assert error_of(market, "LONG") is error
     assert total_of(market, "BILL")[0] < 0.0
+
+
+def test_a_node_read_exactly_does_not_need_its_neighbours():
+    snapshot = a_snapshot(as_of=datetime(2026, 3, 2, tzinfo=UTC))
+    unavailable = {
+        FactorId.parse(node): DomainError(Reason.INSUFFICIENT_HISTORY, "too short", factor=node) for node in ("zero:USD:1M", "zero:USD:5Y")
+    }
+    drawn = scenarios(snapshot, {"zero:USD:1Y": 0.01}, unavailable=unavailable)
+    market = revalue_market([*ASSETS, a_bill(maturity=date(2027, 3, 2))], snapshot, drawn, parameters())
+    assert market.unavailable == {}
+    assert total_of(market, "BILL") == pytest.approx([np.exp(-0.049) - np.exp(-0.039)], rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Margin methodologies beside the expected shortfall: rules of exchanges, clearing houses and regulators, for comparison and floors."""
