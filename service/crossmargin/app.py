@@ -129,7 +129,7 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket) -> UseCases:
         create_instrument=CreateInstrument(ports.writer, ports.instruments),
         record_trades=RecordTrades(ports.writer, ports.instruments),
         deposit_collateral=DepositCollateral(ports.writer, ports.instruments),
-        set_collateral_policy=SetCollateralPolicy(ports.writer, ports.instruments),
+        set_collateral_policy=SetCollateralPolicy(ports.writer, ports.instruments, ports.clock),
         publish_snapshot=PublishSnapshot(ports.writer),
         import_history=ImportHistory(ports.market),
         read_account=read_account,

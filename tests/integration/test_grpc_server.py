@@ -234,7 +234,8 @@ async def test_a_running_call_is_answered_while_the_server_stops(use_cases):
         await is_running.wait()
         stopping = asyncio.create_task(server.stop(PATIENCE_S))
         refusal = await refusal_of(rig.books.ListPositions(POSITIONS))
-        assert refusal.code == "UNAVAILABLE"
+        # grpc itself cancels a call that arrives in the very instant the server stops listening.
+        assert refusal.code in {"UNAVAILABLE", "CANCELLED"}
         may_answer.set()
         assert (await call).as_of_seq == 0
         await stopping

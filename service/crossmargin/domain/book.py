@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import Enum, unique
 
 from crossmargin.domain.account import AccountHead
+from crossmargin.domain.collateral import AccountCollateralPolicy
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import (
     LEDGER_CUSTODIAN,
@@ -27,6 +28,8 @@ class EntryKind(Enum):
 
     TRADE = "trade"
     DEPOSIT = "deposit"
+    COLLATERAL_POLICY = "collateral policy"
+    """Moves nothing. It is in the ledger so that an account's sequence says under which policies its margin was computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,11 @@ def entry_from_deposit(deposit: Deposit, instrument: Instrument) -> NewEntry:
     check_scale(deposit.quantity, places=instrument.quantity_places, what=f"quantity of {instrument.instrument_id}")
     postings = _mirrored(deposit.account, deposit.book_id, instrument.instrument_id, deposit.quantity, Decimal(0), LEDGER_CUSTODIAN)
     return NewEntry(deposit.account, EntryKind.DEPOSIT, deposit.received_at, deposit.reference, postings)
+
+
+def entry_from_policy(policy: AccountCollateralPolicy, *, effective_at: datetime) -> NewEntry:
+    """Return the entry of a change of collateral policy: no postings, and a reference such as `BTC pledged`."""
+    return NewEntry(policy.account, EntryKind.COLLATERAL_POLICY, effective_at, f"{policy.instrument_id} {policy.policy.value}", ())
 
 
 def append_to_chain(head: AccountHead, entries: tuple[NewEntry, ...]) -> tuple[Entry, ...]:

@@ -8,7 +8,6 @@ from crossmargin.adapters.grpc_server.wire.collateral import (
     deposit_from_request,
     holdings_to_messages,
     policy_from_request,
-    policy_to_value,
 )
 from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name
 from crossmargin.api.v1 import collateral_service_pb2 as pb
@@ -32,8 +31,8 @@ class CollateralService(CollateralServiceServicer):
     async def SetPolicy(self, request: pb.SetPolicyRequest, context: Context) -> pb.SetPolicyResponse:
         """Set how a holding counts."""
         caller = Caller(principal_of(context), request.request_id)
-        stored = await self._use_cases.set_collateral_policy(policy_from_request(request), caller=caller)
-        return pb.SetPolicyResponse(policy=policy_to_value(stored.policy))
+        sequence = await self._use_cases.set_collateral_policy(policy_from_request(request), caller=caller)
+        return pb.SetPolicyResponse(policy=request.policy, sequence=sequence)
 
     async def ListHoldings(self, request: pb.ListHoldingsRequest, context: Context) -> pb.ListHoldingsResponse:
         """List what the holdings of an account count for; valued as margin values them, so that the two never differ."""

@@ -29,12 +29,14 @@ class _EntryKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EntryKind.V
     ENTRY_KIND_UNSPECIFIED: _EntryKind.ValueType  # 0
     ENTRY_KIND_TRADE: _EntryKind.ValueType  # 1
     ENTRY_KIND_DEPOSIT: _EntryKind.ValueType  # 2
+    ENTRY_KIND_COLLATERAL_POLICY: _EntryKind.ValueType  # 3
 
 class EntryKind(_EntryKind, metaclass=_EntryKindEnumTypeWrapper): ...
 
 ENTRY_KIND_UNSPECIFIED: EntryKind.ValueType  # 0
 ENTRY_KIND_TRADE: EntryKind.ValueType  # 1
 ENTRY_KIND_DEPOSIT: EntryKind.ValueType  # 2
+ENTRY_KIND_COLLATERAL_POLICY: EntryKind.ValueType  # 3
 Global___EntryKind: _TypeAlias = EntryKind  # noqa: Y015
 
 @_typing.final

@@ -19,7 +19,11 @@ from crossmargin.domain.money import format_decimal, parse_decimal
 from crossmargin.domain.position import Position
 from crossmargin.usecases.record_trades import Booked, TradeOutcome
 
-_ENTRY_KINDS: Final = {pb.ENTRY_KIND_TRADE: EntryKind.TRADE, pb.ENTRY_KIND_DEPOSIT: EntryKind.DEPOSIT}
+_ENTRY_KINDS: Final = {
+    pb.ENTRY_KIND_TRADE: EntryKind.TRADE,
+    pb.ENTRY_KIND_DEPOSIT: EntryKind.DEPOSIT,
+    pb.ENTRY_KIND_COLLATERAL_POLICY: EntryKind.COLLATERAL_POLICY,
+}
 _ENTRY_KIND_VALUES: Final = inverse(_ENTRY_KINDS)
 
 

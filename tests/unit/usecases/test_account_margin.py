@@ -1,0 +1,148 @@
+"""Reading, margining and previewing an account: what is held now, at the latest market, and nothing stored."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
+from crossmargin.domain.errors import Reason
+from crossmargin.domain.identifiers import AccountId, InstrumentId
+from tests.unit.usecases.house import BTC, BTC_PERP, CORE, EUROS, NOON, USD, perpetual_trade, spot_trade
+from tests.unit.usecases.refusals import refused
+
+STRANGER = replace(CORE, account_id=AccountId("stranger"))
+
+
+async def test_an_account_is_read_at_the_sequence_asked_for_and_not_before_it_is_there(house):
+    await house.deposit("100")
+    await house.deposit("50")
+    state = await house.use_cases.read_account(CORE, min_sequence=2)
+    assert (state.head.sequence, [position.quantity for position in state.positions]) == (2, [Decimal(150)])
+    error = await refused(house.use_cases.read_account(CORE, min_sequence=3), Reason.SEQUENCE_NOT_REACHED)
+    assert error.facts == {"account": str(CORE), "sequence": "2", "min_seq": "3"}
+
+
+async def test_margin_and_previews_keep_the_promise_to_read_ones_writes(house):
+    await refused(house.use_cases.evaluate_margin(CORE, min_sequence=1), Reason.SEQUENCE_NOT_REACHED)
+    await refused(house.use_cases.preview_trades(CORE, [perpetual_trade("1")], min_sequence=1), Reason.SEQUENCE_NOT_REACHED)
+    await house.deposit("100")
+    assert (await house.use_cases.evaluate_margin(CORE, min_sequence=1)).stamp.sequence == 1
+
+
+async def test_an_unknown_account_is_refused(house):
+    for request in (
+        house.use_cases.read_account(STRANGER),
+        house.use_cases.evaluate_margin(STRANGER),
+        house.use_cases.preview_trades(STRANGER, [perpetual_trade("1", account=STRANGER)]),
+    ):
+        await refused(request, Reason.UNKNOWN_ACCOUNT)
+
+
+async def test_margin_is_of_what_is_held_at_the_latest_market(house):
+    await house.deposit("100000")
+    await house.trade("1")
+    snapshot = await house.publish("59000", at=NOON + timedelta(seconds=1))
+    result = await house.use_cases.evaluate_margin(CORE)
+    assert (result.stamp.sequence, result.stamp.snapshot_id) == (2, snapshot.snapshot_id)
+    assert result.equity.contract_value == Decimal(-1000)
+    assert result.equity.equity == Decimal(99_000)
+    assert result.requirement.maintenance_margin > 0
+
+
+async def test_the_same_question_has_the_same_answer(house):
+    await house.deposit("100000")
+    await house.trade("1")
+    assert await house.use_cases.evaluate_margin(CORE) == await house.use_cases.evaluate_margin(CORE)
+
+
+async def test_what_is_held_and_cannot_be_valued_is_never_left_out(house):
+    await house.use_cases.create_instrument(EUROS, caller=house.caller())
+    await house.deposit("1", EUROS.instrument_id)
+    error = await refused(house.use_cases.evaluate_margin(CORE), Reason.MISSING_RISK_FACTOR)
+    assert (error.facts["instrument"], error.facts["account"]) == ("EUR", str(CORE))
+
+
+async def test_a_preview_stores_nothing(house):
+    await house.deposit("100000")
+    before = await house.ports.books.account_state(CORE)
+    await house.use_cases.preview_trades(CORE, [perpetual_trade("1"), spot_trade("0.5")])
+    assert await house.ports.books.account_state(CORE) == before
+    assert len(house.database.contents.entries) == 1
+
+
+async def test_a_preview_says_what_booking_the_trades_then_shows(house):
+    await house.deposit("100000")
+    trades = [perpetual_trade("1"), spot_trade("-0.5")]
+    preview = await house.use_cases.preview_trades(CORE, trades)
+    assert preview.before == await house.use_cases.evaluate_margin(CORE)
+    await house.use_cases.record_trades(CORE, trades, caller=house.caller())
+    booked = await house.use_cases.evaluate_margin(CORE)
+    assert replace(preview.after, stamp=booked.stamp) == booked
+    assert preview.after.stamp.sequence == preview.before.stamp.sequence == 1
+
+
+async def test_a_preview_of_no_trades_changes_nothing(house):
+    await house.deposit("100000")
+    preview = await house.use_cases.preview_trades(CORE, [])
+    assert (preview.before, preview.acceptable) == (preview.after, True)
+
+
+async def test_a_trade_is_acceptable_while_equity_covers_the_initial_margin(house):
+    await house.deposit("100000")
+    small = await house.use_cases.preview_trades(CORE, [perpetual_trade("1")])
+    large = await house.use_cases.preview_trades(CORE, [perpetual_trade("20")])
+    assert (small.after.excess_to_initial >= 0, small.acceptable) == (True, True)
+    assert (large.after.excess_to_initial < 0, large.acceptable) == (True, False)
+
+
+async def test_what_reduces_risk_is_acceptable_even_in_deficit(house):
+    await house.deposit("100000")
+    await house.trade("20")
+    reducing = await house.use_cases.preview_trades(CORE, [perpetual_trade("-1")])
+    adding = await house.use_cases.preview_trades(CORE, [perpetual_trade("1")])
+    assert (reducing.after.excess_to_initial < 0, reducing.acceptable) == (True, True)
+    assert not adding.acceptable
+
+
+async def test_a_preview_refuses_what_could_not_be_booked(house):
+    preview = house.use_cases.preview_trades
+    await refused(preview(CORE, [spot_trade("1", instrument_id=InstrumentId("NOTHING"))]), Reason.UNKNOWN_INSTRUMENT)
+    await refused(preview(CORE, [spot_trade("1", settlement=InstrumentId("NOTHING"))]), Reason.UNKNOWN_INSTRUMENT)
+    await refused(preview(CORE, [spot_trade("1", settlement=None)]), Reason.INVALID_INSTRUMENT)
+    await refused(preview(CORE, [perpetual_trade("0.0001")]), Reason.INVALID_DECIMAL)
+
+
+async def test_a_policy_changes_how_a_holding_counts_and_the_last_one_holds(house):
+    await house.deposit("1", BTC)
+    risked = await house.use_cases.evaluate_margin(CORE)
+    for policy in (CollateralPolicy.RISKED, CollateralPolicy.PLEDGED):
+        wanted = AccountCollateralPolicy(CORE, BTC, policy)
+        assert await house.use_cases.set_collateral_policy(wanted, caller=house.caller()) == wanted
+    pledged = await house.use_cases.evaluate_margin(CORE)
+    assert risked.equity.equity == Decimal(58_800)  # 60,000 less the residual 2%
+    assert pledged.equity.equity == Decimal(48_000)  # less the flat 20%
+    assert (risked.requirement.maintenance_margin > 0, pledged.requirement.maintenance_margin) == (True, 0)
+
+
+async def test_a_policy_for_what_is_unknown_is_refused(house):
+    set_policy = house.use_cases.set_collateral_policy
+    for policy, reason in (
+        (AccountCollateralPolicy(STRANGER, BTC, CollateralPolicy.PLEDGED), Reason.UNKNOWN_ACCOUNT),
+        (AccountCollateralPolicy(CORE, InstrumentId("NOTHING"), CollateralPolicy.PLEDGED), Reason.UNKNOWN_INSTRUMENT),
+    ):
+        await refused(set_policy(policy, caller=house.caller()), reason)
+
+
+async def test_books_of_one_account_net(house):
+    """A desk that is long and a desk that is short need no margin together."""
+    await house.deposit("1000")
+    await house.trade("3")
+    other_desk = replace(perpetual_trade("-3"), book_id="other")
+    await house.use_cases.record_trades(CORE, [other_desk], caller=house.caller())
+    result = await house.use_cases.evaluate_margin(CORE)
+    assert (result.requirement.maintenance_margin, result.equity.equity) == (0, Decimal(1000))
+    positions = (await house.ports.books.account_state(CORE)).positions
+    assert [position.quantity for position in positions if position.instrument_id == BTC_PERP] == [Decimal(3), Decimal(-3)]
+    assert USD in {position.instrument_id for position in positions}

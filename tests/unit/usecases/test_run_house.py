@@ -1,0 +1,204 @@
+"""The monitor margins everybody when something has moved, and nobody's trouble is everybody's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+
+from crossmargin.adapters.memory.books import MemoryBookReader
+from crossmargin.adapters.memory.leadership import MemoryLeadership
+from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.identifiers import AccountRef
+from crossmargin.domain.margin import MarginResult
+from crossmargin.usecases.ports import AccountState
+from crossmargin.usecases.run_house import RunHouse
+from tests.unit.usecases.house import BITCOIN, CORE, EUROS, NOON, SteppedClock
+
+
+@dataclass
+class Published:
+    results: Mapping[AccountRef, MarginResult]
+    failed: Mapping[AccountRef, str]
+    duration_s: float
+
+
+@dataclass
+class Board:
+    """Where the monitor publishes, kept in order."""
+
+    runs: list[Published] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    withdrawals: int = 0
+
+    def publish_house(self, results, *, failed, duration_s):
+        self.runs.append(Published(results, failed, duration_s))
+
+    def house_failed(self, reason):
+        self.failures.append(reason)
+
+    def withdraw_house(self):
+        self.withdrawals += 1
+
+
+class InterruptedBooks(MemoryBookReader):
+    """Books that cannot be reached now and then: all of them, or those of one account."""
+
+    def __init__(self, database):
+        super().__init__(database)
+        self.is_down = False
+        self.unreachable: AccountRef | None = None
+
+    async def account_sequences(self) -> Mapping[AccountRef, int]:
+        self._check(self.is_down)
+        return await super().account_sequences()
+
+    async def account_state(self, ref: AccountRef) -> AccountState:
+        self._check(ref == self.unreachable)
+        return await super().account_state(ref)
+
+    def _check(self, is_down: bool) -> None:
+        if is_down:
+            raise DomainError(Reason.STORAGE_UNAVAILABLE, "the database does not answer")
+
+
+@pytest.fixture
+def books(house):
+    return InterruptedBooks(house.database)
+
+
+@asynccontextmanager
+async def monitoring(house, books, *, clock=None):
+    """A running monitor that has polled once."""
+    clock = clock or house.clock
+    board, leadership = Board(), MemoryLeadership(house.database)
+    monitor = RunHouse(books, house.current_market, house.compute, board, leadership, clock)
+    running = asyncio.ensure_future(monitor())
+    try:
+        await clock.until_asleep()
+        yield board, leadership
+    finally:
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+
+async def test_every_account_is_margined_and_published_together(house, books):
+    second = await house.open_account("second")
+    beta = await house.open_account("core", client="beta")
+    await house.deposit("100000")
+    async with monitoring(house, books) as (board, _):
+        (run,) = board.runs
+        assert (set(run.results), run.failed) == ({CORE, second, beta}, {})
+        assert run.results[CORE] == await house.use_cases.evaluate_margin(CORE)
+        assert board.failures == []
+
+
+async def test_nothing_is_run_again_while_nothing_moves(house, books):
+    async with monitoring(house, books) as (board, _):
+        before = house.compute.run_count
+        for _ in range(5):
+            await house.clock.tick()
+        assert (len(board.runs), house.compute.run_count) == (1, before)
+
+
+async def test_a_trade_a_snapshot_and_an_account_each_start_a_run(house, books):
+    async with monitoring(house, books) as (board, _):
+        await house.trade("1")
+        await house.clock.tick()
+        assert (len(board.runs), board.runs[-1].results[CORE].stamp.sequence) == (2, 1)
+        snapshot = await house.publish("59000", at=NOON + timedelta(seconds=1))
+        await house.clock.tick()
+        assert (len(board.runs), board.runs[-1].results[CORE].stamp.snapshot_id) == (3, snapshot.snapshot_id)
+        second = await house.open_account("second")
+        await house.clock.tick()
+        assert (len(board.runs), second in board.runs[-1].results) == (4, True)
+
+
+async def test_an_account_that_cannot_be_margined_is_published_as_failed_beside_the_others(house, books):
+    second = await house.open_account("second")
+    await house.use_cases.create_instrument(EUROS, caller=house.caller())
+    await house.deposit("1", EUROS.instrument_id)
+    async with monitoring(house, books) as (board, _):
+        (run,) = board.runs
+        assert (set(run.results), run.failed) == ({second}, {CORE: "MISSING_RISK_FACTOR"})
+        await house.clock.tick()
+        assert len(board.runs) == 1, "what the books and the market say will not change by asking again"
+
+
+async def test_an_account_that_storage_kept_from_us_is_asked_for_again(house, books):
+    second = await house.open_account("second")
+    books.unreachable = CORE
+    async with monitoring(house, books) as (board, _):
+        assert (set(board.runs[-1].results), board.runs[-1].failed) == ({second}, {CORE: "STORAGE_UNAVAILABLE"})
+        books.unreachable = None
+        await house.clock.tick()
+        assert (set(board.runs[-1].results), board.runs[-1].failed) == ({CORE, second}, {})
+        await house.clock.tick()
+        assert len(board.runs) == 2
+
+
+async def test_a_database_that_is_away_is_counted_on_every_poll_and_survived(house, books):
+    books.is_down = True
+    async with monitoring(house, books) as (board, _):
+        await house.clock.tick()
+        assert (board.failures, board.runs) == (["STORAGE_UNAVAILABLE"] * 2, [])
+        books.is_down = False
+        await house.clock.tick()
+        assert (len(board.failures), len(board.runs)) == (2, 1)
+
+
+async def test_a_house_is_run_anew_after_the_database_was_away(house, books):
+    """Numbers of before the outage would otherwise pass for fresh ones."""
+    async with monitoring(house, books) as (board, _):
+        books.is_down = True
+        await house.clock.tick()
+        books.is_down = False
+        await house.clock.tick()
+        assert len(board.runs) == 2
+
+
+async def test_a_house_without_a_market_is_counted_and_runs_once_there_is_one(empty_house):
+    house = empty_house
+    await house.use_cases.create_instrument(BITCOIN, caller=house.caller())
+    async with monitoring(house, InterruptedBooks(house.database)) as (board, _):
+        await house.publish()
+        await house.clock.tick()
+        assert (board.failures, board.runs) == (["NO_MARKET_SNAPSHOT", "NO_RISK_PARAMETERS"], [])
+
+
+async def test_only_the_leader_publishes_and_the_next_one_takes_over(house, books):
+    other_clock = SteppedClock()
+    async with monitoring(house, books) as (leader, leadership), monitoring(house, books, clock=other_clock) as (follower, _):
+        assert (len(leader.runs), leader.withdrawals) == (1, 0)
+        assert (follower.runs, follower.withdrawals) == ([], 1)
+        await leadership.close()
+        await other_clock.tick()
+        await house.clock.tick()
+        assert len(follower.runs) == 1
+        assert (len(leader.runs), leader.withdrawals) == (1, 1)
+
+
+async def test_a_leader_that_comes_back_runs_the_house_although_nothing_has_moved(house, books):
+    async with monitoring(house, books) as (board, leadership):
+        house.database.leader = "somebody else"
+        await house.clock.tick()
+        assert board.withdrawals == 1
+        house.database.leader = None
+        await house.clock.tick()
+        assert len(board.runs) == 2
+        assert await leadership.try_lead()
+
+
+async def test_a_run_says_how_long_it_took(house, books):
+    class CreepingClock(SteppedClock):
+        def now(self):
+            self._now += timedelta(seconds=2)
+            return self._now
+
+    async with monitoring(house, books, clock=CreepingClock()) as (board, _):
+        assert board.runs[0].duration_s == 2.0
