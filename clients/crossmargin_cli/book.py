@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.progress import track
 
-from crossmargin.api.v1 import book_service_pb2
 from crossmargin_cli.connection import (
     DEFAULT_TARGET,
     AccountArgument,
@@ -23,9 +24,30 @@ from crossmargin_cli.examples import examples
 from crossmargin_cli.failures import FAILED
 from crossmargin_cli.render import add_number_column, console_on, counted, error_console, plain_table
 from crossmargin_cli.trade_file import TradeLine, batches, read_trade_file
-from crossmargin_client import decimal_of
+from crossmargin_client import Client, CrossmarginError, decimal_of
 
 app = typer.Typer(no_args_is_help=True, help="Trades from a file, and what an account holds.")
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedLine:
+    """A line of the file whose trade the service did not book, and why."""
+
+    line: int
+    reason: str
+    message: str
+
+
+@dataclass(slots=True)
+class ImportOutcome:
+    """What became of the trades of a file, so far."""
+
+    account: str
+    read: int
+    dry_run: bool
+    booked: int = 0
+    already_booked: int = 0
+    refused: list[RefusedLine] = field(default_factory=list)
 
 
 @app.command(
@@ -42,28 +64,21 @@ def import_trades(
     json: JsonOption = False,
     target: TargetOption = DEFAULT_TARGET,
 ) -> None:
-    """Record the executed trades of a file. Importing the same file again books nothing again.
+    """Record the executed trades of a file.
 
     Columns: book, instrument, quantity, price, settlement, executed_at, reference; book, settlement and reference may be left out.
-    A quantity is signed, and executed_at has a time zone. One row that cannot be read, and nothing is sent.
+    A quantity is signed, and executed_at has a time zone. One row that cannot be read, and nothing is sent. Importing the same file
+    again books nothing again.
     """
     trades = read_trade_file(file)
-    name = full_account_name(account)
-    if dry_run:
-        outcome = {"account": name, "read": len(trades.lines), "booked": 0, "already_booked": 0, "refused": [], "dry_run": True}
-        _print_outcome(outcome, as_json=json)
-        return
-    booked, already_booked, refused = 0, 0, []
-    with connect(target) as client:
-        work = list(batches(trades, account=name))
-        for request_id, lines in track(work, description="booking", console=error_console(), transient=True):
-            response = client.record_trades(name, [line.trade for line in lines], request_id=request_id)
-            refused += _refusals(lines, response)
-            count = sum(outcome.HasField("sequence") for outcome in response.outcomes)
-            booked, already_booked = (booked, already_booked + count) if response.replayed else (booked + count, already_booked)
-    outcome = {"account": name, "read": len(trades.lines), "booked": booked, "already_booked": already_booked, "refused": refused}
-    _print_outcome({**outcome, "dry_run": False}, as_json=json)
-    if refused:
+    outcome = ImportOutcome(full_account_name(account), read=len(trades.lines), dry_run=dry_run)
+    if not dry_run:
+        with connect(target) as client:
+            work = list(batches(trades, account=outcome.account))
+            for request_id, lines in track(work, description="booking", console=error_console(), transient=True):
+                _book(client, outcome, request_id, lines)
+    _print_outcome(outcome, as_json=json)
+    if outcome.refused:
         raise typer.Exit(FAILED)
 
 
@@ -93,24 +108,31 @@ def positions(account: AccountArgument, json: JsonOption = False, target: Target
     console.print(f"as of ledger entry {held.as_of_seq}", style="dim")
 
 
-def _refusals(lines: tuple[TradeLine, ...], response: book_service_pb2.RecordTradesResponse) -> list[dict[str, object]]:
-    return [
-        {"line": line.line, "reason": outcome.refusal.reason, "message": outcome.refusal.message}
-        for line, outcome in zip(lines, response.outcomes, strict=True)
-        if outcome.HasField("refusal")
-    ]
+def _book(client: Client, outcome: ImportOutcome, request_id: str, lines: Sequence[TradeLine]) -> None:
+    try:
+        response = client.record_trades(outcome.account, [line.trade for line in lines], request_id=request_id)
+    except CrossmarginError as error:
+        done = counted(outcome.booked + outcome.already_booked, "trade")
+        error.add_note(f"stopped at lines {lines[0].line} to {lines[-1].line} with {done} booked; importing the file again is safe")
+        raise
+    for line, result in zip(lines, response.outcomes, strict=True):
+        if result.HasField("refusal"):
+            outcome.refused.append(RefusedLine(line.line, result.refusal.reason, result.refusal.message))
+        elif response.replayed:
+            outcome.already_booked += 1
+        else:
+            outcome.booked += 1
 
 
-def _print_outcome(outcome: dict[str, object], *, as_json: bool) -> None:
+def _print_outcome(outcome: ImportOutcome, *, as_json: bool) -> None:
     if as_json:
-        print_json(outcome)
+        print_json(asdict(outcome))
         return
-    if outcome["dry_run"]:
-        typer.echo(f"{counted(outcome['read'], 'trade')} can be read; nothing was sent")
+    if outcome.dry_run:
+        typer.echo(f"{counted(outcome.read, 'trade')} can be read; nothing was sent")
         return
-    typer.echo(f"{counted(outcome['booked'], 'trade')} booked, {outcome['already_booked']} had been booked before")
-    refused = outcome["refused"]
-    if isinstance(refused, list) and refused:
-        typer.echo(f"error: {counted(len(refused), 'trade')} refused", err=True)
-        for refusal in refused:
-            typer.echo(f"  line {refusal['line']}: {refusal['reason']}: {refusal['message']}", err=True)
+    typer.echo(f"{counted(outcome.booked, 'trade')} booked, {outcome.already_booked} had been booked before")
+    if outcome.refused:
+        typer.echo(f"error: {counted(len(outcome.refused), 'trade')} refused", err=True)
+    for refused in outcome.refused:
+        typer.echo(f"  line {refused.line}: {refused.reason}: {refused.message}", err=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
-from crossmargin_cli.failures import MisuseError
-from crossmargin_client import Client, account_name
+from crossmargin_cli.failures import CommandError, MisuseError
+from crossmargin_client import Client, Unavailable, account_name
 from crossmargin_client.channels import DEFAULT_TARGET
 
 TargetOption = Annotated[
@@ -21,6 +21,7 @@ TargetOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON, for machines.")]
 AccountArgument = Annotated[str, typer.Argument(metavar="ACCOUNT", help="CLIENT/ACCOUNT, or clients/CLIENT/accounts/ACCOUNT.")]
+_START_IT: Final = "is the service running? start it with: crossmargin serve --embedded --insecure, or name another with --target"
 
 __all__ = [
     "DEFAULT_TARGET",
@@ -37,13 +38,19 @@ __all__ = [
 
 @contextmanager
 def connect(target: str) -> Iterator[Client]:
-    """Yield a client of the service at `target`; a failure on the way names the target."""
+    """Yield a client of the service at `target`.
+
+    Raises:
+        CommandError: When nobody answers there, with what to do about it.
+    """
     with Client(target) as client:
         try:
             yield client
-        except Exception as error:
-            error.__notes__ = [*getattr(error, "__notes__", []), target]
-            raise
+        except Unavailable as error:
+            # A service that answers gives a documented reason; without one the status is all there is.
+            if error.reason != error.code.name:
+                raise
+            raise CommandError(f"nothing answers at {target} ({error.message})", next_step=_START_IT) from None
 
 
 def full_account_name(text: str) -> str:

@@ -22,6 +22,7 @@ from crossmargin_cli.examples import callable_as, examples
 from crossmargin_cli.render import console_on, error_console, money
 from crossmargin_client import Client, decimal_of, moment_of
 
+_DEFAULT_DATA_DIR: Final = Path(".crossmargin")
 _DEFAULT_ADMIN: Final = "127.0.0.1:9464"
 _TICK: Final = timedelta(seconds=2)
 
@@ -33,15 +34,15 @@ EXAMPLES: Final = examples(
 
 
 def demo(
-    data_dir: Annotated[Path, typer.Option("--data-dir", help="Where the database keeps its data; it stays there.")] = Path(".crossmargin"),
+    data_dir: Annotated[Path, typer.Option("--data-dir", help="Where the database keeps its data; it stays there.")] = _DEFAULT_DATA_DIR,
     serve: Annotated[bool, typer.Option("--serve", help="Keep running, with a moving market.")] = False,
     grpc_address: Annotated[str, typer.Option(metavar="HOST:PORT", help="With --serve: where the API listens.")] = DEFAULT_TARGET,
     admin_address: Annotated[str, typer.Option(metavar="HOST:PORT", help="With --serve: where /metrics listens.")] = _DEFAULT_ADMIN,
     json: JsonOption = False,
 ) -> None:
-    """Start a database and the service, load sample institutions through the API, and print their margin.
+    """From nothing to a margin report: a database, the service, sample institutions.
 
-    The market is simulated. Running it again on kept data changes nothing.
+    Everything is loaded through the API. The market is simulated. Running it again on kept data changes nothing.
     """
     settings = ServiceSettings(data_dir, ANY_PORT, ANY_PORT)
     if serve:
@@ -62,9 +63,9 @@ def demo(
             with contextlib.suppress(KeyboardInterrupt):
                 _move_market(client, service)
         elif not json:
-            console.print(
-                f"Kept in {data_dir}. Keep it running, with a moving market: {callable_as('crossmargin')} demo --serve", style="dim"
-            )
+            folder = "" if data_dir == _DEFAULT_DATA_DIR else f" --data-dir {data_dir}"
+            again = f"{callable_as('crossmargin')} demo --serve{folder}"
+            console.print(f"Kept in {data_dir}. Keep it running, with a moving market: {again}", style="dim", soft_wrap=True)
 
 
 def _results(client: Client) -> list[DemoResult]:

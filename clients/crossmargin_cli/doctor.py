@@ -58,7 +58,10 @@ def doctor(
     json: JsonOption = False,
     target: TargetOption = DEFAULT_TARGET,
 ) -> None:
-    """Look at this installation and at the service, and say what to do. Exit code 1 when something is broken."""
+    """Look at this installation and at the service, and say what to do.
+
+    Exit code 1 when something is broken.
+    """
     checks = [*local_checks(data_dir), *service_checks(target)]
     if json:
         print_json({"checks": [{**asdict(check), "verdict": check.verdict.value} for check in checks]})

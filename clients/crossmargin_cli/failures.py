@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from crossmargin_client import CrossmarginError, Unavailable
+from crossmargin_client import CrossmarginError
 
 FAILED: Final = 1
 MISUSED: Final = 2
@@ -37,23 +37,15 @@ class MisuseError(CommandError):
     """A command was given words that it cannot make sense of, whatever the service says."""
 
 
-def failure_lines(error: CommandError | CrossmarginError, *, target: str = "") -> list[str]:
+def failure_lines(error: CommandError | CrossmarginError) -> list[str]:
     """Return the lines that tell a person of a failure: what, the reason with its facts, and what to do next."""
     if isinstance(error, CommandError):
         return [f"error: {error.message}", *_next_line(error.next_step)]
-    if _did_not_get_there(error):
-        where = f"at {target}" if target else "there"
-        next_step = "is the service running? start it with: crossmargin serve --embedded --insecure, or name another with --target"
-        return [f"error: nothing answers {where}", f"reason: {error.reason} ({error.message})", *_next_line(next_step)]
     facts = ", ".join(f"{name}={value}" for name, value in sorted(error.metadata.items()))
     lines = [f"error: {error.message}", f"reason: {error.reason}" + (f" ({facts})" if facts else "")]
     lines += [f"field: {violation.field}: {violation.description}" for violation in error.field_violations]
+    lines += [f"note: {note}" for note in getattr(error, "__notes__", [])]
     return [*lines, *_next_line(_NEXT_STEPS.get(error.reason, ""))]
-
-
-def _did_not_get_there(error: CrossmarginError) -> bool:
-    # A service that answers gives a documented reason; without one the status is all there is.
-    return isinstance(error, Unavailable) and error.reason == error.code.name
 
 
 def _next_line(next_step: str) -> list[str]:

@@ -17,7 +17,10 @@ EXAMPLES: Final = examples(
 
 
 def health(json: JsonOption = False, target: TargetOption = DEFAULT_TARGET) -> None:
-    """Whether the service is ready for calls: exit code 0 if it is."""
+    """Whether the service is ready for calls.
+
+    Exit code 0 if it is.
+    """
     with connect(target) as client:
         is_serving = client.is_serving()
     if json:

@@ -44,10 +44,11 @@ def history(  # noqa: PLR0917 - typer reads options from the signature
     json: JsonOption = False,
     target: TargetOption = DEFAULT_TARGET,
 ) -> None:
-    """Import daily levels of risk factors, all or nothing. A level replaces an earlier one of the same factor and date.
+    """Import daily levels of risk factors, all or nothing.
 
     The first column is a date such as 2026-11-20; the others are risk factors: spot:BTC, fx:EUR, zero:USD:2Y, vol:BTC:1M, basis:BTC:3M.
-    Rates, volatilities and basis are fractions. An empty cell is a day without a level.
+    Rates, volatilities and basis are fractions. An empty cell is a day without a level. A level
+    replaces an earlier one of the same factor and date.
     """
     rules = ColumnRules(
         factor_of=dict(_pair(text, "--map") for text in maps or ()),

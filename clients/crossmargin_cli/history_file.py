@@ -137,8 +137,10 @@ def _level(text: str, factor: str, scale: Decimal) -> Decimal | None:
     try:
         with localcontext(prec=60):
             level = round(Decimal(text) * scale, _PLACES)
-    except (InvalidOperation, ValueError, OverflowError):  # text, a NaN and an infinity
-        raise ValueError(f"{factor} was {text!r}; expected a number, or nothing where there is none") from None
+    except InvalidOperation:
+        level = Decimal("nan")
+    if not level.is_finite():
+        raise ValueError(f"{factor} was {text!r}; expected a number, or nothing where there is none")
     return level
 
 

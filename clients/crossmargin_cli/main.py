@@ -39,7 +39,7 @@ def main() -> None:
     try:
         app()
     except (CommandError, CrossmarginError) as error:
-        print("\n".join(failure_lines(error, target=_target_of(error))), file=sys.stderr)
+        print("\n".join(failure_lines(error)), file=sys.stderr)
         sys.exit(MISUSED if isinstance(error, MisuseError) else FAILED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
@@ -47,8 +47,3 @@ def main() -> None:
         # The reader, such as `head`, has seen enough. Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
-
-
-def _target_of(error: Exception) -> str:
-    """Return the target that `connect` noted on an error, if it did."""
-    return next(iter(getattr(error, "__notes__", [])), "")

@@ -38,7 +38,7 @@ _POLICY_NAMES: Final = {
 def margin_table(console: Console, margins: Iterable[margin_service_pb2.Margin]) -> Table:
     """Return a table with one line for each account: equity, margins, utilization with a bar, band."""
     table = plain_table()
-    table.add_column("Account", no_wrap=True, overflow="ellipsis")
+    table.add_column("Account", overflow="fold")
     for heading in ("Equity", "Initial", "Maintenance"):
         add_number_column(table, heading)
     table.add_column("Utilization", no_wrap=True)

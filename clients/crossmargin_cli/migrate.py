@@ -16,5 +16,8 @@ EXAMPLES: Final = examples(
 
 
 def migrate(context: typer.Context) -> None:
-    """Bring the database to the schema of this release. Takes every setting as a flag."""
+    """Bring the database to the schema of this release.
+
+    Takes every setting as a flag; `crossmargin config show` lists them.
+    """
     become_service(["migrate", *context.args])

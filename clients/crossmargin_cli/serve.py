@@ -21,5 +21,8 @@ EXAMPLES: Final = examples(
 
 
 def serve(context: typer.Context) -> None:
-    """Serve the API until stopped. Takes every setting as a flag; `crossmargin config show` lists them."""
+    """Serve the API until stopped.
+
+    Takes every setting as a flag; `crossmargin config show` lists them.
+    """
     become_service(["serve", *context.args])

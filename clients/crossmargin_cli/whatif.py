@@ -43,9 +43,9 @@ def whatif(
     json: JsonOption = False,
     target: TargetOption = DEFAULT_TARGET,
 ) -> None:
-    """The margin of an account before and after trades that have not been done. Nothing is stored.
+    """The margin of an account before and after trades that have not been done.
 
-    A trade without a price, or at "mark", is priced at the latest snapshot.
+    Nothing is stored. A trade without a price, or at "mark", is priced at the latest snapshot.
     """
     wanted = [parse_trade(words, is_sale=False) for words in buy or ()] + [parse_trade(words, is_sale=True) for words in sell or ()]
     if not wanted:

@@ -21,12 +21,14 @@ class CuttingProxy:
 
     Attributes:
         cuts: What to do with the next COMMITs, one each; then lines hold.
+        goes_down: True to let nobody in again after the last cut, as long as it stays True.
     """
 
     def __init__(self, server_socket: Path, folder: Path, cuts: list[Cut]) -> None:
         self._server_socket = server_socket
         self._socket = folder / ".s.PGSQL.5432"
         self.cuts = cuts
+        self.goes_down = False
 
     def url(self, database: str) -> str:
         return f"postgresql://postgres@/{database}?host={quote(str(self._socket.parent), safe='')}"
@@ -35,8 +37,13 @@ class CuttingProxy:
     async def running(self):
         lines = set()
 
+        had_cuts = bool(self.cuts)
+
         async def serve(reader, writer):
             lines.add(asyncio.current_task())
+            if self.goes_down and had_cuts and not self.cuts:
+                writer.close()
+                return
             with contextlib.suppress(ConnectionError):
                 await self._pass_on(reader, writer)
 

@@ -1,4 +1,4 @@
-"""What PostgreSQL itself refuses, and what becomes of a write when the line or the server fails in the middle of it."""
+"""What becomes of a write when the line or the server fails in the middle of it, and which databases are refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from decimal import Decimal
 
 import psycopg
 import pytest
-from psycopg import errors
 
 from crossmargin.adapters.postgres import driver_errors
 from crossmargin.adapters.postgres.database import Database
@@ -23,10 +22,6 @@ from crossmargin.domain.market import FactorHistory, FactorId
 from tests.conftest import url_of
 from tests.contract.cutting_proxy import Cut, CuttingProxy
 from tests.contract.storage import CORE, a_deposit, a_request, decide_deposits, decide_entries, postgres_storage, sql, sql_row_counts
-
-NUMBERS_THE_LEDGER_CANNOT_HOLD = ["NaN", "Infinity", "-Infinity", "1e20"]
-ENTRY = "INSERT INTO entry VALUES ('alpha', 'core', %s, 'trade', now(), '', '\\x00', '\\x00')"
-POSTING = "INSERT INTO posting VALUES ('alpha', 'core', %s, %s, %s, 'desk', %s, %s, %s)"
 
 
 @pytest.fixture
@@ -53,55 +48,6 @@ def backend_in_transaction(url):
         "AND application_name = 'crossmargin'",
     )
     return [pid for (pid,) in rows]
-
-
-# What the database refuses whoever asks
-
-
-@pytest.mark.parametrize("number", NUMBERS_THE_LEDGER_CANNOT_HOLD)
-@pytest.mark.parametrize("column", ["quantity", "cost"])
-async def test_the_database_refuses_numbers_that_are_none(storage, database_url, number, column):
-    values = {"quantity": "0", "cost": "0"} | {column: number}
-    with pytest.raises((errors.CheckViolation, errors.NumericValueOutOfRange)):
-        sql(database_url, "INSERT INTO position VALUES ('alpha', 'core', 'desk', 'USD', %s, %s)", values["quantity"], values["cost"])
-    assert sql_row_counts(database_url)["position"] == 0
-
-
-@pytest.mark.parametrize(
-    "legs",
-    [
-        [("core", "USD", 5, 0)],
-        [("core", "USD", 5, 0), ("street", "USD", "-5.000000000000000001", 0)],
-        [("core", "USD", 5, 0), ("street", "EUR", -5, 0)],
-        [("core", "USD", 5, 7), ("street", "USD", -5, -6)],
-    ],
-    ids=["one leg", "off by the last digit", "across instruments", "cost"],
-)
-async def test_an_unbalanced_entry_fails_at_commit(storage, database_url, legs):
-    with psycopg.connect(database_url) as connection:
-        connection.execute(ENTRY, [1])
-        for number, (ledger_account, instrument, quantity, cost) in enumerate(legs):
-            connection.execute(POSTING, [1, number, ledger_account, instrument, quantity, cost])
-        with pytest.raises(errors.CheckViolation, match="sum to zero"):
-            connection.commit()
-    assert sql_row_counts(database_url)["posting"] == 0
-
-
-async def test_a_leg_added_to_a_balanced_entry_fails_at_commit(storage, database_url):
-    await storage.book(a_request("k1", CORE), CORE, 100)
-    with pytest.raises(errors.CheckViolation, match="sum to zero"):
-        sql(database_url, POSTING, 1, 3, "core", "USD", 1, 0)
-    assert sql_row_counts(database_url)["posting"] == 2
-
-
-@pytest.mark.parametrize("table", ["entry", "posting"])
-@pytest.mark.parametrize("change", ["UPDATE {} SET sequence = 9", "DELETE FROM {}", "TRUNCATE {} CASCADE"])
-async def test_the_ledger_cannot_be_changed_or_emptied(storage, database_url, table, change):
-    await storage.book(a_request("k1", CORE), CORE, 100)
-    before = sql_row_counts(database_url)
-    with pytest.raises(errors.RestrictViolation, match="append-only"):
-        sql(database_url, change.format(table))
-    assert sql_row_counts(database_url) == before
 
 
 # What becomes of a write when something breaks
@@ -144,13 +90,48 @@ async def test_a_commit_whose_answer_was_lost_is_found_and_not_done_again(postgr
 async def with_cuts(postgres_server, database_url, tmp_path, cuts, *, was_committed):
     async with postgres_storage(database_url) as direct:
         await direct.open_accounts(CORE)
-        proxy = CuttingProxy(postgres_server.socket_folder / ".s.PGSQL.5432", tmp_path, list(cuts))
-        database = database_url.split("/")[3].split("?")[0]
-        async with proxy.running(), postgres_storage(proxy.url(database)) as storage:
+        proxy = a_proxy(postgres_server, tmp_path, cuts)
+        async with proxy.running(), postgres_storage(proxy.url(name_of(database_url))) as storage:
             outcome = await storage.book(a_request("k1", CORE), CORE, 100)
         assert proxy.cuts == []
         assert (outcome.replayed, outcome.response) == (was_committed, b"after 0")
         assert await held(direct) == [100]
+
+
+async def test_an_unknown_outcome_is_not_called_busy_because_no_connection_is_free_afterwards(postgres_server, database_url, tmp_path):
+    async with postgres_storage(database_url) as direct:
+        await direct.open_accounts(CORE)
+        proxy = a_proxy(postgres_server, tmp_path, [Cut.AFTER_COMMIT])
+        proxy.goes_down = True
+        async with proxy.running(), postgres_storage(proxy.url(name_of(database_url)), pool_size=1) as storage:
+            impatient = PostgresWriter(storage.database, deadline_s=0.1)
+            with pytest.raises(DomainError) as refused:
+                await impatient.write(a_request("k1", CORE), decide_deposits(CORE, 100))
+            assert refused.value.reason is Reason.STORAGE_UNAVAILABLE
+            proxy.goes_down = False
+        assert await held(direct) == [100]
+
+
+async def test_a_server_that_comes_back_is_asked_again(postgres_server, database_url, tmp_path):
+    async with postgres_storage(database_url) as direct:
+        await direct.open_accounts(CORE)
+        proxy = a_proxy(postgres_server, tmp_path, [Cut.AFTER_COMMIT])
+        proxy.goes_down = True
+        async with proxy.running(), postgres_storage(proxy.url(name_of(database_url)), pool_size=1) as storage:
+            writing = asyncio.create_task(storage.book(a_request("k1", CORE), CORE, 100))
+            pool = storage.database._pool
+            await until(lambda: pool.get_stats().get("requests_errors", 0) >= 1)
+            proxy.goes_down = False
+            assert (await writing).replayed
+        assert await held(direct) == [100]
+
+
+def a_proxy(postgres_server, tmp_path, cuts):
+    return CuttingProxy(postgres_server.socket_folder / ".s.PGSQL.5432", tmp_path, list(cuts))
+
+
+def name_of(url):
+    return url.split("/")[3].split("?")[0]
 
 
 async def test_a_server_that_freezes_costs_bounded_time_and_books_once(database_url):
@@ -269,8 +250,7 @@ async def test_a_refused_statement_says_nothing_of_the_drivers(storage, database
 
 
 async def test_a_database_that_may_lose_commits_is_refused(database_url):
-    name = sql(database_url, "SELECT current_database()")[0][0]
-    sql(database_url, f"ALTER DATABASE {name} SET synchronous_commit = off")
+    sql(database_url, f"ALTER DATABASE {name_of(database_url)} SET synchronous_commit = off")
     with pytest.raises(DatabaseRefusedError, match="synchronous_commit is off"):
         await Database(database_url).open()
 

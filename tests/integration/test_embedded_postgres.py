@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import os
 import shutil
@@ -157,6 +158,14 @@ def test_a_second_server_on_the_folder_is_refused_and_the_first_is_named(used_fo
         assert query(first.url, "SELECT 1") == [(1,)]
 
 
+def test_a_folder_in_which_another_process_is_starting_a_server_is_refused(used_folder):
+    with (used_folder / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (used_folder / "postgres" / "postmaster.pid").unlink(missing_ok=True)
+        with pytest.raises(EmbeddedPostgresError, match="in use by another process that is starting"):
+            EmbeddedPostgres(used_folder).start()
+
+
 def test_a_server_that_crashed_is_recovered_with_what_was_committed(used_folder):
     server = EmbeddedPostgres(used_folder)
     server.start()
@@ -171,7 +180,9 @@ def test_a_server_that_crashed_is_recovered_with_what_was_committed(used_folder)
 
 
 def test_the_number_of_a_dead_server_may_belong_to_another_process_now(used_folder):
-    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    # It has to be the same user's: PostgreSQL does not mistake a stranger's process for its own.
+    owner = (used_folder / "postgres").stat().st_uid
+    bystander = subprocess.Popen(run_python("import time; time.sleep(600)", user=owner if os.geteuid() == 0 else None))
     try:
         socket = used_folder / "socket" / ".s.PGSQL.5432"
         (used_folder / "postgres" / "postmaster.pid").write_text(f"{bystander.pid}\n{used_folder / 'postgres'}\n1\n5432\n")

@@ -179,16 +179,18 @@ async def test_holdings_are_valued_as_margin_values_them(rig):
     policy = collateral_pb.SetPolicyRequest(
         request_id="p", account=ALPHA, instrument_id="BTC", policy=collateral_pb.COLLATERAL_POLICY_PLEDGED
     )
-    assert (await rig.collateral.SetPolicy(policy)).policy == collateral_pb.COLLATERAL_POLICY_PLEDGED
-    answer = await rig.collateral.ListHoldings(collateral_pb.ListHoldingsRequest(account=ALPHA, min_seq=2))
+    pledged = collateral_pb.SetPolicyResponse(policy=collateral_pb.COLLATERAL_POLICY_PLEDGED, sequence=3)
+    assert await rig.collateral.SetPolicy(policy) == pledged
+    answer = await rig.collateral.ListHoldings(collateral_pb.ListHoldingsRequest(account=ALPHA, min_seq=3))
     assert [(one.instrument_id, one.policy) for one in answer.holdings] == [
         ("BTC", collateral_pb.COLLATERAL_POLICY_PLEDGED),
         ("USD", collateral_pb.COLLATERAL_POLICY_RISKED),
     ]
-    assert (answer.as_of_seq, answer.snapshot_id) == (2, snapshot_id)
+    assert (answer.as_of_seq, answer.snapshot_id) == (3, snapshot_id)
     coins = answer.holdings[0]
     assert (coins.quantity, coins.market_value, coins.haircut) == ("2", "100000", "20000")
     assert D(coins.value_in_equity) == D(coins.market_value) - D(coins.haircut) - D(coins.over_limit)
+    assert [entry.kind for entry in await rig.entries()][-1] == books_pb.ENTRY_KIND_COLLATERAL_POLICY
     margin = await margin_of(rig)
     assert sum(D(one.value_in_equity) for one in answer.holdings) == D(margin.equity.collateral)
 

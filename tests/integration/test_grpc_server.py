@@ -184,14 +184,16 @@ async def test_a_server_that_is_not_ready_starts_as_not_serving(use_cases):
 
 async def reflected_services(rig: Rig) -> list[str]:
     stub = reflection_pb2_grpc.ServerReflectionStub(rig.channel)
-    call = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))
-    return sorted(service.name for service in (await call.read()).list_services_response.service)
+    answers = [answer async for answer in stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))]
+    return sorted(service.name for answer in answers for service in answer.list_services_response.service)
 
 
 async def test_reflection_lists_every_service(rig):
     assert await reflected_services(rig) == sorted(
         [*(service.full_name for service in SERVICES), "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"]
     )
+    assert await rig.metrics.codes_of("ServerReflectionInfo") == ["OK"]
+    assert rig.metrics.kinds["grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"] == "bidi_stream"
 
 
 async def test_reflection_describes_a_service(rig):

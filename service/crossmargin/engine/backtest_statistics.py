@@ -77,7 +77,7 @@ def independence(breached: BreachByBacktestDay) -> LikelihoodRatio:
     give it one day in each horizon.
 
     >>> round(independence(np.array([False, True, True, False, False, False, False, True, True, False])).statistic, 5)
-    0.27606
+    0.09001
     """
     before, after = breached[:-1], breached[1:]
     calm_after_breach, breach_after_breach = _counts(after[before])

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import grpc
-from google.protobuf import any_pb2
+from google.protobuf import any_pb2, descriptor_pool, message_factory
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from crossmargin.api.v1 import book_service_pb2, book_service_pb2_grpc, market_service_pb2, market_service_pb2_grpc
-from crossmargin.api.v1 import account_service_pb2_grpc, margin_service_pb2, margin_service_pb2_grpc
+UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 
 
 @dataclass(frozen=True)
 class Failure:
-    """One failed answer."""
+    """One failed answer, with the details that the service sends: none when there is neither a reason nor a violation."""
 
     code: grpc.StatusCode
     message: str = "scripted"
@@ -29,70 +25,74 @@ class Failure:
     metadata: dict[str, str] = field(default_factory=dict)
     violations: tuple[tuple[str, str], ...] = ()
 
-    def abort(self, context: grpc.ServicerContext) -> None:
-        if not self.reason and not self.violations:
-            context.abort(self.code, self.message)
+    def abort(self, context):
         details = []
         if self.reason:
             details.append(error_details_pb2.ErrorInfo(reason=self.reason, domain="crossmargin", metadata=self.metadata))
         if self.violations:
             pairs = [error_details_pb2.BadRequest.FieldViolation(field=name, description=words) for name, words in self.violations]
             details.append(error_details_pb2.BadRequest(field_violations=pairs))
-        packed = []
-        for detail in details:
-            packed.append(any_pb2.Any())
-            packed[-1].Pack(detail)
-        status = status_pb2.Status(code=getattr(code_pb2, self.code.name), message=self.message, details=packed)
+        if not details:
+            context.abort(self.code, self.message)
+        status = status_pb2.Status(code=code_pb2.Code.Value(self.code.name), message=self.message, details=map(_packed, details))
         context.abort_with_status(rpc_status.to_status(status))
 
 
-class ScriptedService:
-    """What the server saw, and what it is to answer.
+class ScriptedService(grpc.GenericRpcHandler):
+    """Every method of the API. `seen` holds the requests in order, the messages of a client stream as a list."""
 
-    Attributes:
-        steps: Answers still to give: a message, a list of messages for a stream, a Failure, or a function of the request and its context.
-        seen: Every request, in order; for a client stream the list of its messages.
-    """
+    def __init__(self):
+        self.seen = []
+        self._steps = deque()
 
-    def __init__(self) -> None:
-        self.steps: deque[Any] = deque()
-        self.seen: list[Any] = []
-        self._lock = threading.Lock()
+    def script(self, *steps):
+        """Set the answers to come: a message, a list of messages and failures for a stream, or a Failure."""
+        self._steps.extend(steps)
 
-    def script(self, *steps: Any) -> None:
-        self.steps.extend(steps)
+    def service(self, handler_call_details):
+        service, _, method = handler_call_details.method.removeprefix("/").rpartition("/")
+        if service == "grpc.health.v1.Health":
+            return grpc.unary_unary_rpc_method_handler(self._answer)
+        found = descriptor_pool.Default().FindServiceByName(service).methods_by_name[method]
+        codec = {
+            "request_deserializer": message_factory.GetMessageClass(found.input_type).FromString,
+            "response_serializer": message_factory.GetMessageClass(found.output_type).SerializeToString,
+        }
+        if found.server_streaming:
+            return grpc.unary_stream_rpc_method_handler(self._answers, **codec)
+        if found.client_streaming:
+            return grpc.stream_unary_rpc_method_handler(lambda messages, context: self._answer(list(messages), context), **codec)
+        return grpc.unary_unary_rpc_method_handler(self._answer, **codec)
 
-    def unary(self, request: Any, context: grpc.ServicerContext) -> Any:
-        with self._lock:
-            self.seen.append(request if not isinstance(request, Iterator) else list(request))
-            step = self.steps.popleft()
+    def _answer(self, request, context):
+        self.seen.append(request)
+        step = self._steps.popleft()
         if isinstance(step, Failure):
             step.abort(context)
-        return step(request, context) if isinstance(step, Callable) else step  # type: ignore[arg-type]
+        return step
 
-    def stream(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-        with self._lock:
-            self.seen.append(request)
-            step = self.steps.popleft()
-        for item in step if isinstance(step, list) else [step]:
+    def _answers(self, request, context):
+        self.seen.append(request)
+        for item in self._steps.popleft():
             if isinstance(item, Failure):
                 item.abort(context)
             yield item
 
 
 @contextmanager
-def serving() -> Iterator[tuple[ScriptedService, str]]:
+def scripted_service():
     """Yield a scripted service and the address it listens at."""
     service = ScriptedService()
-    server = grpc.server(ThreadPoolExecutor(4))
-    unary = lambda method: grpc.unary_unary_rpc_method_handler(  # noqa: E731
-        service.unary, request_deserializer=method[0].FromString, response_serializer=method[1].SerializeToString
-    )
-    handlers = {
-        "BookService": {
-            "RecordTrades": unary((book_service_pb2.RecordTradesRequest, book_service_pb2.RecordTradesResponse)),
-            "ListEntries": unary((book_service_pb2.ListEntriesRequest, book_service_pb2.ListEntriesResponse)),
-        },
-    }
-    del handlers, account_service_pb2_grpc, market_service_pb2_grpc, margin_service_pb2_grpc
-    yield service, ""
+    server = grpc.server(ThreadPoolExecutor(4), handlers=[service])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield service, f"127.0.0.1:{port}"
+    finally:
+        server.stop(0).wait()
+
+
+def _packed(detail):
+    packed = any_pb2.Any()
+    packed.Pack(detail)
+    return packed

@@ -20,9 +20,11 @@ from crossmargin.domain.book import (
     append_to_chain,
     check_reference,
     entry_from_deposit,
+    entry_from_policy,
     entry_from_trade,
     ledger_amount,
 )
+from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId
 from crossmargin.domain.instrument import Instrument
@@ -184,6 +186,12 @@ def test_a_trade_that_costs_more_than_the_ledger_holds_is_refused(instrument, qu
     assert refusal(lambda: booked(instrument, quantity, price), Reason.INVALID_DECIMAL).facts["field"] == "amount"
 
 
+@pytest.mark.parametrize(("instrument", "price"), [(the.PERPETUAL, "9e19"), (the.INVERSE_PERPETUAL, "1e-18")], ids=the.name_of)
+def test_a_cost_with_more_digits_than_decimals_are_computed_with_is_refused_and_no_accident(instrument, price):
+    large = replace(instrument, terms=replace(instrument.terms, multiplier=D("9e19")))
+    refusal(lambda: booked(large, "99999999999999999999", price), Reason.INVALID_DECIMAL)
+
+
 def test_an_amount_that_rounds_up_to_the_limit_is_refused():
     refusal(lambda: ledger_amount(D("99999999999999999999.9999999999999999999")), Reason.INVALID_DECIMAL)
 
@@ -244,6 +252,12 @@ def test_a_contract_cannot_be_deposited_even_if_it_has_a_collateral_class(instru
 
 def test_a_bond_that_is_never_collateral_cannot_be_deposited():
     refusal(lambda: entry_from_deposit(deposit(the.BOND), replace(the.BOND, collateral_class=None)), Reason.INVALID_INSTRUMENT)
+
+
+def test_a_change_of_policy_is_an_entry_that_moves_nothing_and_says_what_it_set():
+    entry = entry_from_policy(AccountCollateralPolicy(CORE, the.BTC, CollateralPolicy.PLEDGED), effective_at=NOON)
+    assert (entry.account, entry.kind, entry.effective_at) == (CORE, EntryKind.COLLATERAL_POLICY, NOON)
+    assert (entry.reference, entry.postings) == ("BTC pledged", ())
 
 
 def test_an_entry_whose_legs_do_not_sum_to_zero_is_our_mistake():

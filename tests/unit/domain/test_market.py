@@ -123,9 +123,10 @@ def test_any_other_level_mark_or_moment_is_another_snapshot(other):
     assert other.snapshot_id != snapshot().snapshot_id
 
 
-def test_the_order_and_the_zeros_in_which_levels_were_given_make_no_difference():
-    levels = {"fx:EUR": "1.10", "spot:BTC": "6.0E+4"}
-    assert snapshot(levels, {"BTC-PERP": "60010.00"}).content_hash == snapshot().content_hash
+def test_the_order_and_the_zeros_in_which_levels_and_marks_were_given_make_no_difference():
+    one = snapshot({"spot:BTC": "60000", "fx:EUR": "1.1"}, {"BTC-PERP": "60010", "ETH-PERP": "3000"})
+    other = snapshot({"fx:EUR": "1.10", "spot:BTC": "6.0E+4"}, {"ETH-PERP": "3.000E+3", "BTC-PERP": "60010.00"})
+    assert other.content_hash == one.content_hash
 
 
 @pytest.mark.parametrize("hours", [-11, 9, 14])

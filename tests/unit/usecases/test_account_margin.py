@@ -117,9 +117,9 @@ async def test_a_preview_refuses_what_could_not_be_booked(house):
 async def test_a_policy_changes_how_a_holding_counts_and_the_last_one_holds(house):
     await house.deposit("1", BTC)
     risked = await house.use_cases.evaluate_margin(CORE)
-    for policy in (CollateralPolicy.RISKED, CollateralPolicy.PLEDGED):
+    for sequence, policy in ((2, CollateralPolicy.RISKED), (3, CollateralPolicy.PLEDGED)):
         wanted = AccountCollateralPolicy(CORE, BTC, policy)
-        assert await house.use_cases.set_collateral_policy(wanted, caller=house.caller()) == wanted
+        assert await house.use_cases.set_collateral_policy(wanted, caller=house.caller()) == sequence
     pledged = await house.use_cases.evaluate_margin(CORE)
     assert risked.equity.equity == Decimal(58_800)  # 60,000 less the residual 2%
     assert pledged.equity.equity == Decimal(48_000)  # less the flat 20%
@@ -133,6 +133,17 @@ async def test_a_policy_for_what_is_unknown_is_refused(house):
         (AccountCollateralPolicy(CORE, InstrumentId("NOTHING"), CollateralPolicy.PLEDGED), Reason.UNKNOWN_INSTRUMENT),
     ):
         await refused(set_policy(policy, caller=house.caller()), reason)
+
+
+async def test_a_policy_is_set_once_for_each_request_id_and_not_while_the_house_is_halted(house):
+    """A change of policy is a request, so a halt refuses it; the deposit beside it is a fact."""
+    caller = house.caller("again")
+    pledged = AccountCollateralPolicy(CORE, BTC, CollateralPolicy.PLEDGED)
+    assert [await house.use_cases.set_collateral_policy(pledged, caller=caller) for _ in range(2)] == [1, 1]
+    house.database.is_halted = True
+    await refused(house.use_cases.set_collateral_policy(pledged, caller=house.caller()), Reason.HALTED)
+    await house.deposit("1", BTC)
+    assert (await house.ports.books.account_state(CORE)).head.sequence == 2
 
 
 async def test_books_of_one_account_net(house):

@@ -12,12 +12,13 @@ import pytest
 
 from crossmargin.adapters.memory.books import MemoryBookReader
 from crossmargin.adapters.memory.leadership import MemoryLeadership
+from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.margin import MarginResult
 from crossmargin.usecases.ports import AccountState
 from crossmargin.usecases.run_house import RunHouse
-from tests.unit.usecases.house import BITCOIN, CORE, EUROS, NOON, SteppedClock
+from tests.unit.usecases.house import BITCOIN, BTC, CORE, EUROS, NOON, SteppedClock
 
 
 @dataclass
@@ -106,7 +107,7 @@ async def test_nothing_is_run_again_while_nothing_moves(house, books):
         assert (len(board.runs), house.compute.run_count) == (1, before)
 
 
-async def test_a_trade_a_snapshot_and_an_account_each_start_a_run(house, books):
+async def test_a_trade_a_snapshot_an_account_and_a_policy_each_start_a_run(house, books):
     async with monitoring(house, books) as (board, _):
         await house.trade("1")
         await house.clock.tick()
@@ -117,6 +118,10 @@ async def test_a_trade_a_snapshot_and_an_account_each_start_a_run(house, books):
         second = await house.open_account("second")
         await house.clock.tick()
         assert (len(board.runs), second in board.runs[-1].results) == (4, True)
+        policy = AccountCollateralPolicy(CORE, BTC, CollateralPolicy.PLEDGED)
+        await house.use_cases.set_collateral_policy(policy, caller=house.caller())
+        await house.clock.tick()
+        assert len(board.runs) == 5
 
 
 async def test_an_account_that_cannot_be_margined_is_published_as_failed_beside_the_others(house, books):

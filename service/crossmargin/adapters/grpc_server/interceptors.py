@@ -120,14 +120,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _client_streaming_call(self, method: _Method) -> Callable[..., Awaitable[object]]:
         async def call(messages: AsyncIterator[bytes], context: Context) -> object:
-            return await self._answer(method, context, lambda: method.behavior(self._read_all(method, messages, context), context))
+            return await self._answer(method, context, lambda: method.behavior(self._read_whole(method, messages, context), context))
 
         return call
 
     def _streaming_call(self, method: _Method) -> Callable[..., Awaitable[object]]:
         async def call(incoming: bytes | AsyncIterator[bytes], context: Context) -> None:
             def work() -> Awaitable[None]:
-                request = self._read(method, incoming) if isinstance(incoming, bytes) else self._read_all(method, incoming, context)
+                request = self._read(method, incoming) if isinstance(incoming, bytes) else self._read_all(method, incoming)
                 return _write_all(method.behavior(request, context), context)
 
             await self._answer(method, context, work)
@@ -176,9 +176,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._validator.validate(message)
         return message
 
-    async def _read_all(self, method: _Method, messages: AsyncIterator[bytes], context: Context) -> AsyncIterator[Message]:
+    async def _read_all(self, method: _Method, messages: AsyncIterator[bytes]) -> AsyncIterator[Message]:
         async for raw in messages:
             yield self._read(method, raw)
+
+    async def _read_whole(self, method: _Method, messages: AsyncIterator[bytes], context: Context) -> AsyncIterator[Message]:
+        async for message in self._read_all(method, messages):
+            yield message
         await _check_caller_is_there(context)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Final
+from typing import Final, LiteralString
 
 import psycopg
 from psycopg import AsyncConnection
@@ -15,6 +15,7 @@ _MONITOR_LOCK: Final = 0x63726F73_6D6F6E69
 """Any number that nothing else in the database locks."""
 _LEAD: Final = "SELECT pg_try_advisory_lock(%s)"
 _STILL_HERE: Final = "SELECT true"
+_STEP_DOWN: Final = "SELECT pg_advisory_unlock(%s)"
 _ANSWER_LIMIT_S: Final = 2.5
 
 
@@ -35,10 +36,14 @@ class PostgresLeadership:
         return self._leads
 
     async def close(self) -> None:
-        """Stop leading, so that another process may."""
-        connection, self._connection, self._leads = self._connection, None, False
+        """Stop leading, so that another process may at once."""
+        connection, leads = self._connection, self._leads
+        self._connection, self._leads = None, False
         if connection is not None:
             with contextlib.suppress(psycopg.Error):
+                if leads:
+                    # Closing alone would free the lock only when the server notices.
+                    await _asked(connection, _STEP_DOWN, _MONITOR_LOCK)
                 await connection.close()
 
     async def _connect(self) -> AsyncConnection[tuple[bool]]:
@@ -48,10 +53,13 @@ class PostgresLeadership:
         return self._connection
 
     async def _ask(self, connection: AsyncConnection[tuple[bool]]) -> bool:
-        watchdog = asyncio.get_running_loop().call_later(_ANSWER_LIMIT_S, hang_up, connection)
-        try:
-            question, values = (_STILL_HERE, None) if self._leads else (_LEAD, (_MONITOR_LOCK,))
-            row = await (await connection.execute(question, values)).fetchone()
-        finally:
-            watchdog.cancel()
-        return row is not None and row[0]
+        return await _asked(connection, _STILL_HERE) if self._leads else await _asked(connection, _LEAD, _MONITOR_LOCK)
+
+
+async def _asked(connection: AsyncConnection[tuple[bool]], question: LiteralString, *values: int) -> bool:
+    watchdog = asyncio.get_running_loop().call_later(_ANSWER_LIMIT_S, hang_up, connection)
+    try:
+        row = await (await connection.execute(question, values)).fetchone()
+    finally:
+        watchdog.cancel()
+    return row is not None and row[0]

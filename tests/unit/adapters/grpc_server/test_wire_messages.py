@@ -170,6 +170,11 @@ def test_an_entry_is_written_in_full():
     ]
 
 
+def test_every_kind_of_entry_has_its_value():
+    values = {entry_to_message(Entry(1, NewEntry(ALPHA, kind, NOON, "", ()), b"", b"")).kind for kind in EntryKind}
+    assert values == set(books_pb.EntryKind.values()) - {books_pb.ENTRY_KIND_UNSPECIFIED}
+
+
 # Collateral
 
 

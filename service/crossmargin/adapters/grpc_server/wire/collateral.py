@@ -38,11 +38,6 @@ def policy_from_request(request: pb.SetPolicyRequest) -> AccountCollateralPolicy
     return AccountCollateralPolicy(account, InstrumentId(request.instrument_id), _POLICIES[request.policy])
 
 
-def policy_to_value(policy: CollateralPolicy) -> pb.CollateralPolicy.ValueType:
-    """Return the enum value of a policy."""
-    return _POLICY_VALUES[policy]
-
-
 def holdings_to_messages(lines: Iterable[CollateralLine]) -> list[pb.CollateralHolding]:
     """Return messages of the lines in the order of their ids."""
     return [_holding_to_message(line) for line in sorted(lines, key=lambda line: line.instrument_id)]

@@ -1,0 +1,202 @@
+"""Commands against a served demo, each as a process of its own."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import signal
+import subprocess
+from decimal import Decimal
+
+import pytest
+
+from crossmargin_client import Client
+from tests.integration.command_line import COMMAND, environment, processes_naming, run, run_json, served_demo
+
+ACCOUNT = "summit-directional/core"
+HEADER = "book,instrument,quantity,price,settlement,executed_at,reference"
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory):
+    """A demo that keeps running; in the end Ctrl-C ends it in good order."""
+    folder = tmp_path_factory.mktemp("served")
+    with served_demo(folder / "data", folder / "log") as (process, address):
+        yield address
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0, (folder / "log").read_text()
+        assert processes_naming(folder / "data") == []
+
+
+def quantities(target, account=ACCOUNT):
+    positions = run_json("book", "positions", account, target=target)["positions"]
+    return {(position["book_id"], position["instrument_id"]): Decimal(position["quantity"]) for position in positions}
+
+
+def test_the_service_is_healthy(target):
+    assert run_json("health", target=target) == {"target": target, "serving": True}
+    assert run("health", "--target", target).stdout == f"{target} is serving\n"
+
+
+def test_margin_of_every_account_and_of_one_client(target):
+    every = run_json("margin", "show", "--all", target=target)["margins"]
+    assert len(every) == 6
+    of_one = run_json("margin", "show", "summit-directional", target=target)["margins"]
+    assert [margin["stamp"]["account"] for margin in of_one] == [
+        "clients/summit-directional/accounts/core",
+        "clients/summit-directional/accounts/satellite",
+    ]
+    assert all(Decimal(margin["equity"]["equity"]) > 0 for margin in every)
+
+
+def test_the_table_is_plain_in_a_pipe(target):
+    done = run("margin", "show", "--all", target=target)
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+    assert "meridian-basis/core" in done.stdout
+
+
+def test_an_explanation_adds_up(target):
+    explained = run_json("margin", "explain", "harbour-macro/core", target=target)
+    contributions = sum(Decimal(each["amount"]) for each in explained["contributions"])
+    assert contributions == Decimal(explained["margin"]["requirement"]["maintenance_margin"])
+    text = run("margin", "explain", "harbour-macro/core", target=target).stdout
+    for heading in ("Requirement", "Equity", "Collateral and liabilities", "Contributions", "Offset groups", "Worst scenarios"):
+        assert heading in text
+
+
+def test_a_hedge_lowers_the_margin_and_a_bet_raises_it_and_nothing_is_stored(target):
+    before = quantities(target)
+    hedge = run_json("whatif", ACCOUNT, "--sell", "BTC-USD-PERP 30 @ mark", target=target)
+    bet = run_json("whatif", ACCOUNT, "--buy", "BTC-USD-PERP 300", target=target)
+
+    def initial(preview, side):
+        return Decimal(preview[side]["requirement"]["initial_margin"])
+
+    assert initial(hedge, "after") < initial(hedge, "before")
+    assert initial(bet, "after") > initial(bet, "before")
+    assert (hedge["acceptable"], bet["acceptable"]) == (True, False)
+    assert Decimal(hedge["trades"][0]["quantity"]) == -30
+    assert quantities(target) == before
+    assert "Not acceptable" in run("whatif", ACCOUNT, "--buy", "BTC-USD-PERP 300", target=target).stdout
+
+
+def test_a_price_that_was_given_is_used(target):
+    preview = run_json("whatif", ACCOUNT, "--buy", "BTC-USD-PERP 5 @ 65,000", target=target)
+    assert preview["trades"][0]["price"] == "65000"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["margin", "show", "nobody/core"], 1, ["error: ", "reason: UNKNOWN_ACCOUNT", "next: "]),
+        (["margin", "show", "nobody"], 1, ["reason: UNKNOWN_CLIENT"]),
+        (["whatif", ACCOUNT, "--buy", "NOPE 1 @ 5"], 1, ["reason: UNKNOWN_INSTRUMENT"]),
+        (["whatif", ACCOUNT, "--buy", "BTC-26MAR27-80000-P 1"], 1, ["has no mark for BTC-26MAR27-80000-P", "next: give a price"]),
+        (["whatif", ACCOUNT, "--buy", "a lot"], 2, ["error: trade was 'a lot'", "expected INSTRUMENT QUANTITY"]),
+        (["whatif", ACCOUNT], 2, ["error: there is no trade to try"]),
+        (["margin", "show"], 2, ["error: expected an account, a client or --all"]),
+        (["margin", "show", "--wrong"], 2, ["--wrong"]),
+    ],
+)
+def test_a_failure_says_what_was_wrong_and_has_its_exit_code(target, arguments, code, words):
+    done = run(*arguments, target=target)
+    assert done.returncode == code
+    assert done.stdout == ""
+    assert all(word in done.stderr for word in words), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_nobody_at_the_target_is_said_in_words():
+    done = run("margin", "show", "--all", "--target", "127.0.0.1:1")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: nothing answers at 127.0.0.1:1 (")
+
+
+def test_importing_a_file_twice_books_it_once(target, tmp_path):
+    file = tmp_path / "trades.csv"
+    rows = [f"desk-2,BTC-USD-PERP,0.25,91000,,2026-11-20T16:00:{second % 60:02d}Z,t-{second}" for second in range(300)]
+    file.write_text("\n".join([HEADER, *rows]) + "\n")
+    arguments = ("book", "import", str(file), "--account", "parallax-pairs/core")
+    read = run_json(*arguments, "--dry-run", target=target)
+    assert (read["read"], read["booked"]) == (300, 0)
+    first = run_json(*arguments, target=target)
+    second = run_json(*arguments, target=target)
+    assert (first["booked"], first["already_booked"]) == (300, 0)
+    assert (second["booked"], second["already_booked"]) == (0, 300)
+    assert quantities(target, "parallax-pairs/core")["desk-2", "BTC-USD-PERP"] == Decimal("75.00")
+
+
+def test_a_file_with_bad_rows_books_nothing(target, tmp_path):
+    before = quantities(target)
+    file = tmp_path / "trades.csv"
+    good = "main,BTC-USD-PERP,1,91000,,2026-11-20T16:00:00Z,"
+    file.write_text("\n".join([HEADER, good, good.replace("Z", ""), good.replace("91000", "x")]) + "\n")
+    done = run("book", "import", str(file), "--account", ACCOUNT, target=target)
+    assert done.returncode == 1
+    assert "line 3: executed_at was '2026-11-20T16:00:00' without a time zone" in done.stderr
+    assert "line 4: price was 'x'" in done.stderr
+    assert quantities(target) == before
+
+
+def test_a_trade_that_the_service_refuses_is_named_by_its_line_and_the_others_are_booked(target, tmp_path):
+    file = tmp_path / "trades.csv"
+    rows = ["desk-3,NOPE,1,1,,2026-11-20T16:00:00Z,", "desk-3,BTC-USD-PERP,2,91000,,2026-11-20T16:00:00Z,"]
+    file.write_text("\n".join([HEADER, *rows]) + "\n")
+    done = run("book", "import", str(file), "--account", ACCOUNT, "--json", target=target)
+    outcome = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert outcome["booked"] == 1
+    assert [(refusal["line"], refusal["reason"]) for refusal in outcome["refused"]] == [(2, "UNKNOWN_INSTRUMENT")]
+    assert quantities(target)["desk-3", "BTC-USD-PERP"] == 2
+
+
+def test_a_file_that_is_refused_whole_says_where_it_stopped(target, tmp_path):
+    file = tmp_path / "trades.csv"
+    file.write_text(f"{HEADER}\nmain,NOPE,1,1,,2026-11-20T16:00:00Z,\n")
+    done = run("book", "import", str(file), "--account", ACCOUNT, target=target)
+    assert done.returncode == 1
+    assert "reason: UNKNOWN_INSTRUMENT" in done.stderr
+    assert "note: stopped at lines 2 to 2 with 0 trades booked; importing the file again is safe" in done.stderr
+
+
+def test_history_of_ones_own_is_imported(target, tmp_path):
+    file = tmp_path / "rates.csv.gz"
+    file.write_bytes(gzip.compress(b"date,DGS2,spot:DOGE\n2026-11-18,3.7,0.15\n2026-11-19,,0.16\n2026-11-20,3.71,0.17\n"))
+    arguments = ("import", "history", str(file), "--map", "DGS2=zero:CAD:2Y", "--percent", "zero:")
+    imported = run_json(*arguments, target=target)
+    assert (imported["factors"], imported["levels"]) == (2, 5)
+    assert (imported["first"], imported["last"]) == ("2026-11-18", "2026-11-20")
+
+
+def test_a_margin_is_watched_as_the_market_moves(target):
+    process = subprocess.Popen(
+        [*COMMAND, "margin", "watch", ACCOUNT, "--step", "0.000001", "--json"], stdout=subprocess.PIPE, text=True, env=environment(target)
+    )
+    try:
+        snapshots = [json.loads(process.stdout.readline())["stamp"]["snapshot_id"] for _ in range(3)]
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+        process.stdout.close()
+    assert len(set(snapshots)) == 3
+    assert process.returncode == 130
+
+
+def test_the_doctor_finds_nothing_broken(target):
+    checks = {check["name"]: check for check in run_json("doctor", target=target)["checks"]}
+    assert {"service", "risk parameters", "market snapshot", "margin"} <= set(checks)
+    assert checks["service"]["verdict"] == checks["risk parameters"]["verdict"] == checks["margin"]["verdict"] == "ok"
+
+
+def test_the_client_reads_what_the_commands_wrote(target):
+    with Client(target) as client:
+        entries = list(client.list_entries("clients/meridian-basis/accounts/core"))
+        assert [entry.sequence for entry in entries] == list(range(1, len(entries) + 1))
+        assert {client.client_id for client in client.list_clients()} >= {"meridian-basis", "harbour-macro"}
+
+
+def test_the_settings_of_the_service_are_shown():
+    settings = run_json("config", "show")
+    assert settings["grpc_address"] == "127.0.0.1:50051"
