@@ -157,13 +157,13 @@ def a_deposit(ref: AccountRef, quantity: int | str, *, instrument: str = "USD", 
     return NewEntry(ref, EntryKind.DEPOSIT, AS_OF, f"deposit of {quantity}", (own, other))
 
 
-def decide_entries(*entries: NewEntry, response: bytes = b"booked") -> Decide:
-    """Decide to append the entries, each to its account."""
+def decide_entries(*entries: NewEntry, records: tuple[Record, ...] = ()) -> Decide:
+    """Decide to append the entries, each to its account, and to create the records."""
 
     async def decide(heads: Any) -> Decision:
         refs = dict.fromkeys(entry.account for entry in entries)
         chained = [append_to_chain(heads[ref], tuple(entry for entry in entries if entry.account == ref)) for ref in refs]
-        return Decision(response, tuple(entry for chain in chained for entry in chain))
+        return Decision(b"booked", tuple(entry for chain in chained for entry in chain), records)
 
     return decide
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from crossmargin.domain.account import Account, AccountMode, AccountStatus, Client
+from crossmargin.domain.book import entry_from_policy
 from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId
 from crossmargin.usecases.ports import Page
-from tests.builders import cash
+from tests.builders import AS_OF, cash
 from tests.contract.storage import CORE, OTHER, a_deposit, a_request, decide_entries
 
 # "a-b" sorts after "a" as a client, yet "clients/a-b/..." before "clients/a/..." as text.
@@ -114,3 +115,15 @@ async def test_entries_come_back_as_booked_from_a_sequence_on(storage):
     middle = await storage.books.list_entries(CORE, after_sequence=1, limit=2)
     assert [entry.sequence for entry in middle] == [2, 3]
     assert list(await storage.books.list_entries(CORE, after_sequence=4, limit=2)) == []
+
+
+async def test_an_entry_that_moves_nothing_is_numbered_and_comes_back(storage):
+    await storage.open_accounts(CORE)
+    await storage.create(cash())
+    policy = AccountCollateralPolicy(CORE, InstrumentId("USD"), CollateralPolicy.PLEDGED)
+    entry = entry_from_policy(policy, effective_at=AS_OF)
+    await storage.writer.write(a_request("k1", CORE), decide_entries(entry, records=(policy,)))
+    await storage.book(a_request("k2", CORE), CORE, 100)
+    assert [booked.entry for booked in await storage.books.list_entries(CORE, after_sequence=0, limit=9)] == [entry, a_deposit(CORE, 100)]
+    state = await storage.books.account_state(CORE)
+    assert (state.head.sequence, state.policies) == (2, {InstrumentId("USD"): CollateralPolicy.PLEDGED})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -121,6 +123,13 @@ async def test_every_broken_field_is_listed(rig):
     assert set(refusal.fields) == {"request_id", "trades[1].quantity", "trades[1].price"}
     assert refusal.fields["trades[1].quantity"].startswith("trades[1].quantity was 'x'; expected a plain ASCII decimal")
     assert refusal.message.endswith("; and 2 more")
+
+
+async def test_a_batch_that_is_wrong_everywhere_is_refused_in_few_words(rig):
+    """All of it would not fit into what a client accepts, and the client would not learn what was wrong."""
+    refusal = await refusal_of(rig.books.RecordTrades(a_batch(*[a_trade(quantity="\U0001f4b8" * 90, price="\U000e0001" * 90)] * 256)))
+    assert (refusal.code, refusal.facts["field"]) == ("INVALID_ARGUMENT", "trades[0].quantity")
+    assert refusal.message.endswith("; and 511 more")
 
 
 async def test_the_account_of_another_client_answers_like_an_unknown_one(rig):
@@ -385,7 +394,11 @@ async def test_a_token_is_good_for_its_own_list_only(rig):
     token = page.next_page_token
     assert token
     assert [client.client_id for client in page.clients] == ["alpha"]
+    of_all = (await rig.accounts.ListAccounts(accounts_pb.ListAccountsRequest(page_size=1))).next_page_token
+    no_sequence = base64.urlsafe_b64encode(json.dumps([f"entries of {ALPHA}", "1e3"]).encode()).decode()
     calls = [
+        rig.accounts.ListAccounts(accounts_pb.ListAccountsRequest(client_id="alpha", page_token=of_all)),
+        rig.books.ListEntries(books_pb.ListEntriesRequest(account=ALPHA, page_token=no_sequence)),
         rig.accounts.ListAccounts(accounts_pb.ListAccountsRequest(page_token=token)),
         rig.accounts.ListAccounts(accounts_pb.ListAccountsRequest(client_id="alpha", page_token=token)),
         rig.reference.ListInstruments(reference_pb.ListInstrumentsRequest(page_token=token)),

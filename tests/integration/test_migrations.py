@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import psycopg
@@ -155,8 +156,10 @@ def test_a_migration_steps_aside_for_readers_and_tries_again(database_url):
         migrating.start()
         refused = "SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()"
         before = query(database_url, refused)
+        deadline = time.monotonic() + 20
         while query(database_url, refused) == before:
             assert migrating.is_alive()
+            assert time.monotonic() < deadline, "the migration waits for the reader instead of stepping aside"
     migrating.join()
     assert migrate.current_revision(database_url) == migrate.expected_revision()
 

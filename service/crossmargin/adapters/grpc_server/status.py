@@ -20,10 +20,13 @@ from crossmargin.domain.errors import DomainError, ErrorKind, Reason
 ERROR_DOMAIN: Final = "crossmargin"
 INTERNAL_REASON: Final = "INTERNAL"
 RETRY_DELAY_S: Final = 1
-MOST_VIOLATIONS: Final = 10
-LONGEST_MESSAGE: Final = 1000
-LONGEST_FACT: Final = 250
+# A status travels in trailers, of which clients accept 8 KB: the message with three bytes for each that is not ASCII, and once more in
+# the details, which grow by a third. Whatever a message quotes, these keep it below.
+MOST_VIOLATIONS: Final = 8
 MOST_FACTS: Final = 10
+MESSAGE_BYTES: Final = 600
+VIOLATION_BYTES: Final = 240
+FACT_BYTES: Final = 160
 
 _CODES: Final = {
     ErrorKind.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
@@ -81,7 +84,10 @@ def _violation_status(broken: list[BrokenRule]) -> Status:
     first, more = broken[0], len(broken) - 1
     message = first.sentence + (f"; and {more} more" if more else "")
     facts = {"field": first.path, "value": first.value, "expected": first.expected}
-    shown = [BadRequest.FieldViolation(field=rule.path, description=rule.sentence) for rule in broken[:MOST_VIOLATIONS]]
+    shown = [
+        BadRequest.FieldViolation(field=_cut(rule.path, FACT_BYTES), description=_cut(rule.sentence, VIOLATION_BYTES))
+        for rule in broken[:MOST_VIOLATIONS]
+    ]
     info = _error_info(Reason.INVALID_ARGUMENT.code, facts)
     return _status(grpc.StatusCode.INVALID_ARGUMENT, message, info, BadRequest(field_violations=shown))
 
@@ -103,15 +109,19 @@ def _stack(error: BaseException | None) -> str:
 
 
 def _error_info(reason: str, facts: dict[str, str]) -> Message:
-    # Trailers must stay below the 8 KB that clients accept, whatever a message quotes.
-    kept = {name: value[:LONGEST_FACT] for name, value in list(facts.items())[:MOST_FACTS]}
+    kept = {name: _cut(value, FACT_BYTES) for name, value in list(facts.items())[:MOST_FACTS]}
     info: Message = ErrorInfo(reason=reason, domain=ERROR_DOMAIN, metadata=kept)
     return info
 
 
 def _status(code: grpc.StatusCode, message: str, *details: Message) -> Status:
     number: Any = code.value[0]
-    status = Status(code=number, message=message[:LONGEST_MESSAGE])
+    status = Status(code=number, message=_cut(message, MESSAGE_BYTES))
     for detail in details:
         status.details.add().Pack(detail)
     return status
+
+
+def _cut(text: str, most_bytes: int) -> str:
+    encoded = text.encode()
+    return text if len(encoded) <= most_bytes else encoded[:most_bytes].decode(errors="ignore")

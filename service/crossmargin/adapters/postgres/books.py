@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, ColumnElement, Integer, Numeric, Text, and_, bindparam, cast, func, select, true, tuple_
@@ -197,24 +197,25 @@ def _ref(row: Row) -> AccountRef:
 
 
 def _positions(row: Row) -> tuple[Position, ...]:
-    if row["book_ids"] is None:
-        return ()
-    columns = zip(row["book_ids"], row["instrument_ids"], row["quantities"], row["costs"], strict=True)
-    return tuple(Position(BookId(book), InstrumentId(instrument), quantity, cost) for book, instrument, quantity, cost in columns)
+    held = _side_by_side(row, "book_ids", "instrument_ids", "quantities", "costs")
+    return tuple(Position(BookId(book), InstrumentId(instrument), quantity, cost) for book, instrument, quantity, cost in held)
 
 
 def _policies(row: Row) -> Mapping[InstrumentId, CollateralPolicy]:
-    if row["policies"] is None:
-        return {}
-    columns = zip(row["policy_instrument_ids"], row["policies"], strict=True)
-    return {InstrumentId(instrument): CollateralPolicy(policy) for instrument, policy in columns}
+    chosen = _side_by_side(row, "policy_instrument_ids", "policies")
+    return {InstrumentId(instrument): CollateralPolicy(policy) for instrument, policy in chosen}
 
 
 def _entry(ref: AccountRef, row: Row) -> Entry:
-    legs = zip(row["ledger_accounts"], row["book_ids"], row["instrument_ids"], row["quantities"], row["costs"], strict=True)
+    legs = _side_by_side(row, "ledger_accounts", "book_ids", "instrument_ids", "quantities", "costs")
     postings = tuple(
         Posting(ledger_account, BookId(book), InstrumentId(instrument), quantity, cost)
         for ledger_account, book, instrument, quantity, cost in legs
     )
     new = NewEntry(ref, EntryKind(row["kind"]), row["effective_at"], row["reference"], postings)
     return Entry(row["sequence"], new, row["previous_hash"], row["chain_hash"])
+
+
+def _side_by_side(row: Row, *names: str) -> Iterator[tuple[Any, ...]]:
+    """Return the elements of several arrays together; an array of nothing arrives as null."""
+    return zip(*(row[name] or () for name in names), strict=True)
