@@ -19,7 +19,8 @@ POLL_INTERVAL_S = 0.1
 class WatchMargin:
     """Yields an account's margin at once, and again whenever its band changes or utilization has moved by a step.
 
-    The account's sequence and the latest snapshot's id are polled; margin is computed only when one of them has changed.
+    The account's sequence and the latest snapshot's id are polled; margin is computed only when one of them has changed. New history,
+    parameters or instruments are seen with the next of either.
     """
 
     evaluate_margin: EvaluateMargin

@@ -146,13 +146,15 @@ def _house_families(
     hidden = GaugeMetricFamily(
         "crossmargin_clients_dropped", "Clients without series of their own because of the cap on labels.", value=dropped
     )
-    snapshot_time = max((result.stamp.as_of.timestamp() for result in results.values()), default=0.0)
-    snapshot = GaugeMetricFamily(
-        "crossmargin_snapshot_timestamp_seconds",
-        "When the market snapshot of the last house run was taken (Unix time).",
-        value=snapshot_time,
-    )
-    yield from (accounts, failures, hidden, snapshot)
+    yield from (accounts, failures, hidden)
+    if results:
+        # Without a result there is no snapshot to speak of, and a time of zero would look like the oldest of all.
+        snapshot_time = max(result.stamp.as_of.timestamp() for result in results.values())
+        yield GaugeMetricFamily(
+            "crossmargin_snapshot_timestamp_seconds",
+            "When the market snapshot of the last house run was taken (Unix time).",
+            value=snapshot_time,
+        )
 
 
 def _worst_by_client(results: Mapping[AccountRef, MarginResult]) -> dict[str, float]:
