@@ -10,8 +10,9 @@ import grpc
 
 from crossmargin_client.errors import CrossmarginError, Unavailable, error_from_call
 
-RETRIABLE: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED})
-"""Nothing happened, or a write with the same request id is decided once: making the call again is safe in both cases."""
+RETRIABLE: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.CANCELLED})
+"""Nothing happened, or a write with the same request id is decided once: making the call again is safe in both cases. A call that its
+caller cancels ends in Python's own way, so CANCELLED here comes from a server that went away as the call arrived."""
 MOST_ATTEMPTS: Final = 5
 """An address where nobody listens is reported after about a second and a half."""
 _FIRST_DELAY_S: Final = 0.1

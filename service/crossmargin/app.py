@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
 
-from crossmargin.adapters.grpc_server.server import build_server
+from crossmargin.adapters.grpc_server.server import GrpcServer, build_server
 from crossmargin.adapters.postgres.books import PostgresBookReader
 from crossmargin.adapters.postgres.database import Database
 from crossmargin.adapters.postgres.instruments import PostgresInstrumentReader
@@ -183,6 +183,7 @@ async def _serve(settings: Settings, url: str) -> None:
         readiness = Readiness(ports.parameters.active_parameter_set_id, server.set_serving)
         admin = _start_admin(settings, registry, readiness)
         resources.callback(admin.stop)
+        grpc_port = await _start_grpc(settings, server)
         # A task that fails takes the process down with it: a replica that looks alive and is blind helps nobody.
         async with asyncio.TaskGroup() as background:
             tasks = [background.create_task(readiness.watch(), name="readiness")]
@@ -191,7 +192,7 @@ async def _serve(settings: Settings, url: str) -> None:
                 metrics = MarginMetrics(registry, client_limit=settings.client_label_limit)
                 house = RunHouse(ports.books, current_market, compute, metrics, leadership, ports.clock)
                 tasks.append(background.create_task(house(), name="monitor"))
-            _announce(settings, await server.start(), admin.port)
+            _announce(settings, grpc_port, admin.port)
             await stopping.wait()
             log.info("stopping", drain_s=settings.drain_s)
             await server.stop(settings.drain_s)
@@ -233,6 +234,13 @@ def _stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     return stopping
+
+
+async def _start_grpc(settings: Settings, server: GrpcServer) -> int:
+    try:
+        return await server.start()
+    except RuntimeError as error:
+        raise StartError(f"gRPC address {settings.grpc_address} cannot be used, perhaps another process has it; choose another") from error
 
 
 def _start_admin(settings: Settings, registry: CollectorRegistry, readiness: Readiness) -> AdminServer:

@@ -94,9 +94,9 @@ def margin(utilization):
 
 def test_a_write_that_was_cut_off_is_made_again_under_the_same_name(rig):
     service, both = rig
-    service.script(Failure(UNAVAILABLE), Failure(grpc.StatusCode.RESOURCE_EXHAUSTED), DEPOSITED)
+    service.script(*map(Failure, (UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.CANCELLED)), DEPOSITED)
     assert deposit(both).sequence == 7
-    assert len(service.seen) == 3
+    assert len(service.seen) == 4
     assert len({request.request_id for request in service.seen}) == 1
 
 
@@ -142,6 +142,7 @@ def test_nobody_listening_is_unavailable():
         (grpc.StatusCode.ABORTED, Conflict),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, Busy),
         (grpc.StatusCode.UNAVAILABLE, Unavailable),
+        (grpc.StatusCode.CANCELLED, Unavailable),
         (grpc.StatusCode.DEADLINE_EXCEEDED, DeadlineExceeded),
         (grpc.StatusCode.INTERNAL, InternalError),
         (grpc.StatusCode.UNIMPLEMENTED, CrossmarginError),
