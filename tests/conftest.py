@@ -7,9 +7,14 @@ import os
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from crossmargin.adapters.postgres import migrate
 from crossmargin.adapters.runtime.embedded_postgres import EmbeddedPostgres
+
+# No deadline and no complaint about slow drawing, because no test judges by the clock; and what is needed to run a failure again.
+settings.register_profile("crossmargin", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("crossmargin")
 
 _numbers = itertools.count(1)
 

