@@ -65,8 +65,9 @@ def query(url, statement):
 
 
 def run_python(code, *arguments, user=None):
-    # The capability lets the other user read a working copy in a private home; it is no more root for it.
-    capability = ("--inh-caps", "+dac_override", "--ambient-caps", "+dac_override")
+    # The capability lets the other user read a working copy in a private home, and the securebit lets access() say so; it is no more
+    # root for it.
+    capability = ("--securebits", "+no_setuid_fixup", "--inh-caps", "+dac_override", "--ambient-caps", "+dac_override")
     prefix = ["setpriv", "--reuid", str(user), "--regid", str(user), "--clear-groups", *capability] if user is not None else []
     return [*prefix, sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
 
@@ -231,13 +232,11 @@ def test_an_ordinary_user_can_run_it_and_is_survived_by_nothing():
     os.chown(own, user, -1)
     try:
         command = run_python(STARTED_BY_ANOTHER_PROCESS, own / "data", user=user if is_root else None)
-        parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd="/")
-        url = parent.stdout.readline().strip()
-        assert query(url, "SELECT 1") == [(1,)]
-        assert {Path(f"/proc/{pid}").stat().st_uid for pid in processes_in(own / "data")} == {user}
-        parent.kill()
-        parent.wait()
-        parent.stdout.close()
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd="/") as parent:
+            url = parent.stdout.readline().strip()
+            assert query(url, "SELECT 1") == [(1,)]
+            assert {Path(f"/proc/{pid}").stat().st_uid for pid in processes_in(own / "data")} == {user}
+            parent.kill()
         until(lambda: processes_in(own / "data") == [])
         # Root finds the user's data and goes on as that user.
         with EmbeddedPostgres(own / "data") as server:
