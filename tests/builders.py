@@ -20,6 +20,7 @@ from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.position import Holding
 from crossmargin.domain.risk_parameters import RiskParameters, risk_parameters_from_json
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
+from crossmargin.engine.revaluation.valuation import BasisKind
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
 
 AS_OF = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -77,6 +78,9 @@ def risk_parameters_document(**overrides: Any) -> dict[str, Any]:
             _group("ETH", "CRYPTO", 2, "calendar", ["spot:ETH", "vol:ETH"]),
             _group("EURUSD", "FX", 2, "business", ["fx:EUR", "vol:EUR"]),
             _group("USD-RATES", "FIXED_INCOME", 5, "business", ["zero:USD"]),
+            # Groups of revalued markets that tests spell out by hand; no risk factor leads to them.
+            *(_group(name, "CRYPTO", 2, "calendar", []) for name in ("RLUSD", "USDC", "USDT", "XRP")),
+            _group("UST", "FIXED_INCOME", 2, "business", []),
         ],
         "proxies": [],
         "stress_events": [
@@ -96,7 +100,35 @@ def risk_parameters_document(**overrides: Any) -> dict[str, Any]:
             a_haircut_row("ETH", residual="0.03", flat="0.25"),
         ],
     }
-    return document | overrides
+    document |= overrides
+    return {"charges": charges_document(document["offset_groups"])} | document
+
+
+def charges_document(
+    offset_groups: Sequence[Any] = (), *, rows: Mapping[str, Mapping[str, Any]] | None = None, **changes: Any
+) -> dict[str, Any]:
+    """Charges as the document spells them, all of them nothing, with some keys changed inside their parts; `rows` change those of groups.
+
+    `charges_document(groups, basis={"perpetual_fraction": "0.01"}, short_option_fraction="0.01", rows={"BTC": {...}})`
+    """
+    free = {"spread_fraction": "0", "average_daily_volume": "1e18", "minimum_rate_fraction": "0"}
+    named = [group["group_id"] for group in offset_groups if isinstance(group, dict)]
+    document: dict[str, Any] = {
+        "liquidity": {"spread_multiple": "2", "base_days": "0.3", "participation_fraction": "0.2"},
+        "basis": {
+            "perpetual_fraction": "0",
+            "dated_fraction": "0",
+            "stablecoin_tiers": [{"up_to": None, "charge_fraction": "0"}],
+        },
+        "short_option_fraction": "0",
+        "depeg": {"mild_price": "0.99", "haircut_slope": "0", "ineligible_price": "0"},
+        "schedule_floor": {"floor_fraction": "0", "gross_fraction": "0.4", "in_scope": [], "rates": {}},
+        "groups": [{"group_id": name} | free | dict((rows or {}).get(name, {})) for name in named],
+        "issuers": [],
+    }
+    return {
+        key: part | changes[key] if isinstance(part, dict) and key in changes else changes.get(key, part) for key, part in document.items()
+    }
 
 
 def risk_parameters(**overrides: Any) -> RiskParameters:
@@ -144,13 +176,22 @@ def bill(name: str = "UST-BILL", *, settlement: str = "USD", collateral_class: s
 
 @dataclass(frozen=True)
 class Revalued:
-    """One instrument of a revalued market: what a unit is worth, and gains in each scenario by offset group, in base currency."""
+    """One instrument of a revalued market: what a unit is worth, and gains in each scenario by offset group, in base currency.
+
+    Unless it is said by group, the exposure of a unit is its value, to its first group alone; `issuer_pnl` is what it gains in the joint
+    shock of each issuer group.
+    """
 
     instrument: Instrument
     value: float
     pnl: Mapping[str, Sequence[float]] = field(default_factory=dict)
     residual_years: float = 0.0
     translation_days: float = 0.0
+    exposure: Mapping[str, float] | None = None
+    notional: float | None = None
+    basis: BasisKind = BasisKind.FACTORED
+    is_option: bool = False
+    issuer_pnl: Sequence[Mapping[str, float]] = ()
 
 
 def a_revalued_market(
@@ -190,8 +231,28 @@ def a_revalued_market(
         group_class=np.array([classes.index(class_of[group]) for group in group_ids], dtype=np.int64),
         residual_years=np.array([item.residual_years for item in items]),
         translation_days=np.array([item.translation_days for item in items]),
+        leg_exposure=np.array([_exposures(items[place]).get(group, 0.0) for place, group, _ in legs], dtype=np.float64),
+        issuer_leg_pnl=_issuer_pnl(items, legs),
+        instrument_group=np.array([group_ids.index(next(iter(item.pnl))) if item.pnl else -1 for item in items], dtype=np.int64),
+        notional_unit=np.array([abs(float(item.value)) if item.notional is None else item.notional for item in items]),
+        basis_kind=np.array([item.basis for item in items], dtype=np.int64),
+        is_option=np.array([item.is_option for item in items], dtype=np.bool_),
+        peg_price=np.array([item.value if isinstance(item.instrument.terms, Stablecoin) else np.nan for item in items], dtype=np.float64),
         unavailable={InstrumentId(name): error for name, error in (unavailable or {}).items()},
     )
+
+
+def _exposures(item: Revalued) -> Mapping[str, float]:
+    return {next(iter(item.pnl), ""): abs(float(item.value))} if item.exposure is None else item.exposure
+
+
+def _issuer_pnl(items: Sequence[Revalued], legs: Sequence[tuple[int, str, Sequence[float]]]) -> np.ndarray:
+    count = max((len(item.issuer_pnl) for item in items), default=0)
+    shocks = [
+        [items[place].issuer_pnl[issuer].get(group, 0.0) if items[place].issuer_pnl else 0.0 for place, group, _ in legs]
+        for issuer in range(count)
+    ]
+    return np.array(shocks, dtype=np.float64).reshape(count, len(legs))
 
 
 def a_scenario_set(count: int, *, weights: Sequence[float] | None = None, stress_count: int = 0) -> ScenarioSet:

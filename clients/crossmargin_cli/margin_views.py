@@ -83,6 +83,7 @@ def bridge_table(console: Console, requirement: margin_service_pb2.RequirementBr
         table.add_row(f"+ charge: {charge.name}", money(decimal_of(charge.amount)), Text(""))
     maintenance = decimal_of(requirement.maintenance_margin)
     table.add_row(Text("= maintenance margin", "bold"), Text(money(maintenance), "bold"), _step(console, Decimal(0), maintenance, gross))
+    _add_initial_only(table, requirement)
     return table
 
 
@@ -156,6 +157,19 @@ def holding_table(holdings: Sequence[collateral_service_pb2.CollateralHolding]) 
             *(money(decimal_of(text)) for text in (holding.market_value, holding.haircut, holding.over_limit, holding.value_in_equity)),
         )
     return table
+
+
+def _add_initial_only(table: Table, requirement: margin_service_pb2.RequirementBridge) -> None:
+    """Say how the maintenance margin becomes the initial margin, where more than a multiple lies between them."""
+    if not requirement.initial_only:
+        return
+    initial = decimal_of(requirement.initial_margin)
+    charges = [(charge.name, decimal_of(charge.amount)) for charge in requirement.initial_only]
+    before = initial - sum((amount for _, amount in charges), Decimal(0))
+    table.add_row("multiple of it, for new risk", money(before), Text(""))
+    for name, amount in charges:
+        table.add_row(f"+ new risk only: {name}", money(amount), Text(""))
+    table.add_row(Text("= initial margin", "bold"), Text(money(initial), "bold"), Text(""))
 
 
 def _step(console: Console, start: Decimal, end: Decimal, gross: Decimal, *, is_removed: bool = False) -> Text:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from math import sqrt
 
+from tests.reference.slow_charges import SlowChargeRates, SlowCharges, is_ineligible, slow_charges
+
 ZERO = Fraction(0)
 
 
@@ -23,6 +25,15 @@ class SlowInstrument:
     collateral_class: str | None = None
     residual_years: Fraction = ZERO
     translation_days: Fraction = ZERO
+    terms: str = ""
+    exposure: dict[str, Fraction] = field(default_factory=dict)
+    own_group: str | None = None
+    notional: Fraction = ZERO
+    basis: str = "factored"
+    is_option: bool = False
+    pegged_to: str | None = None
+    peg_price: Fraction | None = None
+    issuer_pnl: tuple[Fraction, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,10 @@ class SlowModel:
     schedule: dict[str, SlowHaircut]
     fx_mismatch_fraction: Fraction
     fx_mismatch_days: int
+    charges: SlowChargeRates
+
+    def is_eligible(self, name: str) -> bool:
+        return self.instruments[name].collateral_class in self.schedule and not is_ineligible(self, name)
 
 
 @dataclass
@@ -68,6 +83,7 @@ class SlowResult:
     account_requirement: Fraction = ZERO
     market: Fraction = ZERO
     contribution: dict[str, Fraction] = field(default_factory=dict)
+    charges: SlowCharges = field(default_factory=SlowCharges)
 
 
 def slow_margin(model: SlowModel, holdings: dict[str, SlowHolding]) -> SlowResult:
@@ -94,6 +110,9 @@ def slow_margin(model: SlowModel, holdings: dict[str, SlowHolding]) -> SlowResul
             result.contribution[name] += group_part * co_shortfall(row, group_pnl[group], model)
             result.contribution[name] += class_part * co_shortfall(row, class_pnl[asset_class], model)
             result.contribution[name] += account_part * co_shortfall(row, account_pnl, model)
+    result.charges = slow_charges(model, holdings, result, pnl, co_shortfall)
+    for name in holdings:
+        result.contribution[name] += result.charges.contribution[name]
     return result
 
 
@@ -121,7 +140,7 @@ def _value_holdings(model: SlowModel, holdings: dict[str, SlowHolding], result: 
         if instrument.kind == "contract" or holding.quantity < 0:
             result.value_in_equity[name] = value
             continue
-        row = model.schedule.get(instrument.collateral_class or "")
+        row = model.schedule.get(instrument.collateral_class or "") if model.is_eligible(name) else None
         if row is None:
             result.over_limit[name], result.value_in_equity[name] = value, ZERO
             continue
@@ -170,8 +189,7 @@ def _limit_shares(alone: dict[str, Fraction], share: dict[str, Fraction | None])
 
 def _holding_pnl(model: SlowModel, name: str, holding: SlowHolding) -> dict[str, list[Fraction]]:
     instrument = model.instruments[name]
-    is_eligible = instrument.collateral_class in model.schedule
-    is_out = instrument.kind != "contract" and holding.quantity >= 0 and (holding.is_pledged or not is_eligible)
+    is_out = instrument.kind != "contract" and holding.quantity >= 0 and (holding.is_pledged or not model.is_eligible(name))
     rows: dict[str, list[Fraction]] = {}
     for quantity, source in ((ZERO if is_out else holding.quantity, name), (-holding.cost, instrument.settlement)):
         for group, unit in model.instruments[source].pnl.items():

@@ -1,6 +1,7 @@
 """The engine against an independent model in exact arithmetic, on random books."""
 
 import random
+from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 
@@ -8,13 +9,33 @@ import pytest
 
 from crossmargin.domain.account import AccountMode
 from crossmargin.domain.collateral import CollateralPolicy
-from crossmargin.domain.instrument import Payoff
+from crossmargin.domain.identifiers import InstrumentId
+from crossmargin.domain.instrument import EuropeanOption, FxForward, OptionRight, Payoff, PremiumStyle
 from crossmargin.engine.portfolio_arrays import haircut_rates, margin_rates, portfolio_arrays
 from crossmargin.engine.portfolio_margin import compute_margin, margin_figures
-from tests.builders import Revalued, a_haircut_row, a_portfolio, a_revalued_market, bill, cash, coin, perpetual, risk_parameters, stablecoin
+from crossmargin.engine.revaluation.valuation import BasisKind
+from tests.builders import (
+    Revalued,
+    a_haircut_row,
+    a_portfolio,
+    a_revalued_market,
+    an_instrument,
+    bill,
+    cash,
+    charges_document,
+    coin,
+    fx_forward,
+    perpetual,
+    risk_parameters,
+    risk_parameters_document,
+    stablecoin,
+)
+from tests.reference.slow_charges import SlowChargeRates, SlowGroupRates
 from tests.reference.slow_margin import SlowHaircut, SlowHolding, SlowInstrument, SlowModel, slow_margin
 
-CLASS_OF_GROUP = {"BTC": "CRYPTO", "ETH": "CRYPTO", "XRP": "CRYPTO", "USDC": "CRYPTO", "EURUSD": "FX", "USD-RATES": "FIXED_INCOME"}
+CLASS_OF_GROUP = dict.fromkeys(("BTC", "ETH", "XRP", "USDC", "RLUSD"), "CRYPTO") | {"EURUSD": "FX", "USD-RATES": "FIXED_INCOME"}
+SCOPES = {EuropeanOption: "EUROPEAN_OPTION", FxForward: "FX_FORWARD"}
+CHARGES = ("liquidity", "basis", "wrong-way", "short-option minimum", "group minimum", "schedule floor", "depeg")
 SCENARIOS = 30
 RELATIVE = 1e-9  # float64 against exact fractions; a book of some fifteen legs loses about 1e-15
 
@@ -41,7 +62,14 @@ def test_engine_agrees_with_the_slow_model(seed):
     assert classes == pytest.approx({k: float(v) for k, v in slow.class_requirement.items() if k in classes}, abs=scale)
     assert fast.account_requirement == pytest.approx(float(slow.account_requirement), abs=scale)
     assert fast.market_requirement == pytest.approx(float(slow.market), abs=scale)
-    assert fast.contribution == pytest.approx([float(slow.contribution[name]) for name in names], abs=scale)
+    contribution_scale = RELATIVE * (fast.charges.scale + float(slow.gross) + 1)
+    assert fast.contribution == pytest.approx([float(slow.contribution[name]) for name in names], abs=contribution_scale)
+
+    charge_scale = RELATIVE * (fast.charges.scale + float(slow.gross) + 1)
+    assert {line.name: line.amount for line in fast.charges.lines} == pytest.approx(_floats(slow.charges.lines), abs=charge_scale)
+    assert fast.charges.minimums == pytest.approx(float(slow.charges.minimums), abs=charge_scale)
+    assert fast.charges.maintenance_margin == pytest.approx(float(slow.charges.maintenance), abs=charge_scale)
+    assert sum(line.amount for line in fast.initial_only) == pytest.approx(float(slow.charges.initial_only), abs=1e-6)
 
     statement = compute_margin(portfolio, market, parameters)
     assert Fraction(statement.requirement.market_requirement) - slow.market < Fraction(1, 100)
@@ -53,12 +81,15 @@ def test_random_books_reach_every_branch():
     seen = set()
     for seed in range(60):
         market, parameters, portfolio = _random_case(seed)
-        split = _figures(market, parameters, portfolio).split
+        figures = _figures(market, parameters, portfolio)
+        split = figures.split
+        seen |= {("charged", line.name) for line in (*figures.charges.lines, *figures.initial_only) if line.amount > 1e-9}
         seen |= {portfolio.mode} | {("policy", policy) for policy in portfolio.policies.values()}
         seen |= {("limited", portfolio.holdings[h].instrument_id) for h in split.collateral if split.over_limit[h] > 0}
         seen |= {("owed", portfolio.holdings[h].instrument_id) for h in split.liability}
         seen |= {("cost", held.instrument_id) for held in portfolio.holdings if held.cost}
     assert {AccountMode.ISOLATED, AccountMode.CROSS, ("policy", CollateralPolicy.PLEDGED)} <= seen
+    assert seen >= {("charged", name) for name in CHARGES}
     assert {("limited", "USDC"), ("limited", "XRP"), ("limited", "BTC"), ("limited", "EUR")} <= seen
     assert {("owed", "USD"), ("owed", "EUR"), ("owed", "UST-BILL"), ("cost", "BTC-EUR"), ("cost", "BTC-INVERSE")} <= seen
 
@@ -86,12 +117,31 @@ def _random_market(draw):
         Revalued(cash("EUR", collateral_class="G10-CASH"), 1.125, {"EURUSD": euro}, translation_days=2.0),
         Revalued(coin("BTC"), 64.0, {"BTC": btc}, translation_days=2.0),
         Revalued(coin("ETH", collateral_class="ETH"), 32.0, {"ETH": moves(4.0)}, translation_days=2.0),
-        Revalued(coin("XRP", collateral_class=None), 2.0, {"XRP": moves(1.0)}),
-        Revalued(stablecoin(collateral_class="USDC"), 1.0, {"USDC": moves(0.1)}),
+        Revalued(coin("XRP", collateral_class=draw.choice([None, "ETH"])), 2.0, {"XRP": moves(1.0)}, issuer_pnl=[{"XRP": -1.0}]),
+        Revalued(stablecoin(collateral_class="USDC"), draw.choice([1.0, 0.96875, 0.9375]), {"USDC": moves(0.1)}, issuer_pnl=[{}]),
+        Revalued(stablecoin("RLUSD", collateral_class="USDC"), 1.0, {"RLUSD": moves(0.1)}, issuer_pnl=[{"RLUSD": -0.125}]),
         Revalued(bill(), 0.96875, {"USD-RATES": moves(0.2)}, residual_years=draw.choice([0.25, 0.75, 2.0])),
-        Revalued(perpetual("BTC-PERP"), 64.0, {"BTC": moves(8.0)}),
-        Revalued(perpetual("BTC-EUR", settlement="EUR"), 64.0, {"BTC": moves(8.0), "EURUSD": moves(3.0)}),
-        Revalued(perpetual("BTC-INVERSE", settlement="BTC", payoff=Payoff.INVERSE), -1.0, {"BTC": moves(0.2)}),
+        Revalued(perpetual("BTC-PERP"), 64.0, {"BTC": moves(8.0)}, basis=BasisKind.PERPETUAL),
+        Revalued(perpetual("BTC-DATED"), 62.0, {"BTC": moves(8.0)}, basis=BasisKind.DATED),
+        Revalued(
+            perpetual("BTC-EUR", settlement="EUR"),
+            64.0,
+            {"BTC": moves(8.0), "EURUSD": moves(3.0)},
+            exposure={"BTC": 64.0, "EURUSD": 64.0},
+            basis=BasisKind.PERPETUAL,
+        ),
+        Revalued(
+            perpetual("BTC-USDC", settlement="USDC"),
+            64.0,
+            {"BTC": moves(8.0), "USDC": moves(3.0)},
+            exposure={"BTC": 64.0, "USDC": 64.0},
+            basis=BasisKind.PERPETUAL,
+        ),
+        Revalued(perpetual("BTC-INVERSE", settlement="BTC", payoff=Payoff.INVERSE), -1.0, {"BTC": moves(0.2)}, exposure={"BTC": 0.25}),
+        Revalued(_option("BTC-CALL"), 3.0, {"BTC": moves(1.0)}, exposure={"BTC": 8.0}, notional=64.0, residual_years=0.5, is_option=True),
+        Revalued(_option("ETH-PUT"), 1.0, {"ETH": moves(0.1)}, exposure={"ETH": -2.0}, notional=900.0, residual_years=3.0, is_option=True),
+        Revalued(fx_forward("EUR-FWD"), 0.0625, {"EURUSD": moves(2.0)}, exposure={"EURUSD": 1.125}, notional=1.125, residual_years=1.0),
+        Revalued(fx_forward("EUR-FWD-2"), -0.25, {"EURUSD": moves(2.0)}, exposure={"EURUSD": 1.125}, notional=1.125, residual_years=4.0),
         groups=CLASS_OF_GROUP,
         weights=[weight / sum(weights) for weight in weights],
         stress_count=5,
@@ -100,12 +150,15 @@ def _random_market(draw):
 
 def _random_parameters(draw):
     rho2, rho1 = sorted((Decimal(draw.randint(0, 10)) / 10, Decimal(draw.randint(0, 10)) / 10))
+    groups = [_with_its_price(group) for group in risk_parameters_document()["offset_groups"]]
     by_maturity = [_band("0.5", "0.005"), _band("1", "0.02"), _band(None, "0.04")]
     tiers = [{"up_to": "1000", "haircut_fraction": "0.2"}, {"up_to": "4000", "haircut_fraction": "0.4"}]
     return risk_parameters(
         tail_fraction=draw.choice(["0.05", "0.1", "0.173"]),
         offset_within_class=rho1,
         offset_across_classes=rho2,
+        offset_groups=groups,
+        charges=_random_charges(draw, groups),
         haircut_schedule=[
             a_haircut_row("USD"),
             a_haircut_row("G10-CASH", flat="0.01", has_fx_mismatch=True, share_limit=draw.choice([None, "0.3"])),
@@ -117,12 +170,65 @@ def _random_parameters(draw):
     )
 
 
+def _with_its_price(group):
+    return group if group["curves"] or group["group_id"] == "UST" else group | {"curves": [f"spot:{group['group_id']}"]}
+
+
+def _random_charges(draw, groups):
+    rows = {
+        group["group_id"]: {
+            "spread_fraction": draw.choice(["0", "0.001", "0.01"]),
+            "average_daily_volume": draw.choice(["1000", "100000"]),
+            "minimum_rate_fraction": draw.choice(["0", "0.05", "0.5"]),
+        }
+        for group in groups
+    }
+    bands = [{"up_to_years": "2", "rate_fraction": "0.2"}, {"up_to_years": None, "rate_fraction": "0.9"}]
+    return charges_document(
+        groups,
+        rows=rows,
+        liquidity={"spread_multiple": "2", "base_days": draw.choice(["0", "0.3"]), "participation_fraction": draw.choice(["0.1", "1"])},
+        basis={
+            "perpetual_fraction": draw.choice(["0", "0.01"]),
+            "dated_fraction": draw.choice(["0.01", "0.015"]),
+            "stablecoin_tiers": [{"up_to": "500", "charge_fraction": "0.02"}, {"up_to": None, "charge_fraction": "0.03"}],
+        },
+        short_option_fraction=draw.choice(["0", "0.01", "0.2"]),
+        depeg={"haircut_slope": draw.choice(["0", "4", "40"]), "ineligible_price": "0.95"},
+        schedule_floor={
+            "floor_fraction": draw.choice(["0", "0.5", "1"]),
+            "in_scope": ["EUROPEAN_OPTION", "FX_FORWARD"],
+            "rates": dict.fromkeys(("CRYPTO", "FX", "FIXED_INCOME"), bands),
+        },
+        issuers=[{"issuer_id": "RIPPLE", "is_own_issue": False, "moves": {"spot:XRP": "-0.5", "spot:RLUSD": "-0.125"}}],
+    )
+
+
+def _option(name):
+    underlying, expiry = name.partition("-")[0], datetime(2026, 9, 1, tzinfo=UTC)
+    terms = EuropeanOption(
+        InstrumentId(underlying), InstrumentId("USD"), Decimal(1), OptionRight.CALL, Decimal(60), expiry, PremiumStyle.CASH_PAID
+    )
+    return an_instrument(name, terms)
+
+
 def _band(up_to_years, fraction):
     return {"up_to_years": up_to_years, "tiers": [{"up_to": None, "haircut_fraction": fraction}]}
 
 
 def _random_portfolio(draw, market, mode):
-    sizes = {"USD": 5000, "EUR": 3000, "BTC": 100, "ETH": 100, "XRP": 500, "USDC": 4000, "UST-BILL": 4000}
+    sizes = {
+        "USD": 5000,
+        "EUR": 3000,
+        "BTC": 100,
+        "ETH": 100,
+        "XRP": 500,
+        "USDC": 4000,
+        "RLUSD": 4000,
+        "UST-BILL": 4000,
+        "EUR-FWD": 4000,
+        "EUR-FWD-2": 4000,
+    }
     held = {}
     for instrument in market.instruments:
         if draw.random() < 0.3:
@@ -153,6 +259,20 @@ def _slow_model(market, parameters, mode):
                 collateral_class=instrument.collateral_class,
                 residual_years=Fraction(market.residual_years[row]),
                 translation_days=Fraction(market.translation_days[row]),
+                terms=SCOPES.get(type(instrument.terms), ""),
+                exposure={
+                    group: Fraction(market.leg_exposure[leg]) for leg, (name, group) in enumerate(legs) if name == instrument.instrument_id
+                },
+                own_group=None if market.instrument_group[row] < 0 else market.groups[market.instrument_group[row]],
+                notional=Fraction(market.notional_unit[row]),
+                basis=BasisKind(market.basis_kind[row]).name.lower(),
+                is_option=bool(market.is_option[row]),
+                pegged_to=getattr(instrument.terms, "pegged_to", None),
+                peg_price=Fraction(market.peg_price[row]) if market.peg_price[row] > 0 else None,
+                issuer_pnl=tuple(
+                    sum((Fraction(pnl[leg]) for leg, (name, _) in enumerate(legs) if name == instrument.instrument_id), Fraction(0))
+                    for pnl in market.issuer_leg_pnl
+                ),
             )
             for row, instrument in enumerate(market.instruments)
         },
@@ -164,7 +284,45 @@ def _slow_model(market, parameters, mode):
         schedule={name: _slow_haircut(row) for name, row in parameters.haircut_schedule.items()},
         fx_mismatch_fraction=Fraction(parameters.fx_mismatch_haircut_fraction),
         fx_mismatch_days=parameters.fx_mismatch_days,
+        charges=_slow_charge_rates(parameters),
     )
+
+
+def _slow_charge_rates(parameters):
+    charges, floor = parameters.charges, parameters.charges.schedule_floor
+    days = {group.group_id: group.mpor_days for group in parameters.offset_groups}
+    return SlowChargeRates(
+        k=Fraction(charges.liquidity.spread_multiple),
+        h0=Fraction(charges.liquidity.base_days),
+        p=Fraction(charges.liquidity.participation_fraction),
+        perpetual=Fraction(charges.basis.perpetual_fraction),
+        dated=Fraction(charges.basis.dated_fraction),
+        tiers=[(_optional(tier.up_to), Fraction(tier.charge_fraction)) for tier in charges.basis.stablecoin_tiers],
+        short_option=Fraction(charges.short_option_fraction),
+        mild_price=Fraction(charges.depeg.mild_price),
+        slope=Fraction(charges.depeg.haircut_slope),
+        ineligible_price=Fraction(charges.depeg.ineligible_price),
+        floor=Fraction(floor.floor_fraction),
+        gross_share=Fraction(floor.gross_fraction),
+        scope={scope.value for scope in floor.in_scope},
+        schedule=[
+            (name, _optional(rate.up_to_years), Fraction(rate.rate_fraction)) for name, rates in floor.rates.items() for rate in rates
+        ],
+        groups={
+            row.group_id: SlowGroupRates(
+                Fraction(days[row.group_id]),
+                Fraction(row.spread_fraction),
+                Fraction(row.average_daily_volume),
+                Fraction(row.minimum_rate_fraction),
+            )
+            for row in charges.groups
+        },
+        issuers=[{factor.name for factor in issuer.moves} for issuer in charges.issuers],
+    )
+
+
+def _floats(amounts):
+    return {name: float(amount) for name, amount in amounts.items()}
 
 
 def _slow_haircut(row):

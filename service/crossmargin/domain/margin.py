@@ -85,7 +85,7 @@ class EquityBridge:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One add-on to the market requirement. Base currency, zero or more."""
+    """One add-on to a requirement. Base currency, more than zero; a charge of nothing has no line."""
 
     name: str
     amount: Decimal
@@ -100,6 +100,8 @@ class RequirementBridge:
 
     Attributes:
         gross: Tail means of every position in every offset group alone, added up: what each would need by itself.
+        charges: What each charge adds; a minimum adds what the rest of the requirement lacks.
+        initial_only: What only new risk has to cover; no part of the maintenance margin.
     """
 
     gross: Decimal
@@ -110,6 +112,7 @@ class RequirementBridge:
     charges: tuple[Charge, ...]
     maintenance_margin: Decimal
     initial_margin: Decimal
+    initial_only: tuple[Charge, ...] = ()
 
     @property
     def netting_benefit(self) -> Decimal:

@@ -10,12 +10,26 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import Enum, unique
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
+from crossmargin.domain.charge_parameters import (
+    BasisParameters,
+    ChargeParameters,
+    ChargeTier,
+    DepegParameters,
+    GroupCharges,
+    IssuerGroup,
+    LiquidityParameters,
+    ScheduleFloorParameters,
+    ScheduleRate,
+    ScheduleScope,
+)
 from crossmargin.domain.collateral import CollateralTerms, HaircutTier, MaturityBand
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import OffsetGroupId, RiskParameterSetId
 from crossmargin.domain.market import LOG_KINDS, FactorId
+
+KindOfNumbers = TypeVar("KindOfNumbers", LiquidityParameters, DepegParameters)
 
 
 @unique
@@ -105,6 +119,7 @@ class RiskParameters:
             volatility.
         fx_mismatch_haircut_fraction: Haircut on pledged money of another currency over `fx_mismatch_days`; scales with the square root of
             the margin period.
+        charges: Parameters of what is added to the market requirement.
     """
 
     set_id: RiskParameterSetId
@@ -127,6 +142,7 @@ class RiskParameters:
     proxies: tuple[FactorProxy, ...]
     stress_events: tuple[StressEvent, ...]
     haircut_schedule: Mapping[str, CollateralTerms]
+    charges: ChargeParameters
     document: str
 
     def __post_init__(self) -> None:
@@ -180,6 +196,7 @@ class RiskParameters:
                     "one offset group only",
                 )
                 claimed[curve] = group.group_id
+        self.charges.check_fits({group.group_id: group.asset_class for group in self.offset_groups}, frozenset(claimed))
 
     @cached_property
     def content_hash(self) -> str:
@@ -260,6 +277,7 @@ def _from_document(document: dict[str, Any]) -> RiskParameters:
         proxies=tuple(_factor_proxy(item) for item in document["proxies"]),
         stress_events=tuple(_stress_event(item) for item in document["stress_events"]),
         haircut_schedule={item["collateral_class"]: _collateral_terms(item) for item in document["haircut_schedule"]},
+        charges=_charges(document["charges"]),
         document=json.dumps(document, sort_keys=True, separators=(",", ":"), default=str),
     )
 
@@ -311,6 +329,72 @@ def _maturity_band(item: dict[str, Any]) -> MaturityBand:
 def _haircut_tier(item: dict[str, Any]) -> HaircutTier:
     _refuse_unknown_keys(item, HaircutTier)
     return HaircutTier(_optional_decimal(item["up_to"]), _decimal(item["haircut_fraction"]))
+
+
+def _charges(item: dict[str, Any]) -> ChargeParameters:
+    _refuse_unknown_keys(item, ChargeParameters)
+    _refuse_duplicates("charges of offset group", [group["group_id"] for group in item["groups"]])
+    _refuse_duplicates("issuer", [issuer["issuer_id"] for issuer in item["issuers"]])
+    return ChargeParameters(
+        liquidity=_numbers(item["liquidity"], LiquidityParameters),
+        basis=_basis(item["basis"]),
+        short_option_fraction=_decimal(item["short_option_fraction"]),
+        depeg=_numbers(item["depeg"], DepegParameters),
+        schedule_floor=_schedule_floor(item["schedule_floor"]),
+        groups=tuple(_group_charges(group) for group in item["groups"]),
+        issuers=tuple(_issuer_group(issuer) for issuer in item["issuers"]),
+    )
+
+
+def _numbers(item: dict[str, Any], kind: type[KindOfNumbers]) -> KindOfNumbers:
+    """Return a dataclass all of whose fields are decimals."""
+    _refuse_unknown_keys(item, kind)
+    return kind(**{field.name: _decimal(item[field.name]) for field in fields(kind)})
+
+
+def _basis(item: dict[str, Any]) -> BasisParameters:
+    _refuse_unknown_keys(item, BasisParameters)
+    return BasisParameters(
+        perpetual_fraction=_decimal(item["perpetual_fraction"]),
+        dated_fraction=_decimal(item["dated_fraction"]),
+        stablecoin_tiers=tuple(_charge_tier(tier) for tier in item["stablecoin_tiers"]),
+    )
+
+
+def _charge_tier(item: dict[str, Any]) -> ChargeTier:
+    _refuse_unknown_keys(item, ChargeTier)
+    return ChargeTier(_optional_decimal(item["up_to"]), _decimal(item["charge_fraction"]))
+
+
+def _schedule_floor(item: dict[str, Any]) -> ScheduleFloorParameters:
+    _refuse_unknown_keys(item, ScheduleFloorParameters)
+    return ScheduleFloorParameters(
+        floor_fraction=_decimal(item["floor_fraction"]),
+        gross_fraction=_decimal(item["gross_fraction"]),
+        in_scope=frozenset(ScheduleScope(kind) for kind in item["in_scope"]),
+        rates={asset_class: tuple(_schedule_rate(rate) for rate in rates) for asset_class, rates in item["rates"].items()},
+    )
+
+
+def _schedule_rate(item: dict[str, Any]) -> ScheduleRate:
+    _refuse_unknown_keys(item, ScheduleRate)
+    return ScheduleRate(_optional_decimal(item["up_to_years"]), _decimal(item["rate_fraction"]))
+
+
+def _group_charges(item: dict[str, Any]) -> GroupCharges:
+    _refuse_unknown_keys(item, GroupCharges)
+    return GroupCharges(
+        group_id=OffsetGroupId(item["group_id"]),
+        spread_fraction=_decimal(item["spread_fraction"]),
+        average_daily_volume=_decimal(item["average_daily_volume"]),
+        minimum_rate_fraction=_decimal(item["minimum_rate_fraction"]),
+    )
+
+
+def _issuer_group(item: dict[str, Any]) -> IssuerGroup:
+    _refuse_unknown_keys(item, IssuerGroup)
+    moves = {FactorId.parse(factor): _decimal(move) for factor, move in item["moves"].items()}
+    return IssuerGroup(item["issuer_id"], _flag(item["is_own_issue"]), moves)
 
 
 def _decimal(value: str | int | Decimal) -> Decimal:

@@ -8,6 +8,7 @@ L  leg          the parts of an instrument's profit that belong to different off
 H  holding      holdings of one account, in instrument order
 U  group        offset groups, sorted by id
 A  class        asset classes, sorted by name
+J  issuer       issuer groups, in the order of the risk parameters
 R  row          any profit vectors stacked on top of one another: each row is reduced alone
 K  leg holding  one entry for each leg of each holding that is in the scenarios, in no order that matters
 
@@ -52,6 +53,12 @@ ByClass: TypeAlias = NDArray[np.float64]
 """[A]"""
 ByClassScenario: TypeAlias = NDArray[np.float64]
 """[A, S]"""
+ByGroupHolding: TypeAlias = NDArray[np.float64]
+"""[U, H]"""
+ByIssuerLeg: TypeAlias = NDArray[np.float64]
+"""[J, L]"""
+ByIssuerHolding: TypeAlias = NDArray[np.float64]
+"""[J, H]"""
 ByRow: TypeAlias = NDArray[np.float64]
 """[R]"""
 ByRowScenario: TypeAlias = NDArray[np.float64]

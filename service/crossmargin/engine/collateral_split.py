@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,13 +48,16 @@ class CollateralSplit:
         return float(self.value_in_equity.sum())
 
 
-def split_collateral(arrays: PortfolioArrays, market: RevaluedMarket, schedule: Mapping[str, HaircutRates]) -> CollateralSplit:
+def split_collateral(
+    arrays: PortfolioArrays, market: RevaluedMarket, schedule: Mapping[str, HaircutRates], ineligible: Collection[int] = ()
+) -> CollateralSplit:
     """Return what each holding counts for.
 
     A positive holding of an asset or bond counts by its policy. RISKED: market value less the residual haircut, and its profits and
     losses are in the scenarios. PLEDGED: market value less the flat haircut of its size and maturity, and less the FX mismatch haircut
-    where the schedule asks for it, outside the scenarios. An asset without a row in the schedule counts zero and is outside the
-    scenarios. Owed assets, contracts, forwards and options count at full value, without haircut, always in the scenarios.
+    where the schedule asks for it, outside the scenarios. An asset without a row in the schedule, or at one of the `ineligible` places
+    along axis H, counts zero and is outside the scenarios. Owed assets, contracts, forwards and options count at full value, without
+    haircut, always in the scenarios.
 
     What is over a limit counts zero in equity. Of a RISKED asset the whole quantity stays in the scenarios all the same: it is there
     and is never worth less than nothing, so to leave its value out and keep its moves understates the account in every scenario,
@@ -66,7 +69,8 @@ def split_collateral(arrays: PortfolioArrays, market: RevaluedMarket, schedule: 
     assets = [holding for holding, instrument in enumerate(arrays.instruments) if isinstance(instrument.terms, AssetTerms + _BOND_TERMS)]
     collateral = [holding for holding in assets if arrays.quantity[holding] >= 0]
     for holding in collateral:
-        value, rates = float(market_value[holding]), schedule.get(arrays.instruments[holding].collateral_class or "")
+        row = None if holding in ineligible else arrays.instruments[holding].collateral_class
+        value, rates = float(market_value[holding]), schedule.get(row or "")
         counted = 0.0 if rates is None else min(value, rates.absolute_limit)
         over_limit[holding] = value - counted
         if rates is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
@@ -19,6 +20,7 @@ from crossmargin.domain.money import EXACT, round_up_to_cent
 from crossmargin.domain.risk_parameters import BandLines
 from crossmargin.engine.attribution import round_to_total
 from crossmargin.engine.axes import ByGroup, ByHolding, Index
+from crossmargin.engine.charges import ChargeLine
 from crossmargin.engine.collateral_split import CollateralSplit
 from crossmargin.engine.portfolio_arrays import (
     MarginRates,
@@ -63,6 +65,7 @@ def requirement_bridge(
     rates: MarginRates,
     initial_margin_multiple: Decimal,
     charges: tuple[Charge, ...] = (),
+    initial_only: tuple[Charge, ...] = (),
 ) -> RequirementBridge:
     """Return the way from gross to the requirement.
 
@@ -77,7 +80,7 @@ def requirement_bridge(
     inside_classes = benefit(rates.offset_within_class * (group_total - class_total))
     across_classes = benefit(rates.offset_across_classes * (class_total - account))
     market = cents_to_decimal(requirement_to_cents(market_requirement, scale=gross))
-    maintenance_margin = market + sum((charge.amount for charge in charges), Decimal(0))
+    maintenance_margin = market + _total(charges)
     return RequirementBridge(
         gross=market + inside_groups + inside_classes + across_classes,
         netting_inside_groups=inside_groups,
@@ -86,8 +89,15 @@ def requirement_bridge(
         market_requirement=market,
         charges=charges,
         maintenance_margin=maintenance_margin,
-        initial_margin=round_up_to_cent(EXACT.multiply(initial_margin_multiple, maintenance_margin)),
+        initial_margin=round_up_to_cent(EXACT.multiply(initial_margin_multiple, maintenance_margin)) + _total(initial_only),
+        initial_only=initial_only,
     )
+
+
+def charge_lines(lines: Iterable[ChargeLine], *, scale: float) -> tuple[Charge, ...]:
+    """Return the charges that are not zero, each rounded up; `scale` as for rounding."""
+    cents = [(line.name, requirement_to_cents(line.amount, scale=scale)) for line in lines]
+    return tuple(Charge(name, cents_to_decimal(amount)) for name, amount in cents if amount > 0)
 
 
 def utilization_of(maintenance_margin: Decimal, equity: Decimal) -> Decimal | None:
@@ -128,6 +138,10 @@ def contribution_lines(arrays: PortfolioArrays, contribution: ByHolding, total: 
     return tuple(
         Contribution(holding.instrument_id, cents_to_decimal(amount)) for holding, amount in zip(arrays.holdings, cents, strict=True)
     )
+
+
+def _total(charges: Iterable[Charge]) -> Decimal:
+    return sum((charge.amount for charge in charges), Decimal(0))
 
 
 def _collateral_line(split: CollateralSplit, arrays: PortfolioArrays, holding: int, policy: CollateralPolicy | None) -> CollateralLine:

@@ -12,15 +12,17 @@ from typing import Final
 import numpy as np
 
 from crossmargin.domain.account import AccountMode
+from crossmargin.domain.charge_parameters import GroupCharges, ScheduleFloorParameters, ScheduleScope
 from crossmargin.domain.collateral import CollateralPolicy, CollateralTerms
 from crossmargin.domain.errors import DomainError, Reason
-from crossmargin.domain.identifiers import AccountRef, InstrumentId
+from crossmargin.domain.identifiers import AccountRef, InstrumentId, OffsetGroupId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.money import EXACT
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.position import Holding
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.axes import ByHolding, Index
+from crossmargin.engine.methodologies.standard_schedule import ScheduleBand, StandardScheduleParameters
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 
 SLACK_FRACTION: Final = 1e-12
@@ -49,12 +51,51 @@ class PortfolioArrays:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupChargeRates:
+    """What one offset group costs to close out: fractions, days and base currency a day (see `GroupCharges`)."""
+
+    mpor_days: float
+    spread_fraction: float
+    average_daily_volume: float
+    minimum_rate_fraction: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChargeRates:
+    """Parameters of the charges (see `ChargeParameters`). Fractions, days and base currency; inf where a tier has no end.
+
+    Attributes:
+        stablecoin_tiers: (upper end, charge fraction), lowest first.
+        issuers: The offset groups of each issuer group, axis J.
+        own_issue_curves: Prices of the operator's own issue.
+    """
+
+    spread_multiple: float
+    base_days: float
+    participation_fraction: float
+    perpetual_basis_fraction: float
+    dated_basis_fraction: float
+    stablecoin_tiers: tuple[tuple[float, float], ...]
+    short_option_fraction: float
+    mild_depeg_price: float
+    depeg_haircut_slope: float
+    ineligible_price: float
+    schedule_floor_fraction: float
+    schedule_scope: frozenset[ScheduleScope]
+    schedule: StandardScheduleParameters
+    groups: Mapping[OffsetGroupId, GroupChargeRates]
+    issuers: tuple[frozenset[OffsetGroupId], ...]
+    own_issue_curves: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class MarginRates:
-    """Parameters of the market requirement. `offset_within_class` is rho1, `offset_across_classes` rho2, `tail_fraction` alpha."""
+    """Parameters of the requirement. `offset_within_class` is rho1, `offset_across_classes` rho2, `tail_fraction` alpha."""
 
     tail_fraction: float
     offset_within_class: float
     offset_across_classes: float
+    charges: ChargeRates
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +138,39 @@ def portfolio_arrays(portfolio: Portfolio, market: RevaluedMarket) -> PortfolioA
 
 def margin_rates(parameters: RiskParameters, mode: AccountMode) -> MarginRates:
     """Return the rates of an account of this mode. Inside an isolated account all diversification is recognised."""
-    if mode is AccountMode.ISOLATED:
-        return MarginRates(float(parameters.tail_fraction), 1.0, 1.0)
-    return MarginRates(float(parameters.tail_fraction), float(parameters.offset_within_class), float(parameters.offset_across_classes))
+    is_isolated = mode is AccountMode.ISOLATED
+    return MarginRates(
+        tail_fraction=float(parameters.tail_fraction),
+        offset_within_class=1.0 if is_isolated else float(parameters.offset_within_class),
+        offset_across_classes=1.0 if is_isolated else float(parameters.offset_across_classes),
+        charges=charge_rates(parameters),
+    )
+
+
+@lru_cache(maxsize=8)
+def charge_rates(parameters: RiskParameters) -> ChargeRates:
+    """Return the parameters of the charges. They are the same for accounts of every mode."""
+    charges = parameters.charges
+    period = {group.group_id: float(group.mpor_days) for group in parameters.offset_groups}
+    group_of = parameters.group_of_curve
+    return ChargeRates(
+        spread_multiple=float(charges.liquidity.spread_multiple),
+        base_days=float(charges.liquidity.base_days),
+        participation_fraction=float(charges.liquidity.participation_fraction),
+        perpetual_basis_fraction=float(charges.basis.perpetual_fraction),
+        dated_basis_fraction=float(charges.basis.dated_fraction),
+        stablecoin_tiers=tuple((_or_infinite(tier.up_to), float(tier.charge_fraction)) for tier in charges.basis.stablecoin_tiers),
+        short_option_fraction=float(charges.short_option_fraction),
+        mild_depeg_price=float(charges.depeg.mild_price),
+        depeg_haircut_slope=float(charges.depeg.haircut_slope),
+        ineligible_price=float(charges.depeg.ineligible_price),
+        schedule_floor_fraction=float(charges.schedule_floor.floor_fraction),
+        schedule_scope=charges.schedule_floor.in_scope,
+        schedule=_schedule(charges.schedule_floor),
+        groups={row.group_id: _group_charges(row, period[row.group_id]) for row in charges.groups},
+        issuers=tuple(frozenset(group_of[factor.curve].group_id for factor in issuer.moves) for issuer in charges.issuers),
+        own_issue_curves=frozenset(factor.curve for issuer in charges.issuers if issuer.is_own_issue for factor in issuer.moves),
+    )
 
 
 @lru_cache(maxsize=8)
@@ -154,6 +225,20 @@ def _haircut_row(terms: CollateralTerms, per_root_day: float) -> HaircutRates:
         absolute_limit=_or_infinite(terms.absolute_limit),
         fx_mismatch_fraction_per_root_day=per_root_day if terms.has_fx_mismatch else 0.0,
     )
+
+
+def _schedule(floor: ScheduleFloorParameters) -> StandardScheduleParameters:
+    return StandardScheduleParameters(
+        bands={
+            asset_class: tuple(ScheduleBand(_or_infinite(rate.up_to_years), float(rate.rate_fraction)) for rate in rates)
+            for asset_class, rates in floor.rates.items()
+        },
+        gross_fraction=float(floor.gross_fraction),
+    )
+
+
+def _group_charges(row: GroupCharges, mpor_days: float) -> GroupChargeRates:
+    return GroupChargeRates(mpor_days, float(row.spread_fraction), float(row.average_daily_volume), float(row.minimum_rate_fraction))
 
 
 def _or_infinite(limit: Decimal | None) -> float:

@@ -13,8 +13,27 @@ from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine import ENGINE_VERSION
 from crossmargin.engine.attribution import euler_contributions, worst_scenarios
 from crossmargin.engine.axes import ByClass, ByGroup, ByGroupScenario, ByHolding
+from crossmargin.engine.charges import (
+    DEPEG,
+    AccountCharges,
+    ChargeLine,
+    Exposures,
+    account_charges,
+    depeg_charge,
+    exposures_of,
+    ineligible_holdings,
+    liquidity_stretch,
+)
 from crossmargin.engine.collateral_split import CollateralSplit, split_collateral
-from crossmargin.engine.margin_bridges import band_of, contribution_lines, equity_bridge, group_lines, requirement_bridge, utilization_of
+from crossmargin.engine.margin_bridges import (
+    band_of,
+    charge_lines,
+    contribution_lines,
+    equity_bridge,
+    group_lines,
+    requirement_bridge,
+    utilization_of,
+)
 from crossmargin.engine.netting import NettedPnl, gross_requirement, leg_holdings, netted_pnl
 from crossmargin.engine.portfolio_arrays import (
     HaircutRates,
@@ -38,7 +57,11 @@ class MarginFigures:
         gross: Tail means of every holding in every group alone, added up.
         group_requirement: [U] E_u. class_requirement: [A] E_a. account_requirement: E of the whole account.
         market_requirement: (1 - rho1) sum E_u + (rho1 - rho2) sum E_a + rho2 E.
-        contribution: [H] Euler contributions; they add up to the market requirement.
+        exposures: What the account is long or short of each touched group.
+        charges: What is added to the market requirement; `charges.maintenance_margin` is the account's.
+        initial_only: What only new risk has to cover.
+        contribution: [H] contributions to the maintenance margin: Euler's of the tail means, and each charge by its own rule. They
+            add up to it.
     """
 
     split: CollateralSplit
@@ -48,6 +71,9 @@ class MarginFigures:
     class_requirement: ByClass
     account_requirement: float
     market_requirement: float
+    exposures: Exposures
+    charges: AccountCharges
+    initial_only: tuple[ChargeLine, ...]
     contribution: ByHolding
 
 
@@ -71,6 +97,8 @@ def compute_margin(portfolio: Portfolio, market: RevaluedMarket, parameters: Ris
         market_requirement=figures.market_requirement,
         rates=rates,
         initial_margin_multiple=parameters.initial_margin_multiple,
+        charges=charge_lines(figures.charges.lines, scale=figures.gross + figures.charges.scale),
+        initial_only=charge_lines(figures.initial_only, scale=float(figures.split.gross_value.sum())),
     )
     utilization = utilization_of(requirement.maintenance_margin, equity.equity)
     return MarginResult(
@@ -93,17 +121,31 @@ def margin_figures(
     Raises:
         FloatingPointError: When the market holds a profit that is not finite.
     """
-    split = split_collateral(arrays, market, schedule)
+    split = split_collateral(arrays, market, schedule, ineligible_holdings(arrays, market, rates.charges))
     legs = leg_holdings(arrays, split.scenario_quantity, market)
     netted = netted_pnl(legs, market)
     if not np.isfinite(netted.account_pnl).all():
         raise FloatingPointError(f"profits of the account are not finite under market snapshot {market.snapshot_id}")
-    group_count, class_count = len(netted.groups), len(netted.classes)
+    group_count = len(netted.groups)
     pnl = np.concatenate((netted.group_pnl, netted.class_pnl, netted.account_pnl[np.newaxis]))
     tails = tail_weights(pnl, market.scenarios.weights, rates.tail_fraction) / rates.tail_fraction
     tail_losses = -np.einsum("rs,rs->r", tails, pnl)
     requirement = np.maximum(0.0, tail_losses)
-    levels = _level_weights(rates, group_count, class_count)
+    levels = _level_weights(rates, group_count, len(netted.classes))
+    market_requirement = float((levels * requirement).sum())
+    exposures = exposures_of(legs, netted.groups, arrays, market)
+    stretch = liquidity_stretch(exposures, market, rates.charges)
+    charges = account_charges(
+        arrays,
+        market,
+        split,
+        exposures,
+        rates.charges,
+        group_requirement=requirement[:group_count],
+        stretch=stretch,
+        market_requirement=market_requirement,
+    )
+    levels[:group_count] += stretch  # the stretched tail mean is attributed as the tail mean itself is
     marginal = tails * np.where(tail_losses > 0, levels, 0.0)[:, np.newaxis]
     return MarginFigures(
         split=split,
@@ -112,8 +154,12 @@ def margin_figures(
         group_requirement=requirement[:group_count],
         class_requirement=requirement[group_count:-1],
         account_requirement=float(requirement[-1]),
-        market_requirement=float((levels * requirement).sum()),
-        contribution=euler_contributions(
+        market_requirement=market_requirement,
+        exposures=exposures,
+        charges=charges,
+        initial_only=(ChargeLine(DEPEG, depeg_charge(arrays, market, split, rates.charges)),),
+        contribution=charges.contribution
+        + euler_contributions(
             legs,
             market,
             groups=netted.groups,

@@ -14,7 +14,7 @@ from crossmargin.domain.market import FactorId, FactorKind
 from crossmargin.domain.risk_parameters import StressEvent, risk_parameters_from_json
 from crossmargin.engine.scenarios.stress import stress_moves
 
-SHIPPED_HASH = "b805270d6bf4f767839539a7c0d6cb323cbafc71df22549fa77d164103867f0b"
+SHIPPED_HASH = "870ff97575efe3e28efbdc6a12cc6160d40a3a0bc72f425b7f417ec81d2bcfa1"
 STABLECOINS = ("spot:RLUSD", "spot:USDC", "spot:USDT")
 COINS = ("BTC", "ETH", "SOL", "XRP", "LTC", "ADA", "DOGE", "LINK", "AVAX", "BNB")
 

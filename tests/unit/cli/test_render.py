@@ -69,6 +69,19 @@ def test_small_words():
     assert (counted(1, "trade"), counted(0, "trade")) == ("1 trade", "0 trades")
 
 
+def test_a_bridge_shows_every_charge_and_what_only_new_risk_has_to_cover():
+    requirement = margin(maintenance="640000", initial="830000").requirement
+    assert "initial margin" not in printed(bridge_table(console_on(io.StringIO()), requirement))
+    requirement.charges.add(name="liquidity", amount="25000")
+    requirement.charges.add(name="wrong-way", amount="15000")
+    requirement.initial_only.add(name="depeg", amount="30000")
+    lines = [" ".join(line.split()) for line in printed(bridge_table(console_on(io.StringIO()), requirement)).splitlines()]
+    assert "+ charge: liquidity 25,000" in lines
+    assert "+ charge: wrong-way 15,000" in lines
+    assert any(line.startswith("= maintenance margin 640,000") for line in lines)
+    assert lines[-3:] == ["multiple of it, for new risk 800,000", "+ new risk only: depeg 30,000", "= initial margin 830,000"]
+
+
 def test_a_table_of_accounts_shows_each_figure_once_on_its_line():
     text = printed(
         margin_table(

@@ -71,12 +71,14 @@ def test_the_engine_agrees_with_the_calculator(result):
     assert requirement.netting_inside_groups == 0
     assert requirement.netting_inside_classes == Decimal("125700.00")
     assert requirement.netting_across_classes == Decimal("2062.50")
-    assert requirement.market_requirement == requirement.maintenance_margin == Decimal("74912.50")
-    assert requirement.initial_margin == Decimal("93640.63")
+    assert requirement.market_requirement == Decimal("74912.50")
+    assert [(charge.name, charge.amount) for charge in requirement.charges] == [("liquidity", Decimal("394.00"))]
+    assert requirement.maintenance_margin == Decimal("75306.50")
+    assert requirement.initial_margin == Decimal("94133.13")
     assert result.equity.equity == Decimal("230000.00")
-    assert result.utilization == Decimal("0.325707")
+    assert result.utilization == Decimal("0.327420")
     contributions = {line.instrument_id: line.amount for line in result.contributions}
-    assert contributions == {"BTC": Decimal(98250), "ETH": Decimal(-30075), "EUR": Decimal("6737.50"), "USD": Decimal(0)}
+    assert contributions == {"BTC": Decimal(98450), "ETH": Decimal(-29925), "EUR": Decimal("6781.50"), "USD": Decimal(0)}
 
 
 def test_the_page_states_the_figures_of_the_engine(result):
@@ -87,7 +89,9 @@ def test_the_page_states_the_figures_of_the_engine(result):
         requirement.netting_inside_classes,
         requirement.netting_across_classes,
         requirement.market_requirement,
+        requirement.maintenance_margin,
         requirement.initial_margin,
+        *(charge.amount for charge in requirement.charges),
         result.equity.equity,
         *(line.amount for line in result.contributions if line.amount),
     ]
@@ -121,6 +125,43 @@ def test_the_page_states_the_shipped_parameters():
         f"| liquidation | {parameters.bands.liquidation}",
     ]
     assert [sentence for sentence in stated if sentence not in page] == []
+
+
+def test_the_page_states_the_parameters_of_the_charges():
+    page, charges = " ".join(PAGE.read_text(encoding="utf-8").split()), standard_parameters().charges
+    (issuer,) = charges.issuers
+    stated = [
+        f"`k` = {charges.liquidity.spread_multiple}, `h0` = {charges.liquidity.base_days} days",
+        f"`p` = {charges.liquidity.participation_fraction:.0%}",
+        f"{charges.basis.perpetual_fraction:.0%} x matched + {charges.basis.dated_fraction - charges.basis.perpetual_fraction:.1%} x dated",
+        "{:.0%} to 100m, {:.0%} above".format(*(tier.charge_fraction for tier in charges.basis.stablecoin_tiers)),
+        f"{charges.short_option_fraction:.0%} of the notional of each short option",
+        f"{charges.depeg.haircut_slope} x ({charges.depeg.mild_price} - price)",
+        f"Below {charges.depeg.ineligible_price} it is no collateral",
+        f"The fraction is {charges.schedule_floor.floor_fraction}:",
+        f"`{issuer.issuer_id}` is XRP -50% with RLUSD -12%",
+    ]
+    assert [sentence for sentence in stated if sentence not in page] == []
+    assert {str(factor): move for factor, move in issuer.moves.items()} == {"spot:XRP": Decimal("-0.50"), "spot:RLUSD": Decimal("-0.12")}
+
+
+def test_the_page_states_what_each_group_costs():
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in PAGE.read_text(encoding="utf-8").splitlines()]
+    stated = {name: row[1:] for row in cells if len(row) == 4 and _is_amount(row[2]) for name in row[0].split(", ")}
+    for row in standard_parameters().charges.groups:
+        spread, volume, minimum = stated.pop(row.group_id)
+        assert Decimal(spread) == row.spread_fraction * 10_000, row.group_id
+        assert _dollars(volume) == row.average_daily_volume, row.group_id
+        assert Decimal(minimum.rstrip("%")) == row.minimum_rate_fraction * 100, row.group_id
+    assert stated == {}
+
+
+def _is_amount(cell):
+    return cell.endswith(("bn", "m")) and cell[0].isdigit()
+
+
+def _dollars(cell):
+    return Decimal(cell.removesuffix("bn")) * 10**9 if cell.endswith("bn") else Decimal(cell.removesuffix("m")) * 10**6
 
 
 def test_the_page_names_every_row_of_the_haircut_schedule():

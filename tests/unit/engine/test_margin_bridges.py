@@ -2,15 +2,16 @@ from decimal import Decimal
 
 import pytest
 
+from crossmargin.domain.account import AccountMode
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.margin import Band, Charge
 from crossmargin.engine.margin_bridges import band_of, requirement_bridge, utilization_of
-from crossmargin.engine.portfolio_arrays import MarginRates
+from crossmargin.engine.portfolio_arrays import margin_rates
 from crossmargin.engine.portfolio_margin import compute_margin
 from tests.builders import Revalued, a_haircut_row, a_portfolio, a_revalued_market, coin, perpetual, risk_parameters
 
 D = Decimal
-RATES = MarginRates(tail_fraction=0.025, offset_within_class=0.8, offset_across_classes=0.5)
+RATES = margin_rates(risk_parameters(), AccountMode.CROSS)
 
 
 def test_netting_is_rounded_down_and_the_requirement_up():

@@ -50,7 +50,7 @@ def still_book():
 
 
 def test_a_market_that_never_moved_needs_margin_for_stress_alone(still_book):
-    assert still_book.without_stress.requirement.maintenance_margin == 0
+    assert still_book.without_stress.requirement.market_requirement == 0
     assert still_book.result.requirement.maintenance_margin > 1_000_000
     assert still_book.stress_among_worst == 10
 

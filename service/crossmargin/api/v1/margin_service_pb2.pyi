@@ -153,6 +153,7 @@ class RequirementBridge(_message.Message):
     INITIAL_MARGIN_FIELD_NUMBER: _builtins.int
     NETTING_BENEFIT_FIELD_NUMBER: _builtins.int
     NETTING_BENEFIT_FRACTION_FIELD_NUMBER: _builtins.int
+    INITIAL_ONLY_FIELD_NUMBER: _builtins.int
     gross: _builtins.str
     netting_inside_groups: _builtins.str
     netting_inside_classes: _builtins.str
@@ -164,6 +165,8 @@ class RequirementBridge(_message.Message):
     netting_benefit_fraction: _builtins.str
     @_builtins.property
     def charges(self) -> _containers.RepeatedCompositeFieldContainer[Global___Charge]: ...
+    @_builtins.property
+    def initial_only(self) -> _containers.RepeatedCompositeFieldContainer[Global___Charge]: ...
     def __init__(
         self,
         *,
@@ -177,10 +180,11 @@ class RequirementBridge(_message.Message):
         initial_margin: _builtins.str = ...,
         netting_benefit: _builtins.str = ...,
         netting_benefit_fraction: _builtins.str = ...,
+        initial_only: _abc.Iterable[Global___Charge] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charges", b"charges", "gross", b"gross", "initial_margin", b"initial_margin", "maintenance_margin", b"maintenance_margin", "market_requirement", b"market_requirement", "netting_across_classes", b"netting_across_classes", "netting_benefit", b"netting_benefit", "netting_benefit_fraction", b"netting_benefit_fraction", "netting_inside_classes", b"netting_inside_classes", "netting_inside_groups", b"netting_inside_groups"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charges", b"charges", "gross", b"gross", "initial_margin", b"initial_margin", "initial_only", b"initial_only", "maintenance_margin", b"maintenance_margin", "market_requirement", b"market_requirement", "netting_across_classes", b"netting_across_classes", "netting_benefit", b"netting_benefit", "netting_benefit_fraction", b"netting_benefit_fraction", "netting_inside_classes", b"netting_inside_classes", "netting_inside_groups", b"netting_inside_groups"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -30,6 +30,18 @@ def black76(*, forward: ArrayLike, strike: ArrayLike, total_volatility: ArrayLik
     return price
 
 
+def black76_delta(*, forward: ArrayLike, strike: ArrayLike, total_volatility: ArrayLike, sign: ArrayLike) -> NDArray[np.float64]:
+    """Return the derivative of the undiscounted price by the forward, sign N(sign d1), of the arguments' broadcast shape.
+
+    >>> round(float(black76_delta(forward=100.0, strike=100.0, total_volatility=0.2, sign=-1.0)), 6)
+    -0.460172
+    """
+    forward, strike, sign = np.asarray(forward), np.asarray(strike), np.asarray(sign)
+    total = np.maximum(total_volatility, _SMALLEST_TOTAL_VOLATILITY)
+    delta: NDArray[np.float64] = sign * ndtr(sign * ((np.log(forward) - np.log(strike)) / total + 0.5 * total))
+    return delta
+
+
 def implied_total_volatility(*, price: ArrayLike, forward: ArrayLike, strike: ArrayLike, sign: ArrayLike) -> NDArray[np.float64]:
     """Return sigma sqrt(T) at which `black76` gives undiscounted `price`, of the arguments' broadcast shape.
 

@@ -1,4 +1,4 @@
-"""Dated futures: spot and the carry to expiry."""
+"""Dated futures: spot and the carry to expiry, which moves where the snapshot has a carry curve and is held fixed where it has none."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import DatedFuture, Instrument
 from crossmargin.engine.revaluation.forward_price import basis_curve, forward_price
-from crossmargin.engine.revaluation.margined_contract import contract_value
+from crossmargin.engine.revaluation.margined_contract import contract_valuation
 from crossmargin.engine.revaluation.shocked_market import ShockedMarket, spot_factor
-from crossmargin.engine.revaluation.valuation import Claim, Valuation, expired, one_by_one, terms_of
+from crossmargin.engine.revaluation.valuation import BasisKind, Valuation, expired, one_by_one, terms_of
 
 
 def _revalue(instrument: Instrument, market: ShockedMarket) -> Valuation:
@@ -18,8 +18,18 @@ def _revalue(instrument: Instrument, market: ShockedMarket) -> Valuation:
     if years <= 0.0:
         raise expired(instrument, ended=terms.expiry, as_of=market.as_of)
     group = market.group(spot_factor(terms.underlying))
-    price = forward_price(market, terms.underlying, years=years, carry_curve=basis_curve(terms.underlying), mark=market.mark(instrument))
-    return Valuation((Claim(terms.settlement, contract_value(terms.payoff, terms.multiplier, price), group),), years)
+    carry, mark = basis_curve(terms.underlying), market.mark(instrument)
+    # Without a carry curve only a mark says what the future is worth; it then moves with spot one for one.
+    has_carry = mark is None or market.has_curve(carry)
+    return contract_valuation(
+        settlement=terms.settlement,
+        payoff=terms.payoff,
+        multiplier=terms.multiplier,
+        price=forward_price(market, terms.underlying, years=years, carry_curve=carry if has_carry else None, mark=mark),
+        group=group,
+        basis=BasisKind.FACTORED if has_carry else BasisKind.DATED,
+        years=years,
+    )
 
 
 def curves(instrument: Instrument, assets: Mapping[InstrumentId, Instrument]) -> frozenset[str]:  # noqa: ARG001 - the table's signature

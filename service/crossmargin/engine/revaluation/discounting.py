@@ -106,7 +106,7 @@ def _revalue_currency(
     prices = present_values(market.curve(curve), payments, [market.mark(member) for member in members])
     group = market.curve_group(curve)
     return {
-        member.instrument_id: Valuation((Claim(settlement, float(PER_HUNDRED) * price, group),), float(paid.years.max()))
+        member.instrument_id: Valuation((Claim(settlement, float(PER_HUNDRED) * price, group),), float(paid.years.max()), notional=1.0)
         for member, paid, price in zip(members, payments, prices, strict=True)
     }
 

@@ -17,11 +17,11 @@ from crossmargin.domain.instrument import EuropeanOption, Instrument, OptionRigh
 from crossmargin.domain.market import FactorKind
 from crossmargin.domain.risk_parameters import OffsetGroup
 from crossmargin.engine.axes import ByInstrument, ByInstrumentState, ByState
-from crossmargin.engine.revaluation.black76 import black76, implied_total_volatility
+from crossmargin.engine.revaluation.black76 import black76, black76_delta, implied_total_volatility
 from crossmargin.engine.revaluation.discounting import discount_factors
 from crossmargin.engine.revaluation.forward_price import basis_curve, forward_price
 from crossmargin.engine.revaluation.shocked_market import ShockedMarket, discount_curve, spot_factor
-from crossmargin.engine.revaluation.valuation import Claim, Outcome, Valuation, attempt, expired, terms_of
+from crossmargin.engine.revaluation.valuation import BasisKind, Claim, Outcome, Valuation, attempt, expired, terms_of
 
 
 def revalue(instruments: Sequence[Instrument], market: ShockedMarket) -> list[Outcome]:
@@ -69,6 +69,8 @@ class _Chain:
         years: Actual/365 to expiry.
         forward: [M] forward price of the underlying.
         unit: [M] settlement assets for one unit of undiscounted price: the discount factor, or 1 / forward when settled in the coin.
+        is_in_coins: True when settled in the coin.
+        basis: Whether the forward's carry has factors.
         total_volatility: sigma sqrt(T) of the surface, base state.
         volatility_ratio: [M] shocked over base volatility.
     """
@@ -78,6 +80,8 @@ class _Chain:
     years: float
     forward: ByState
     unit: ByState
+    is_in_coins: bool
+    basis: BasisKind
     total_volatility: float
     volatility_ratio: ByState
 
@@ -101,12 +105,15 @@ def _read_chain(key: _ChainKey, market: ShockedMarket) -> _Chain:
     forward = forward_price(market, key.underlying, years=years, carry_curve=carry_curve)
     surface = market.curve(volatility_curve(key.underlying))
     surface.check(tenor)
+    is_in_coins = key.premium is PremiumStyle.COIN_SETTLED
     return _Chain(
         settlement=key.settlement,
         group=market.group(spot_factor(key.underlying)),
         years=years,
         forward=forward,
-        unit=1.0 / forward if key.premium is PremiumStyle.COIN_SETTLED else _discount(discount, tenor, market),
+        unit=1.0 / forward if is_in_coins else _discount(discount, tenor, market),
+        is_in_coins=is_in_coins,
+        basis=BasisKind.FACTORED if carry_curve == basis_curve(key.underlying) else BasisKind.DATED,
         total_volatility=float(surface.levels_at(tenor)[0] * np.sqrt(years)),
         volatility_ratio=np.exp(surface.moves_at(tenor)[0]),
     )
@@ -138,13 +145,32 @@ def _revalue_chain(members: Sequence[Instrument], chain: _Chain, market: Shocked
     signs = np.array([1.0 if each.right is OptionRight.CALL else -1.0 for each in terms])
     multipliers = np.array([float(each.multiplier) for each in terms])
     marks = np.array([np.nan if mark is None else mark for mark in map(market.mark, members)])
-    prices = _prices(chain, strikes, signs, _own_volatility(chain, strikes, signs, marks))
+    volatility = _own_volatility(chain, strikes, signs, marks)
+    prices = _prices(chain, strikes, signs, volatility)
     prices += np.where(np.isnan(marks), 0.0, marks - prices[:, 0])[:, np.newaxis]
     values = multipliers[:, np.newaxis] * prices
+    exposures = multipliers * _price_exposures(chain, strikes, signs, volatility, prices[:, 0])
+    # A coin-settled option is on one coin; one paid in cash on a coin at its forward price.
+    notionals = multipliers * (1.0 if chain.is_in_coins else chain.forward[0])
     return {
-        member.instrument_id: Valuation((Claim(chain.settlement, value, chain.group),), chain.years)
-        for member, value in zip(members, values, strict=True)
+        member.instrument_id: Valuation(
+            (Claim(chain.settlement, value, chain.group, float(exposure)),),
+            chain.years,
+            notional=float(notional),
+            basis=chain.basis,
+            is_option=True,
+        )
+        for member, value, exposure, notional in zip(members, values, exposures, notionals, strict=True)
     }
+
+
+def _price_exposures(
+    chain: _Chain, strikes: ByInstrument, signs: ByInstrument, total_volatility: ByInstrument, prices: ByInstrument
+) -> ByInstrument:
+    """Return [I] derivatives of the base prices by the logarithm of spot: delta, less what the price loses in coins when coins rise."""
+    delta = black76_delta(forward=chain.forward[0], strike=strikes, total_volatility=total_volatility, sign=signs)
+    exposures: ByInstrument = delta - prices if chain.is_in_coins else delta * chain.unit[0] * chain.forward[0]
+    return exposures
 
 
 def _own_volatility(chain: _Chain, strikes: ByInstrument, signs: ByInstrument, marks: ByInstrument) -> ByInstrument:

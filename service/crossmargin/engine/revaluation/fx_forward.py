@@ -25,12 +25,13 @@ def _revalue(instrument: Instrument, market: ShockedMarket) -> Valuation:
     years = market.years_until_day(terms.delivery_date)
     bought = _payment(terms.bought, years, market)
     sold = -float(terms.contract_rate) * _payment(terms.sold, years, market)
-    mark = market.mark(instrument)
+    mark, rate = market.mark(instrument), float(market.price(terms.bought)[0] / market.price(terms.sold)[0])
     if mark is not None:
-        rate = market.price(terms.bought)[0] / market.price(terms.sold)[0]
         sold = sold + (mark - (bought[0] * rate + sold[0]))
     groups = [market.curve_group(discount_curve(market.assets[asset])) for asset in (terms.bought, terms.sold)]
-    return Valuation((Claim(terms.bought, bought, groups[0]), Claim(terms.sold, sold, groups[1])), years)
+    exchanged = market.price_group(terms.bought) or market.price_group(terms.sold)
+    claims = (Claim(terms.bought, bought, groups[0]), Claim(terms.sold, sold, groups[1]))
+    return Valuation(claims, years, notional=rate, group=exchanged)
 
 
 def curves(instrument: Instrument, assets: Mapping[InstrumentId, Instrument]) -> frozenset[str]:

@@ -4,8 +4,30 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import Payoff
+from crossmargin.domain.risk_parameters import OffsetGroup
 from crossmargin.engine.axes import ByState
+from crossmargin.engine.revaluation.valuation import BasisKind, Claim, Valuation
+
+
+def contract_valuation(
+    *,
+    settlement: InstrumentId,
+    payoff: Payoff,
+    multiplier: Decimal,
+    price: ByState,
+    group: OffsetGroup,
+    basis: BasisKind,
+    years: float = 0.0,
+) -> Valuation:
+    """Return the valuation of one contract whose `price` is [M].
+
+    Linear or inverse, a rise of the price by a fraction gains that fraction of the notional, multiplier x price or multiplier / price.
+    """
+    value = contract_value(payoff, multiplier, price)
+    notional = float(abs(value[0]))
+    return Valuation((Claim(settlement, value, group, notional),), years, notional, basis)
 
 
 def contract_value(payoff: Payoff, multiplier: Decimal, price: ByState) -> ByState:

@@ -8,9 +8,9 @@ import numpy as np
 
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import Instrument, Perpetual
-from crossmargin.engine.revaluation.margined_contract import contract_value
+from crossmargin.engine.revaluation.margined_contract import contract_valuation
 from crossmargin.engine.revaluation.shocked_market import ShockedMarket, spot_factor
-from crossmargin.engine.revaluation.valuation import Claim, Valuation, one_by_one, terms_of
+from crossmargin.engine.revaluation.valuation import BasisKind, Valuation, one_by_one, terms_of
 
 
 def _revalue(instrument: Instrument, market: ShockedMarket) -> Valuation:
@@ -20,7 +20,14 @@ def _revalue(instrument: Instrument, market: ShockedMarket) -> Valuation:
     group = market.group(spot)
     spot_level, mark = market.level(spot), market.mark(instrument)
     price = (spot_level if mark is None else mark) * np.exp(market.moves(spot))
-    return Valuation((Claim(terms.settlement, contract_value(terms.payoff, terms.multiplier, price), group),))
+    return contract_valuation(
+        settlement=terms.settlement,
+        payoff=terms.payoff,
+        multiplier=terms.multiplier,
+        price=price,
+        group=group,
+        basis=BasisKind.PERPETUAL,
+    )
 
 
 def curves(instrument: Instrument, assets: Mapping[InstrumentId, Instrument]) -> frozenset[str]:  # noqa: ARG001 - the table's signature

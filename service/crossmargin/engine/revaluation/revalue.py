@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -32,6 +32,7 @@ from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from crossmargin.engine.revaluation.shocked_market import ShockedMarket, not_finite, price_factor
 from crossmargin.engine.revaluation.valuation import CurvesOf, Outcome, Revaluer, Valuation
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
+from crossmargin.engine.scenarios.stress import issuer_moves
 
 
 class _Kind(NamedTuple):
@@ -68,7 +69,8 @@ def revalue_market(
     """
     ordered = sorted(instruments, key=lambda instrument: instrument.instrument_id)
     assets = {instrument.instrument_id: instrument for instrument in ordered if instrument.is_asset}
-    market = ShockedMarket(assets=assets, snapshot=snapshot, scenarios=scenarios, parameters=parameters)
+    shocked = _with_issuer_shocks(scenarios, parameters)
+    market = ShockedMarket(assets=assets, snapshot=snapshot, scenarios=shocked, parameters=parameters)
     with np.errstate(all="ignore"):  # what is not finite is looked for once, below
         outcomes = _value_all(ordered, market)
         revalued = [_legs_or_error(instrument, outcomes[instrument.instrument_id], market) for instrument in ordered]
@@ -77,7 +79,8 @@ def revalue_market(
         for instrument, result in zip(ordered, revalued, strict=True)
         if isinstance(result, DomainError)
     }
-    return _assemble([result for result in revalued if not isinstance(result, DomainError)], market, snapshot, unavailable)
+    available = [result for result in revalued if not isinstance(result, DomainError)]
+    return _assemble(available, market, snapshot, scenarios, unavailable)
 
 
 def required_factors(instruments: Collection[Instrument], snapshot: MarketSnapshot) -> frozenset[FactorId]:
@@ -96,12 +99,24 @@ def required_factors(instruments: Collection[Instrument], snapshot: MarketSnapsh
 
 @dataclass(frozen=True, eq=False)
 class _Revalued:
-    """One instrument, ready for its rows. `legs` are sorted by offset group."""
+    """One instrument, ready for its rows. `legs` are sorted by offset group, and so are their `exposures`, base currency."""
 
     instrument: Instrument
     valuation: Valuation
     unit_value: float
     legs: tuple[tuple[OffsetGroup, ByScenario], ...]
+    exposures: tuple[float, ...]
+
+
+def _with_issuer_shocks(scenarios: ScenarioSet, parameters: RiskParameters) -> ScenarioSet:
+    """Return the scenarios and after them, without weight, the joint shock of each issuer group: all are revalued in one go."""
+    issuers = parameters.charges.issuers
+    return replace(
+        scenarios,
+        shocks=np.concatenate([scenarios.shocks, issuer_moves(scenarios.factors, parameters)]),
+        weights=np.append(scenarios.weights, np.zeros(len(issuers))),
+        names=scenarios.names + tuple(issuer.issuer_id for issuer in issuers),
+    )
 
 
 def _price_factors(instrument: Instrument, assets: Mapping[InstrumentId, Instrument]) -> Iterator[FactorId]:
@@ -167,7 +182,11 @@ def _legs_or_error(instrument: Instrument, outcome: Outcome, market: ShockedMark
     unit_value = sum(float(claim.amount[0] * market.price(claim.asset)[0]) for claim in outcome.claims)
     if not (np.isfinite(unit_value) and all(np.isfinite(pnl).all() for pnl in legs.values())):
         return not_finite(instrument)
-    return _Revalued(instrument, outcome, unit_value, tuple(sorted(legs.items(), key=lambda leg: leg[0].group_id)))
+    ordered = sorted(legs, key=lambda group: group.group_id)
+    exposures = _exposures(outcome, market)
+    return _Revalued(
+        instrument, outcome, unit_value, tuple((group, legs[group]) for group in ordered), tuple(exposures[group] for group in ordered)
+    )
 
 
 def _profits(valuation: Valuation, market: ShockedMarket) -> Iterator[tuple[OffsetGroup, ByScenario]]:
@@ -180,8 +199,25 @@ def _profits(valuation: Valuation, market: ShockedMarket) -> Iterator[tuple[Offs
             yield price_group, amount[0] * (price[1:] - price[0])
 
 
+def _exposures(valuation: Valuation, market: ShockedMarket) -> Mapping[OffsetGroup, float]:
+    """Return what one unit is long or short of each group's underlying, split as its profits are."""
+    exposures: defaultdict[OffsetGroup, float] = defaultdict(float)
+    for claim in valuation.claims:
+        amount, price = float(claim.amount[0]), float(market.price(claim.asset)[0])
+        price_group = market.price_group(claim.asset)
+        if claim.group is not None:
+            exposures[claim.group] += (amount if claim.exposure is None else claim.exposure) * price
+        if price_group is not None:
+            exposures[price_group] += amount * price
+    return exposures
+
+
 def _assemble(
-    revalued: Sequence[_Revalued], market: ShockedMarket, snapshot: MarketSnapshot, unavailable: Mapping[InstrumentId, DomainError]
+    revalued: Sequence[_Revalued],
+    market: ShockedMarket,
+    snapshot: MarketSnapshot,
+    scenarios: ScenarioSet,
+    unavailable: Mapping[InstrumentId, DomainError],
 ) -> RevaluedMarket:
     """Lay the instruments out along the axes."""
     instruments = tuple(item.instrument for item in revalued)
@@ -191,24 +227,49 @@ def _assemble(
     axis_of = {group.group_id: position for position, group in enumerate(groups)}
     classes = tuple(sorted({group.asset_class for group in groups}))
     legs = [(row, axis_of[group.group_id], pnl) for row, item in enumerate(revalued) for group, pnl in item.legs]
+    pnl = np.array([pnl for _, _, pnl in legs], dtype=np.float64).reshape(len(legs), len(market.scenarios.names))
+    scenario_count = len(scenarios.names)
+    instrument_groups = [_group_of(item, market) for item in revalued]
+    settlement_price = np.array([market.price(settlement)[0] for settlement in settlements], dtype=np.float64)
+    notional = [item.valuation.notional for item in revalued]
+    unit_value = np.array([item.unit_value for item in revalued], dtype=np.float64)
     return RevaluedMarket(
         snapshot_id=snapshot.snapshot_id,
         as_of=snapshot.as_of,
-        scenarios=market.scenarios,
+        scenarios=scenarios,
         instruments=instruments,
-        unit_value=np.array([item.unit_value for item in revalued], dtype=np.float64),
-        settlement_price=np.array([market.price(settlement)[0] for settlement in settlements], dtype=np.float64),
+        unit_value=unit_value,
+        settlement_price=settlement_price,
         settlement_row=np.array([row_of[settlement] for settlement in settlements], dtype=np.int64),
         leg_instrument=np.array([row for row, _, _ in legs], dtype=np.int64),
         leg_group=np.array([group for _, group, _ in legs], dtype=np.int64),
-        leg_pnl=np.array([pnl for _, _, pnl in legs], dtype=np.float64).reshape(len(legs), len(market.scenarios.names)),
+        leg_pnl=np.ascontiguousarray(pnl[:, :scenario_count]),
         groups=tuple(group.group_id for group in groups),
         classes=classes,
         group_class=np.array([classes.index(group.asset_class) for group in groups], dtype=np.int64),
         residual_years=np.array([item.valuation.residual_years for item in revalued], dtype=np.float64),
         translation_days=np.array([_translation_days(settlement, market) for settlement in settlements], dtype=np.float64),
+        leg_exposure=np.array([exposure for item in revalued for exposure in item.exposures], dtype=np.float64),
+        issuer_leg_pnl=np.ascontiguousarray(pnl[:, scenario_count:].T),
+        instrument_group=np.array([axis_of.get(group.group_id, -1) if group else -1 for group in instrument_groups], dtype=np.int64),
+        notional_unit=np.array(
+            [
+                abs(value) if units is None else units * price
+                for value, units, price in zip(unit_value, notional, settlement_price, strict=True)
+            ],
+            dtype=np.float64,
+        ),
+        basis_kind=np.array([item.valuation.basis for item in revalued], dtype=np.int64),
+        is_option=np.array([item.valuation.is_option for item in revalued], dtype=np.bool_),
+        peg_price=np.array(
+            [np.nan if item.valuation.peg_price is None else item.valuation.peg_price for item in revalued], dtype=np.float64
+        ),
         unavailable=unavailable,
     )
+
+
+def _group_of(item: _Revalued, market: ShockedMarket) -> OffsetGroup | None:
+    return item.valuation.group or item.valuation.claims[0].group or market.price_group(item.instrument.settlement)
 
 
 def _translation_days(settlement: InstrumentId, market: ShockedMarket) -> float:

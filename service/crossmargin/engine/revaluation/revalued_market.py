@@ -8,11 +8,12 @@ from datetime import datetime
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crossmargin.domain.errors import DomainError
 from crossmargin.domain.identifiers import InstrumentId, OffsetGroupId, SnapshotId
 from crossmargin.domain.instrument import Instrument
-from crossmargin.engine.axes import ByInstrument, ByLegScenario, Index
+from crossmargin.engine.axes import ByInstrument, ByIssuerLeg, ByLeg, ByLegScenario, Index
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
 
 
@@ -32,6 +33,14 @@ class RevaluedMarket:
         groups: Axis U. classes: axis A. group_class: [U] row of the group's asset class along axis A.
         residual_years: [I] years to maturity, actual/365 (0 for what has none), for the haircut bands.
         translation_days: [I] margin period, in days, of the settlement asset's own group (0 for the base currency).
+        leg_exposure: [L] base value that moves one for one with the leg's group: what one unit is long (+) or short (-) of its underlying,
+            delta-equivalent; market value where it moves with rates or with the price of a settlement asset.
+        issuer_leg_pnl: [J, L] profit of one unit in the joint shock of each issuer group of the parameters, base currency.
+        instrument_group: [I] row along axis U of the group of what the instrument is on; -1 when it is the base currency.
+        notional_unit: [I] notional of one unit, base currency.
+        basis_kind: [I] a BasisKind: whether factors move the price against the spot price of the same underlying.
+        is_option: [I] True for options.
+        peg_price: [I] price of a stablecoin in the currency it is pegged to; NaN for anything else.
         unavailable: Instruments that could not be valued, with the error that says why; only who holds them is refused.
     """
 
@@ -50,6 +59,13 @@ class RevaluedMarket:
     group_class: Index
     residual_years: ByInstrument
     translation_days: ByInstrument
+    leg_exposure: ByLeg
+    issuer_leg_pnl: ByIssuerLeg
+    instrument_group: Index
+    notional_unit: ByInstrument
+    basis_kind: Index
+    is_option: NDArray[np.bool_]
+    peg_price: ByInstrument
     unavailable: Mapping[InstrumentId, DomainError]
 
     @cached_property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import IntEnum, unique
 from typing import TypeAlias, TypeVar
 
 from crossmargin.domain.errors import DomainError, Reason
@@ -19,6 +20,18 @@ Subject = TypeVar("Subject")
 Product = TypeVar("Product")
 
 
+@unique
+class BasisKind(IntEnum):
+    """Whether risk factors move an instrument's price against the spot price of what it is on."""
+
+    FACTORED = 0
+    """They do, or it is the spot itself."""
+    PERPETUAL = 1
+    """A perpetual: it moves with spot one for one."""
+    DATED = 2
+    """A future or option on an underlying whose carry has no factors."""
+
+
 @dataclass(frozen=True, eq=False)
 class Claim:
     """What one unit of an instrument is worth in one asset.
@@ -28,19 +41,34 @@ class Claim:
         amount: [M] units of the asset.
         group: Offset group that a change of the amount belongs to; None for an amount that never changes. A change of the asset's own
             price belongs to the asset's group and is added by the caller.
+        exposure: Units of the asset that the amount moves like: its derivative by the logarithm of the group's price, in the base state.
+            None for the amount itself, which is what has to be traded of a bond or a payment.
     """
 
     asset: InstrumentId
     amount: ByState
     group: OffsetGroup | None
+    exposure: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Valuation:
-    """One unit of an instrument: its value is the sum of its claims. `residual_years` is actual/365, 0 without a maturity."""
+    """One unit of an instrument: its value is the sum of its claims.
+
+    Attributes:
+        residual_years: Actual/365, 0 without a maturity.
+        notional: Units of the settlement asset; None for the absolute value in it.
+        group: Offset group of what the instrument is on; None for that of its first claim, or of its settlement asset's price.
+        peg_price: Price of a stablecoin in the currency it is pegged to; None for anything else.
+    """
 
     claims: tuple[Claim, ...]
     residual_years: float = 0.0
+    notional: float | None = None
+    basis: BasisKind = BasisKind.FACTORED
+    is_option: bool = False
+    group: OffsetGroup | None = None
+    peg_price: float | None = None
 
 
 Outcome: TypeAlias = Valuation | DomainError

@@ -35,6 +35,16 @@ def stress_moves(factors: Sequence[FactorId], parameters: RiskParameters) -> tup
     return tuple(name for name, _ in events), np.array(shocks, dtype=np.float64).reshape(len(events), len(factors))
 
 
+def issuer_moves(factors: Sequence[FactorId], parameters: RiskParameters) -> ByScenarioFactor:
+    """Return [J, F] the joint shock of each issuer group as log-returns and differences; a factor moves by the rules above."""
+    events = [
+        StressEvent(issuer.issuer_id, "", both_directions=False, moves=issuer.moves, default_class_moves={})
+        for issuer in parameters.charges.issuers
+    ]
+    shocks = [[_move(factor, spelled, parameters) for factor in factors] for spelled in (_spell_out(event, 1.0) for event in events)]
+    return np.array(shocks, dtype=np.float64).reshape(len(events), len(factors))
+
+
 @dataclass(frozen=True, eq=False)
 class _EventMoves:
     """An event as log-returns and differences: nodes (years, moves) of each curve it names, and moves of asset classes."""

@@ -262,7 +262,17 @@ def a_result(utilization: Decimal | None = A_THIRD) -> MarginResult:
     return MarginResult(
         stamp=stamp,
         equity=EquityBridge(D(1000), D(-50), D("-20.5"), D("929.5"), lines),
-        requirement=RequirementBridge(D(900), D(300), D(200), D(100), D(300), (Charge("liquidity", D("9.83")),), D("309.83"), D("387.29")),
+        requirement=RequirementBridge(
+            gross=D(900),
+            netting_inside_groups=D(300),
+            netting_inside_classes=D(200),
+            netting_across_classes=D(100),
+            market_requirement=D(300),
+            charges=(Charge("liquidity", D("9.83")),),
+            maintenance_margin=D("309.83"),
+            initial_margin=D("388.79"),
+            initial_only=(Charge("depeg", D("1.50")),),
+        ),
         utilization=utilization,
         band=Band.AT_RISK,
         groups=tuple(GroupRequirement(OffsetGroupId(name), "CRYPTO", D(amount)) for name, amount in groups),
@@ -294,12 +304,13 @@ def test_a_margin_result_is_written_in_full():
         market_requirement="300",
         charges=[margin_pb.Charge(name="liquidity", amount="9.83")],
         maintenance_margin="309.83",
-        initial_margin="387.29",
+        initial_margin="388.79",
         netting_benefit="600",
         netting_benefit_fraction="0.666666666667",
+        initial_only=[margin_pb.Charge(name="depeg", amount="1.5")],
     )
     assert (margin.utilization, margin.band) == ("0.333333333333", margin_pb.BAND_AT_RISK)
-    assert (margin.excess_to_initial, margin.excess_to_maintenance) == ("542.21", "619.67")
+    assert (margin.excess_to_initial, margin.excess_to_maintenance) == ("540.71", "619.67")
 
 
 def test_utilization_without_equity_is_infinite():

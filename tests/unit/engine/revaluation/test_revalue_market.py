@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -47,11 +48,19 @@ def test_every_kind_can_be_revalued():
     assert {type(instrument.terms) for instrument in market.instruments} == set(KINDS)
 
 
+def test_a_future_without_carry_curve_needs_a_mark_and_then_follows_spot():
+    snapshot = a_snapshot(without=["basis:"])
+    assert error_of(revalue([*ASSETS, a_future()], snapshot, {}), "FUTURE").facts["factor"] == "basis:BTC:*"
+    marked = a_snapshot(without=["basis:"], marks={"FUTURE": 61_000})
+    market = revalue([*ASSETS, a_future()], marked, {"spot:BTC": math.log(0.9)})
+    assert unit_value_of(market, "FUTURE") == pytest.approx(61_000)
+    assert total_of(market, "FUTURE") == pytest.approx([-6_100])
+
+
 @pytest.mark.parametrize(
     ("instrument", "missing"),
     [
         (a_perpetual(), "spot:BTC"),
-        (a_future(), "basis:BTC:*"),
         (an_option(), "vol:BTC:*"),
         (a_bill(), "zero:USD:*"),
         (a_bond(settlement="EUR"), "zero:EUR:*"),

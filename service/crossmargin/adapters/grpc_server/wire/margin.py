@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
 from crossmargin.adapters.grpc_server.wire.collateral import holdings_to_messages
 from crossmargin.adapters.grpc_server.wire.values import format_fraction, inverse, moment_to_message
 from crossmargin.api.v1 import margin_service_pb2 as pb
-from crossmargin.domain.margin import Band, EquityBridge, MarginResult, MarginStamp, RequirementBridge
+from crossmargin.domain.margin import Band, Charge, EquityBridge, MarginResult, MarginStamp, RequirementBridge
 from crossmargin.domain.money import format_decimal
 
 INFINITE: Final = "inf"
@@ -84,9 +85,14 @@ def _requirement_to_message(bridge: RequirementBridge) -> pb.RequirementBridge:
         netting_inside_classes=format_decimal(bridge.netting_inside_classes),
         netting_across_classes=format_decimal(bridge.netting_across_classes),
         market_requirement=format_decimal(bridge.market_requirement),
-        charges=[pb.Charge(name=charge.name, amount=format_decimal(charge.amount)) for charge in bridge.charges],
+        charges=_charges_to_messages(bridge.charges),
         maintenance_margin=format_decimal(bridge.maintenance_margin),
         initial_margin=format_decimal(bridge.initial_margin),
         netting_benefit=format_decimal(bridge.netting_benefit),
         netting_benefit_fraction=format_fraction(bridge.netting_benefit_fraction),
+        initial_only=_charges_to_messages(bridge.initial_only),
     )
+
+
+def _charges_to_messages(charges: Iterable[Charge]) -> list[pb.Charge]:
+    return [pb.Charge(name=charge.name, amount=format_decimal(charge.amount)) for charge in charges]
