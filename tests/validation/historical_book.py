@@ -136,7 +136,7 @@ def margin_alone(leg: Leg, history: MarketHistory, day: date, parameters: RiskPa
 
 def ordinary_only(parameters: RiskParameters) -> RiskParameters:
     """Return the parameters with all weight on the ordinary scenarios."""
-    return replace(parameters, ordinary_weight=Decimal(1), stress_events=())
+    return replace(parameters, ordinary_weight=Decimal(1), stress_events=(), crisis_windows=())
 
 
 def cross_asset_book(history: MarketHistory, day: date) -> list[Leg]:

@@ -1,6 +1,7 @@
 """The axes, units and signs of every array in the engine, defined once.
 
-S  scenario     joint market moves: the ordinary ones first, oldest first, then the stress events
+S  scenario     joint market moves: the ordinary ones first, oldest first, then the stress events,
+                then the days of crisis windows
 M  state        1 + S states of the market: the base state first, then every scenario
 F  factor       risk factors, sorted by their id
 I  instrument   instruments, sorted by id
@@ -9,6 +10,7 @@ H  holding      holdings of one account, in instrument order
 U  group        offset groups, sorted by id
 A  class        asset classes, sorted by name
 R  row          any profit vectors stacked on top of one another: each row is reduced alone
+G  move         hypothetical moves of the base state: another market each
 K  leg holding  one entry for each leg of each holding that is in the scenarios, in no order that matters
 
 Profit and loss is positive for the holder of one unit, in base currency (USD). Values are in base currency. Weights are
@@ -26,6 +28,10 @@ ByScenario: TypeAlias = NDArray[np.float64]
 """[S]"""
 ByScenarioFactor: TypeAlias = NDArray[np.float64]
 """[S, F]"""
+ByFactor: TypeAlias = NDArray[np.float64]
+"""[F]"""
+ByMoveFactor: TypeAlias = NDArray[np.float64]
+"""[G, F]"""
 ByState: TypeAlias = NDArray[np.float64]
 """[M]"""
 ByNode: TypeAlias = NDArray[np.float64]

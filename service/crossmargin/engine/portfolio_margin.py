@@ -103,7 +103,7 @@ def margin_figures(
     tails = tail_weights(pnl, market.scenarios.weights, rates.tail_fraction) / rates.tail_fraction
     tail_losses = -np.einsum("rs,rs->r", tails, pnl)
     requirement = np.maximum(0.0, tail_losses)
-    levels = _level_weights(rates, group_count, class_count)
+    levels = level_weights(rates, group_count, class_count)
     marginal = tails * np.where(tail_losses > 0, levels, 0.0)[:, np.newaxis]
     return MarginFigures(
         split=split,
@@ -123,8 +123,8 @@ def margin_figures(
     )
 
 
-def _level_weights(rates: MarginRates, group_count: int, class_count: int) -> ByGroup:
-    """Return the weight of each tail mean in the market requirement: groups, then classes, then the account."""
+def level_weights(rates: MarginRates, group_count: int, class_count: int) -> ByGroup:
+    """Return [R] the weight of each tail mean in the market requirement: groups, then classes, then the account."""
     return np.concatenate(
         (
             np.full(group_count, 1.0 - rates.offset_within_class),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -26,7 +26,7 @@ from crossmargin.domain.instrument import (
 )
 from crossmargin.domain.market import FactorId, MarketSnapshot
 from crossmargin.domain.risk_parameters import OffsetGroup, RiskParameters
-from crossmargin.engine.axes import ByScenario
+from crossmargin.engine.axes import ByMoveFactor, ByScenario
 from crossmargin.engine.revaluation import asset, bill, dated_future, european_option, fixed_rate_bond, fx_forward, perpetual
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from crossmargin.engine.revaluation.shocked_market import ShockedMarket, not_finite, price_factor
@@ -71,13 +71,27 @@ def revalue_market(
     market = ShockedMarket(assets=assets, snapshot=snapshot, scenarios=scenarios, parameters=parameters)
     with np.errstate(all="ignore"):  # what is not finite is looked for once, below
         outcomes = _value_all(ordered, market)
-        revalued = [_legs_or_error(instrument, outcomes[instrument.instrument_id], market) for instrument in ordered]
-    unavailable = {
-        instrument.instrument_id: _named(instrument, result, scenarios)
-        for instrument, result in zip(ordered, revalued, strict=True)
-        if isinstance(result, DomainError)
-    }
-    return _assemble([result for result in revalued if not isinstance(result, DomainError)], market, snapshot, unavailable)
+    return _laid_out(ordered, outcomes, market, _States(0, slice(1, None)), snapshot=snapshot, scenarios=scenarios)
+
+
+def revalue_moved_market(
+    instruments: Collection[Instrument], snapshot: MarketSnapshot, moves: ByMoveFactor, scenarios: ScenarioSet, parameters: RiskParameters
+) -> list[RevaluedMarket]:
+    """Return the market after each of the `moves` [G, F], log-returns and differences of the scenario set's factors, one for each row.
+
+    The same as `revalue_market` of a snapshot whose levels have moved and whose marks have moved as the instruments say: what a mark
+    holds fixed (a volatility ratio, a carry, a spread) is what it was before the move. Every scenario starts from the moved state.
+    The markets keep the id of the snapshot they were moved from.
+    """
+    ordered = sorted(instruments, key=lambda instrument: instrument.instrument_id)
+    assets = {instrument.instrument_id: instrument for instrument in ordered if instrument.is_asset}
+    moved = ShockedMarket(assets=assets, snapshot=snapshot, scenarios=_from_moved_states(moves, scenarios), parameters=parameters)
+    state_count = 1 + len(scenarios.names)
+    starts = [1 + place * state_count for place in range(len(moves))]
+    with np.errstate(all="ignore"):
+        outcomes = _value_all(ordered, moved)
+    states = [_States(start, slice(start + 1, start + state_count)) for start in starts]
+    return [_laid_out(ordered, outcomes, moved, each, snapshot=snapshot, scenarios=scenarios) for each in states]
 
 
 def required_factors(instruments: Collection[Instrument], snapshot: MarketSnapshot) -> frozenset[FactorId]:
@@ -92,6 +106,21 @@ def required_factors(instruments: Collection[Instrument], snapshot: MarketSnapsh
             curves |= KINDS[type(instrument.terms)].curves(instrument, assets)
             curves |= {factor.curve for factor in _price_factors(instrument, assets)}
     return frozenset(factor for factor in snapshot.levels if factor.curve in curves)
+
+
+@dataclass(frozen=True, slots=True)
+class _States:
+    """Where along axis M the base state is, and where its scenarios are."""
+
+    base: int
+    scenarios: slice
+
+
+def _from_moved_states(moves: ByMoveFactor, scenarios: ScenarioSet) -> ScenarioSet:
+    """Return scenarios that are the moved states themselves, each followed by every shock on top of it; weights mean nothing here."""
+    shocks = np.concatenate([np.concatenate([move[np.newaxis], move + scenarios.shocks]) for move in moves])
+    count = len(shocks)
+    return replace(scenarios, shocks=shocks, weights=np.full(count, 1.0 / count), names=("",) * count, ordinary_count=count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,30 +187,58 @@ def _named(instrument: Instrument, error: DomainError, scenarios: ScenarioSet) -
     return DomainError(error.reason, f"{instrument.instrument_id} cannot be valued: {error.message}", **facts)
 
 
-def _legs_or_error(instrument: Instrument, outcome: Outcome, market: ShockedMarket) -> _Revalued | DomainError:
+def _laid_out(
+    ordered: Sequence[Instrument],
+    outcomes: Mapping[InstrumentId, Outcome],
+    market: ShockedMarket,
+    states: _States,
+    *,
+    snapshot: MarketSnapshot,
+    scenarios: ScenarioSet,
+) -> RevaluedMarket:
+    """Return the instruments along the axes, with those that could not be valued beside them."""
+    with np.errstate(all="ignore"):
+        revalued = [_legs_or_error(instrument, outcomes[instrument.instrument_id], market, states) for instrument in ordered]
+    unavailable = {
+        instrument.instrument_id: _named(instrument, result, scenarios)
+        for instrument, result in zip(ordered, revalued, strict=True)
+        if isinstance(result, DomainError)
+    }
+    found = [result for result in revalued if not isinstance(result, DomainError)]
+    return _assemble(found, market, states, snapshot=snapshot, scenarios=scenarios, unavailable=unavailable)
+
+
+def _legs_or_error(instrument: Instrument, outcome: Outcome, market: ShockedMarket, states: _States) -> _Revalued | DomainError:
     if isinstance(outcome, DomainError):
         return outcome
     legs: dict[OffsetGroup, ByScenario] = {}
-    for group, pnl in _profits(outcome, market):
+    for group, pnl in _profits(outcome, market, states):
         legs[group] = legs[group] + pnl if group in legs else pnl
-    unit_value = sum(float(claim.amount[0] * market.price(claim.asset)[0]) for claim in outcome.claims)
+    unit_value = sum(float(claim.amount[states.base] * market.price(claim.asset)[states.base]) for claim in outcome.claims)
     if not (np.isfinite(unit_value) and all(np.isfinite(pnl).all() for pnl in legs.values())):
         return not_finite(instrument)
     return _Revalued(instrument, outcome, unit_value, tuple(sorted(legs.items(), key=lambda leg: leg[0].group_id)))
 
 
-def _profits(valuation: Valuation, market: ShockedMarket) -> Iterator[tuple[OffsetGroup, ByScenario]]:
+def _profits(valuation: Valuation, market: ShockedMarket, states: _States) -> Iterator[tuple[OffsetGroup, ByScenario]]:
+    base, scenarios = states.base, states.scenarios
     for claim in valuation.claims:
         amount, price = claim.amount, market.price(claim.asset)
         price_group = market.price_group(claim.asset)
         if claim.group is not None:
-            yield claim.group, (amount[1:] - amount[0]) * price[1:]
+            yield claim.group, (amount[scenarios] - amount[base]) * price[scenarios]
         if price_group is not None:
-            yield price_group, amount[0] * (price[1:] - price[0])
+            yield price_group, amount[base] * (price[scenarios] - price[base])
 
 
 def _assemble(
-    revalued: Sequence[_Revalued], market: ShockedMarket, snapshot: MarketSnapshot, unavailable: Mapping[InstrumentId, DomainError]
+    revalued: Sequence[_Revalued],
+    market: ShockedMarket,
+    states: _States,
+    *,
+    snapshot: MarketSnapshot,
+    scenarios: ScenarioSet,
+    unavailable: Mapping[InstrumentId, DomainError],
 ) -> RevaluedMarket:
     """Lay the instruments out along the axes."""
     instruments = tuple(item.instrument for item in revalued)
@@ -194,14 +251,14 @@ def _assemble(
     return RevaluedMarket(
         snapshot_id=snapshot.snapshot_id,
         as_of=snapshot.as_of,
-        scenarios=market.scenarios,
+        scenarios=scenarios,
         instruments=instruments,
         unit_value=np.array([item.unit_value for item in revalued], dtype=np.float64),
-        settlement_price=np.array([market.price(settlement)[0] for settlement in settlements], dtype=np.float64),
+        settlement_price=np.array([market.price(settlement)[states.base] for settlement in settlements], dtype=np.float64),
         settlement_row=np.array([row_of[settlement] for settlement in settlements], dtype=np.int64),
         leg_instrument=np.array([row for row, _, _ in legs], dtype=np.int64),
         leg_group=np.array([group for _, group, _ in legs], dtype=np.int64),
-        leg_pnl=np.array([pnl for _, _, pnl in legs], dtype=np.float64).reshape(len(legs), len(market.scenarios.names)),
+        leg_pnl=np.array([pnl for _, _, pnl in legs], dtype=np.float64).reshape(len(legs), len(scenarios.names)),
         groups=tuple(group.group_id for group in groups),
         classes=classes,
         group_class=np.array([classes.index(group.asset_class) for group in groups], dtype=np.int64),

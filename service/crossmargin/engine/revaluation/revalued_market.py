@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -63,3 +63,52 @@ class RevaluedMarket:
         if (np.diff(self.leg_instrument) < 0).any():
             raise ValueError("legs are not in the order of their instruments")
         return np.searchsorted(self.leg_instrument, np.arange(len(self.instruments) + 1))
+
+
+def part_of(market: RevaluedMarket, instruments: Sequence[Instrument]) -> RevaluedMarket:
+    """Return the market of some of its instruments, in the order of their ids; with each must come what it settles in."""
+    rows = np.array([market.row_of[instrument.instrument_id] for instrument in instruments], dtype=np.int64)
+    legs = _legs_of(market, rows)
+    return replace(
+        market,
+        instruments=tuple(instruments),
+        unit_value=market.unit_value[rows],
+        settlement_price=market.settlement_price[rows],
+        settlement_row=np.searchsorted(rows, market.settlement_row[rows]),
+        leg_instrument=np.searchsorted(rows, market.leg_instrument[legs]),
+        leg_group=market.leg_group[legs],
+        leg_pnl=market.leg_pnl[legs],
+        residual_years=market.residual_years[rows],
+        translation_days=market.translation_days[rows],
+        unavailable={},
+    )
+
+
+def in_scenarios(market: RevaluedMarket, scenarios: ScenarioSet, places: Index) -> RevaluedMarket:
+    """Return the market under those of its scenarios that are at `places`; `scenarios` are they."""
+    return replace(market, scenarios=scenarios, leg_pnl=np.ascontiguousarray(market.leg_pnl[:, places]))
+
+
+def with_rows_of(market: RevaluedMarket, other: RevaluedMarket) -> RevaluedMarket:
+    """Return `market` with every instrument of `other`, a subset under the same scenarios, valued as it is there.
+
+    An instrument that is unavailable in `other` is unavailable in the result.
+    """
+    rows = np.array([market.row_of[instrument.instrument_id] for instrument in other.instruments], dtype=np.int64)
+    legs = _legs_of(market, rows)
+    unit_value, settlement_price, leg_pnl = market.unit_value.copy(), market.settlement_price.copy(), market.leg_pnl.copy()
+    unit_value[rows], settlement_price[rows], leg_pnl[legs] = other.unit_value, other.settlement_price, other.leg_pnl
+    if not other.unavailable:
+        return replace(market, unit_value=unit_value, settlement_price=settlement_price, leg_pnl=leg_pnl)
+    unit_value[[market.row_of[name] for name in other.unavailable]] = np.nan
+    return replace(
+        market,
+        unit_value=unit_value,
+        settlement_price=settlement_price,
+        leg_pnl=leg_pnl,
+        unavailable={**market.unavailable, **other.unavailable},
+    )
+
+
+def _legs_of(market: RevaluedMarket, rows: Index) -> Index:
+    return np.flatnonzero(np.isin(market.leg_instrument, rows))
