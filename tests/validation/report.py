@@ -141,8 +141,8 @@ The same book every day, in dollars at that day's prices: long 15m BTC and 5m ET
 euro bought and 12m of sterling sold three months forward; a 20m bill, a 30m two-year note, 10m of ten-year notes sold short; a dollar
 loan of {LOAN_USD // 1_000_000}m. Each day sees the history up to that day only: {_spoken(observations)} overlapping joint moves, the
 {stress_scenario_count(findings.parameters)} scenarios of named events, and every day of the crises so far that the history holds.
-"MM, named events" leaves those days out, "MM, no stress" all stress. "Next two days" is what the unchanged book then gained or lost over two
-business days. The sterling curve ends on {LAST_GILT_DAY}, so the last line is the book without its sterling forward.
+"MM, named events" leaves those days out, "MM, no stress" all stress. "Next two days" is what the unchanged book then gained or lost over
+two business days. The sterling curve ends on {LAST_GILT_DAY}, so the last line is the book without its sterling forward.
 
 Equity and requirements are in thousands of dollars. MM is the maintenance and IM the initial margin, U the utilization MM / equity.
 Gross is what every line would need alone. Most of the netting is coins against their own perpetuals and notes against notes.

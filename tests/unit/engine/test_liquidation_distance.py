@@ -305,7 +305,7 @@ def assert_same_market(one, other):
     ]
 
 
-@pytest.mark.parametrize(("least_benefit", "advised"), [("0", 0), ("1", 2)])
+@pytest.mark.parametrize(("least_benefit", "advised"), [("0", 0), ("1", 1)])
 def test_the_parameter_decides_what_is_advised(least_benefit, advised):
     rules = parameters(tail_fraction="0.1", haircut_schedule=HAIRCUTS, isolation_benefit_fraction=least_benefit)
     advice = explained({"USD": 200_000, "PERP": (1, 60_000), "CALL": -1}, rules=rules).isolation_advice
