@@ -92,6 +92,8 @@ def risk_parameters_document(**overrides: Any) -> dict[str, Any]:
                 "default_class_moves": {},
             }
         ],
+        "crisis_windows": [],
+        "isolation_benefit_fraction": "0.1",
         "haircut_schedule": [
             a_haircut_row("USD"),
             a_haircut_row("G10-CASH", has_fx_mismatch=True),

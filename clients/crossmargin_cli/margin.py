@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from crossmargin.api.v1 import margin_service_pb2
 from crossmargin_cli.connection import (
@@ -19,6 +20,13 @@ from crossmargin_cli.connection import (
     to_json,
 )
 from crossmargin_cli.examples import examples
+from crossmargin_cli.explanation_views import (
+    advice_table,
+    confidence_lines,
+    distance_table,
+    diversification_sentence,
+    worst_direction_sentence,
+)
 from crossmargin_cli.failures import MisuseError
 from crossmargin_cli.margin_views import (
     bridge_table,
@@ -69,7 +77,7 @@ def show(
     )
 )
 def explain(account: AccountArgument, json: JsonOption = False, target: TargetOption = DEFAULT_TARGET) -> None:
-    """What makes up the margin of an account: netting, contributions, groups, worst scenarios, collateral."""
+    """What makes up the margin of an account: netting, contributions, scenarios, collateral, distance to liquidation, confidence."""
     with connect(target) as client:
         explained = client.explain_margin(full_account_name(account))
     if json:
@@ -126,6 +134,25 @@ def _print_explained(explained: margin_service_pb2.ExplainMarginResponse) -> Non
     ):
         console.print()
         console.print(table)
+    _print_beyond(console, explained)
+
+
+def _print_beyond(console: Console, explained: margin_service_pb2.ExplainMarginResponse) -> None:
+    """Print what the margin says beyond the number."""
+    console.print()
+    if explained.liquidation_distances:
+        console.print(distance_table(explained.liquidation_distances))
+        console.print("none: not from -99% to +400%, or 1,000 bp either way", style="dim")
+    if explained.HasField("worst_direction"):
+        console.print(worst_direction_sentence(explained.worst_direction))
+    console.print(diversification_sentence(explained.diversification))
+    if explained.isolation_advice:
+        console.print()
+        console.print(advice_table(explained.isolation_advice))
+    console.print()
+    console.print("How sure this is", style="bold")
+    for line in confidence_lines(explained):
+        console.print(line)
 
 
 def _watch_line(margin: margin_service_pb2.Margin) -> str:

@@ -40,6 +40,7 @@ from crossmargin.usecases.create_instrument import CreateInstrument
 from crossmargin.usecases.current_market import CurrentMarket
 from crossmargin.usecases.deposit_collateral import DepositCollateral
 from crossmargin.usecases.evaluate_margin import EvaluateMargin
+from crossmargin.usecases.explain_margin import ExplainMargin
 from crossmargin.usecases.import_history import ImportHistory
 from crossmargin.usecases.ports import (
     BookReader,
@@ -134,6 +135,7 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket) -> UseCases:
         import_history=ImportHistory(ports.market),
         read_account=read_account,
         evaluate_margin=evaluate_margin,
+        explain_margin=ExplainMargin(read_account, current_market, ports.compute),
         preview_trades=PreviewTrades(read_account, ports.instruments, current_market, ports.compute),
         watch_margin=WatchMargin(evaluate_margin, ports.books, ports.market, ports.clock),
         books=ports.books,

@@ -62,7 +62,7 @@ def test_an_explanation_adds_up(target):
     contributions = sum(Decimal(each["amount"]) for each in explained["contributions"])
     assert contributions == Decimal(explained["margin"]["requirement"]["maintenance_margin"])
     text = run("margin", "explain", "harbour-macro/core", target=target).stdout
-    for heading in ("Requirement", "Equity", "Collateral and liabilities", "Contributions", "Offset groups", "Worst scenarios"):
+    for heading in ("Requirement", "Equity", "Collateral and liabilities", "Contributions", "Offset groups", "Worst scenarios", "How sure"):
         assert heading in text
 
 

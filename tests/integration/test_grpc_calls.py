@@ -170,6 +170,11 @@ async def test_an_explanation_is_of_the_same_margin_and_adds_up_to_it(rig):
     assert 1 <= len(losses) <= 10
     assert losses == sorted(losses)
     assert sum(D(one.haircut) for one in explained.holdings) == D(explained.margin.equity.haircuts)
+    assert explained.liquidation_distances[0].group_id == "BTC"
+    assert explained.liquidation_distances[0].factor_kind == "spot"
+    assert D(explained.worst_direction.pnl) < 0
+    assert D(explained.requirement_interval.low) <= D(explained.requirement_interval.high)
+    assert explained.scenarios.ordinary_count > 0
 
 
 async def test_holdings_are_valued_as_margin_values_them(rig):

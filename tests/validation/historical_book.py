@@ -71,16 +71,18 @@ class Leg:
 
 @dataclass(frozen=True)
 class BookMargin:
-    """Margin of the book on one day, with the full scenario set and with the ordinary scenarios alone.
+    """Margin of the book on one day, with the full scenario set, with named events as the only stress, and with ordinary scenarios alone.
 
     Attributes:
-        observations: Ordinary scenarios found.
+        observations: Ordinary scenarios found. stress_count: Stress scenarios: named events, and the days of crises so far.
         realised_pnl: What the unchanged book gained or lost over the next two business days, USD.
     """
 
     day: date
     observations: int
+    stress_count: int
     result: MarginResult
+    events_only: MarginResult
     without_stress: MarginResult
     realised_pnl: float
 
@@ -96,11 +98,13 @@ def margin_book(history: MarketHistory, day: date, parameters: RiskParameters) -
     instruments = [leg.instrument for leg in legs]
     market = revalued(history, day, instruments, parameters)
     portfolio = Portfolio(ACCOUNT, AccountMode.CROSS, 1, holdings(legs, history, day))
-    calm = ordinary_only(parameters)
+    events, calm = named_events_only(parameters), ordinary_only(parameters)
     return BookMargin(
         day=day,
         observations=market.scenarios.ordinary_count,
+        stress_count=len(market.scenarios.names) - market.scenarios.ordinary_count,
         result=compute_margin(portfolio, market, parameters),
+        events_only=compute_margin(portfolio, revalued(history, day, instruments, events), events),
         without_stress=compute_margin(portfolio, revalued(history, day, instruments, calm), calm),
         realised_pnl=realised_pnl(portfolio, market, history, two_business_days_after(day), parameters),
     )
@@ -124,19 +128,24 @@ def two_business_days_after(day: date) -> date:
     return end
 
 
-def margin_alone(leg: Leg, history: MarketHistory, day: date, parameters: RiskParameters) -> tuple[Decimal, Decimal]:
-    """Return the market requirement of one line alone, with the full scenario set and with the ordinary scenarios alone."""
+def margin_alone(leg: Leg, history: MarketHistory, day: date, parameters: RiskParameters) -> tuple[Decimal, ...]:
+    """Return the market requirement of one line alone: with the full scenario set, with named events as the only stress, without stress."""
     requirements = []
-    for rules in (parameters, ordinary_only(parameters)):
+    for rules in (parameters, named_events_only(parameters), ordinary_only(parameters)):
         market = revalued(history, day, [*money(), leg.instrument], rules)
         portfolio = Portfolio(ACCOUNT, AccountMode.CROSS, 1, holdings([leg], history, day))
         requirements.append(compute_margin(portfolio, market, rules).requirement.market_requirement)
-    return requirements[0], requirements[1]
+    return tuple(requirements)
+
+
+def named_events_only(parameters: RiskParameters) -> RiskParameters:
+    """Return the parameters without the days of past crises."""
+    return replace(parameters, crisis_windows=())
 
 
 def ordinary_only(parameters: RiskParameters) -> RiskParameters:
     """Return the parameters with all weight on the ordinary scenarios."""
-    return replace(parameters, ordinary_weight=Decimal(1), stress_events=())
+    return replace(parameters, ordinary_weight=Decimal(1), stress_events=(), crisis_windows=())
 
 
 def cross_asset_book(history: MarketHistory, day: date) -> list[Leg]:

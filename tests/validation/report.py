@@ -19,10 +19,11 @@ from tests.validation.option_surface import HALF_TICK, OptionReport
 
 @dataclass(frozen=True)
 class LineAlone:
-    """Market requirement of ten million dollars of one thing, with and without the stress set."""
+    """Market requirement of ten million dollars of one thing: with all stress, with named events only, and without."""
 
     name: str
     required: Decimal
+    events_only: Decimal
     without_stress: Decimal
 
 
@@ -112,20 +113,36 @@ def _margins(findings: Findings) -> str:
             _money(book.result.requirement.initial_margin),
             "none" if book.result.utilization is None else f"{book.result.utilization:.2f}",
             f"{book.result.requirement.netting_benefit_fraction:.0%}",
+            _money(book.events_only.requirement.maintenance_margin),
             _money(book.without_stress.requirement.maintenance_margin),
+            str(book.stress_count),
             _money(book.realised_pnl),
         )
         for book in findings.books
     ]
-    header = ("day", "equity", "gross", "market", "MM", "IM", "U", "netting", "MM, no stress set", "next two days")
+    header = (
+        "day",
+        "equity",
+        "gross",
+        "market",
+        "MM",
+        "IM",
+        "U",
+        "netting",
+        "MM, named events",
+        "MM, no stress",
+        "stress scenarios",
+        "next two days",
+    )
     observations = {book.observations for book in findings.books}
     return f"""## A cross-asset book on days of the past
 
 The same book every day, in dollars at that day's prices: long 15m BTC and 5m ETH, short 10m and 8m of their perpetuals; 20m dollars of
-euro bought and 12m of sterling sold three months forward; a 20m bill, a 30m two-year note, 10m of ten-year notes sold short; a dollar loan
-of {LOAN_USD // 1_000_000}m. Each day sees the history up to that day only: {_spoken(observations)} overlapping joint moves and
-{stress_scenario_count(findings.parameters)} stress scenarios. "Next two days" is what the unchanged book then gained or lost over two
-business days. The sterling curve ends on {LAST_GILT_DAY}, so the last line is the book without its sterling forward.
+euro bought and 12m of sterling sold three months forward; a 20m bill, a 30m two-year note, 10m of ten-year notes sold short; a dollar
+loan of {LOAN_USD // 1_000_000}m. Each day sees the history up to that day only: {_spoken(observations)} overlapping joint moves, the
+{stress_scenario_count(findings.parameters)} scenarios of named events, and every day of the crises so far that the history holds.
+"MM, named events" leaves those days out, "MM, no stress" all stress. "Next two days" is what the unchanged book then gained or lost over
+two business days. The sterling curve ends on {LAST_GILT_DAY}, so the last line is the book without its sterling forward.
 
 Equity and requirements are in thousands of dollars. MM is the maintenance and IM the initial margin, U the utilization MM / equity.
 Gross is what every line would need alone. Most of the netting is coins against their own perpetuals and notes against notes.
@@ -151,22 +168,24 @@ def _stress_share(findings: Findings) -> str:
         (
             line.name,
             f"{line.required / 10_000_000:.1%}",
+            f"{line.events_only / 10_000_000:.1%}",
             f"{line.without_stress / 10_000_000:.1%}",
             f"{line.required / line.without_stress:.1f}x",
         )
         for line in findings.alone
     ]
-    parameters = findings.parameters
-    count = stress_scenario_count(parameters)
-    each = (1 - parameters.ordinary_weight) / count
+    parameters, events = findings.parameters, stress_scenario_count(findings.parameters)
+    day = next(book for book in findings.books if book.day == findings.alone_day)
+    weight, alpha = 1 - parameters.ordinary_weight, parameters.tail_fraction
     return f"""## What the stress set does to the tail
 
-The {count} stress scenarios share a weight of {1 - parameters.ordinary_weight:.0%}, so each weighs {each:.2%}.
-The tail is {parameters.tail_fraction:.1%} of weight: {parameters.tail_fraction / each:.1f} stress scenarios fill it alone. For a position
-in one direction the requirement is therefore close to the mean of its seven or eight worst stress scenarios, and ordinary history adds
-little. Ten million dollars of one thing, on {findings.alone_day}, market requirement as a share of notional:
+On {findings.alone_day} the stress set is the {events} scenarios of named events and {day.stress_count - events} days of past crises.
+They share a weight of {weight:.0%}, so each weighs {weight / day.stress_count:.3%}, and {alpha * day.stress_count / weight:.0f} of them
+would fill the tail of {alpha:.1%} alone; with the named events only it took {alpha * events / weight:.1f}. The calmer days of a crisis
+dilute its worst ones: the requirement is lower than with the named events alone, and no event of one coin moves it much any more. Ten
+million dollars of one thing, market requirement as a share of notional:
 
-{_table(("position", "standard", "no stress set", "ratio"), rows)}"""
+{_table(("position", "standard", "named events only", "no stress", "standard / no stress"), rows)}"""
 
 
 def _options(findings: Findings) -> str:
@@ -222,8 +241,11 @@ def _judgement(findings: Findings) -> str:
   {_money(worst.result.requirement.maintenance_margin)} thousand. Eleven days are an illustration and not a backtest.
 - From the end of February to the end of March 2020 the margin rose by {rise:.0%}; without the stress set it would have risen by
   {calm_rise:.0%}. The stress set works as the buffer against procyclicality that it is meant to be.
-- Its price is a requirement that is dominated by some tens of chosen scenarios. On {last.day} {last.stress_among_worst} of the ten worst
-  scenarios are stress events. A margin for one coin is about twice what its own history asks for.
+- Its price is a requirement that leans on chosen scenarios. On {last.day} {last.stress_among_worst} of the ten worst scenarios are stress.
+- The days of past crises weigh as much as the named events, and most of them are calmer. They make the requirement rest on more
+  scenarios and lower it: {_money(after.result.requirement.maintenance_margin)} thousand instead of
+  {_money(after.events_only.requirement.maintenance_margin)} on {after.day}, {_money(last.result.requirement.maintenance_margin)} instead of
+  {_money(last.events_only.requirement.maintenance_margin)} on {last.day}.
 - Options are priced to the rounding of a float. The size of their volatility shocks is not validated: there is no history of implied
   volatilities here.
 - No stablecoin has a price series here, so the book holds dollars and bills instead. What a stablecoin needs comes from the depeg

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import date
 from decimal import Decimal
 from enum import Enum, unique
 from functools import cached_property
@@ -93,6 +94,25 @@ class StressEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class CrisisWindow:
+    """A named crisis whose days of history are stress scenarios, each day the start of one margin period.
+
+    Attributes:
+        last_day: Last day on which a margin period starts.
+        event: Name of the stress event whose published moves stand in for factors without history in the window; None for none.
+    """
+
+    name: str
+    source: str
+    first_day: date
+    last_day: date
+    event: str | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.first_day <= self.last_day, f"last_day of crisis window {self.name}", self.last_day, f"{self.first_day} or later")
+
+
+@dataclass(frozen=True, slots=True)
 class BandLines:
     """Utilization at which each band begins."""
 
@@ -119,6 +139,9 @@ class RiskParameters:
             volatility.
         fx_mismatch_haircut_fraction: Haircut on pledged money of another currency over `fx_mismatch_days`; scales with the square root of
             the margin period.
+        crisis_windows: Crises whose days are stress scenarios, as far as the history goes.
+        isolation_benefit_fraction: A contract whose margin falls by less than this share for being held with the rest is named as one
+            that could as well be isolated; advice, which changes no requirement.
         charges: Parameters of what is added to the market requirement.
     """
 
@@ -141,6 +164,8 @@ class RiskParameters:
     offset_groups: tuple[OffsetGroup, ...]
     proxies: tuple[FactorProxy, ...]
     stress_events: tuple[StressEvent, ...]
+    crisis_windows: tuple[CrisisWindow, ...]
+    isolation_benefit_fraction: Decimal
     haircut_schedule: Mapping[str, CollateralTerms]
     charges: ChargeParameters
     document: str
@@ -185,6 +210,13 @@ class RiskParameters:
             "empty",
             "at least one, or ordinary_weight 1",
         )
+        _require(0 <= self.isolation_benefit_fraction <= 1, "isolation_benefit_fraction", self.isolation_benefit_fraction, "in [0, 1]")
+        # The history may reach none of the windows: named events are what the stress weight can always rest on.
+        _require(self.crisis_windows == () or self.stress_events != (), "crisis_windows", "there without stress_events", "empty")
+        events = {event.name for event in self.stress_events}
+        for window in self.crisis_windows:
+            known = window.event is None or window.event in events
+            _require(known, f"event of crisis window {window.name}", window.event, "the name of a stress event, or none")
         claimed: dict[str, OffsetGroupId] = {}
         for group in self.offset_groups:
             _require(1 <= group.mpor_days <= 30, f"mpor_days of {group.group_id}", group.mpor_days, "1 to 30")
@@ -255,6 +287,7 @@ def _from_document(document: dict[str, Any]) -> RiskParameters:
     _refuse_duplicates("offset group", [item["group_id"] for item in document["offset_groups"]])
     _refuse_duplicates("proxy of curve", [item["curve"] for item in document["proxies"]])
     _refuse_duplicates("stress event", [item["name"] for item in document["stress_events"]])
+    _refuse_duplicates("crisis window", [item["name"] for item in document["crisis_windows"]])
     _refuse_duplicates("haircut schedule row", [item["collateral_class"] for item in document["haircut_schedule"]])
     return RiskParameters(
         set_id=RiskParameterSetId(document["set_id"]),
@@ -276,6 +309,8 @@ def _from_document(document: dict[str, Any]) -> RiskParameters:
         offset_groups=tuple(_offset_group(item) for item in document["offset_groups"]),
         proxies=tuple(_factor_proxy(item) for item in document["proxies"]),
         stress_events=tuple(_stress_event(item) for item in document["stress_events"]),
+        crisis_windows=tuple(_crisis_window(item) for item in document["crisis_windows"]),
+        isolation_benefit_fraction=_decimal(document["isolation_benefit_fraction"]),
         haircut_schedule={item["collateral_class"]: _collateral_terms(item) for item in document["haircut_schedule"]},
         charges=_charges(document["charges"]),
         document=json.dumps(document, sort_keys=True, separators=(",", ":"), default=str),
@@ -307,6 +342,12 @@ def _stress_event(item: dict[str, Any]) -> StressEvent:
         moves={FactorId.parse(factor): _decimal(move) for factor, move in item["moves"].items()},
         default_class_moves={name: _decimal(move) for name, move in item.get("default_class_moves", {}).items()},
     )
+
+
+def _crisis_window(item: dict[str, Any]) -> CrisisWindow:
+    _refuse_unknown_keys(item, CrisisWindow)
+    first_day, last_day = date.fromisoformat(item["first_day"]), date.fromisoformat(item["last_day"])
+    return CrisisWindow(item["name"], item["source"], first_day, last_day, item.get("event"))
 
 
 def _collateral_terms(item: dict[str, Any]) -> CollateralTerms:

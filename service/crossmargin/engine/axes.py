@@ -1,7 +1,9 @@
 """The axes, units and signs of every array in the engine, defined once.
 
-S  scenario     joint market moves: the ordinary ones first, oldest first, then the stress events
-M  state        1 + S states of the market: the base state first, then every scenario
+S  scenario     joint market moves: the ordinary ones first, oldest first, then the stress events,
+                then the days of crisis windows
+M  state        states of the market: the base state first, then every scenario, and whatever else is valued with them
+B  base         states that a market starts from: the one at rest, or the moved ones in its place
 F  factor       risk factors, sorted by their id
 I  instrument   instruments, sorted by id
 L  leg          the parts of an instrument's profit that belong to different offset groups; legs of one instrument are adjacent
@@ -10,6 +12,7 @@ U  group        offset groups, sorted by id
 A  class        asset classes, sorted by name
 J  issuer       issuer groups, in the order of the risk parameters
 R  row          any profit vectors stacked on top of one another: each row is reduced alone
+G  move         hypothetical moves of the base state: another market each
 K  leg holding  one entry for each leg of each holding that is in the scenarios, in no order that matters
 
 Profit and loss is positive for the holder of one unit, in base currency (USD). Values are in base currency. Weights are
@@ -27,8 +30,14 @@ ByScenario: TypeAlias = NDArray[np.float64]
 """[S]"""
 ByScenarioFactor: TypeAlias = NDArray[np.float64]
 """[S, F]"""
+ByFactor: TypeAlias = NDArray[np.float64]
+"""[F]"""
+ByMoveFactor: TypeAlias = NDArray[np.float64]
+"""[G, F]"""
 ByState: TypeAlias = NDArray[np.float64]
 """[M]"""
+ByBase: TypeAlias = NDArray[np.float64]
+"""[B]"""
 ByNode: TypeAlias = NDArray[np.float64]
 """[N] nodes of one curve, by tenor"""
 ByNodeState: TypeAlias = NDArray[np.float64]
@@ -37,6 +46,8 @@ ByInstrument: TypeAlias = NDArray[np.float64]
 """[I]"""
 ByInstrumentState: TypeAlias = NDArray[np.float64]
 """[I, M]"""
+ByInstrumentBase: TypeAlias = NDArray[np.float64]
+"""[I, B]"""
 ByLeg: TypeAlias = NDArray[np.float64]
 """[L]"""
 ByLegScenario: TypeAlias = NDArray[np.float64]

@@ -30,6 +30,8 @@ SLACK_FRACTION: Final = 1e-12
 LARGEST_SLACK: Final = 0.001
 """Base currency: a tenth of a cent, so that slack never swallows money that shows."""
 
+_FRACTION_UNIT: Final = Decimal("0.000001")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PortfolioArrays:
@@ -208,6 +210,15 @@ def cents_to_decimal(cents: int) -> Decimal:
     Decimal('11.15')
     """
     return Decimal(cents).scaleb(-2, EXACT)
+
+
+def fraction_to_decimal(fraction: float) -> Decimal:
+    """Return a fraction, a count or a move with six places, the nearest.
+
+    >>> fraction_to_decimal(0.1234567)
+    Decimal('0.123457')
+    """
+    return EXACT.quantize(Decimal(fraction), _FRACTION_UNIT)
 
 
 def _slack(scale: float) -> float:

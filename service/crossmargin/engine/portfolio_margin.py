@@ -131,7 +131,7 @@ def margin_figures(
     tails = tail_weights(pnl, market.scenarios.weights, rates.tail_fraction) / rates.tail_fraction
     tail_losses = -np.einsum("rs,rs->r", tails, pnl)
     requirement = np.maximum(0.0, tail_losses)
-    levels = _level_weights(rates, group_count, len(netted.classes))
+    levels = level_weights(rates, group_count, len(netted.classes))
     market_requirement = float((levels * requirement).sum())
     exposures = exposures_of(legs, netted.groups, arrays, market)
     stretch = liquidity_stretch(exposures, market, rates.charges)
@@ -169,8 +169,8 @@ def margin_figures(
     )
 
 
-def _level_weights(rates: MarginRates, group_count: int, class_count: int) -> ByGroup:
-    """Return the weight of each tail mean in the market requirement: groups, then classes, then the account."""
+def level_weights(rates: MarginRates, group_count: int, class_count: int) -> ByGroup:
+    """Return [R] the weight of each tail mean in the market requirement: groups, then classes, then the account."""
     return np.concatenate(
         (
             np.full(group_count, 1.0 - rates.offset_within_class),

@@ -20,8 +20,9 @@ _PAGE_SIZE = 1000
 
 @dataclass(frozen=True, slots=True)
 class MarketView:
-    """A revalued market and the parameters it was revalued with."""
+    """A revalued market, with the snapshot and the parameters it was revalued from."""
 
+    snapshot: MarketSnapshot
     market: RevaluedMarket
     parameters: RiskParameters
 
@@ -82,7 +83,7 @@ class CurrentMarket:
             history = await self.market.load_history()
             scenarios = await self.compute.run(lambda: build_scenario_set(history, factors, parameters))
             self._scenarios = {key: scenarios}
-        return MarketView(await self._revalue_with(instruments, snapshot, scenarios, parameters), parameters)
+        return MarketView(snapshot, await self._revalue_with(instruments, snapshot, scenarios, parameters), parameters)
 
     async def _revalue_with(
         self, instruments: list[Instrument], snapshot: MarketSnapshot, scenarios: ScenarioSet, parameters: RiskParameters

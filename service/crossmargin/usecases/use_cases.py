@@ -9,6 +9,7 @@ from crossmargin.usecases.create_client import CreateClient
 from crossmargin.usecases.create_instrument import CreateInstrument
 from crossmargin.usecases.deposit_collateral import DepositCollateral
 from crossmargin.usecases.evaluate_margin import EvaluateMargin
+from crossmargin.usecases.explain_margin import ExplainMargin
 from crossmargin.usecases.import_history import ImportHistory
 from crossmargin.usecases.ports import BookReader, InstrumentReader, MarketStore, ParameterStore
 from crossmargin.usecases.preview_trades import PreviewTrades
@@ -33,6 +34,7 @@ class UseCases:
     import_history: ImportHistory
     read_account: ReadAccount
     evaluate_margin: EvaluateMargin
+    explain_margin: ExplainMargin
     preview_trades: PreviewTrades
     watch_margin: WatchMargin
     books: BookReader

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date
 from decimal import Decimal
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from crossmargin.domain.market import FactorId, FactorKind
 from crossmargin.domain.risk_parameters import StressEvent, risk_parameters_from_json
 from crossmargin.engine.scenarios.stress import stress_moves
 
-SHIPPED_HASH = "870ff97575efe3e28efbdc6a12cc6160d40a3a0bc72f425b7f417ec81d2bcfa1"
+SHIPPED_HASH = "0a105559a108b1b9d806b7b5c171ba55db4322d6ed32d03af3e2f49e831f4595"
 STABLECOINS = ("spot:RLUSD", "spot:USDC", "spot:USDT")
 COINS = ("BTC", "ETH", "SOL", "XRP", "LTC", "ADA", "DOGE", "LINK", "AVAX", "BNB")
 
@@ -161,6 +162,33 @@ def test_names_of_events_are_unique_and_crises_are_in_the_order_of_their_dates()
     assert len(set(names)) == len(names)
     days = [first_day(one.name) for one in standard_parameters().stress_events if not one.both_directions]
     assert days == sorted(days)
+
+
+def test_the_crisis_windows_hold_at_least_250_days_in_order_and_apart():
+    windows = standard_parameters().crisis_windows
+    assert [window.name for window in windows] == [
+        "January 2015",
+        "June 2016",
+        "March 2020",
+        "May 2021",
+        "May 2022",
+        "June 2022",
+        "September 2022",
+        "November 2022",
+        "March 2023",
+        "August 2024",
+        "April 2025",
+        "October 2025",
+    ]
+    assert sum((window.last_day - window.first_day).days + 1 for window in windows) >= 250
+    assert all(earlier.last_day < later.first_day for earlier, later in pairwise(windows))
+
+
+def test_the_event_of_a_window_happened_in_it():
+    """Its published moves stand in for factors without history, so they must be of the same days."""
+    for window in standard_parameters().crisis_windows:
+        assert window.event is not None
+        assert window.first_day <= first_day(window.event) <= window.last_day, window.name
 
 
 def first_day(name: str) -> date:

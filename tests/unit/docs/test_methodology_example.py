@@ -21,6 +21,7 @@ from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.position import Holding
 from crossmargin.engine.portfolio_margin import compute_margin
 from crossmargin.engine.revaluation import revalue_market
+from crossmargin.engine.scenario_diagnostics import OLDEST_DAYS, REPLICATE_COUNT
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
 
 PAGE = Path(__file__).resolve().parents[3] / "service" / "docs" / "methodology.md"
@@ -103,11 +104,16 @@ def test_the_page_states_the_shipped_parameters():
     page, parameters = " ".join(PAGE.read_text(encoding="utf-8").split()), standard_parameters()
     hypothetical = sum(event.both_directions for event in parameters.stress_events)
     scenario_count = len(parameters.stress_events) + hypothetical
+    window_days = sum((window.last_day - window.first_day).days + 1 for window in parameters.crisis_windows)
     stated = [
         f"{len(parameters.stress_events)} events make {scenario_count} scenarios",
         f"{len(parameters.stress_events) - hypothetical} are things that happened",
         f"{hypothetical} are hypothetical",
-        f"Each stress scenario weighs 0.25 / {scenario_count} = 0.33%",
+        f"{len(parameters.crisis_windows)} windows of {window_days} days",
+        f"0.25 / {scenario_count + window_days} = {0.25 / (scenario_count + window_days):.2%}",
+        f"less than {parameters.isolation_benefit_fraction:.0%}",
+        f"{REPLICATE_COUNT} histories",
+        f"the {OLDEST_DAYS} oldest",
         f"`alpha` = {float(parameters.tail_fraction):.1%}",
         f"rho1 = {parameters.offset_within_class}, rho2 = {parameters.offset_across_classes}",
         f"The last {parameters.observation_count} days",

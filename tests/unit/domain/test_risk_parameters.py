@@ -41,6 +41,10 @@ def an_event(**overrides) -> dict[str, object]:
     } | overrides
 
 
+def a_window(**overrides) -> dict[str, object]:
+    return {"name": "March", "source": "house", "first_day": "2020-03-01", "last_day": "2020-03-31", "event": None} | overrides
+
+
 AT_THE_EDGE = [
     {"tail_fraction": "0.000001"},
     {"tail_fraction": "0.999999"},
@@ -68,6 +72,10 @@ AT_THE_EDGE = [
     {"offset_groups": [a_group(mpor_days=30)]},
     {"stress_events": [an_event(moves={"spot:BTC": "-0.999999"}, default_class_moves={"CRYPTO": "-0.999999"})]},
     {"stress_events": [an_event(moves={"zero:USD:2Y": "-1"})]},
+    {"crisis_windows": [a_window(last_day="2020-03-01")]},
+    {"crisis_windows": [a_window(event="Fall")], "stress_events": [an_event()]},
+    {"isolation_benefit_fraction": "0"},
+    {"isolation_benefit_fraction": "1"},
 ]
 BEYOND_THE_EDGE = [
     ("tail_fraction", {"tail_fraction": "0"}),
@@ -98,6 +106,11 @@ BEYOND_THE_EDGE = [
     ("mpor_days of BTC", {"offset_groups": [a_group(mpor_days=31)]}),
     ("move of spot:BTC in stress event Fall", {"stress_events": [an_event(moves={"spot:BTC": "-1"})]}),
     ("move of vol:BTC:1M in stress event Fall", {"stress_events": [an_event(moves={"vol:BTC:1M": "-1"})]}),
+    ("last_day of crisis window March", {"crisis_windows": [a_window(last_day="2020-02-29")]}),
+    ("event of crisis window March", {"crisis_windows": [a_window(event="Rise")]}),
+    ("crisis_windows", {"crisis_windows": [a_window()], "stress_events": [], "ordinary_weight": "1"}),
+    ("isolation_benefit_fraction", {"isolation_benefit_fraction": "-0.000001"}),
+    ("isolation_benefit_fraction", {"isolation_benefit_fraction": "1.000001"}),
     ("move of CRYPTO in stress event Fall", {"stress_events": [an_event(default_class_moves={"CRYPTO": "-1"})]}),
 ]
 
@@ -128,6 +141,7 @@ def test_a_curve_belongs_to_one_offset_group_only():
         ("offset group BTC", {"offset_groups": [a_group(), a_group(curves=["vol:BTC"])]}),
         ("proxy of curve spot:XRP", {"proxies": [{"curve": "spot:XRP", "proxy_curve": "spot:BTC", "beta": beta} for beta in ("1", "2")]}),
         ("stress event Fall", {"stress_events": [an_event(), an_event(moves={})]}),
+        ("crisis window March", {"crisis_windows": [a_window(), a_window(last_day="2020-03-02")]}),
         ("haircut schedule row BTC", {"haircut_schedule": [a_haircut_row("BTC", flat="0.2"), a_haircut_row("BTC")]}),
     ],
 )

@@ -26,6 +26,7 @@ async def test_an_account_is_read_at_the_sequence_asked_for_and_not_before_it_is
 
 async def test_margin_and_previews_keep_the_promise_to_read_ones_writes(house):
     await refused(house.use_cases.evaluate_margin(CORE, min_sequence=1), Reason.SEQUENCE_NOT_REACHED)
+    await refused(house.use_cases.explain_margin(CORE, min_sequence=1), Reason.SEQUENCE_NOT_REACHED)
     await refused(house.use_cases.preview_trades(CORE, [perpetual_trade("1")], min_sequence=1), Reason.SEQUENCE_NOT_REACHED)
     await house.deposit("100")
     assert (await house.use_cases.evaluate_margin(CORE, min_sequence=1)).stamp.sequence == 1
@@ -55,6 +56,17 @@ async def test_the_same_question_has_the_same_answer(house):
     await house.deposit("100000")
     await house.trade("1")
     assert await house.use_cases.evaluate_margin(CORE) == await house.use_cases.evaluate_margin(CORE)
+
+
+async def test_an_explanation_is_of_the_margin_and_the_same_every_time(house):
+    """The bootstrap is seeded with the scenarios it draws from, and nothing else is random."""
+    await house.deposit("100000")
+    await house.trade("3")
+    first, second = [await house.use_cases.explain_margin(CORE) for _ in range(2)]
+    assert first == second
+    assert first.margin == await house.use_cases.evaluate_margin(CORE)
+    assert first.distances[0].group_id == "BTC"
+    assert -1 < first.distances[0].move.size < 0
 
 
 async def test_what_is_held_and_cannot_be_valued_is_never_left_out(house):

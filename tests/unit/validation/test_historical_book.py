@@ -78,7 +78,7 @@ def test_a_jump_in_the_window_is_in_the_margin_of_one_coin():
     """A fall from 10,000 to 4,000 is in two of some five hundred overlapping moves: less than the tail, more than nothing."""
     history = still_market(BTC=4_000.0)
     held = single_legs(history, TODAY)["BTC held"]
-    _, without_stress = margin_alone(held, history, TODAY, standard_parameters())
+    *_, without_stress = margin_alone(held, history, TODAY, standard_parameters())
     assert 1_000_000 < without_stress < 6_000_000
 
 

@@ -9,7 +9,8 @@ from typing import Final
 
 from crossmargin.adapters.grpc_server.context import Context
 from crossmargin.adapters.grpc_server.wire.book import trades_from_messages
-from crossmargin.adapters.grpc_server.wire.margin import explanation_to_message, margin_to_message
+from crossmargin.adapters.grpc_server.wire.explanation import full_explanation_to_message
+from crossmargin.adapters.grpc_server.wire.margin import margin_to_message
 from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name
 from crossmargin.api.v1 import margin_service_pb2 as pb
 from crossmargin.api.v1.margin_service_pb2_grpc import MarginServiceServicer
@@ -32,9 +33,9 @@ class MarginService(MarginServiceServicer):
         return pb.GetMarginResponse(margin=margin_to_message(result))
 
     async def ExplainMargin(self, request: pb.ExplainMarginRequest, context: Context) -> pb.ExplainMarginResponse:
-        """Return the margin of an account with what makes it up."""
+        """Return the margin of an account with what makes it up and what it says beyond the number."""
         account = account_ref_from_name(request.account, what="account")
-        return explanation_to_message(await self._use_cases.evaluate_margin(account, min_sequence=request.min_seq))
+        return full_explanation_to_message(await self._use_cases.explain_margin(account, min_sequence=request.min_seq))
 
     async def PreviewTrades(self, request: pb.PreviewTradesRequest, context: Context) -> pb.PreviewTradesResponse:
         """Return margin before and after trades that have not been done."""

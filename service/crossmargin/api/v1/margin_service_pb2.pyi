@@ -306,6 +306,287 @@ class WorstScenario(_message.Message):
 Global___WorstScenario: _TypeAlias = WorstScenario  # noqa: Y015
 
 @_typing.final
+class MarketMove(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    FACTOR_KIND_FIELD_NUMBER: _builtins.int
+    SIMPLE_RETURN_FIELD_NUMBER: _builtins.int
+    BASIS_POINTS_FIELD_NUMBER: _builtins.int
+    group_id: _builtins.str
+    factor_kind: _builtins.str
+    simple_return: _builtins.str
+    basis_points: _builtins.str
+    def __init__(
+        self,
+        *,
+        group_id: _builtins.str = ...,
+        factor_kind: _builtins.str = ...,
+        simple_return: _builtins.str = ...,
+        basis_points: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis_points", b"basis_points", "factor_kind", b"factor_kind", "group_id", b"group_id", "simple_return", b"simple_return"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MarketMove: _TypeAlias = MarketMove  # noqa: Y015
+
+@_typing.final
+class LiquidationDistance(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    FACTOR_KIND_FIELD_NUMBER: _builtins.int
+    MOVE_FIELD_NUMBER: _builtins.int
+    group_id: _builtins.str
+    factor_kind: _builtins.str
+    @_builtins.property
+    def move(self) -> Global___MarketMove: ...
+    def __init__(
+        self,
+        *,
+        group_id: _builtins.str = ...,
+        factor_kind: _builtins.str = ...,
+        move: Global___MarketMove | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["move", b"move"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["factor_kind", b"factor_kind", "group_id", b"group_id", "move", b"move"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LiquidationDistance: _TypeAlias = LiquidationDistance  # noqa: Y015
+
+@_typing.final
+class WorstDirection(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MULTIPLE_FIELD_NUMBER: _builtins.int
+    MOVES_FIELD_NUMBER: _builtins.int
+    PNL_FIELD_NUMBER: _builtins.int
+    multiple: _builtins.str
+    pnl: _builtins.str
+    @_builtins.property
+    def moves(self) -> _containers.RepeatedCompositeFieldContainer[Global___MarketMove]: ...
+    def __init__(
+        self,
+        *,
+        multiple: _builtins.str = ...,
+        moves: _abc.Iterable[Global___MarketMove] | None = ...,
+        pnl: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["moves", b"moves", "multiple", b"multiple", "pnl", b"pnl"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorstDirection: _TypeAlias = WorstDirection  # noqa: Y015
+
+@_typing.final
+class Diversification(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RATIO_FIELD_NUMBER: _builtins.int
+    LARGEST_GROUP_ID_FIELD_NUMBER: _builtins.int
+    LARGEST_GROUP_FRACTION_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_BETS_FIELD_NUMBER: _builtins.int
+    ratio: _builtins.str
+    largest_group_id: _builtins.str
+    largest_group_fraction: _builtins.str
+    effective_bets: _builtins.str
+    def __init__(
+        self,
+        *,
+        ratio: _builtins.str = ...,
+        largest_group_id: _builtins.str = ...,
+        largest_group_fraction: _builtins.str = ...,
+        effective_bets: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effective_bets", b"effective_bets", "largest_group_fraction", b"largest_group_fraction", "largest_group_id", b"largest_group_id", "ratio", b"ratio"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Diversification: _TypeAlias = Diversification  # noqa: Y015
+
+@_typing.final
+class IsolationAdvice(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTRUMENT_ID_FIELD_NUMBER: _builtins.int
+    REQUIREMENT_ALONE_FIELD_NUMBER: _builtins.int
+    REQUIREMENT_ADDED_FIELD_NUMBER: _builtins.int
+    BENEFIT_FRACTION_FIELD_NUMBER: _builtins.int
+    instrument_id: _builtins.str
+    requirement_alone: _builtins.str
+    requirement_added: _builtins.str
+    benefit_fraction: _builtins.str
+    def __init__(
+        self,
+        *,
+        instrument_id: _builtins.str = ...,
+        requirement_alone: _builtins.str = ...,
+        requirement_added: _builtins.str = ...,
+        benefit_fraction: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["benefit_fraction", b"benefit_fraction", "instrument_id", b"instrument_id", "requirement_added", b"requirement_added", "requirement_alone", b"requirement_alone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IsolationAdvice: _TypeAlias = IsolationAdvice  # noqa: Y015
+
+@_typing.final
+class RequirementInterval(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    REPLICATE_COUNT_FIELD_NUMBER: _builtins.int
+    BLOCK_DAYS_FIELD_NUMBER: _builtins.int
+    low: _builtins.str
+    high: _builtins.str
+    confidence: _builtins.str
+    replicate_count: _builtins.int
+    block_days: _builtins.int
+    def __init__(
+        self,
+        *,
+        low: _builtins.str = ...,
+        high: _builtins.str = ...,
+        confidence: _builtins.str = ...,
+        replicate_count: _builtins.int = ...,
+        block_days: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_days", b"block_days", "confidence", b"confidence", "high", b"high", "low", b"low", "replicate_count", b"replicate_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequirementInterval: _TypeAlias = RequirementInterval  # noqa: Y015
+
+@_typing.final
+class TailReport(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCENARIO_COUNT_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_SCENARIOS_FIELD_NUMBER: _builtins.int
+    STRESS_WEIGHT_FRACTION_FIELD_NUMBER: _builtins.int
+    STRESS_SHARE_OF_WORST_FIELD_NUMBER: _builtins.int
+    OLDEST_DAYS_FIELD_NUMBER: _builtins.int
+    OLDEST_CONTRIBUTION_FIELD_NUMBER: _builtins.int
+    scenario_count: _builtins.int
+    effective_scenarios: _builtins.str
+    stress_weight_fraction: _builtins.str
+    stress_share_of_worst: _builtins.str
+    oldest_days: _builtins.int
+    oldest_contribution: _builtins.str
+    def __init__(
+        self,
+        *,
+        scenario_count: _builtins.int = ...,
+        effective_scenarios: _builtins.str = ...,
+        stress_weight_fraction: _builtins.str = ...,
+        stress_share_of_worst: _builtins.str = ...,
+        oldest_days: _builtins.int = ...,
+        oldest_contribution: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effective_scenarios", b"effective_scenarios", "oldest_contribution", b"oldest_contribution", "oldest_days", b"oldest_days", "scenario_count", b"scenario_count", "stress_share_of_worst", b"stress_share_of_worst", "stress_weight_fraction", b"stress_weight_fraction"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TailReport: _TypeAlias = TailReport  # noqa: Y015
+
+@_typing.final
+class CrisisWindowCount(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SCENARIO_COUNT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    scenario_count: _builtins.int
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        scenario_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "scenario_count", b"scenario_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CrisisWindowCount: _TypeAlias = CrisisWindowCount  # noqa: Y015
+
+@_typing.final
+class FactorStandIn(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACTOR_ID_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    MOVED_BY_FIELD_NUMBER: _builtins.int
+    factor_id: _builtins.str
+    window: _builtins.str
+    moved_by: _builtins.str
+    def __init__(
+        self,
+        *,
+        factor_id: _builtins.str = ...,
+        window: _builtins.str = ...,
+        moved_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["factor_id", b"factor_id", "moved_by", b"moved_by", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FactorStandIn: _TypeAlias = FactorStandIn  # noqa: Y015
+
+@_typing.final
+class ScenarioReport(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDINARY_COUNT_FIELD_NUMBER: _builtins.int
+    INDEPENDENT_COUNT_FIELD_NUMBER: _builtins.int
+    EVENT_COUNT_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    STAND_INS_FIELD_NUMBER: _builtins.int
+    ordinary_count: _builtins.int
+    independent_count: _builtins.int
+    event_count: _builtins.int
+    @_builtins.property
+    def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___CrisisWindowCount]: ...
+    @_builtins.property
+    def stand_ins(self) -> _containers.RepeatedCompositeFieldContainer[Global___FactorStandIn]: ...
+    def __init__(
+        self,
+        *,
+        ordinary_count: _builtins.int = ...,
+        independent_count: _builtins.int = ...,
+        event_count: _builtins.int = ...,
+        windows: _abc.Iterable[Global___CrisisWindowCount] | None = ...,
+        stand_ins: _abc.Iterable[Global___FactorStandIn] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_count", b"event_count", "independent_count", b"independent_count", "ordinary_count", b"ordinary_count", "stand_ins", b"stand_ins", "windows", b"windows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScenarioReport: _TypeAlias = ScenarioReport  # noqa: Y015
+
+@_typing.final
 class GetMarginRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -378,6 +659,13 @@ class ExplainMarginResponse(_message.Message):
     GROUPS_FIELD_NUMBER: _builtins.int
     WORST_SCENARIOS_FIELD_NUMBER: _builtins.int
     HOLDINGS_FIELD_NUMBER: _builtins.int
+    LIQUIDATION_DISTANCES_FIELD_NUMBER: _builtins.int
+    WORST_DIRECTION_FIELD_NUMBER: _builtins.int
+    DIVERSIFICATION_FIELD_NUMBER: _builtins.int
+    ISOLATION_ADVICE_FIELD_NUMBER: _builtins.int
+    REQUIREMENT_INTERVAL_FIELD_NUMBER: _builtins.int
+    TAIL_FIELD_NUMBER: _builtins.int
+    SCENARIOS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def margin(self) -> Global___Margin: ...
     @_builtins.property
@@ -388,6 +676,20 @@ class ExplainMarginResponse(_message.Message):
     def worst_scenarios(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorstScenario]: ...
     @_builtins.property
     def holdings(self) -> _containers.RepeatedCompositeFieldContainer[_collateral_service_pb2.CollateralHolding]: ...
+    @_builtins.property
+    def liquidation_distances(self) -> _containers.RepeatedCompositeFieldContainer[Global___LiquidationDistance]: ...
+    @_builtins.property
+    def worst_direction(self) -> Global___WorstDirection: ...
+    @_builtins.property
+    def diversification(self) -> Global___Diversification: ...
+    @_builtins.property
+    def isolation_advice(self) -> _containers.RepeatedCompositeFieldContainer[Global___IsolationAdvice]: ...
+    @_builtins.property
+    def requirement_interval(self) -> Global___RequirementInterval: ...
+    @_builtins.property
+    def tail(self) -> Global___TailReport: ...
+    @_builtins.property
+    def scenarios(self) -> Global___ScenarioReport: ...
     def __init__(
         self,
         *,
@@ -396,10 +698,17 @@ class ExplainMarginResponse(_message.Message):
         groups: _abc.Iterable[Global___GroupRequirement] | None = ...,
         worst_scenarios: _abc.Iterable[Global___WorstScenario] | None = ...,
         holdings: _abc.Iterable[_collateral_service_pb2.CollateralHolding] | None = ...,
+        liquidation_distances: _abc.Iterable[Global___LiquidationDistance] | None = ...,
+        worst_direction: Global___WorstDirection | None = ...,
+        diversification: Global___Diversification | None = ...,
+        isolation_advice: _abc.Iterable[Global___IsolationAdvice] | None = ...,
+        requirement_interval: Global___RequirementInterval | None = ...,
+        tail: Global___TailReport | None = ...,
+        scenarios: Global___ScenarioReport | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["margin", b"margin"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["diversification", b"diversification", "margin", b"margin", "requirement_interval", b"requirement_interval", "scenarios", b"scenarios", "tail", b"tail", "worst_direction", b"worst_direction"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contributions", b"contributions", "groups", b"groups", "holdings", b"holdings", "margin", b"margin", "worst_scenarios", b"worst_scenarios"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contributions", b"contributions", "diversification", b"diversification", "groups", b"groups", "holdings", b"holdings", "isolation_advice", b"isolation_advice", "liquidation_distances", b"liquidation_distances", "margin", b"margin", "requirement_interval", b"requirement_interval", "scenarios", b"scenarios", "tail", b"tail", "worst_direction", b"worst_direction", "worst_scenarios", b"worst_scenarios"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

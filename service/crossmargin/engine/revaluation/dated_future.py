@@ -26,6 +26,7 @@ def _revalue(instrument: Instrument, market: ShockedMarket) -> Valuation:
         payoff=terms.payoff,
         multiplier=terms.multiplier,
         price=forward_price(market, terms.underlying, years=years, carry_curve=carry if has_carry else None, mark=mark),
+        bases=market.bases,
         group=group,
         basis=BasisKind.FACTORED if has_carry else BasisKind.DATED,
         years=years,

@@ -105,8 +105,9 @@ def _revalue_currency(
     curve = discount_curve(market.assets[settlement])
     prices = present_values(market.curve(curve), payments, [market.mark(member) for member in members])
     group = market.curve_group(curve)
+    face = np.ones(len(market.bases))
     return {
-        member.instrument_id: Valuation((Claim(settlement, float(PER_HUNDRED) * price, group),), float(paid.years.max()), notional=1.0)
+        member.instrument_id: Valuation((Claim(settlement, float(PER_HUNDRED) * price, group),), float(paid.years.max()), notional=face)
         for member, paid, price in zip(members, payments, prices, strict=True)
     }
 

@@ -16,7 +16,7 @@ from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import EuropeanOption, Instrument, OptionRight, PremiumStyle
 from crossmargin.domain.market import FactorKind
 from crossmargin.domain.risk_parameters import OffsetGroup
-from crossmargin.engine.axes import ByInstrument, ByInstrumentState, ByState
+from crossmargin.engine.axes import ByInstrument, ByInstrumentBase, ByInstrumentState, ByState, Index
 from crossmargin.engine.revaluation.black76 import black76, black76_delta, implied_total_volatility
 from crossmargin.engine.revaluation.discounting import discount_factors
 from crossmargin.engine.revaluation.forward_price import basis_curve, forward_price
@@ -73,6 +73,7 @@ class _Chain:
         basis: Whether the forward's carry has factors.
         total_volatility: sigma sqrt(T) of the surface, base state.
         volatility_ratio: [M] shocked over base volatility.
+        bases: [B] states that a market starts from.
     """
 
     settlement: InstrumentId
@@ -84,6 +85,7 @@ class _Chain:
     basis: BasisKind
     total_volatility: float
     volatility_ratio: ByState
+    bases: Index
 
 
 def _chain_key(instrument: Instrument, market: ShockedMarket) -> _ChainKey:
@@ -116,6 +118,7 @@ def _read_chain(key: _ChainKey, market: ShockedMarket) -> _Chain:
         basis=BasisKind.FACTORED if carry_curve == basis_curve(key.underlying) else BasisKind.DATED,
         total_volatility=float(surface.levels_at(tenor)[0] * np.sqrt(years)),
         volatility_ratio=np.exp(surface.moves_at(tenor)[0]),
+        bases=market.bases,
     )
 
 
@@ -149,14 +152,14 @@ def _revalue_chain(members: Sequence[Instrument], chain: _Chain, market: Shocked
     prices = _prices(chain, strikes, signs, volatility)
     prices += np.where(np.isnan(marks), 0.0, marks - prices[:, 0])[:, np.newaxis]
     values = multipliers[:, np.newaxis] * prices
-    exposures = multipliers * _price_exposures(chain, strikes, signs, volatility, prices[:, 0])
+    exposures = multipliers[:, np.newaxis] * _price_exposures(chain, strikes, signs, volatility, prices[:, chain.bases])
     # A coin-settled option is on one coin; one paid in cash on a coin at its forward price.
-    notionals = multipliers * (1.0 if chain.is_in_coins else chain.forward[0])
+    notionals = multipliers[:, np.newaxis] * (np.ones(len(chain.bases)) if chain.is_in_coins else chain.forward[chain.bases])
     return {
         member.instrument_id: Valuation(
-            (Claim(chain.settlement, value, chain.group, float(exposure)),),
+            (Claim(chain.settlement, value, chain.group, exposure),),
             chain.years,
-            notional=float(notional),
+            notional=notional,
             basis=chain.basis,
             is_option=True,
         )
@@ -165,11 +168,16 @@ def _revalue_chain(members: Sequence[Instrument], chain: _Chain, market: Shocked
 
 
 def _price_exposures(
-    chain: _Chain, strikes: ByInstrument, signs: ByInstrument, total_volatility: ByInstrument, prices: ByInstrument
-) -> ByInstrument:
-    """Return [I] derivatives of the base prices by the logarithm of spot: delta, less what the price loses in coins when coins rise."""
-    delta = black76_delta(forward=chain.forward[0], strike=strikes, total_volatility=total_volatility, sign=signs)
-    exposures: ByInstrument = delta - prices if chain.is_in_coins else delta * chain.unit[0] * chain.forward[0]
+    chain: _Chain, strikes: ByInstrument, signs: ByInstrument, total_volatility: ByInstrument, prices: ByInstrumentBase
+) -> ByInstrumentBase:
+    """Return [I, B] derivatives of the base prices by the logarithm of spot: delta, less what the price loses in coins when coins rise."""
+    delta = black76_delta(
+        forward=chain.forward[chain.bases],
+        strike=strikes[:, np.newaxis],
+        total_volatility=total_volatility[:, np.newaxis] * chain.volatility_ratio[chain.bases],
+        sign=signs[:, np.newaxis],
+    )
+    exposures: ByInstrumentBase = delta - prices if chain.is_in_coins else delta * chain.unit[chain.bases] * chain.forward[chain.bases]
     return exposures
 
 

@@ -25,13 +25,13 @@ def _revalue(instrument: Instrument, market: ShockedMarket) -> Valuation:
     years = market.years_until_day(terms.delivery_date)
     bought = _payment(terms.bought, years, market)
     sold = -float(terms.contract_rate) * _payment(terms.sold, years, market)
-    mark, rate = market.mark(instrument), float(market.price(terms.bought)[0] / market.price(terms.sold)[0])
+    mark, rate = market.mark(instrument), market.price(terms.bought) / market.price(terms.sold)
     if mark is not None:
-        sold = sold + (mark - (bought[0] * rate + sold[0]))
+        sold = sold + (mark - (bought[0] * rate[0] + sold[0]))
     groups = [market.curve_group(discount_curve(market.assets[asset])) for asset in (terms.bought, terms.sold)]
     exchanged = market.price_group(terms.bought) or market.price_group(terms.sold)
     claims = (Claim(terms.bought, bought, groups[0]), Claim(terms.sold, sold, groups[1]))
-    return Valuation(claims, years, notional=rate, group=exchanged)
+    return Valuation(claims, years, notional=rate[market.bases], group=exchanged)
 
 
 def curves(instrument: Instrument, assets: Mapping[InstrumentId, Instrument]) -> frozenset[str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import numpy as np
+
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import Payoff
 from crossmargin.domain.risk_parameters import OffsetGroup
-from crossmargin.engine.axes import ByState
+from crossmargin.engine.axes import ByBase, ByState, Index
 from crossmargin.engine.revaluation.valuation import BasisKind, Claim, Valuation
 
 
@@ -17,16 +19,17 @@ def contract_valuation(
     payoff: Payoff,
     multiplier: Decimal,
     price: ByState,
+    bases: Index,
     group: OffsetGroup,
     basis: BasisKind,
     years: float = 0.0,
 ) -> Valuation:
-    """Return the valuation of one contract whose `price` is [M].
+    """Return the valuation of one contract whose `price` is [M], `bases` [B] being the states that a market starts from.
 
     Linear or inverse, a rise of the price by a fraction gains that fraction of the notional, multiplier x price or multiplier / price.
     """
     value = contract_value(payoff, multiplier, price)
-    notional = float(abs(value[0]))
+    notional: ByBase = np.abs(value[bases])
     return Valuation((Claim(settlement, value, group, notional),), years, notional, basis)
 
 

@@ -25,6 +25,7 @@ def _revalue(instrument: Instrument, market: ShockedMarket) -> Valuation:
         payoff=terms.payoff,
         multiplier=terms.multiplier,
         price=price,
+        bases=market.bases,
         group=group,
         basis=BasisKind.PERPETUAL,
     )

@@ -26,7 +26,7 @@ from crossmargin.domain.instrument import (
 )
 from crossmargin.domain.market import FactorId, MarketSnapshot
 from crossmargin.domain.risk_parameters import OffsetGroup, RiskParameters
-from crossmargin.engine.axes import ByScenario
+from crossmargin.engine.axes import ByMoveFactor, ByScenario
 from crossmargin.engine.revaluation import asset, bill, dated_future, european_option, fixed_rate_bond, fx_forward, perpetual
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from crossmargin.engine.revaluation.shocked_market import ShockedMarket, not_finite, price_factor
@@ -73,14 +73,29 @@ def revalue_market(
     market = ShockedMarket(assets=assets, snapshot=snapshot, scenarios=shocked, parameters=parameters)
     with np.errstate(all="ignore"):  # what is not finite is looked for once, below
         outcomes = _value_all(ordered, market)
-        revalued = [_legs_or_error(instrument, outcomes[instrument.instrument_id], market) for instrument in ordered]
-    unavailable = {
-        instrument.instrument_id: _named(instrument, result, scenarios)
-        for instrument, result in zip(ordered, revalued, strict=True)
-        if isinstance(result, DomainError)
-    }
-    available = [result for result in revalued if not isinstance(result, DomainError)]
-    return _assemble(available, market, snapshot, scenarios, unavailable)
+    return _laid_out(ordered, outcomes, market, _States(0, 0, len(shocked.names)), snapshot=snapshot, scenarios=scenarios)
+
+
+def revalue_moved_market(
+    instruments: Collection[Instrument], snapshot: MarketSnapshot, moves: ByMoveFactor, scenarios: ScenarioSet, parameters: RiskParameters
+) -> list[RevaluedMarket]:
+    """Return the market after each of the `moves` [G, F], log-returns and differences of the scenario set's factors, one for each row.
+
+    The same as `revalue_market` of a snapshot whose levels have moved and whose marks have moved as the instruments say: what a mark
+    holds fixed (a volatility ratio, a carry, a spread) is what it was before the move. Every scenario starts from the moved state.
+    The markets keep the id of the snapshot they were moved from.
+    """
+    ordered = sorted(instruments, key=lambda instrument: instrument.instrument_id)
+    assets = {instrument.instrument_id: instrument for instrument in ordered if instrument.is_asset}
+    shocked = _with_issuer_shocks(scenarios, parameters)
+    count = len(shocked.names)
+    states = [_States(place, 1 + place * (1 + count), count) for place in range(len(moves))]
+    from_moved = _from_moved_states(moves, shocked)
+    bases = [each.base for each in states]
+    moved = ShockedMarket(assets=assets, snapshot=snapshot, scenarios=from_moved, parameters=parameters, bases=bases)
+    with np.errstate(all="ignore"):
+        outcomes = _value_all(ordered, moved)
+    return [_laid_out(ordered, outcomes, moved, each, snapshot=snapshot, scenarios=scenarios) for each in states]
 
 
 def required_factors(instruments: Collection[Instrument], snapshot: MarketSnapshot) -> frozenset[FactorId]:
@@ -95,6 +110,27 @@ def required_factors(instruments: Collection[Instrument], snapshot: MarketSnapsh
             curves |= KINDS[type(instrument.terms)].curves(instrument, assets)
             curves |= {factor.curve for factor in _price_factors(instrument, assets)}
     return frozenset(factor for factor in snapshot.levels if factor.curve in curves)
+
+
+@dataclass(frozen=True, slots=True)
+class _States:
+    """Where one market's states are: its base state along axis B and along axis M, and the `count` shocked states that follow it."""
+
+    place: int
+    base: int
+    count: int
+
+    @property
+    def shocked(self) -> slice:
+        """Along axis M."""
+        return slice(self.base + 1, self.base + 1 + self.count)
+
+
+def _from_moved_states(moves: ByMoveFactor, scenarios: ScenarioSet) -> ScenarioSet:
+    """Return scenarios that are the moved states themselves, each followed by every shock on top of it; weights mean nothing here."""
+    shocks = np.concatenate([np.concatenate([move[np.newaxis], move + scenarios.shocks]) for move in moves])
+    count = len(shocks)
+    return replace(scenarios, shocks=shocks, weights=np.full(count, 1.0 / count), names=("",) * count, ordinary_count=count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,40 +209,62 @@ def _named(instrument: Instrument, error: DomainError, scenarios: ScenarioSet) -
     return DomainError(error.reason, f"{instrument.instrument_id} cannot be valued: {error.message}", **facts)
 
 
-def _legs_or_error(instrument: Instrument, outcome: Outcome, market: ShockedMarket) -> _Revalued | DomainError:
+def _laid_out(
+    ordered: Sequence[Instrument],
+    outcomes: Mapping[InstrumentId, Outcome],
+    market: ShockedMarket,
+    states: _States,
+    *,
+    snapshot: MarketSnapshot,
+    scenarios: ScenarioSet,
+) -> RevaluedMarket:
+    """Return the instruments along the axes, with those that could not be valued beside them."""
+    with np.errstate(all="ignore"):
+        revalued = [_legs_or_error(instrument, outcomes[instrument.instrument_id], market, states) for instrument in ordered]
+    unavailable = {
+        instrument.instrument_id: _named(instrument, result, scenarios)
+        for instrument, result in zip(ordered, revalued, strict=True)
+        if isinstance(result, DomainError)
+    }
+    found = [result for result in revalued if not isinstance(result, DomainError)]
+    return _assemble(found, market, states, snapshot=snapshot, scenarios=scenarios, unavailable=unavailable)
+
+
+def _legs_or_error(instrument: Instrument, outcome: Outcome, market: ShockedMarket, states: _States) -> _Revalued | DomainError:
     if isinstance(outcome, DomainError):
         return outcome
     legs: dict[OffsetGroup, ByScenario] = {}
-    for group, pnl in _profits(outcome, market):
+    for group, pnl in _profits(outcome, market, states):
         legs[group] = legs[group] + pnl if group in legs else pnl
-    unit_value = sum(float(claim.amount[0] * market.price(claim.asset)[0]) for claim in outcome.claims)
+    unit_value = sum(float(claim.amount[states.base] * market.price(claim.asset)[states.base]) for claim in outcome.claims)
     if not (np.isfinite(unit_value) and all(np.isfinite(pnl).all() for pnl in legs.values())):
         return not_finite(instrument)
     ordered = sorted(legs, key=lambda group: group.group_id)
-    exposures = _exposures(outcome, market)
+    exposures = _exposures(outcome, market, states)
     return _Revalued(
         instrument, outcome, unit_value, tuple((group, legs[group]) for group in ordered), tuple(exposures[group] for group in ordered)
     )
 
 
-def _profits(valuation: Valuation, market: ShockedMarket) -> Iterator[tuple[OffsetGroup, ByScenario]]:
+def _profits(valuation: Valuation, market: ShockedMarket, states: _States) -> Iterator[tuple[OffsetGroup, ByScenario]]:
+    base, shocked = states.base, states.shocked
     for claim in valuation.claims:
         amount, price = claim.amount, market.price(claim.asset)
         price_group = market.price_group(claim.asset)
         if claim.group is not None:
-            yield claim.group, (amount[1:] - amount[0]) * price[1:]
+            yield claim.group, (amount[shocked] - amount[base]) * price[shocked]
         if price_group is not None:
-            yield price_group, amount[0] * (price[1:] - price[0])
+            yield price_group, amount[base] * (price[shocked] - price[base])
 
 
-def _exposures(valuation: Valuation, market: ShockedMarket) -> Mapping[OffsetGroup, float]:
+def _exposures(valuation: Valuation, market: ShockedMarket, states: _States) -> Mapping[OffsetGroup, float]:
     """Return what one unit is long or short of each group's underlying, split as its profits are."""
     exposures: defaultdict[OffsetGroup, float] = defaultdict(float)
     for claim in valuation.claims:
-        amount, price = float(claim.amount[0]), float(market.price(claim.asset)[0])
+        amount, price = float(claim.amount[states.base]), float(market.price(claim.asset)[states.base])
         price_group = market.price_group(claim.asset)
         if claim.group is not None:
-            exposures[claim.group] += (amount if claim.exposure is None else claim.exposure) * price
+            exposures[claim.group] += (amount if claim.exposure is None else float(claim.exposure[states.place])) * price
         if price_group is not None:
             exposures[price_group] += amount * price
     return exposures
@@ -215,6 +273,8 @@ def _exposures(valuation: Valuation, market: ShockedMarket) -> Mapping[OffsetGro
 def _assemble(
     revalued: Sequence[_Revalued],
     market: ShockedMarket,
+    states: _States,
+    *,
     snapshot: MarketSnapshot,
     scenarios: ScenarioSet,
     unavailable: Mapping[InstrumentId, DomainError],
@@ -227,11 +287,11 @@ def _assemble(
     axis_of = {group.group_id: position for position, group in enumerate(groups)}
     classes = tuple(sorted({group.asset_class for group in groups}))
     legs = [(row, axis_of[group.group_id], pnl) for row, item in enumerate(revalued) for group, pnl in item.legs]
-    pnl = np.array([pnl for _, _, pnl in legs], dtype=np.float64).reshape(len(legs), len(market.scenarios.names))
+    pnl = np.array([pnl for _, _, pnl in legs], dtype=np.float64).reshape(len(legs), states.count)
     scenario_count = len(scenarios.names)
     instrument_groups = [_group_of(item, market) for item in revalued]
-    settlement_price = np.array([market.price(settlement)[0] for settlement in settlements], dtype=np.float64)
-    notional = [item.valuation.notional for item in revalued]
+    settlement_price = np.array([market.price(settlement)[states.base] for settlement in settlements], dtype=np.float64)
+    notional = [None if item.valuation.notional is None else float(item.valuation.notional[states.place]) for item in revalued]
     unit_value = np.array([item.unit_value for item in revalued], dtype=np.float64)
     return RevaluedMarket(
         snapshot_id=snapshot.snapshot_id,
@@ -262,7 +322,8 @@ def _assemble(
         basis_kind=np.array([item.valuation.basis for item in revalued], dtype=np.int64),
         is_option=np.array([item.valuation.is_option for item in revalued], dtype=np.bool_),
         peg_price=np.array(
-            [np.nan if item.valuation.peg_price is None else item.valuation.peg_price for item in revalued], dtype=np.float64
+            [np.nan if item.valuation.peg_price is None else item.valuation.peg_price[states.place] for item in revalued],
+            dtype=np.float64,
         ),
         unavailable=unavailable,
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -79,3 +79,66 @@ class RevaluedMarket:
         if (np.diff(self.leg_instrument) < 0).any():
             raise ValueError("legs are not in the order of their instruments")
         return np.searchsorted(self.leg_instrument, np.arange(len(self.instruments) + 1))
+
+
+def part_of(market: RevaluedMarket, instruments: Sequence[Instrument]) -> RevaluedMarket:
+    """Return the market of some of its instruments, in the order of their ids; with each must come what it settles in."""
+    rows = np.array([market.row_of[instrument.instrument_id] for instrument in instruments], dtype=np.int64)
+    legs = _legs_of(market, rows)
+    return replace(
+        market,
+        instruments=tuple(instruments),
+        unit_value=market.unit_value[rows],
+        settlement_price=market.settlement_price[rows],
+        settlement_row=np.searchsorted(rows, market.settlement_row[rows]),
+        leg_instrument=np.searchsorted(rows, market.leg_instrument[legs]),
+        leg_group=market.leg_group[legs],
+        leg_pnl=market.leg_pnl[legs],
+        residual_years=market.residual_years[rows],
+        translation_days=market.translation_days[rows],
+        leg_exposure=market.leg_exposure[legs],
+        issuer_leg_pnl=np.ascontiguousarray(market.issuer_leg_pnl[:, legs]),
+        instrument_group=market.instrument_group[rows],
+        notional_unit=market.notional_unit[rows],
+        basis_kind=market.basis_kind[rows],
+        is_option=market.is_option[rows],
+        peg_price=market.peg_price[rows],
+        unavailable={},
+    )
+
+
+def in_scenarios(market: RevaluedMarket, scenarios: ScenarioSet, places: Index) -> RevaluedMarket:
+    """Return the market under those of its scenarios that are at `places`; `scenarios` are they."""
+    return replace(market, scenarios=scenarios, leg_pnl=np.ascontiguousarray(market.leg_pnl[:, places]))
+
+
+def with_rows_of(market: RevaluedMarket, other: RevaluedMarket) -> RevaluedMarket:
+    """Return `market` with every instrument of `other`, a subset under the same scenarios, valued as it is there.
+
+    An instrument that is unavailable in `other` is unavailable in the result.
+    """
+    rows = np.array([market.row_of[instrument.instrument_id] for instrument in other.instruments], dtype=np.int64)
+    legs = _legs_of(market, rows)
+    unit_value = _replaced(market.unit_value, rows, other.unit_value)
+    unit_value[[market.row_of[name] for name in other.unavailable]] = np.nan
+    return replace(
+        market,
+        unit_value=unit_value,
+        settlement_price=_replaced(market.settlement_price, rows, other.settlement_price),
+        leg_pnl=_replaced(market.leg_pnl, legs, other.leg_pnl),
+        leg_exposure=_replaced(market.leg_exposure, legs, other.leg_exposure),
+        issuer_leg_pnl=_replaced(market.issuer_leg_pnl.T, legs, other.issuer_leg_pnl.T).T,
+        notional_unit=_replaced(market.notional_unit, rows, other.notional_unit),
+        peg_price=_replaced(market.peg_price, rows, other.peg_price),
+        unavailable={**market.unavailable, **other.unavailable},
+    )
+
+
+def _replaced(values: NDArray[np.float64], places: Index, new: NDArray[np.float64]) -> NDArray[np.float64]:
+    copy = values.copy()
+    copy[places] = new
+    return copy
+
+
+def _legs_of(market: RevaluedMarket, rows: Index) -> Index:
+    return np.flatnonzero(np.isin(market.leg_instrument, rows))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import cached_property
@@ -17,7 +17,7 @@ from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import Cash, Instrument, Stablecoin, check_trade_price
 from crossmargin.domain.market import DAYS_PER_YEAR, FactorId, FactorKind, MarketSnapshot
 from crossmargin.domain.risk_parameters import OffsetGroup, RiskParameters
-from crossmargin.engine.axes import ByState
+from crossmargin.engine.axes import ByState, Index
 from crossmargin.engine.revaluation.shocked_curve import ShockedCurve
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
 
@@ -27,6 +27,9 @@ _SECONDS_PER_YEAR: Final = DAYS_PER_YEAR * 86_400
 
 class ShockedMarket:
     """What every revaluer reads. Arrays are [M]: the base state first, then the scenarios.
+
+    `bases` [B] are the states along axis M that a market starts from: the base state, unless the scenarios hold moved states. What an
+    instrument weighs rather than gains or loses, such as its exposure, is wanted there alone.
 
     Methods that read a factor raise DomainError MISSING_RISK_FACTOR when the snapshot has no level of it, UNMAPPED_RISK_FACTOR when
     it is in no offset group, and the scenario set's own error when it cannot be shocked.
@@ -39,9 +42,11 @@ class ShockedMarket:
         snapshot: MarketSnapshot,
         scenarios: ScenarioSet,
         parameters: RiskParameters,
+        bases: Sequence[int] = (0,),
     ) -> None:
         self.assets = assets
         self.scenarios = scenarios
+        self.bases: Index = np.array(bases, dtype=np.int64)
         self._snapshot = snapshot
         self._parameters = parameters
         self._prices: dict[InstrumentId, ByState] = {}

@@ -12,7 +12,7 @@ from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.risk_parameters import OffsetGroup
-from crossmargin.engine.axes import ByState
+from crossmargin.engine.axes import ByBase, ByState
 from crossmargin.engine.revaluation.shocked_market import ShockedMarket
 
 KindOfTerms = TypeVar("KindOfTerms")
@@ -41,14 +41,14 @@ class Claim:
         amount: [M] units of the asset.
         group: Offset group that a change of the amount belongs to; None for an amount that never changes. A change of the asset's own
             price belongs to the asset's group and is added by the caller.
-        exposure: Units of the asset that the amount moves like: its derivative by the logarithm of the group's price, in the base state.
-            None for the amount itself, which is what has to be traded of a bond or a payment.
+        exposure: [B] units of the asset that the amount moves like: its derivative by the logarithm of the group's price. None for the
+            amount itself, which is what has to be traded of a bond or a payment.
     """
 
     asset: InstrumentId
     amount: ByState
     group: OffsetGroup | None
-    exposure: float | None = None
+    exposure: ByBase | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,18 +57,18 @@ class Valuation:
 
     Attributes:
         residual_years: Actual/365, 0 without a maturity.
-        notional: Units of the settlement asset; None for the absolute value in it.
+        notional: [B] units of the settlement asset; None for the absolute value in it.
         group: Offset group of what the instrument is on; None for that of its first claim, or of its settlement asset's price.
-        peg_price: Price of a stablecoin in the currency it is pegged to; None for anything else.
+        peg_price: [B] price of a stablecoin in the currency it is pegged to; None for anything else.
     """
 
     claims: tuple[Claim, ...]
     residual_years: float = 0.0
-    notional: float | None = None
+    notional: ByBase | None = None
     basis: BasisKind = BasisKind.FACTORED
     is_option: bool = False
     group: OffsetGroup | None = None
-    peg_price: float | None = None
+    peg_price: ByBase | None = None
 
 
 Outcome: TypeAlias = Valuation | DomainError

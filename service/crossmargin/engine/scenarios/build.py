@@ -1,4 +1,4 @@
-"""The scenario set of a day: ordinary moves of the past and stress events, weighted."""
+"""The scenario set of a day: ordinary moves of the past, stress events and the days of past crises, weighted."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from crossmargin.domain.errors import DomainError
 from crossmargin.domain.market import FactorHistory, FactorId
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.axes import ByScenario
+from crossmargin.engine.scenarios.crisis_windows import window_moves
 from crossmargin.engine.scenarios.historical import ordinary_moves
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
 from crossmargin.engine.scenarios.stress import stress_moves
 
 
 def build_scenario_set(history: FactorHistory, factors: Collection[FactorId], parameters: RiskParameters) -> ScenarioSet:
-    """Return the scenarios for `factors`: ordinary ones, oldest first, then the stress events in the order of the parameters.
+    """Return the scenarios for `factors`: ordinary ones, oldest first, then stress events, then the days of crisis windows.
 
-    Ordinary scenarios share `ordinary_weight` equally, stress scenarios the rest. A factor that cannot be shocked is in
-    `unavailable` (UNMAPPED_RISK_FACTOR, INSUFFICIENT_HISTORY) and leaves the others as they are. The same bits whatever the order
-    of `factors`.
+    Events and windows are in the order of the parameters. Ordinary scenarios share `ordinary_weight` equally, stress scenarios the rest.
+    A factor that cannot be shocked is in `unavailable` (UNMAPPED_RISK_FACTOR, INSUFFICIENT_HISTORY) and leaves the others as they are.
+    The same bits whatever the order of `factors`.
 
     Raises:
         DomainError: INSUFFICIENT_HISTORY when the whole history is shorter than the parameters allow.
@@ -35,15 +36,20 @@ def build_scenario_set(history: FactorHistory, factors: Collection[FactorId], pa
         else:
             mapped.append(factor)
     ordinary = ordinary_moves(history, mapped, parameters)
-    stress_names, stress_shocks = stress_moves(ordinary.factors, parameters)
+    windows = window_moves(history, ordinary.factors, parameters)
+    kept = [column for column, factor in enumerate(ordinary.factors) if factor not in windows.unavailable]
+    factors = tuple(ordinary.factors[column] for column in kept)
+    stress_names, stress_shocks = stress_moves(factors, parameters)
     return ScenarioSet(
-        factors=ordinary.factors,
-        shocks=np.concatenate([ordinary.shocks, stress_shocks]),
-        weights=_weights(len(ordinary.names), len(stress_names), float(parameters.ordinary_weight)),
-        names=ordinary.names + stress_names,
+        factors=factors,
+        shocks=np.concatenate([ordinary.shocks[:, kept], stress_shocks, windows.shocks[:, kept]]),
+        weights=_weights(len(ordinary.names), len(stress_names) + len(windows.names), float(parameters.ordinary_weight)),
+        names=ordinary.names + stress_names + windows.names,
         ordinary_count=len(ordinary.names),
-        proxied=ordinary.proxied,
-        unavailable=dict(sorted((unmapped | dict(ordinary.unavailable)).items())),
+        proxied={factor: proxy for factor, proxy in ordinary.proxied.items() if factor not in windows.unavailable},
+        unavailable=dict(sorted((unmapped | dict(ordinary.unavailable) | dict(windows.unavailable)).items())),
+        window_counts=windows.counts,
+        stand_ins={factor: reasons for factor, reasons in windows.stand_ins.items() if factor not in windows.unavailable},
     )
 
 

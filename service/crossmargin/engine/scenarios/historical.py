@@ -71,8 +71,7 @@ def start_days(history: FactorHistory, parameters: RiskParameters) -> ByDay:
         DomainError: INSUFFICIENT_HISTORY for fewer than `minimum_observation_count`.
     """
     days = every_day(history)
-    last_end = np.max([days, *(end_days(days, group) for group in parameters.offset_groups)], axis=0)
-    starts: ByDay = days[last_end <= days[-1:]][-parameters.observation_count :]
+    starts: ByDay = whole_periods(days, parameters)[-parameters.observation_count :]
     if len(starts) < parameters.minimum_observation_count:
         raise DomainError(
             Reason.INSUFFICIENT_HISTORY,
@@ -82,6 +81,29 @@ def start_days(history: FactorHistory, parameters: RiskParameters) -> ByDay:
             needed=parameters.minimum_observation_count,
         )
     return starts
+
+
+def whole_periods(days: ByDay, parameters: RiskParameters) -> ByDay:
+    """Return those of consecutive `days` from which the margin period of every group ends on one of them."""
+    last_end = np.max([days, *(end_days(days, group) for group in parameters.offset_groups)], axis=0)
+    whole: ByDay = days[last_end <= days[-1:]]
+    return whole
+
+
+def unscaled_moves(
+    history: FactorHistory, factors: Sequence[FactorId], starts: ByDay, parameters: RiskParameters
+) -> dict[FactorId, ByScenario]:
+    """Return the moves as they were from each of `starts`, of all factors with a level on every day that is needed.
+
+    Those in the groups that `factors` and their proxies belong to; a factor that no group claims is passed over.
+    """
+    mapped = [factor for factor in factors if factor.curve in parameters.group_of_curve]
+    moves_of: dict[FactorId, ByScenario] = {}
+    for group, members in _members_by_group(history, mapped, parameters).items():
+        moves = _moves(_arrays(history, members, parameters), starts, group)
+        for column in np.flatnonzero(~np.any(np.isnan(moves), axis=0)):
+            moves_of[members[column]] = moves[:, column]
+    return moves_of
 
 
 def end_days(starts: ByDay, group: OffsetGroup) -> ByDay:
@@ -109,7 +131,7 @@ def _complete_shocks(
     """Return the scaled shocks of all factors with a full history in the groups that `factors` and their proxies belong to."""
     shocks_of: dict[FactorId, ByScenario] = {}
     for group, members in _members_by_group(history, factors, parameters).items():
-        arrays = history_arrays(history, members, maximum_carry_days=parameters.maximum_carry_days)
+        arrays = _arrays(history, members, parameters)
         shocks = _scaled_shocks(arrays, starts, group, parameters)
         for column in np.flatnonzero(~np.any(np.isnan(shocks), axis=0)):
             shocks_of[members[column]] = shocks[:, column]
@@ -139,10 +161,17 @@ def _groups_of(factors: Sequence[FactorId], parameters: RiskParameters) -> Itera
 
 def _scaled_shocks(arrays: HistoryArrays, starts: ByDay, group: OffsetGroup, parameters: RiskParameters) -> ByScenarioFactor:
     """Return [S, F] moves over the group's margin period times the group's volatility ratio; NaN where a level is missing."""
-    start_rows, end_rows = _rows(arrays, starts), _rows(arrays, end_days(starts, group))
-    moves = arrays.coordinates[end_rows] - arrays.coordinates[start_rows]
-    ratios = scaling_ratios(arrays.coordinates, arrays.observed, start_rows, parameters)
-    return ratios[:, np.newaxis] * moves
+    ratios = scaling_ratios(arrays.coordinates, arrays.observed, _rows(arrays, starts), parameters)
+    return ratios[:, np.newaxis] * _moves(arrays, starts, group)
+
+
+def _moves(arrays: HistoryArrays, starts: ByDay, group: OffsetGroup) -> ByScenarioFactor:
+    """Return [S, F] moves over the group's margin period; NaN where a level is missing."""
+    return arrays.coordinates[_rows(arrays, end_days(starts, group))] - arrays.coordinates[_rows(arrays, starts)]
+
+
+def _arrays(history: FactorHistory, members: Sequence[FactorId], parameters: RiskParameters) -> HistoryArrays:
+    return history_arrays(history, members, maximum_carry_days=parameters.maximum_carry_days)
 
 
 def _rows(arrays: HistoryArrays, days: ByDay) -> Index:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -27,6 +27,8 @@ class ScenarioSet:
         ordinary_count: How many of the scenarios come first and are ordinary.
         proxied: Factors whose shocks are a proxy's, with the proxy.
         unavailable: Factors that cannot be shocked, with the error that says why; only who holds them is refused.
+        window_counts: How many of the stress scenarios are days of each crisis window, 0 for one outside the history; they come last.
+        stand_ins: Factors without history in a crisis window: by window, what moved them there instead.
     """
 
     factors: tuple[FactorId, ...]
@@ -36,6 +38,8 @@ class ScenarioSet:
     ordinary_count: int
     proxied: Mapping[FactorId, FactorProxy]
     unavailable: Mapping[FactorId, DomainError]
+    window_counts: Mapping[str, int] = field(default_factory=dict)
+    stand_ins: Mapping[FactorId, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = (len(self.names), len(self.factors))

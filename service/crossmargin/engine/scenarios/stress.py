@@ -45,6 +45,16 @@ def issuer_moves(factors: Sequence[FactorId], parameters: RiskParameters) -> ByS
     return np.array(shocks, dtype=np.float64).reshape(len(events), len(factors))
 
 
+def published_move(factor: FactorId, event: StressEvent, parameters: RiskParameters) -> float | None:
+    """Return the log-return or difference that an event gives a factor by the first, second or fourth of these rules; None for none."""
+    moves = _spell_out(event, 1.0)
+    figure = _named_move(factor, moves, parameters)
+    if figure is None and factor.kind is FactorKind.SPOT:
+        group = parameters.group_of_curve.get(factor.curve)
+        return None if group is None else moves.classes.get(group.asset_class)
+    return figure
+
+
 @dataclass(frozen=True, eq=False)
 class _EventMoves:
     """An event as log-returns and differences: nodes (years, moves) of each curve it names, and moves of asset classes."""
@@ -68,17 +78,24 @@ def _spell_out(event: StressEvent, direction: float) -> _EventMoves:
 
 
 def _move(factor: FactorId, event: _EventMoves, parameters: RiskParameters) -> float:
-    proxy = parameters.proxy_of_curve.get(factor.curve)
-    if factor.curve in event.curves:
-        return _along_curve(event, factor.curve, factor.tenor_years)
-    if proxy is not None and proxy.proxy_curve in event.curves:
-        return float(proxy.beta) * _along_curve(event, proxy.proxy_curve, factor.tenor_years)
+    figure = _named_move(factor, event, parameters)
+    if figure is not None:
+        return figure
     if factor.kind is FactorKind.VOL:
         spot = FactorId(FactorKind.SPOT.value, factor.name)
         return float(parameters.stress_vol_response) * abs(_move(spot, event, parameters))
     if factor.kind is FactorKind.SPOT:
         return _class_move(factor, event, parameters)
     return 0.0
+
+
+def _named_move(factor: FactorId, event: _EventMoves, parameters: RiskParameters) -> float | None:
+    proxy = parameters.proxy_of_curve.get(factor.curve)
+    if factor.curve in event.curves:
+        return _along_curve(event, factor.curve, factor.tenor_years)
+    if proxy is not None and proxy.proxy_curve in event.curves:
+        return float(proxy.beta) * _along_curve(event, proxy.proxy_curve, factor.tenor_years)
+    return None
 
 
 def _along_curve(event: _EventMoves, curve: str, years: float) -> float:
