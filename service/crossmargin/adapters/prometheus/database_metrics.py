@@ -34,7 +34,6 @@ POOL_COUNTERS: Final = (
         "requests_errors",
     ),
     _PoolFigure("crossmargin_database_wait_seconds", "Time spent waiting for a connection, added up.", "requests_wait_ms", 1e-3),
-    _PoolFigure("crossmargin_database_use_seconds", "Time connections were lent out, added up.", "usage_ms", 1e-3),
     _PoolFigure("crossmargin_database_connections_lost", "Connections found broken and replaced.", "connections_lost"),
     _PoolFigure("crossmargin_database_connection_errors", "Attempts to connect that failed.", "connections_errors"),
 )
