@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
+from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING
 
 import structlog
@@ -24,6 +25,8 @@ from crossmargin.adapters.postgres.risk_parameters import PostgresParameterStore
 from crossmargin.adapters.postgres.server_checks import DatabaseRefusedError
 from crossmargin.adapters.postgres.writer import PostgresWriter
 from crossmargin.adapters.prometheus.admin_server import AdminServer
+from crossmargin.adapters.prometheus.build_metrics import publish_build
+from crossmargin.adapters.prometheus.database_metrics import DatabaseMetrics
 from crossmargin.adapters.prometheus.margin_metrics import MarginMetrics
 from crossmargin.adapters.prometheus.rpc_metrics import RpcMetrics
 from crossmargin.adapters.runtime.clock import SystemClock
@@ -179,6 +182,8 @@ async def _serve(settings: Settings, url: str) -> None:
         ports = postgres_ports(database, compute=compute)
         await store_shipped_parameters(ports)
         registry = _new_registry()
+        publish_build(registry, version=version_of("crossmargin"), schema_revision=expected_revision())
+        DatabaseMetrics(registry, database.pool_statistics)
         current_market = CurrentMarket(ports.instruments, ports.market, ports.parameters, compute)
         use_cases = build_use_cases(ports, current_market)
         server = build_server(use_cases, address=settings.grpc_address, metrics=RpcMetrics(registry), reflection=settings.reflection)

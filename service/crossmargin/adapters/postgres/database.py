@@ -85,6 +85,10 @@ class Database:
             await asyncio.wait(self._running)
         await self._pool.close()
 
+    def pool_statistics(self) -> dict[str, int]:
+        """Return how the pool is used, under psycopg's names; figures that were never above zero may be missing. Does not block."""
+        return self._pool.get_stats()
+
     async def rows(self, statement: Statement, /, **values: object) -> list[Row]:
         """Return the rows of a read; one that meets a broken connection is sent again.
 

@@ -1,0 +1,130 @@
+{{- define "crossmargin.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "crossmargin.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- else if contains (include "crossmargin.name" .) .Release.Name }}
+{{- .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "crossmargin.name" .) | trunc 40 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "crossmargin.selector" -}}
+app.kubernetes.io/name: {{ include "crossmargin.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "crossmargin.labels" -}}
+{{ include "crossmargin.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: crossmargin
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "crossmargin.image" -}}
+{{- $image := .image -}}
+{{- if $image.digest -}}
+{{ $image.repository }}@{{ $image.digest }}
+{{- else -}}
+{{ $image.repository }}:{{ default .default $image.tag }}
+{{- end -}}
+{{- end }}
+
+{{- define "crossmargin.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "crossmargin.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- /* What the restricted Pod Security Standard asks of a pod. */}}
+{{- define "crossmargin.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: {{ .Values.podSecurity.userId }}
+runAsGroup: {{ .Values.podSecurity.groupId }}
+fsGroup: {{ .Values.podSecurity.groupId }}
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- /* What it asks of a container, and a root that nobody can write to. */}}
+{{- define "crossmargin.securityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+capabilities: {drop: [ALL]}
+{{- end }}
+
+{{- define "crossmargin.databaseUrl" -}}
+- name: CROSSMARGIN_DATABASE_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ .secret }}
+      key: {{ .key }}
+{{- end }}
+
+{{- define "crossmargin.spread" -}}
+{{- range $key := list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+- maxSkew: 1
+  topologyKey: {{ $key }}
+  whenUnsatisfiable: {{ $.when }}
+  labelSelector:
+    matchLabels:
+      {{- include "crossmargin.selector" $.root | nindent 6 }}
+      app.kubernetes.io/component: {{ $.component }}
+{{- end }}
+{{- end }}
+
+{{- /* The container that both Deployments run; they differ in `monitor`. */}}
+{{- define "crossmargin.container" -}}
+{{- $root := .root -}}
+name: crossmargin
+image: {{ include "crossmargin.image" (dict "image" $root.Values.image "default" $root.Chart.AppVersion) }}
+imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+args: [serve, --insecure, {{ ternary "--monitor" "--no-monitor" .monitor }}]
+envFrom:
+  - configMapRef: {name: {{ include "crossmargin.fullname" $root }}}
+env:
+  {{- include "crossmargin.databaseUrl" (dict "secret" $root.Values.database.existingSecret "key" $root.Values.database.secretKey) | nindent 2 }}
+ports:
+  - {name: admin, containerPort: 9464}
+# Liveness does not ask for the database, so that its outage restarts nobody; readiness does.
+startupProbe:
+  httpGet: {path: /livez, port: admin}
+  periodSeconds: 2
+  failureThreshold: 60
+livenessProbe:
+  httpGet: {path: /livez, port: admin}
+  periodSeconds: 10
+  timeoutSeconds: 5
+readinessProbe:
+  httpGet: {path: /readyz, port: admin}
+  periodSeconds: 5
+  timeoutSeconds: 3
+  failureThreshold: 2
+lifecycle:
+  preStop:
+    exec: {command: [sleep, {{ $root.Values.shutdown.preStopSeconds | quote }}]}
+securityContext:
+  {{- include "crossmargin.securityContext" $root | nindent 2 }}
+resources:
+  {{- toYaml .resources | nindent 2 }}
+volumeMounts:
+  - {name: tmp, mountPath: /tmp}
+{{- end }}
+
+{{- /* The peers of a rule, or every pod of the namespace. */}}
+{{- define "crossmargin.peers" -}}
+{{- if . }}
+{{- toYaml . }}
+{{- else -}}
+- podSelector: {}
+{{- end }}
+{{- end }}

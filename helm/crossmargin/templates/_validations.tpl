@@ -1,0 +1,34 @@
+{{- /* What the schema cannot say: values that are each allowed and cannot work together. Each sentence names the value and what to do. */}}
+{{- define "crossmargin.validate" -}}
+{{- $values := .Values }}
+{{- if not $values.insecure }}
+{{- fail "insecure is false, but the service of this release has no TLS of its own and would refuse to start. Leave insecure at true: the service listens on loopback inside its pod, and with exposure: proxy callers need a client certificate." }}
+{{- end }}
+{{- if not $values.database.existingSecret }}
+{{- fail "database.existingSecret is empty. Name a Secret that holds the URL of your PostgreSQL under the key database.secretKey: kubectl create secret generic crossmargin-db --from-literal=url=postgresql://..." }}
+{{- end }}
+{{- if and (eq $values.exposure "proxy") (not $values.tls.existingSecret) }}
+{{- fail "exposure is proxy and tls.existingSecret is empty. Name a Secret with tls.crt, tls.key and ca.crt for mutual TLS, or choose exposure: sidecar or exposure: loopback. Plaintext to the network is not offered: the API of this release authenticates nobody." }}
+{{- end }}
+{{- if and (ne $values.exposure "proxy") $values.tls.existingSecret }}
+{{- fail (printf "tls.existingSecret is %s, but only the proxy reads it and exposure is %s. Set exposure: proxy, or leave tls.existingSecret empty." $values.tls.existingSecret $values.exposure) }}
+{{- end }}
+{{- if eq $values.exposure "sidecar" }}
+{{- $hasGrpcPort := false }}
+{{- range $values.serve.extraContainers }}
+{{- range .ports }}
+{{- if eq (default "" .name) "grpc" }}{{ $hasGrpcPort = true }}{{ end }}
+{{- end }}
+{{- end }}
+{{- if not $hasGrpcPort }}
+{{- fail "exposure is sidecar, but no container in serve.extraContainers has a port named grpc. Add one that authenticates callers and hands their calls to 127.0.0.1:50051." }}
+{{- end }}
+{{- end }}
+{{- $needed := add $values.shutdown.preStopSeconds $values.config.drainSeconds 5 }}
+{{- if lt (int $values.shutdown.gracePeriodSeconds) (int $needed) }}
+{{- fail (printf "shutdown.gracePeriodSeconds is %d, but a pod needs %d: shutdown.preStopSeconds + config.drainSeconds + 5. With less it is killed while calls run." (int $values.shutdown.gracePeriodSeconds) (int $needed)) }}
+{{- end }}
+{{- if and $values.autoscaling.enabled (gt (int $values.autoscaling.minReplicas) (int $values.autoscaling.maxReplicas)) }}
+{{- fail (printf "autoscaling.minReplicas is %d, above autoscaling.maxReplicas, which is %d." (int $values.autoscaling.minReplicas) (int $values.autoscaling.maxReplicas)) }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,65 @@
+"""The pool of database connections, read whenever Prometheus asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+
+@dataclass(frozen=True, slots=True)
+class _PoolFigure:
+    name: str
+    help_text: str
+    statistic: str
+    unit: float = 1.0
+
+
+POOL_GAUGES: Final = (
+    _PoolFigure("crossmargin_database_connections", "Connections to the database that are open.", "pool_size"),
+    _PoolFigure("crossmargin_database_connections_idle", "Open connections that nobody uses just now.", "pool_available"),
+    _PoolFigure("crossmargin_database_connections_limit", "Most connections that this process opens.", "pool_max"),
+    _PoolFigure("crossmargin_database_waiting", "Requests that wait for a connection just now.", "requests_waiting"),
+)
+POOL_COUNTERS: Final = (
+    _PoolFigure("crossmargin_database_requests", "Times a connection was asked for.", "requests_num"),
+    _PoolFigure("crossmargin_database_requests_queued", "Times a connection was asked for and none was idle.", "requests_queued"),
+    _PoolFigure(
+        "crossmargin_database_requests_failed",
+        "Times no connection became free in time: the caller was told SERVICE_BUSY.",
+        "requests_errors",
+    ),
+    _PoolFigure("crossmargin_database_wait_seconds", "Time spent waiting for a connection, added up.", "requests_wait_ms", 1e-3),
+    _PoolFigure("crossmargin_database_connections_lost", "Connections found broken and replaced.", "connections_lost"),
+    _PoolFigure("crossmargin_database_connection_errors", "Attempts to connect that failed.", "connections_errors"),
+)
+
+
+class DatabaseMetrics(Collector):
+    """Publishes a pool's statistics as they are at the moment of the scrape.
+
+    Args:
+        registry: Where to publish.
+        read: Returns statistics under the names of psycopg's pool; one that is missing counts as zero. Called on the admin thread, so
+            it must not block.
+    """
+
+    def __init__(self, registry: CollectorRegistry, read: Callable[[], Mapping[str, int]]) -> None:
+        self._read = read
+        registry.register(self)
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        """Yield a family for each figure."""
+        statistics = self._read()
+        for figure in POOL_GAUGES:
+            yield GaugeMetricFamily(figure.name, figure.help_text, value=_value(figure, statistics))
+        for figure in POOL_COUNTERS:
+            yield CounterMetricFamily(figure.name, figure.help_text, value=_value(figure, statistics))
+
+
+def _value(figure: _PoolFigure, statistics: Mapping[str, int]) -> float:
+    return statistics.get(figure.statistic, 0) * figure.unit

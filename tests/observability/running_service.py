@@ -1,0 +1,48 @@
+"""What a really running service tells Prometheus once it has seen calls, a house, and an account that cannot be margined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.request import urlopen
+
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from crossmargin_cli.demo_data.loading import load_demo
+from crossmargin_client import Client, values
+from tests.integration.command_line import wait_until
+from tests.integration.test_serve import serving
+
+_UNMARGINED = "clients/omega/accounts/core"
+
+
+@contextmanager
+def observed_service(data_dir: Path) -> Iterator[list[Metric]]:
+    """Yield the families scraped from a service that has seen everything that has a metric."""
+    with serving(data_dir) as (_, addresses):
+        with Client(addresses["grpc_address"]) as client:
+            load_demo(client, report=lambda _: None)
+            _book_what_has_no_price(client)
+            client.get_margin("clients/meridian-basis/accounts/core")
+        wait_until(lambda: "crossmargin_accounts_failed{" in _scrape(addresses))
+        yield families(_scrape(addresses))
+
+
+def families(text: str) -> list[Metric]:
+    """Return the families of a scrape, without those that only say since when something is counted."""
+    return [family for family in text_string_to_metric_families(text) if not family.name.endswith("_created")]
+
+
+def _book_what_has_no_price(client: Client) -> None:
+    client.create_client("omega", "Omega")
+    client.create_account(_UNMARGINED, "Core")
+    client.create_instrument(values.cash("NOK"))
+    client.deposit(_UNMARGINED, "NOK", 1_000, received_at=datetime(2026, 11, 20, tzinfo=UTC), request_id="without-price")
+
+
+def _scrape(addresses: dict[str, str]) -> str:
+    with urlopen(f"http://{addresses['admin_address']}/metrics") as answer:
+        return answer.read().decode()

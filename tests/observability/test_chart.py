@@ -1,0 +1,330 @@
+"""The chart makes objects that Kubernetes takes, pods that may run anywhere, and refuses in a sentence what cannot work."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import tomllib
+
+import helm_python
+import kubernetes_validate
+import pytest
+import yaml
+
+from crossmargin.config import Settings
+from tests.observability.chart import LEAST, VALUE_SETS, objects, of_kind, pod_specs, rendered, values_of
+from tests.observability.dashboards import CHART, DASHBOARDS, ROOT, RULES, rules
+
+OF_THE_PROMETHEUS_OPERATOR = {"ServiceMonitor", "PrometheusRule"}
+OLDEST_KUBERNETES = "1.27"
+NEWEST_KUBERNETES = "1.37"
+
+each_value_set = pytest.mark.parametrize("path", VALUE_SETS, ids=lambda path: path.stem)
+
+
+def merged(values, changes):
+    """Values with changes laid over them."""
+    both = dict(values)
+    for name, value in changes.items():
+        both[name] = merged(both.get(name, {}), value) if isinstance(value, dict) else value
+    return both
+
+
+def test_there_are_four_sets_of_values():
+    assert [path.stem.removesuffix("-values") for path in VALUE_SETS] == ["ha", "minimal", "production", "tls"]
+
+
+@each_value_set
+def test_lint_finds_nothing(path):
+    found = helm_python.lint(CHART, values_of(path), strict=True)
+    assert found["errors"] == []
+    assert [message for message in found["messages"] if "icon is recommended" not in message["error"]] == []
+
+
+@each_value_set
+@pytest.mark.parametrize("version", [OLDEST_KUBERNETES, NEWEST_KUBERNETES])
+def test_kubernetes_takes_every_object(path, version):
+    checked = [one for one in objects(values_of(path)) if one["kind"] not in OF_THE_PROMETHEUS_OPERATOR]
+    assert {kubernetes_validate.validate(one, version, strict=True) for one in checked} == {version}
+
+
+@each_value_set
+def test_names_are_unique_and_every_object_is_labelled(path):
+    found = objects(values_of(path))
+    assert len({(one["kind"], one["metadata"]["name"]) for one in found}) == len(found)
+    for one in found:
+        assert one["metadata"]["namespace"] == "prod"
+        assert {"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/version", "helm.sh/chart"} <= set(
+            one["metadata"]["labels"]
+        )
+
+
+@each_value_set
+def test_every_pod_keeps_the_restricted_profile(path):
+    """https://kubernetes.io/docs/concepts/security/pod-security-standards: restricted, and beyond it a root that nobody writes to."""
+    specs = pod_specs(objects(values_of(path)))
+    assert len(specs) == 4
+    for name, spec in specs.items():
+        of_pod = spec["securityContext"]
+        assert of_pod["runAsNonRoot"], name
+        assert min(of_pod["runAsUser"], of_pod["runAsGroup"]) >= 10000, name
+        assert of_pod["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert spec["automountServiceAccountToken"] is False, name
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec), name
+        assert {next(iter(set(volume) - {"name"})) for volume in spec.get("volumes", [])} <= {"configMap", "emptyDir", "secret"}, name
+        for container in spec["containers"] + spec.get("initContainers", []):
+            context = container["securityContext"]
+            assert context["allowPrivilegeEscalation"] is False, name
+            assert context["readOnlyRootFilesystem"], name
+            assert context["runAsNonRoot"], name
+            assert context["capabilities"] == {"drop": ["ALL"]}, name
+            assert not {"privileged", "procMount", "seLinuxOptions"} & set(context), name
+            assert not any("hostPort" in port for port in container.get("ports", [])), name
+            assert {"requests", "limits"} <= set(container["resources"]), name
+            assert "memory" in container["resources"]["limits"], name
+
+
+@each_value_set
+def test_a_pod_outlives_its_last_calls(path):
+    values = merged(yaml.safe_load((CHART / "values.yaml").read_text()), values_of(path))
+    for deployment in of_kind(objects(values), "Deployment").values():
+        spec = deployment["spec"]["template"]["spec"]
+        assert spec["terminationGracePeriodSeconds"] > values["shutdown"]["preStopSeconds"] + values["config"]["drainSeconds"]
+        container = spec["containers"][0]
+        assert container["lifecycle"]["preStop"]["exec"]["command"] == ["sleep", str(values["shutdown"]["preStopSeconds"])]
+        assert deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+
+@each_value_set
+def test_probes_ask_the_admin_port_and_liveness_not_for_the_database(path):
+    for deployment in of_kind(objects(values_of(path)), "Deployment").values():
+        container = deployment["spec"]["template"]["spec"]["containers"][0]
+        asked = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
+        assert asked == {
+            "startup": {"path": "/livez", "port": "admin"},
+            "liveness": {"path": "/livez", "port": "admin"},
+            "readiness": {"path": "/readyz", "port": "admin"},
+        }
+        assert {"name": "admin", "containerPort": 9464} in container["ports"]
+
+
+@each_value_set
+def test_serve_pods_are_no_candidates_and_monitor_pods_get_no_calls(path):
+    found = objects(values_of(path))
+    deployments, services = of_kind(found, "Deployment"), of_kind(found, "Service")
+    arguments = {name: one["spec"]["template"]["spec"]["containers"][0]["args"] for name, one in deployments.items()}
+    assert arguments == {"serve": ["serve", "--insecure", "--no-monitor"], "monitor": ["serve", "--insecure", "--monitor"]}
+    assert deployments["monitor"]["spec"]["replicas"] >= 2
+    assert set(services) == {"", "headless", "metrics"}
+    labels = {name: one["spec"]["template"]["metadata"]["labels"] for name, one in deployments.items()}
+    selected = {
+        name: {who for who, has in labels.items() if service["spec"]["selector"].items() <= has.items()}
+        for name, service in services.items()
+    }
+    assert selected == {"": {"serve"}, "headless": {"serve"}, "metrics": {"serve", "monitor"}}
+
+
+@each_value_set
+def test_each_deployment_selects_its_own_pods_and_spreads_them(path):
+    for deployment in of_kind(objects(values_of(path)), "Deployment").values():
+        selector = deployment["spec"]["selector"]["matchLabels"]
+        pod = deployment["spec"]["template"]
+        assert selector.items() <= pod["metadata"]["labels"].items()
+        constraints = pod["spec"]["topologySpreadConstraints"]
+        assert [one["topologyKey"] for one in constraints] == ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]
+        assert all(one["labelSelector"]["matchLabels"] == selector for one in constraints)
+
+
+@each_value_set
+def test_every_port_that_is_named_is_there(path):
+    found = objects(values_of(path))
+    pods = {name: one["spec"]["template"] for name, one in of_kind(found, "Deployment").items()}
+    ports = {name: {port["name"] for container in pod["spec"]["containers"] for port in container["ports"]} for name, pod in pods.items()}
+    assert ports == {"serve": {"admin", "grpc"}, "monitor": {"admin"}}
+    for service in of_kind(found, "Service").values():
+        targets = {port["targetPort"] for port in service["spec"]["ports"]}
+        for name, pod in pods.items():
+            if service["spec"]["selector"].items() <= pod["metadata"]["labels"].items():
+                assert targets <= ports[name]
+    for name, policy in of_kind(found, "NetworkPolicy").items():
+        assert {port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]} == ports[name]
+
+
+@each_value_set
+def test_settings_are_those_of_the_service_and_it_may_listen_with_them(path, monkeypatch):
+    settings = of_kind(objects(values_of(path)), "ConfigMap")[""]["data"]
+    assert {name.removeprefix("CROSSMARGIN_").lower() for name in settings} <= set(Settings.model_fields)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    read = Settings(insecure=True, database_url="postgresql://db/books")
+    read.check_exposure()
+    read.check_database()
+    assert read.admin_address == "0.0.0.0:9464"
+
+
+def test_a_change_of_settings_replaces_the_pods():
+    def checksums(values):
+        return [
+            one["spec"]["template"]["metadata"]["annotations"]["checksum/config"] for one in of_kind(objects(values), "Deployment").values()
+        ]
+
+    assert checksums(LEAST) == checksums(LEAST)
+    assert not set(checksums(LEAST)) & set(checksums(merged(LEAST, {"config": {"drainSeconds": 7}})))
+
+
+def test_the_database_url_comes_from_the_named_secrets():
+    found = objects(values_of(CHART / "ci" / "production-values.yaml"))
+    secrets = {
+        name: container["env"][0]["valueFrom"]["secretKeyRef"]
+        for name, spec in pod_specs(found).items()
+        for container in spec["containers"]
+        if container.get("env")
+    }
+    assert secrets == {
+        "Deployment demo-crossmargin-serve": {"name": "crossmargin-db", "key": "app-url"},
+        "Deployment demo-crossmargin-monitor": {"name": "crossmargin-db", "key": "app-url"},
+        "Job demo-crossmargin-migrate": {"name": "crossmargin-db", "key": "owner-url"},
+    }
+    assert not of_kind(found, "Secret")
+
+
+def test_migration_is_a_hook_unless_told_otherwise():
+    hook = of_kind(objects(LEAST), "Job")["migrate"]
+    assert hook["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    # Before an install nothing of the release exists, so the hook may stand on nothing of it.
+    assert "serviceAccountName" not in hook["spec"]["template"]["spec"]
+    assert "envFrom" not in hook["spec"]["template"]["spec"]["containers"][0]
+    ordinary = of_kind(objects(merged(LEAST, {"migrate": {"hook": False}})), "Job")["migrate-1"]
+    assert "annotations" not in ordinary["metadata"]
+    assert not of_kind(objects(merged(LEAST, {"migrate": {"enabled": False}})), "Job")
+
+
+def test_scaling_leaves_the_number_of_pods_to_the_scaler():
+    found = objects(merged(LEAST, {"autoscaling": {"enabled": True, "minReplicas": 3}}))
+    assert "replicas" not in of_kind(found, "Deployment")["serve"]["spec"]
+    scaler = of_kind(found, "HorizontalPodAutoscaler")["serve"]["spec"]
+    assert scaler["scaleTargetRef"]["name"] in {one["metadata"]["name"] for one in of_kind(found, "Deployment").values()}
+    assert scaler["minReplicas"] == 3
+
+
+def test_nobody_outside_reaches_a_loopback_release():
+    found = objects({"database": LEAST["database"], "exposure": "loopback"})
+    assert set(of_kind(found, "Service")) == {"metrics"}
+    assert {port["port"] for rule in of_kind(found, "NetworkPolicy")["serve"]["spec"]["ingress"] for port in rule["ports"]} == {"admin"}
+
+
+def test_callers_are_those_who_are_named():
+    policy = of_kind(objects(values_of(CHART / "ci" / "production-values.yaml")), "NetworkPolicy")["serve"]["spec"]
+    assert policy["ingress"][0]["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "order-gateways"}}}]
+    assert policy["egress"][0] == {"ports": [{"protocol": "TCP", "port": 6432}], "to": [{"ipBlock": {"cidr": "10.20.0.0/16"}}]}
+
+
+def test_rules_reach_prometheus_as_they_are_written():
+    rule = of_kind(objects(values_of(CHART / "ci" / "ha-values.yaml")), "PrometheusRule")[""]
+    installed = [one for group in rule["spec"]["groups"] for one in group["rules"]]
+    assert installed == [one for path in RULES for one in rules(path)]
+
+
+def test_runbooks_are_where_they_are_said_to_be():
+    rule = of_kind(objects(values_of(CHART / "ci" / "production-values.yaml")), "PrometheusRule")[""]
+    urls = [one["annotations"]["runbook_url"] for group in rule["spec"]["groups"] for one in group["rules"] if "alert" in one]
+    assert all(url.startswith("https://git.example.com/crossmargin/blob/main/service/docs/runbooks.md#") for url in urls)
+
+
+def test_dashboards_reach_grafana_as_they_are_written():
+    found = of_kind(objects(merged(LEAST, {"dashboards": {"enabled": True}})), "ConfigMap")["dashboards"]
+    assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert found["data"] == {f"crossmargin-{path.name}": path.read_text(encoding="utf-8") for path in DASHBOARDS}
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"tls": LEAST["tls"]}, "database.existingSecret is empty. Name a Secret"),
+        ({"database": LEAST["database"]}, "exposure is proxy and tls.existingSecret is empty."),
+        ({**LEAST, "insecure": False}, "insecure is false, but the service of this release has no TLS of its own"),
+        ({**LEAST, "exposure": "loopback"}, "tls.existingSecret is crossmargin-tls, but only the proxy reads it and exposure is loopback."),
+        ({"database": LEAST["database"], "exposure": "sidecar"}, "no container in serve.extraContainers has a port named grpc"),
+        ({**LEAST, "config": {"drainSeconds": 60}}, "shutdown.gracePeriodSeconds is 30, but a pod needs 70"),
+        (
+            {**LEAST, "autoscaling": {"enabled": True, "minReplicas": 9, "maxReplicas": 8}},
+            "autoscaling.minReplicas is 9, above autoscaling.maxReplicas, which is 8.",
+        ),
+    ],
+)
+def test_values_that_cannot_work_together_are_refused_in_a_sentence(values, sentence):
+    with pytest.raises(helm_python.HelmError, match=re.escape(sentence)):
+        rendered(values)
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "fault"),
+    [
+        ({"exposure": "plaintext"}, "/exposure", "value must be one of 'proxy', 'sidecar', 'loopback'"),
+        ({"replicas": 3}, "''", "additional properties 'replicas' not allowed"),
+        ({"serve": {"replicaCount": 3}}, "/serve", "additional properties 'replicaCount' not allowed"),
+        ({"tls": {"enabled": True}}, "/tls", "additional properties 'enabled' not allowed"),
+        ({"config": {"grpcAddress": "0.0.0.0:50051"}}, "/config", "additional properties 'grpcAddress' not allowed"),
+        ({"podSecurity": {"userId": 0}}, "/podSecurity/userId", "minimum: got 0, want 10,000"),
+        ({"monitor": {"replicas": 0}}, "/monitor/replicas", "minimum: got 0, want 1"),
+        ({"service": {"port": 443}}, "/service/port", "minimum: got 443, want 1,025"),
+        ({"config": {"connectionCount": 1}}, "/config/connectionCount", "minimum: got 1, want 2"),
+        ({"image": {"digest": "latest"}}, "/image/digest", "'latest' does not match pattern"),
+        ({"migrate": {"hook": "no"}}, "/migrate/hook", "got string, want boolean"),
+    ],
+)
+def test_a_value_of_the_wrong_form_is_named(change, place, fault):
+    with pytest.raises(helm_python.HelmError) as refused:
+        rendered(merged(LEAST, change))
+    assert place in str(refused.value)
+    assert fault in str(refused.value)
+
+
+def test_the_schema_knows_every_value_and_says_what_each_is():
+    schema, values = json.loads((CHART / "values.schema.json").read_text()), yaml.safe_load((CHART / "values.yaml").read_text())
+
+    def check(part, known, where):
+        known = schema["$defs"][known["$ref"].rpartition("/")[2]] if "$ref" in known else known
+        assert known["description"].endswith((".", "]")), where
+        if "properties" in known:
+            assert known["additionalProperties"] is False, where
+            assert set(part) <= set(known["properties"]), where
+            for name, value in part.items():
+                check(value, known["properties"][name], f"{where}.{name}")
+
+    check(values, schema, "values")
+    assert set(schema["properties"]) - set(values) == {"global"}
+
+
+def test_limits_of_the_schema_are_the_service_s_own():
+    known = json.loads((CHART / "values.schema.json").read_text())["properties"]["config"]["properties"]
+    ours = Settings.model_json_schema()["properties"]
+    for name, setting in {"computeThreads": "compute_threads", "connectionCount": "connection_count", "drainSeconds": "drain_s"}.items():
+        assert (known[name]["minimum"], known[name]["maximum"]) == (ours[setting]["minimum"], ours[setting]["maximum"])
+
+
+def test_every_value_has_a_comment_and_is_used():
+    lines = (CHART / "values.yaml").read_text().splitlines()
+    commented = {match[1] for above, line in itertools.pairwise(lines) if above.startswith("#") and (match := re.match(r"(\w+):", line))}
+    templates = "".join(path.read_text() for folder in ("templates", "proxy") for path in (CHART / folder).rglob("*") if path.is_file())
+    values = yaml.safe_load("\n".join(lines))
+    for name, value in values.items():
+        assert f".Values.{name}" in templates or f"$values.{name}" in templates, name
+        if not isinstance(value, dict):
+            assert name in commented, name
+
+
+def test_notes_say_how_to_call_and_that_there_are_no_roles():
+    notes = rendered(LEAST)["NOTES.txt"]
+    assert "https://demo-crossmargin.prod.svc:50051" in notes
+    assert "this release has no roles" in " ".join(notes.split())
+    assert "migrate.enabled is false" not in notes
+    assert "migrate.enabled is false" in rendered(merged(LEAST, {"migrate": {"enabled": False}}))["NOTES.txt"]
+
+
+def test_chart_service_and_image_have_one_version():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert (chart["version"], chart["appVersion"]) == (version, version)
+    assert f'org.opencontainers.image.version="{version}"' in (ROOT / "Dockerfile").read_text()
