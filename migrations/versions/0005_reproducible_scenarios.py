@@ -11,6 +11,8 @@ depends_on = None
 
 
 def upgrade() -> None:
+    for name in ("state_is_known", "active_has_a_time", "four_eyes", "ramp_is_at_most_a_year"):
+        op.execute(f"ALTER TABLE risk_parameters VALIDATE CONSTRAINT risk_parameters_{name}")
     for statement in (
         *(FACTOR_LEVEL, KEEP_LEVELS, IMPORTED_TRIGGER, REPLACED_TRIGGER, LEVELS_SO_FAR),
         *(SCENARIO_SET, REFUSE_CHANGE, LEVEL_TRIGGER, SCENARIO_TRIGGER),

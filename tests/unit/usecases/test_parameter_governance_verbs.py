@@ -153,11 +153,11 @@ async def shadow(house, set_id):
 async def test_a_shadow_run_says_what_activation_then_does(invested):
     house = invested
     other = await house.open_account("other", client="beta")
-    await house.deposit("250000", account=other)
+    await house.deposit("150000", account=other)
     await house.trade("5", account=other)
     now = {ref: await house.use_cases.evaluate_margin(ref) for ref in (CORE, other)}
     await house.propose(
-        "house-2", initial_margin_multiple="3", bands={"watch": "0.01", "at_risk": "0.02", "margin_call": "0.05", "liquidation": "0.4"}
+        "house-2", initial_margin_multiple="3", bands={"watch": "0.01", "at_risk": "0.02", "margin_call": "0.05", "liquidation": "0.5"}
     )
     accounts, summary = await shadow(house, NEXT)
     assert all(isinstance(one, ShadowedAccount) for one in accounts)
