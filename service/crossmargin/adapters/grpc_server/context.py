@@ -13,6 +13,7 @@ Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 LOCAL_PRINCIPAL: Final = "local"
 PRINCIPAL_KEY: Final = "x-crossmargin-principal"
 _PRINCIPAL: Final = re.compile(r"[!-~]{1,128}", re.ASCII)
+_PLAIN: Final = [b"insecure"]
 _LOOPBACK: Final = ("ipv4:127.", "ipv6:[::1]", "ipv6:%5B::1%5D")
 
 
@@ -26,7 +27,8 @@ def principal_of(context: Context) -> str:
     Raises:
         DomainError: INVALID_ARGUMENT for a name that is not 1 to 128 printable ASCII characters without spaces.
     """
-    is_local = not context.auth_context() and context.peer().startswith(_LOOPBACK)
+    transport = context.auth_context().get("transport_security_type", _PLAIN)
+    is_local = transport == _PLAIN and context.peer().startswith(_LOOPBACK)
     given = dict(context.invocation_metadata() or ()).get(PRINCIPAL_KEY) if is_local else None
     if given is None:
         return LOCAL_PRINCIPAL

@@ -28,6 +28,7 @@ _BANDS: Final = {
     pb.BAND_MARGIN_CALL: Band.MARGIN_CALL,
     pb.BAND_LIQUIDATION: Band.LIQUIDATION,
 }
+_STAMP_FIELDS: Final = {"sequence": "as_of_seq", "as_of": "as_of_time"}
 _BAND_VALUES: Final = inverse(_BANDS)
 
 
@@ -84,7 +85,8 @@ def reproduction_to_message(reproduction: Reproduction, recorded: pb.Margin | No
     difference = None
     if reproduction.difference is not None:
         stamp = reproduction.difference
-        difference = pb.MarginDifference(field=f"stamp.{stamp.field}", recorded=stamp.recorded, recomputed=stamp.recomputed)
+        field = f"stamp.{_STAMP_FIELDS.get(stamp.field, stamp.field)}"
+        difference = pb.MarginDifference(field=field, recorded=stamp.recorded, recomputed=stamp.recomputed)
     elif recorded is not None:
         difference = first_difference(recorded, explained.margin)
     return pb.ReproduceMarginResponse(reproduced=difference is None, difference=difference, explained=explained)
