@@ -143,7 +143,7 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket) -> UseCases:
         read_account=read_account,
         evaluate_margin=evaluate_margin,
         preview_trades=PreviewTrades(read_account, ports.instruments, current_market, ports.compute),
-        watch_margin=WatchMargin(evaluate_margin, ports.books, ports.market, ports.clock),
+        watch_margin=WatchMargin(evaluate_margin, ports.books, ports.market, ports.parameters, ports.clock),
         propose_parameters=ProposeParameters(ports.writer, ports.parameters, ports.clock),
         approve_parameters=ApproveParameters(ports.writer, ports.parameters, ports.clock),
         activate_parameters=ActivateParameters(ports.writer, ports.parameters, in_force, ports.clock),
