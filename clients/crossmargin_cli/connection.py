@@ -20,6 +20,12 @@ TargetOption = Annotated[
     typer.Option("--target", envvar="CROSSMARGIN_TARGET", help="Where the service is: HOST:PORT, or dns:///NAME:PORT.", show_default=True),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON, for machines.")]
+PrincipalOption = Annotated[
+    str,
+    typer.Option(
+        "--as", metavar="NAME", envvar="CROSSMARGIN_PRINCIPAL", help="Who you are, where the service is not told by a certificate."
+    ),
+]
 AccountArgument = Annotated[str, typer.Argument(metavar="ACCOUNT", help="CLIENT/ACCOUNT, or clients/CLIENT/accounts/ACCOUNT.")]
 _START_IT: Final = "is the service running? start it with: crossmargin serve --embedded --insecure, or name another with --target"
 
@@ -27,6 +33,7 @@ __all__ = [
     "DEFAULT_TARGET",
     "AccountArgument",
     "JsonOption",
+    "PrincipalOption",
     "TargetOption",
     "connect",
     "full_account_name",
@@ -37,13 +44,13 @@ __all__ = [
 
 
 @contextmanager
-def connect(target: str) -> Iterator[Client]:
-    """Yield a client of the service at `target`.
+def connect(target: str, *, principal: str = "") -> Iterator[Client]:
+    """Yield a client of the service at `target`, acting under a name of its own if one is given.
 
     Raises:
         CommandError: When nobody answers there, with what to do about it.
     """
-    with Client(target) as client:
+    with Client(target, principal=principal) as client:
         try:
             yield client
         except Unavailable as error:

@@ -15,6 +15,7 @@ _NEXT_STEPS: Final = {
     "INSUFFICIENT_HISTORY": "import history with: crossmargin import history FILE.csv",
     "UNKNOWN_ACCOUNT": "list what there is with: crossmargin margin show --all",
     "UNKNOWN_CLIENT": "list what there is with: crossmargin margin show --all",
+    "FOUR_EYES_REQUIRED": "let somebody else approve; on this machine a name is given with --as NAME",
     "SERVICE_BUSY": "try again in a moment",
 }
 

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from crossmargin_cli import book, config, demo, doctor, health, history, margin, migrate, serve, whatif
+from crossmargin_cli import book, config, demo, doctor, health, history, margin, migrate, parameters, serve, whatif
 from crossmargin_cli.failures import FAILED, INTERRUPTED, MISUSED, CommandError, MisuseError, failure_lines
 from crossmargin_client import CrossmarginError
 
@@ -26,6 +26,7 @@ app.command("whatif", epilog=whatif.EXAMPLES)(whatif.whatif)
 app.add_typer(margin.app, name="margin")
 app.add_typer(book.app, name="book")
 app.add_typer(history.app, name="import")
+app.add_typer(parameters.app, name="parameters")
 app.command("serve", epilog=serve.EXAMPLES, context_settings=serve.PASS_THROUGH)(serve.serve)
 app.command("migrate", epilog=migrate.EXAMPLES, context_settings=serve.PASS_THROUGH)(migrate.migrate)
 app.add_typer(config.app, name="config")

@@ -27,7 +27,8 @@ from crossmargin_cli.explanation_views import (
     diversification_sentence,
     worst_direction_sentence,
 )
-from crossmargin_cli.failures import MisuseError
+from crossmargin_cli.failures import FAILED, MisuseError
+from crossmargin_cli.margin_file import read_margins
 from crossmargin_cli.margin_views import (
     bridge_table,
     contribution_table,
@@ -36,6 +37,7 @@ from crossmargin_cli.margin_views import (
     holding_table,
     margin_table,
     netting_sentence,
+    reproduction_line,
     scenario_table,
     stamp_line,
 )
@@ -105,6 +107,33 @@ def watch(
                 print_json_line(to_json(margin))
             else:
                 console.print(_watch_line(margin), band_text(margin.band), soft_wrap=True)
+
+
+@app.command(
+    epilog=examples(
+        "crossmargin margin show meridian-basis/core --json > margin.json && crossmargin margin reproduce margin.json",
+        "crossmargin margin show --all --json | crossmargin margin reproduce -",
+    )
+)
+def reproduce(
+    file: Annotated[str, typer.Argument(metavar="FILE.json", help="What `margin show --json` or `explain --json` printed; - for stdin.")],
+    json: JsonOption = False,
+    target: TargetOption = DEFAULT_TARGET,
+) -> None:
+    """Compute past margins again from what is stored, and compare every figure.
+
+    Exit code 1 when one is not the same.
+    """
+    margins = read_margins(file)
+    with connect(target) as client:
+        answers = [client.reproduce_margin(margin.stamp, margin=margin if margin.HasField("requirement") else None) for margin in margins]
+    if json:
+        print_json({"reproductions": [to_json(answer) for answer in answers]})
+    else:
+        for margin, answer in zip(margins, answers, strict=True):
+            typer.echo(reproduction_line(margin.stamp, answer))
+    if not all(answer.reproduced for answer in answers):
+        raise typer.Exit(FAILED)
 
 
 def _names(client: Client, account: str | None) -> list[str]:

@@ -59,7 +59,17 @@ def margin_table(console: Console, margins: Iterable[margin_service_pb2.Margin])
 def stamp_line(stamp: margin_service_pb2.MarginStamp) -> str:
     """Return a sentence that says what a result depends on."""
     as_of = moment_of(stamp.as_of_time).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return f"ledger entry {stamp.as_of_seq}, market {as_of} ({stamp.snapshot_id[:8]}), parameters {stamp.parameter_set_id}"
+    ramp = f" (from {stamp.ramp.parameter_set_id}, {percent(decimal_of(stamp.ramp.fraction))} there)" if stamp.HasField("ramp") else ""
+    return f"ledger entry {stamp.as_of_seq}, market {as_of} ({stamp.snapshot_id[:8]}), parameters {stamp.parameter_set_id}{ramp}"
+
+
+def reproduction_line(stamp: margin_service_pb2.MarginStamp, answer: margin_service_pb2.ReproduceMarginResponse) -> str:
+    """Return a sentence that says whether a margin came out the same, and where it first differs."""
+    what = f"{short_account(stamp.account)}: {stamp_line(stamp)}"
+    if answer.reproduced:
+        return f"{what}: reproduced, every figure the same"
+    difference = answer.difference
+    return f"{what}: NOT reproduced: {difference.field} was {difference.recorded}, came out as {difference.recomputed}"
 
 
 def bridge_table(console: Console, requirement: margin_service_pb2.RequirementBridge) -> Table:

@@ -13,6 +13,7 @@ HEALTH_REQUEST: Final[bytes] = StringValue().SerializeToString()
 """A grpc.health.v1.HealthCheckRequest for the whole server. The message has one string under the number 1, as StringValue has, so the
 health package, which belongs to servers, is not needed here."""
 _SERVING: Final = 1
+PRINCIPAL_KEY: Final = "x-crossmargin-principal"
 
 
 def channel_options() -> list[tuple[str, Any]]:
@@ -25,6 +26,11 @@ def channel_options() -> list[tuple[str, Any]]:
         ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
         ("grpc.enable_retries", 0),
     ]
+
+
+def principal_metadata(principal: str) -> tuple[tuple[str, str], ...]:
+    """Return the metadata that names who acts. A service counts it on a plain connection from its own machine only."""
+    return ((PRINCIPAL_KEY, principal),) if principal else ()
 
 
 def is_serving(health_response: bytes) -> bool:

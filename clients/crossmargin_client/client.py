@@ -25,7 +25,7 @@ from crossmargin.api.v1 import (
     reference_service_pb2_grpc,
 )
 from crossmargin_client import requests, retries
-from crossmargin_client.channels import DEFAULT_TARGET, HEALTH_CHECK, HEALTH_REQUEST, as_is, channel_options, is_serving
+from crossmargin_client.channels import DEFAULT_TARGET, HEALTH_CHECK, HEALTH_REQUEST, as_is, channel_options, is_serving, principal_metadata
 from crossmargin_client.errors import error_from_call
 from crossmargin_client.values import Exact
 
@@ -49,6 +49,7 @@ class Client:
         target: host:port, or dns:///name:port to spread calls over every address of the name.
         timeout_s: Deadline of a call, retries included. Importing history has six times as long.
         credentials: TLS; None for a plain connection, which a service accepts on its own machine only.
+        principal: Name to act under on a plain connection, where nothing else tells people apart; empty for the service's own name.
     """
 
     def __init__(
@@ -57,8 +58,10 @@ class Client:
         *,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         credentials: grpc.ChannelCredentials | None = None,
+        principal: str = "",
     ) -> None:
         self.target = target
+        self._metadata = principal_metadata(principal)
         self.timeout_s = timeout_s
         self._channel = (
             grpc.insecure_channel(target, options=channel_options())
@@ -144,6 +147,38 @@ class Client:
         """Return a set of risk parameters; the one in force when no id is given."""
         return self._call(self._reference.GetRiskParameters, requests.get_risk_parameters(parameter_set_id))
 
+    def propose_risk_parameters(self, document: str, *, request_id: str | None = None) -> reference_service_pb2.ParameterSet:
+        """Propose a set of risk parameters, a JSON document, and return where it stands; nothing changes by it."""
+        request = requests.propose_risk_parameters(document, request_id=request_id)
+        return self._call(self._reference.ProposeRiskParameters, request).parameter_set
+
+    def list_risk_parameters(self) -> Iterator[reference_service_pb2.ParameterSet]:
+        """Yield where every set of risk parameters stands, in the order of their ids."""
+        for page in self._pages(self._reference.ListRiskParameters, requests.list_risk_parameters()):
+            yield from page.parameter_sets
+
+    def shadow_risk_parameters(self, parameter_set_id: str) -> Iterator[reference_service_pb2.ShadowRiskParametersResponse]:
+        """Yield what a set would do to each account, and at the end a summary. A run that breaks is not continued."""
+        stream = self._reference.ShadowRiskParameters(requests.shadow_risk_parameters(parameter_set_id), metadata=self._metadata)
+        try:
+            yield from stream
+        except grpc.RpcError as failure:
+            raise error_from_call(failure) from None
+        finally:
+            stream.cancel()
+
+    def approve_risk_parameters(self, parameter_set_id: str, *, request_id: str | None = None) -> reference_service_pb2.ParameterSet:
+        """Approve a set that somebody else proposed, and return where it stands."""
+        request = requests.approve_risk_parameters(parameter_set_id, request_id=request_id)
+        return self._call(self._reference.ApproveRiskParameters, request).parameter_set
+
+    def activate_risk_parameters(
+        self, parameter_set_id: str, *, active_from: datetime | None = None, ramp_days: int = 0, request_id: str | None = None
+    ) -> reference_service_pb2.ParameterSet:
+        """Put an approved set in force from a time on, the latest market unless given, at once or over some days."""
+        request = requests.activate_risk_parameters(parameter_set_id, active_from=active_from, ramp_days=ramp_days, request_id=request_id)
+        return self._call(self._reference.ActivateRiskParameters, request).parameter_set
+
     # Books
 
     def record_trades(
@@ -228,6 +263,12 @@ class Client:
         """Return the margin before and after 1 to 256 trades that have not been done; nothing is stored."""
         return self._call(self._margin.PreviewTrades, requests.preview_trades(account, trades, min_seq=min_seq))
 
+    def reproduce_margin(
+        self, stamp: margin_service_pb2.MarginStamp, *, margin: margin_service_pb2.Margin | None = None
+    ) -> margin_service_pb2.ReproduceMarginResponse:
+        """Compute a past margin again from what is stored, and say whether it is the same; with `margin`, figure by figure."""
+        return self._call(self._margin.ReproduceMargin, requests.reproduce_margin(stamp, margin=margin))
+
     def watch_margin(
         self, account: str, *, utilization_step: Exact | None = None, patience_s: float = 60.0
     ) -> Iterator[margin_service_pb2.Margin]:
@@ -239,7 +280,7 @@ class Client:
         request = requests.watch_margin(account, utilization_step=utilization_step)
         connections = retries.Reconnections(patience_s)
         while True:
-            stream = self._margin.WatchMargin(request)
+            stream = self._margin.WatchMargin(request, metadata=self._metadata)
             failure: grpc.RpcError | None = None
             try:
                 for response in stream:
@@ -255,7 +296,7 @@ class Client:
         attempts = retries.Attempts(self.timeout_s, request_id=requests.request_id_of(request))
         while True:
             try:
-                return method(request, timeout=attempts.remaining_s)
+                return method(request, timeout=attempts.remaining_s, metadata=self._metadata)
             except grpc.RpcError as failure:
                 time.sleep(attempts.delay_after(failure))
 
@@ -263,7 +304,7 @@ class Client:
         attempts = retries.Attempts(requests.TIMEOUT_FACTOR_OF_HISTORY * self.timeout_s)
         while True:
             try:
-                return method(iter(messages), timeout=attempts.remaining_s)
+                return method(iter(messages), timeout=attempts.remaining_s, metadata=self._metadata)
             except grpc.RpcError as failure:
                 time.sleep(attempts.delay_after(failure))
 

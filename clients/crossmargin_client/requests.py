@@ -127,6 +127,38 @@ def get_risk_parameters(parameter_set_id: str) -> reference_service_pb2.GetRiskP
     return reference_service_pb2.GetRiskParametersRequest(parameter_set_id=parameter_set_id)
 
 
+def propose_risk_parameters(document: str, *, request_id: str | None) -> reference_service_pb2.ProposeRiskParametersRequest:
+    """Return the request that proposes a set of risk parameters."""
+    return reference_service_pb2.ProposeRiskParametersRequest(request_id=request_id or new_request_id(), document=document)
+
+
+def list_risk_parameters() -> reference_service_pb2.ListRiskParametersRequest:
+    """Return the request for the first page of sets of risk parameters."""
+    return reference_service_pb2.ListRiskParametersRequest(page_size=PAGE_SIZE)
+
+
+def shadow_risk_parameters(parameter_set_id: str) -> reference_service_pb2.ShadowRiskParametersRequest:
+    """Return the request that streams what a set of risk parameters would do."""
+    return reference_service_pb2.ShadowRiskParametersRequest(parameter_set_id=parameter_set_id)
+
+
+def approve_risk_parameters(parameter_set_id: str, *, request_id: str | None) -> reference_service_pb2.ApproveRiskParametersRequest:
+    """Return the request that approves a set of risk parameters."""
+    return reference_service_pb2.ApproveRiskParametersRequest(request_id=request_id or new_request_id(), parameter_set_id=parameter_set_id)
+
+
+def activate_risk_parameters(
+    parameter_set_id: str, *, active_from: datetime | None, ramp_days: int, request_id: str | None
+) -> reference_service_pb2.ActivateRiskParametersRequest:
+    """Return the request that activates a set of risk parameters; None is from the latest market on."""
+    return reference_service_pb2.ActivateRiskParametersRequest(
+        request_id=request_id or new_request_id(),
+        parameter_set_id=parameter_set_id,
+        active_from_time=None if active_from is None else timestamp_of(active_from, field="active_from"),
+        ramp_days=ramp_days,
+    )
+
+
 def record_trades(
     account: str, trades: Iterable[book_service_pb2.Trade], *, request_id: str | None
 ) -> book_service_pb2.RecordTradesRequest:
@@ -228,6 +260,13 @@ def watch_margin(account: str, *, utilization_step: Exact | None) -> margin_serv
     """Return the request that streams the margin of an account; None for the service's own step."""
     step = "" if utilization_step is None else exact_text(utilization_step, field="utilization_step")
     return margin_service_pb2.WatchMarginRequest(account=account, utilization_step=step)
+
+
+def reproduce_margin(
+    stamp: margin_service_pb2.MarginStamp, *, margin: margin_service_pb2.Margin | None
+) -> margin_service_pb2.ReproduceMarginRequest:
+    """Return the request that computes a past margin again; with the margin as it was given its figures are compared too."""
+    return margin_service_pb2.ReproduceMarginRequest(stamp=stamp, margin=margin)
 
 
 def _levels(factor: str, column: Sequence[Exact | None], count: int) -> list[str]:

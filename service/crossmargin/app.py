@@ -20,7 +20,7 @@ from crossmargin.adapters.postgres.database import Database
 from crossmargin.adapters.postgres.instruments import PostgresInstrumentReader
 from crossmargin.adapters.postgres.leadership import PostgresLeadership
 from crossmargin.adapters.postgres.market import PostgresMarketStore
-from crossmargin.adapters.postgres.migrate import expected_revision, upgrade
+from crossmargin.adapters.postgres.migrate import current_revision, upgrade
 from crossmargin.adapters.postgres.risk_parameters import PostgresParameterStore
 from crossmargin.adapters.postgres.server_checks import DatabaseRefusedError
 from crossmargin.adapters.postgres.writer import PostgresWriter
@@ -37,6 +37,9 @@ from crossmargin.adapters.runtime.readiness import Readiness
 from crossmargin.adapters.runtime.ready_file import write_ready_file
 from crossmargin.adapters.runtime.standard_parameters import standard_parameters
 from crossmargin.config import Settings
+from crossmargin.domain.parameter_governance import put_in_force
+from crossmargin.usecases.activate_parameters import ActivateParameters
+from crossmargin.usecases.approve_parameters import ApproveParameters
 from crossmargin.usecases.create_account import CreateAccount
 from crossmargin.usecases.create_client import CreateClient
 from crossmargin.usecases.create_instrument import CreateInstrument
@@ -45,6 +48,7 @@ from crossmargin.usecases.deposit_collateral import DepositCollateral
 from crossmargin.usecases.evaluate_margin import EvaluateMargin
 from crossmargin.usecases.explain_margin import ExplainMargin
 from crossmargin.usecases.import_history import ImportHistory
+from crossmargin.usecases.parameters_in_force import ParametersInForce
 from crossmargin.usecases.ports import (
     BookReader,
     Clock,
@@ -57,11 +61,14 @@ from crossmargin.usecases.ports import (
     WriteRequest,
 )
 from crossmargin.usecases.preview_trades import PreviewTrades
+from crossmargin.usecases.propose_parameters import ProposeParameters
 from crossmargin.usecases.publish_snapshot import PublishSnapshot
 from crossmargin.usecases.read_account import ReadAccount
 from crossmargin.usecases.record_trades import RecordTrades
+from crossmargin.usecases.reproduce_margin import ReproduceMargin
 from crossmargin.usecases.run_house import RunHouse
 from crossmargin.usecases.set_collateral_policy import SetCollateralPolicy
+from crossmargin.usecases.shadow_parameters import ShadowParameters
 from crossmargin.usecases.use_cases import UseCases
 from crossmargin.usecases.watch_margin import WatchMargin
 
@@ -94,7 +101,7 @@ def migrate(settings: Settings) -> str:
     """Bring the database to the schema this release needs, and return a sentence that says so."""
     with _database_url(settings) as url:
         upgrade(url)
-    return f"the database is at schema revision {expected_revision()}"
+        return f"the database is at schema revision {current_revision(url)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +134,7 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket) -> UseCases:
     """Return every use case over the ports."""
     read_account = ReadAccount(ports.books)
     evaluate_margin = EvaluateMargin(read_account, current_market, ports.compute)
+    in_force = ParametersInForce(ports.parameters, ports.market, ports.clock)
     return UseCases(
         create_client=CreateClient(ports.writer),
         create_account=CreateAccount(ports.writer, ports.books),
@@ -140,7 +148,13 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket) -> UseCases:
         evaluate_margin=evaluate_margin,
         explain_margin=ExplainMargin(read_account, current_market, ports.compute),
         preview_trades=PreviewTrades(read_account, ports.instruments, current_market, ports.compute),
-        watch_margin=WatchMargin(evaluate_margin, ports.books, ports.market, ports.clock),
+        watch_margin=WatchMargin(evaluate_margin, ports.books, ports.market, ports.parameters, ports.clock),
+        propose_parameters=ProposeParameters(ports.writer, ports.parameters, ports.clock),
+        approve_parameters=ApproveParameters(ports.writer, ports.parameters, ports.clock),
+        activate_parameters=ActivateParameters(ports.writer, ports.parameters, in_force, ports.clock),
+        shadow_parameters=ShadowParameters(ports.parameters, ports.books, current_market, ports.compute),
+        parameters_in_force=in_force,
+        reproduce_margin=ReproduceMargin(ports.books, ports.instruments, ports.market, ports.parameters, ports.compute),
         books=ports.books,
         instruments=ports.instruments,
         market=ports.market,
@@ -149,13 +163,13 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket) -> UseCases:
 
 
 async def store_shipped_parameters(ports: Ports) -> None:
-    """Put the shipped risk parameters in force if none ever were."""
-    if await ports.parameters.active_parameter_set_id() is not None:
+    """Put the shipped risk parameters in force, for every market, if none ever were."""
+    if await ports.parameters.activations():
         return
     parameters = standard_parameters()
 
     async def decide(_: object) -> Decision:
-        return Decision(response=b"", records=(parameters,))
+        return Decision(response=b"", records=(put_in_force(parameters, SYSTEM_PRINCIPAL, ports.clock.now()),))
 
     content = sha256(parameters.document.encode()).digest()
     await ports.writer.write(WriteRequest(SYSTEM_PRINCIPAL, "StoreShippedParameters", parameters.set_id, content), decide)
@@ -187,7 +201,7 @@ async def _serve(settings: Settings, url: str) -> None:
         current_market = CurrentMarket(ports.instruments, ports.market, ports.parameters, compute)
         use_cases = build_use_cases(ports, current_market)
         server = build_server(use_cases, address=settings.grpc_address, metrics=RpcMetrics(registry), reflection=settings.reflection)
-        readiness = Readiness(ports.parameters.active_parameter_set_id, server.set_serving)
+        readiness = Readiness(ports.parameters.activations, server.set_serving)
         admin = _start_admin(settings, registry, readiness)
         resources.callback(admin.stop)
         grpc_port = await _start_grpc(settings, server)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from crossmargin.domain.account import Account, AccountMode, AccountStatus, Client
@@ -62,6 +64,7 @@ async def test_what_is_not_there_is_unknown(storage):
         storage.books.get_account,
         storage.books.account_state,
         lambda ref: storage.books.list_entries(ref, after_sequence=0, limit=1),
+        lambda ref: storage.books.account_state_at(ref, 0),
     ]
     # Another client's account of the same name, and another account of the same client.
     for ref in (OTHER, AccountRef(CORE.client_id, AccountId("none"))):
@@ -127,3 +130,37 @@ async def test_an_entry_that_moves_nothing_is_numbered_and_comes_back(storage):
     assert [booked.entry for booked in await storage.books.list_entries(CORE, after_sequence=0, limit=9)] == [entry, a_deposit(CORE, 100)]
     state = await storage.books.account_state(CORE)
     assert (state.head.sequence, state.policies) == (2, {InstrumentId("USD"): CollateralPolicy.PLEDGED})
+
+
+async def test_the_state_as_of_an_entry_is_what_it_was_then(storage):
+    await storage.open_accounts(CORE)
+    await storage.create(cash())
+    policy = AccountCollateralPolicy(CORE, InstrumentId("USD"), CollateralPolicy.PLEDGED)
+    steps = [
+        decide_entries(a_deposit(CORE, "1.000000000000000001")),
+        decide_entries(a_deposit(CORE, "-2.5", instrument="BTC-PERP", cost="-150000.25", book=BookId("basis"))),
+        decide_entries(entry_from_policy(policy, effective_at=AS_OF), records=(policy,)),
+        decide_entries(a_deposit(CORE, "2.5", instrument="BTC-PERP", cost="150000.25", book=BookId("basis"))),
+        decide_entries(
+            entry_from_policy(replace(policy, policy=CollateralPolicy.RISKED), effective_at=AS_OF),
+            a_deposit(CORE, "5"),
+            records=(replace(policy, policy=CollateralPolicy.RISKED),),
+        ),
+    ]
+    states = [await storage.books.account_state(CORE)]
+    for number, decide in enumerate(steps):
+        await storage.writer.write(a_request(f"k{number}", CORE), decide)
+        states.append(await storage.books.account_state(CORE))
+    assert [state.head.sequence for state in states] == [0, 1, 2, 3, 4, 6]
+    for state in states:
+        assert await storage.books.account_state_at(CORE, state.head.sequence) == state
+
+
+async def test_an_entry_that_is_not_there_yet_is_not_reached(storage):
+    await storage.open_accounts(CORE, OTHER)
+    await storage.book(a_request("k1", CORE), CORE, 1)
+    await storage.book(a_request("k2", OTHER), OTHER, 7, 7)
+    assert [position.quantity for position in (await storage.books.account_state_at(CORE, 1)).positions] == [1]
+    with pytest.raises(DomainError) as refused:
+        await storage.books.account_state_at(CORE, 2)
+    assert refused.value.reason is Reason.SEQUENCE_NOT_REACHED

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
 
 from crossmargin.domain.errors import DomainError, Reason
-from crossmargin.domain.identifiers import InstrumentId, SnapshotId
+from crossmargin.domain.identifiers import InstrumentId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
+from crossmargin.usecases.ports import ScenarioRecipe
 from tests.builders import AS_OF
 
 BTC, EUR, RATE = (FactorId.parse(text) for text in ("spot:BTC", "fx:EUR", "zero:USD:2Y"))
@@ -105,3 +107,35 @@ async def test_the_version_grows_with_every_import(storage):
         await storage.market.import_history(a_history(spot_BTC=levels("1", "2", "3")))
         versions.append(await storage.market.history_version())
     assert versions[0] < versions[1] < versions[2]
+
+
+async def test_history_as_of_a_version_is_what_it_was_after_that_import(storage):
+    versions = [await storage.market.history_version()]
+    for first in ("1", "10", "10"):
+        await storage.market.import_history(a_history(spot_BTC=levels(first, "2", None)))
+        versions.append(await storage.market.history_version())
+    later = a_history(days=2, start=FIRST + timedelta(days=2), spot_BTC=levels("3", None), fx_EUR=levels("1.1", "1.2"))
+    await storage.market.import_history(later)
+
+    async def at(version, factors=None):
+        history = await storage.market.load_history(factors, version=version)
+        return history.dates, history.levels
+
+    two_days = (FIRST, FIRST + timedelta(days=1))
+    assert await at(versions[0]) == ((), {})
+    assert await at(versions[1]) == (two_days, {BTC: tuple(levels("1", "2"))})
+    assert await at(versions[2]) == await at(versions[3]) == (two_days, {BTC: tuple(levels("10", "2"))})
+    assert await at(versions[3], [EUR]) == ((), {})
+    newest = await storage.market.load_history()
+    assert await at(await storage.market.history_version()) == (newest.dates, newest.levels)
+    assert (await at(versions[3] + 1, [EUR]))[1] == {EUR: tuple(levels("1.1", "1.2"))}
+
+
+async def test_what_a_scenario_set_was_built_from_is_kept_and_the_first_to_say_so_counts(storage):
+    recipe = ScenarioRecipe("ab" * 32, 3, RiskParameterSetId("standard-1"), (EUR, BTC))
+    await storage.market.record_scenarios(recipe)
+    await storage.market.record_scenarios(replace(recipe, history_version=4))
+    assert await storage.market.scenario_recipe(recipe.content_hash) == recipe
+    with pytest.raises(DomainError) as refused:
+        await storage.market.scenario_recipe("cd" * 32)
+    assert refused.value.reason is Reason.UNKNOWN_SCENARIO_SET

@@ -277,6 +277,36 @@ async def test_a_database_with_another_schema_is_refused(database_url):
         await Database(database_url).open()
 
 
+async def test_a_later_schema_that_still_serves_this_release_is_accepted(database_url):
+    sql(database_url, "UPDATE alembic_version SET version_num = '9999'")
+    database = Database(database_url)
+    await database.open()
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE schema_compatibility SET minimum_revision = '9000'",
+        "DELETE FROM schema_compatibility",
+        "DROP TABLE schema_compatibility",
+    ],
+    ids=["needs a later release", "does not say", "knows nothing of it"],
+)
+async def test_a_later_schema_that_does_not_serve_this_release_is_refused(database_url, change):
+    sql(database_url, "UPDATE alembic_version SET version_num = '9999'")
+    sql(database_url, change)
+    with pytest.raises(DatabaseRefusedError, match=r"at revision 9999.*run a later release"):
+        await Database(database_url).open()
+
+
+async def test_an_older_schema_is_refused_whatever_it_serves(database_url):
+    sql(database_url, "UPDATE alembic_version SET version_num = '0005'")
+    sql(database_url, "UPDATE schema_compatibility SET minimum_revision = '0001'")
+    with pytest.raises(DatabaseRefusedError, match=r"at revision 0005.*crossmargin migrate"):
+        await Database(database_url).open()
+
+
 async def test_a_database_that_is_not_there_is_refused(postgres_server):
     with pytest.raises(DatabaseRefusedError, match="CROSSMARGIN_DATABASE_URL"):
         await Database(url_of(postgres_server, "nowhere")).open()

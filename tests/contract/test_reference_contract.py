@@ -1,14 +1,11 @@
-"""What the stores of instruments and risk parameters promise."""
+"""What the store of instruments promises."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-import pytest
-
-from crossmargin.domain.errors import DomainError, Reason
-from crossmargin.domain.identifiers import InstrumentId, RiskParameterSetId
+from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import (
     Bill,
     Cash,
@@ -23,8 +20,9 @@ from crossmargin.domain.instrument import (
     PremiumStyle,
     Stablecoin,
 )
+from crossmargin.domain.parameter_governance import put_in_force
 from crossmargin.usecases.ports import Page
-from tests.builders import an_instrument, risk_parameters
+from tests.builders import AS_OF, an_instrument, risk_parameters
 
 USD, EUR, BTC = (InstrumentId(name) for name in ("USD", "EUR", "BTC"))
 EXPIRY = datetime(2026, 12, 25, 8, 0, 0, 123456, tzinfo=UTC)
@@ -63,38 +61,5 @@ async def test_the_version_grows_with_every_instrument_and_with_nothing_else(sto
         versions.append(await storage.instruments.instruments_version())
     assert versions[0] < versions[1] < versions[2]
     await storage.create(*OF_EVERY_KIND[:2])
-    await storage.create(risk_parameters())
+    await storage.create(put_in_force(risk_parameters(), "crossmargin", AS_OF))
     assert await storage.instruments.instruments_version() == versions[2]
-
-
-async def test_without_parameters_there_is_no_active_set(storage):
-    assert await storage.parameters.active_parameter_set_id() is None
-    assert list(await storage.parameters.list_parameter_set_ids()) == []
-    with pytest.raises(DomainError) as refused:
-        await storage.parameters.active_parameters()
-    assert refused.value.reason is Reason.NO_RISK_PARAMETERS
-    with pytest.raises(DomainError) as refused:
-        await storage.parameters.get_parameters(RiskParameterSetId("standard-1"))
-    assert refused.value.reason is Reason.UNKNOWN_RISK_PARAMETERS
-
-
-async def test_the_set_stored_last_is_in_force_whatever_its_name(storage):
-    sets = [risk_parameters(set_id=name, maximum_carry_days=days) for name, days in (("b", 5), ("c", 6), ("a", 7))]
-    for parameters in sets:
-        await storage.create(parameters)
-    assert list(await storage.parameters.list_parameter_set_ids()) == ["b", "c", "a"]
-    assert await storage.parameters.active_parameter_set_id() == "a"
-    active = await storage.parameters.active_parameters()
-    assert (active.set_id, active.maximum_carry_days, active.content_hash) == ("a", 7, sets[2].content_hash)
-    assert (await storage.parameters.get_parameters(RiskParameterSetId("b"))).content_hash == sets[0].content_hash
-
-
-async def test_a_set_sent_again_keeps_its_place_and_a_changed_one_is_refused(storage):
-    await storage.create(risk_parameters(set_id="a"))
-    await storage.create(risk_parameters(set_id="b"))
-    await storage.create(risk_parameters(set_id="a"), risk_parameters(set_id="b"))
-    await storage.create(risk_parameters(set_id="a"))
-    assert list(await storage.parameters.list_parameter_set_ids()) == ["a", "b"]
-    with pytest.raises(DomainError) as refused:
-        await storage.create(risk_parameters(set_id="a", maximum_carry_days=9))
-    assert refused.value.reason is Reason.ALREADY_EXISTS

@@ -38,6 +38,7 @@ from crossmargin.api.v1.margin_service_pb2_grpc import MarginServiceStub
 from crossmargin.api.v1.market_service_pb2_grpc import MarketServiceStub
 from crossmargin.api.v1.reference_service_pb2_grpc import ReferenceServiceStub
 from crossmargin.app import Ports, build_use_cases
+from crossmargin.domain.parameter_governance import put_in_force
 from crossmargin.usecases.current_market import CurrentMarket
 from crossmargin.usecases.ports import Decision, WriteRequest
 from crossmargin.usecases.use_cases import UseCases
@@ -162,7 +163,7 @@ async def memory_use_cases() -> AsyncIterator[UseCases]:
     parameters = risk_parameters(observation_count=100, minimum_observation_count=50)
 
     async def decide(_: object) -> Decision:
-        return Decision(response=b"", records=(parameters,))
+        return Decision(response=b"", records=(put_in_force(parameters, "test", EXECUTED),))
 
     await ports.writer.write(WriteRequest("test", "StoreParameters", "1", sha256(b"1").digest()), decide)
     try:

@@ -20,6 +20,10 @@ from sqlalchemy import NullPool, create_engine
 import crossmargin
 from crossmargin.adapters.postgres import migrate
 from crossmargin.adapters.postgres.tables import metadata
+from crossmargin.domain.market import FactorId
+from crossmargin.domain.parameter_governance import BEGINNING, GovernanceChange, ParameterState, in_force, propose
+from tests.builders import AS_OF, risk_parameters
+from tests.contract.storage import postgres_storage
 
 ROOT = Path(__file__).resolve().parents[2]
 SQUAWK = Path(sys.executable).parent / "squawk"
@@ -148,10 +152,10 @@ def test_two_migrations_at_once_do_the_work_once(empty_database_url):
 
 def test_a_migration_steps_aside_for_readers_and_tries_again(database_url):
     config = migrate.migration_config(database_url)
-    command.downgrade(config, "-1")
+    command.downgrade(config, "0002")
     migrating = threading.Thread(target=migrate.upgrade, args=(database_url,))
     with psycopg.connect(database_url) as reader:
-        # A reader that has the ledger open blocks the triggers that the last migration adds to it.
+        # A reader that has the ledger open blocks the triggers that the next migration adds to it.
         reader.execute("LOCK TABLE entry IN ROW EXCLUSIVE MODE")
         migrating.start()
         refused = "SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()"
@@ -201,4 +205,115 @@ def test_migrations_are_found_wherever_the_package_is(tmp_path, monkeypatch, pla
         return
     shutil.copytree(ROOT / "migrations", folder)
     assert migrate.migrations_folder() == folder
-    assert migrate.expected_revision() == "0003"
+    assert migrate.expected_revision() == "0006"
+
+
+# What the release before this one did, in its own statements, on the schema before this one and on this one.
+OLD_SET = "INSERT INTO risk_parameters (set_id, stored_order, content_hash, document) VALUES (%s, %s, %s, %s)"
+OLD_IN_FORCE = "SELECT set_id FROM risk_parameters ORDER BY stored_order DESC LIMIT 1"
+OLD_ADVANCE = "UPDATE counter SET value = value + 1 WHERE name = %s RETURNING value"
+OLD_UPSERT = """
+INSERT INTO factor_history (factor, date, level) VALUES (%s, %s, %s)
+ON CONFLICT (factor, date) DO UPDATE SET level = excluded.level
+"""
+
+
+def store_set_as_before(url, parameters):
+    with psycopg.connect(url) as connection:
+        (order,) = connection.execute(OLD_ADVANCE, ("risk_parameters",)).fetchone()
+        connection.execute(OLD_SET, (parameters.set_id, order, parameters.content_hash, parameters.document))
+
+
+def import_as_before(url, level, factor="spot:BTC"):
+    with psycopg.connect(url) as connection:
+        (version,) = connection.execute(OLD_ADVANCE, ("history",)).fetchone()
+        connection.execute(OLD_UPSERT, (factor, "2026-01-01", level))
+    return version
+
+
+async def level_at(url, version):
+    async with postgres_storage(url) as storage:
+        history = await storage.market.load_history(version=version)
+    return history.levels.get(FactorId.parse("spot:BTC"))
+
+
+async def test_sets_of_the_schema_before_stay_in_force_as_they_were(database_url):
+    config = migrate.migration_config(database_url)
+    command.downgrade(config, "0003")
+    sets = [risk_parameters(set_id=name) for name in ("b", "a")]
+    for parameters in sets:
+        store_set_as_before(database_url, parameters)
+    migrate.upgrade(database_url)
+    async with postgres_storage(database_url) as storage:
+        activations = await storage.parameters.activations()
+        assert in_force(activations, AS_OF).set_id == in_force(activations, BEGINNING).set_id == "a"
+        assert [one.set_id for one in activations] == ["b", "a"]
+        standing = await storage.parameters.get_governance(sets[1].set_id)
+        assert (standing.state, standing.proposed_by, standing.ramp_days) == (ParameterState.ACTIVE, "crossmargin", 0)
+        assert (await storage.parameters.get_parameters(sets[1].set_id)).content_hash == sets[1].content_hash
+
+
+async def test_history_of_the_schema_before_is_the_history_as_of_its_last_import(database_url):
+    command.downgrade(migrate.migration_config(database_url), "0003")
+    for level in (1, 2):
+        version = import_as_before(database_url, level)
+    migrate.upgrade(database_url)
+    assert await level_at(database_url, version) == (2,)
+    assert await level_at(database_url, version - 1) is None
+
+
+async def test_imports_of_the_release_before_are_versioned_too(database_url):
+    versions = [import_as_before(database_url, level) for level in (1, 2, 2)]
+    assert [await level_at(database_url, version) for version in versions] == [(1,), (2,), (2,)]
+    assert query(database_url, "SELECT count(*) FROM factor_level") == [(2,)]
+
+
+async def test_the_release_before_sees_no_set_in_force_that_is_only_proposed(database_url):
+    store_set_as_before(database_url, risk_parameters(set_id="first"))
+    async with postgres_storage(database_url) as storage:
+        assert in_force(await storage.parameters.activations(), AS_OF).set_id == "first"
+        await storage.create(propose(risk_parameters(set_id="next"), "alice", AS_OF))
+        assert query(database_url, OLD_IN_FORCE) == [("first",)]
+        proposed = await storage.parameters.get_governance(risk_parameters(set_id="next").set_id)
+        approved = proposed.approve("bob", AS_OF)
+        await storage.create(GovernanceChange(proposed, approved, (), 1))
+        assert query(database_url, OLD_IN_FORCE) == [("first",)]
+        active = approved.activate("bob", AS_OF, active_from=AS_OF, ramp_days=0)
+        await storage.create(GovernanceChange(approved, active, (), 1))
+        assert query(database_url, OLD_IN_FORCE) == [("next",)]
+
+
+@pytest.mark.parametrize("statement", ["UPDATE factor_level SET level = 9", "DELETE FROM factor_level", "TRUNCATE scenario_set"])
+def test_what_margin_was_computed_from_is_never_changed(database_url, statement):
+    import_as_before(database_url, 1)
+    with pytest.raises(psycopg.errors.RestrictViolation, match="never changed"):
+        query(database_url, statement)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "approved_by = proposed_by",
+        "state = 'proposed'",
+        "active_from = NULL",
+        "ramp_days = 366",
+        "state = 'wished for'",
+    ],
+)
+def test_the_database_too_keeps_the_rules_of_parameters(database_url, change):
+    store_set_as_before(database_url, risk_parameters())
+    with pytest.raises(psycopg.errors.CheckViolation):
+        query(database_url, f"UPDATE risk_parameters SET {change}")  # noqa: S608 - the words above
+
+
+def test_this_schema_still_serves_the_release_before(database_url):
+    assert query(database_url, "SELECT scope, minimum_revision FROM schema_compatibility") == [("schema", "0003")]
+    with pytest.raises(psycopg.errors.CheckViolation):
+        query(database_url, "INSERT INTO schema_compatibility VALUES ('another', '0001')")
+
+
+def test_a_schema_of_a_later_release_is_left_as_it_is(database_url):
+    query(database_url, "UPDATE alembic_version SET version_num = '9999'")
+    before = catalogue(database_url)
+    migrate.upgrade(database_url)
+    assert (migrate.current_revision(database_url), catalogue(database_url)) == ("9999", before)

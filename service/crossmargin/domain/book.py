@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import Enum, unique
 
 from crossmargin.domain.account import AccountHead
-from crossmargin.domain.collateral import AccountCollateralPolicy
+from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import (
     LEDGER_CUSTODIAN,
@@ -173,6 +173,12 @@ def entry_from_deposit(deposit: Deposit, instrument: Instrument) -> NewEntry:
 def entry_from_policy(policy: AccountCollateralPolicy, *, effective_at: datetime) -> NewEntry:
     """Return the entry of a change of collateral policy: no postings, and a reference such as `BTC pledged`."""
     return NewEntry(policy.account, EntryKind.COLLATERAL_POLICY, effective_at, f"{policy.instrument_id} {policy.policy.value}", ())
+
+
+def policy_from_reference(account: AccountRef, reference: str) -> AccountCollateralPolicy:
+    """Return the policy that the reference of a COLLATERAL_POLICY entry says; the inverse of `entry_from_policy`."""
+    instrument_id, _, policy = reference.rpartition(" ")
+    return AccountCollateralPolicy(account, InstrumentId(instrument_id), CollateralPolicy(policy))
 
 
 def append_to_chain(head: AccountHead, entries: tuple[NewEntry, ...]) -> tuple[Entry, ...]:

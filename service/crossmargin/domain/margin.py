@@ -29,6 +29,20 @@ class Band(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class RampStamp:
+    """The set that was in force before, while its successor comes into force by degrees: a result is part of each.
+
+    Attributes:
+        fraction: Share of the successor's result, from 0 to below 1; the rest is the earlier set's.
+    """
+
+    parameter_set_id: RiskParameterSetId
+    parameters_hash: str
+    scenario_set_hash: str
+    fraction: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class MarginStamp:
     """Everything a result depends on: the same stamp means the same numbers, bit for bit.
 
@@ -36,6 +50,7 @@ class MarginStamp:
         sequence: Last ledger entry of the account that is in the result.
         parameters_hash: SHA-256 of the risk parameters, hexadecimal.
         scenario_set_hash: SHA-256 of the scenario shocks and weights, hexadecimal.
+        ramp: The set before, while the one in force comes in by degrees; otherwise None.
     """
 
     account: AccountRef
@@ -46,6 +61,7 @@ class MarginStamp:
     parameters_hash: str
     scenario_set_hash: str
     engine_version: str
+    ramp: RampStamp | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,34 +3,58 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 from crossmargin.domain.identifiers import RiskParameterSetId, SnapshotId
 from crossmargin.domain.instrument import Instrument
-from crossmargin.domain.market import MarketSnapshot
+from crossmargin.domain.margin import MarginResult
+from crossmargin.domain.market import FactorId, MarketSnapshot
+from crossmargin.domain.parameter_governance import Activation, in_force
+from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.risk_parameters import RiskParameters
+from crossmargin.engine.portfolio_margin import compute_margin
+from crossmargin.engine.ramped_margin import ramped_margin
 from crossmargin.engine.revaluation import required_factors, revalue_market
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from crossmargin.engine.scenarios import build_scenario_set
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
-from crossmargin.usecases.ports import ComputePool, InstrumentReader, MarketStore, Page, ParameterStore
+from crossmargin.usecases.ports import ComputePool, InstrumentReader, MarketStore, Page, ParameterStore, ScenarioRecipe
+from crossmargin.usecases.storage_errors import no_risk_parameters
 
 _PAGE_SIZE = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class MarketView:
-    """A revalued market, with the snapshot and the parameters it was revalued from."""
+    """A revalued market, with the snapshot and the parameters it was revalued from.
+
+    Attributes:
+        history_version: Of the history that the scenarios are made of.
+        previous: The same market under the set in force before, while its successor takes over by degrees; otherwise None.
+        fraction: Share of this view's result; 1 without a ramp.
+    """
 
     snapshot: MarketSnapshot
     market: RevaluedMarket
     parameters: RiskParameters
+    history_version: int
+    previous: MarketView | None = None
+    fraction: Decimal = Decimal(1)
+
+    def margin(self, portfolio: Portfolio) -> MarginResult:
+        """Return the margin of an account; numpy work, for the compute pool. Raises what `compute_margin` raises."""
+        result = compute_margin(portfolio, self.market, self.parameters)
+        if self.previous is None:
+            return result
+        lines = (self.previous.parameters.bands, self.parameters.bands)
+        return ramped_margin(self.previous.margin(portfolio), result, self.fraction, lines=lines)
 
 
 @dataclass(frozen=True, slots=True)
 class _Version:
     snapshot_id: SnapshotId | None
-    parameter_set_id: RiskParameterSetId | None
+    activations: tuple[Activation, ...]
     instruments: int
     history: int
 
@@ -40,7 +64,7 @@ class CurrentMarket:
     """Keeps the matrix of the latest snapshot, and makes it again when the snapshot or anything it is made of has changed.
 
     Whether it has changed is asked of the database every time, so a view is never older than the question. One revaluation runs at a
-    time; whoever asks meanwhile waits for it. The scenario set is kept apart, because it outlives snapshots.
+    time; whoever asks meanwhile waits for it. The scenario sets are kept apart, because they outlive snapshots.
     """
 
     instruments: InstrumentReader
@@ -64,26 +88,59 @@ class CurrentMarket:
                 self._version = version
             return self._view
 
+    async def under(self, parameters: RiskParameters, view: MarketView) -> MarketView:
+        """Return the market of a view as it would be under other parameters; same snapshot, same history. It is not kept."""
+        instruments = await self._all_instruments()
+        factors = required_factors(instruments, view.snapshot)
+        scenarios = await self._build_scenarios(factors, parameters, view.history_version)
+        market = await self._revalue_with(instruments, view.snapshot, scenarios, parameters)
+        return MarketView(view.snapshot, market, parameters, view.history_version)
+
     async def _current_version(self) -> _Version:
         return _Version(
             await self.market.latest_snapshot_id(),
-            await self.parameters.active_parameter_set_id(),
+            tuple(await self.parameters.activations()),
             await self.instruments.instruments_version(),
             await self.market.history_version(),
         )
 
     async def _revalue(self, version: _Version) -> MarketView:
         snapshot = await self.market.latest_snapshot()
-        parameters = await self.parameters.active_parameters()
+        governing = in_force(version.activations, snapshot.as_of)
+        if governing is None:
+            raise no_risk_parameters()
         instruments = await self._all_instruments()
+        kept, self._scenarios = self._scenarios, {}
+        previous = None
+        if governing.previous is not None:
+            previous = await self._view_under(governing.previous, instruments, snapshot, version.history, kept)
+        view = await self._view_under(governing.set_id, instruments, snapshot, version.history, kept)
+        return replace(view, previous=previous, fraction=governing.fraction)
+
+    async def _view_under(
+        self,
+        set_id: RiskParameterSetId,
+        instruments: list[Instrument],
+        snapshot: MarketSnapshot,
+        history_version: int,
+        kept: dict[tuple[object, ...], ScenarioSet],
+    ) -> MarketView:
+        parameters = await self.parameters.get_parameters(set_id)
         factors = required_factors(instruments, snapshot)
-        key = (version.parameter_set_id, version.history, factors)
-        scenarios = self._scenarios.get(key)
+        key = (set_id, history_version, factors)
+        scenarios = kept.get(key)
         if scenarios is None:
-            history = await self.market.load_history()
-            scenarios = await self.compute.run(lambda: build_scenario_set(history, factors, parameters))
-            self._scenarios = {key: scenarios}
-        return MarketView(snapshot, await self._revalue_with(instruments, snapshot, scenarios, parameters), parameters)
+            scenarios = await self._build_scenarios(factors, parameters, history_version)
+            # Recorded before anybody can be given a result that names the set.
+            recipe = ScenarioRecipe(scenarios.content_hash, history_version, set_id, tuple(sorted(factors)))
+            await self.market.record_scenarios(recipe)
+        self._scenarios[key] = scenarios
+        market = await self._revalue_with(instruments, snapshot, scenarios, parameters)
+        return MarketView(snapshot, market, parameters, history_version)
+
+    async def _build_scenarios(self, factors: frozenset[FactorId], parameters: RiskParameters, history_version: int) -> ScenarioSet:
+        history = await self.market.load_history(version=history_version)
+        return await self.compute.run(lambda: build_scenario_set(history, factors, parameters))
 
     async def _revalue_with(
         self, instruments: list[Instrument], snapshot: MarketSnapshot, scenarios: ScenarioSet, parameters: RiskParameters

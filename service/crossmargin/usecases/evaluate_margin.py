@@ -8,7 +8,6 @@ from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.position import net_holdings
-from crossmargin.engine.portfolio_margin import compute_margin
 from crossmargin.usecases.current_market import CurrentMarket
 from crossmargin.usecases.ports import AccountState, ComputePool
 from crossmargin.usecases.read_account import ReadAccount
@@ -31,7 +30,7 @@ class EvaluateMargin:
         """
         portfolio = portfolio_of(await self.read_account(account, min_sequence=min_sequence))
         view = await self.current_market()
-        return await self.compute.run(lambda: compute_margin(portfolio, view.market, view.parameters))
+        return await self.compute.run(lambda: view.margin(portfolio))
 
 
 def portfolio_of(state: AccountState) -> Portfolio:

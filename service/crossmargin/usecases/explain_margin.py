@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from crossmargin.domain.explanation import MarginExplanation
 from crossmargin.domain.identifiers import AccountRef
+from crossmargin.domain.portfolio import Portfolio
 from crossmargin.engine.explanation import explain_margin
-from crossmargin.usecases.current_market import CurrentMarket
+from crossmargin.usecases.current_market import CurrentMarket, MarketView
 from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.ports import ComputePool
 from crossmargin.usecases.read_account import ReadAccount
@@ -26,9 +27,16 @@ class ExplainMargin:
     async def __call__(self, account: AccountRef, *, min_sequence: int = 0) -> MarginExplanation:
         """Return the margin result with its explanation; raises what EvaluateMargin raises.
 
-        The bootstrap is seeded with the hash of the scenarios it draws from, so that the same stamp has the same interval.
+        While one parameter set takes over from another by degrees, the margin is the one that EvaluateMargin returns, and everything
+        beside it is said of the set in force alone: the interval, the tail and the distances are those at the ramp's end. The bootstrap is
+        seeded with the hash of the scenarios it draws from, so that the same stamp has the same interval.
         """
         portfolio = portfolio_of(await self.read_account(account, min_sequence=min_sequence))
         view = await self.current_market()
-        random = np.random.default_rng(int(view.market.scenarios.content_hash, 16))
-        return await self.compute.run(lambda: explain_margin(portfolio, view.snapshot, view.market, view.parameters, random=random))
+        return await self.compute.run(lambda: _explain(portfolio, view))
+
+
+def _explain(portfolio: Portfolio, view: MarketView) -> MarginExplanation:
+    random = np.random.default_rng(int(view.market.scenarios.content_hash, 16))
+    explanation = explain_margin(portfolio, view.snapshot, view.market, view.parameters, random=random)
+    return explanation if view.previous is None else replace(explanation, margin=view.margin(portfolio))

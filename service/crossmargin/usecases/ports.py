@@ -14,11 +14,12 @@ from crossmargin.domain.identifiers import AccountRef, ClientId, InstrumentId, R
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
+from crossmargin.domain.parameter_governance import Activation, Governance, GovernanceChange, GovernedParameters
 from crossmargin.domain.position import Position
 from crossmargin.domain.risk_parameters import RiskParameters
 
 T = TypeVar("T")
-Record: TypeAlias = Client | Account | Instrument | AccountCollateralPolicy | MarketSnapshot | RiskParameters
+Record: TypeAlias = Client | Account | Instrument | AccountCollateralPolicy | MarketSnapshot | GovernedParameters | GovernanceChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ class Decision:
     Attributes:
         entries: To append, already chained to the locked heads (see `append_to_chain`).
         records: To create. A record that is there already with the same content is left alone; with another content the write is
-            refused with ALREADY_EXISTS (policies are replaced instead).
+            refused with ALREADY_EXISTS (policies are replaced instead). A change of governance whose premises have changed meanwhile
+            is refused with PARAMETERS_CHANGED.
         response: Canonical bytes of the answer, stored under the key and returned to whoever asks again.
     """
 
@@ -77,9 +79,10 @@ class Writer(Protocol):
 
         Raises:
             DomainError: REQUEST_ID_REUSED for a known key with another request; HALTED for a request while the house is halted;
-                UNKNOWN_ACCOUNT; UNKNOWN_CLIENT or UNKNOWN_INSTRUMENT for a record that refers to one; ALREADY_EXISTS; INVALID_DECIMAL
-                when a position would outgrow the ledger; SERVICE_BUSY when nothing happened; STORAGE_UNAVAILABLE when the outcome may
-                be unknown; and whatever `decide` raises. On every error but STORAGE_UNAVAILABLE this call has written nothing.
+                UNKNOWN_ACCOUNT; UNKNOWN_CLIENT or UNKNOWN_INSTRUMENT for a record that refers to one; ALREADY_EXISTS;
+                PARAMETERS_CHANGED; INVALID_DECIMAL when a position would outgrow the ledger; SERVICE_BUSY when nothing happened;
+                STORAGE_UNAVAILABLE when the outcome may be unknown; and whatever `decide` raises. On every error but
+                STORAGE_UNAVAILABLE this call has written nothing.
             ValueError: Entries of the decision do not continue the chains of their accounts; nothing is written.
         """
         ...
@@ -126,6 +129,14 @@ class BookReader(Protocol):
         """Return what an account holds, consistent with one ledger sequence; UNKNOWN_ACCOUNT if there is none."""
         ...
 
+    async def account_state_at(self, ref: AccountRef, sequence: int) -> AccountState:
+        """Return what an account held as of one of its entries, added up from the postings up to it; 0 is before the first.
+
+        Raises:
+            DomainError: UNKNOWN_ACCOUNT; SEQUENCE_NOT_REACHED when there is no such entry yet.
+        """
+        ...
+
     async def account_sequences(self) -> Mapping[AccountRef, int]:
         """Return the last sequence of every open account: what the monitor polls."""
         ...
@@ -151,8 +162,24 @@ class InstrumentReader(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ScenarioRecipe:
+    """What a scenario set was built from, so that it can be built again.
+
+    Attributes:
+        content_hash: Of the scenario set.
+        history_version: The history as it was after so many imports.
+        factors: The factors asked for, sorted.
+    """
+
+    content_hash: str
+    history_version: int
+    parameter_set_id: RiskParameterSetId
+    factors: tuple[FactorId, ...]
+
+
 class MarketStore(Protocol):
-    """Snapshots and factor history."""
+    """Snapshots, factor history in all its versions, and what scenario sets were built from."""
 
     async def latest_snapshot(self) -> MarketSnapshot:
         """Return the snapshot with the latest as_of; NO_MARKET_SNAPSHOT if there is none."""
@@ -170,32 +197,40 @@ class MarketStore(Protocol):
         """Store levels, replacing those of the same factor and date; return how many levels were stored."""
         ...
 
-    async def load_history(self, factors: Sequence[FactorId] | None = None) -> FactorHistory:
-        """Return the history of some factors, or of all; factors without any are absent."""
+    async def load_history(self, factors: Sequence[FactorId] | None = None, *, version: int | None = None) -> FactorHistory:
+        """Return the history of some factors, or of all, as of a version or the latest; factors without any are absent."""
         ...
 
     async def history_version(self) -> int:
         """Return a number that grows with every import; caches compare it."""
         ...
 
+    async def record_scenarios(self, recipe: ScenarioRecipe) -> None:
+        """Keep what a scenario set was built from; the first recipe of a set is kept, another changes nothing."""
+        ...
+
+    async def scenario_recipe(self, content_hash: str) -> ScenarioRecipe:
+        """Return what a scenario set was built from; UNKNOWN_SCENARIO_SET if none of this content ever was."""
+        ...
+
 
 class ParameterStore(Protocol):
-    """Versions of the risk parameters."""
-
-    async def active_parameters(self) -> RiskParameters:
-        """Return the set in force; NO_RISK_PARAMETERS if none was ever stored."""
-        ...
-
-    async def active_parameter_set_id(self) -> RiskParameterSetId | None:
-        """Return the id of the set in force without reading it."""
-        ...
+    """Sets of risk parameters, and where each stands."""
 
     async def get_parameters(self, set_id: RiskParameterSetId) -> RiskParameters:
         """Return a set; UNKNOWN_RISK_PARAMETERS if there is none."""
         ...
 
-    async def list_parameter_set_ids(self) -> Sequence[RiskParameterSetId]:
-        """Return all sets in the order they were stored; the last stored one is in force."""
+    async def get_governance(self, set_id: RiskParameterSetId) -> Governance:
+        """Return where a set stands; UNKNOWN_RISK_PARAMETERS if there is none."""
+        ...
+
+    async def list_governance(self, page: Page) -> Sequence[Governance]:
+        """Return where sets stand, in the order of their ids."""
+        ...
+
+    async def activations(self) -> Sequence[Activation]:
+        """Return every activation there ever was, by time, and those of one time in the order they were made (see `in_force`)."""
         ...
 
 

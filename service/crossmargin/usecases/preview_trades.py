@@ -9,7 +9,6 @@ from crossmargin.domain.book import NewEntry, Trade, entry_from_trade
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.position import Position
-from crossmargin.engine.portfolio_margin import compute_margin
 from crossmargin.usecases.current_market import CurrentMarket
 from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.known_instruments import known_instruments
@@ -49,7 +48,7 @@ class PreviewTrades:
         after = portfolio_of(replace(state, positions=(*state.positions, *positions_from(entries, account))))
 
         def both() -> tuple[MarginResult, MarginResult]:
-            return compute_margin(before, view.market, view.parameters), compute_margin(after, view.market, view.parameters)
+            return view.margin(before), view.margin(after)
 
         margin_before, margin_after = await self.compute.run(both)
         return TradePreview(margin_before, margin_after, _is_acceptable(margin_before, margin_after))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.usecases.ports import AccountState, BookReader
+from crossmargin.usecases.storage_errors import sequence_not_reached
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +19,5 @@ class ReadAccount:
         """Return the account's state; UNKNOWN_ACCOUNT, or SEQUENCE_NOT_REACHED when it is behind `min_sequence`."""
         state = await self.books.account_state(account)
         if state.head.sequence < min_sequence:
-            raise DomainError(
-                Reason.SEQUENCE_NOT_REACHED,
-                f"account {account} is at sequence {state.head.sequence}; {min_sequence} was asked for; read again",
-                account=account,
-                sequence=state.head.sequence,
-                min_seq=min_sequence,
-            )
+            raise sequence_not_reached(account, sequence=state.head.sequence, wanted=min_sequence)
         return state

@@ -9,7 +9,6 @@ from typing import Final
 from crossmargin.domain.errors import DomainError, ErrorKind, Reason
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.margin import MarginResult
-from crossmargin.engine.portfolio_margin import compute_margin
 from crossmargin.usecases.current_market import CurrentMarket, MarketView
 from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.ports import BookReader, Clock, ComputePool, Leadership, MarginMetrics
@@ -74,4 +73,4 @@ class RunHouse:
 
     async def _margin(self, account: AccountRef, view: MarketView) -> MarginResult:
         portfolio = portfolio_of(await self.books.account_state(account))
-        return await self.compute.run(lambda: compute_margin(portfolio, view.market, view.parameters))
+        return await self.compute.run(lambda: view.margin(portfolio))

@@ -8,6 +8,7 @@ from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef, ClientId, InstrumentId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.market import MarketSnapshot
+from crossmargin.domain.parameter_governance import GovernanceChange, GovernedParameters
 from crossmargin.usecases.ports import Record, WriteRequest
 
 
@@ -19,6 +20,17 @@ def unknown_client(client_id: ClientId) -> DomainError:
 def unknown_account(ref: AccountRef) -> DomainError:
     """Return the error for an account that does not exist."""
     return DomainError(Reason.UNKNOWN_ACCOUNT, f"there is no account {ref}; create it first", account=ref)
+
+
+def sequence_not_reached(ref: AccountRef, *, sequence: int, wanted: int) -> DomainError:
+    """Return the error for asking for an entry that an account does not have yet."""
+    return DomainError(
+        Reason.SEQUENCE_NOT_REACHED,
+        f"account {ref} is at sequence {sequence}; {wanted} was asked for; read again",
+        account=ref,
+        sequence=sequence,
+        min_seq=wanted,
+    )
 
 
 def unknown_instrument(instrument_id: InstrumentId) -> DomainError:
@@ -42,8 +54,24 @@ def unknown_risk_parameters(set_id: RiskParameterSetId) -> DomainError:
 
 
 def no_risk_parameters() -> DomainError:
-    """Return the error for needing risk parameters before any were stored."""
-    return DomainError(Reason.NO_RISK_PARAMETERS, "no risk parameters were stored yet; store a set first")
+    """Return the error for needing risk parameters when none are in force."""
+    return DomainError(Reason.NO_RISK_PARAMETERS, "no risk parameters are in force; propose, approve and activate a set first")
+
+
+def parameters_changed(set_id: RiskParameterSetId) -> DomainError:
+    """Return the error for a step of a set that was decided on what is no longer so."""
+    return DomainError(
+        Reason.PARAMETERS_CHANGED,
+        f"risk parameters {set_id}, or when sets are active, were changed by somebody else meanwhile; read again and decide anew",
+        parameter_set=set_id,
+    )
+
+
+def unknown_scenario_set(content_hash: str) -> DomainError:
+    """Return the error for a scenario set of which nothing is known."""
+    return DomainError(
+        Reason.UNKNOWN_SCENARIO_SET, f"no scenario set with the hash {content_hash} was ever built here", scenario_set=content_hash
+    )
 
 
 def already_exists(record: Record) -> DomainError:
@@ -84,5 +112,5 @@ def _name_of(record: Record) -> tuple[str, str]:
             return "collateral policy", f"{instrument_id} of {ref}"
         case MarketSnapshot(snapshot_id=snapshot_id):
             return "market snapshot", snapshot_id
-        case _:
-            return "risk parameters", record.set_id
+        case GovernedParameters(governance=standing) | GovernanceChange(after=standing):
+            return "risk parameters", standing.set_id

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from crossmargin.usecases.activate_parameters import ActivateParameters
+from crossmargin.usecases.approve_parameters import ApproveParameters
 from crossmargin.usecases.create_account import CreateAccount
 from crossmargin.usecases.create_client import CreateClient
 from crossmargin.usecases.create_instrument import CreateInstrument
@@ -11,12 +13,16 @@ from crossmargin.usecases.deposit_collateral import DepositCollateral
 from crossmargin.usecases.evaluate_margin import EvaluateMargin
 from crossmargin.usecases.explain_margin import ExplainMargin
 from crossmargin.usecases.import_history import ImportHistory
+from crossmargin.usecases.parameters_in_force import ParametersInForce
 from crossmargin.usecases.ports import BookReader, InstrumentReader, MarketStore, ParameterStore
 from crossmargin.usecases.preview_trades import PreviewTrades
+from crossmargin.usecases.propose_parameters import ProposeParameters
 from crossmargin.usecases.publish_snapshot import PublishSnapshot
 from crossmargin.usecases.read_account import ReadAccount
 from crossmargin.usecases.record_trades import RecordTrades
+from crossmargin.usecases.reproduce_margin import ReproduceMargin
 from crossmargin.usecases.set_collateral_policy import SetCollateralPolicy
+from crossmargin.usecases.shadow_parameters import ShadowParameters
 from crossmargin.usecases.watch_margin import WatchMargin
 
 
@@ -37,6 +43,12 @@ class UseCases:
     explain_margin: ExplainMargin
     preview_trades: PreviewTrades
     watch_margin: WatchMargin
+    propose_parameters: ProposeParameters
+    approve_parameters: ApproveParameters
+    activate_parameters: ActivateParameters
+    shadow_parameters: ShadowParameters
+    parameters_in_force: ParametersInForce
+    reproduce_margin: ReproduceMargin
     books: BookReader
     instruments: InstrumentReader
     market: MarketStore

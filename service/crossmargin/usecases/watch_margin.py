@@ -10,7 +10,7 @@ from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.margin import MarginResult
 from crossmargin.usecases.evaluate_margin import EvaluateMargin
-from crossmargin.usecases.ports import BookReader, Clock, MarketStore
+from crossmargin.usecases.ports import BookReader, Clock, MarketStore, ParameterStore
 
 POLL_INTERVAL_S = 0.1
 
@@ -19,13 +19,14 @@ POLL_INTERVAL_S = 0.1
 class WatchMargin:
     """Yields an account's margin at once, and again whenever its band changes or utilization has moved by a step.
 
-    The account's sequence and the latest snapshot's id are polled; margin is computed only when one of them has changed. New history,
-    parameters or instruments are seen with the next of either.
+    The account's sequence, the latest snapshot's id and the activations of parameters are polled; margin is computed only when one of
+    them has changed. New history or instruments are seen with the next of these.
     """
 
     evaluate_margin: EvaluateMargin
     books: BookReader
     market: MarketStore
+    parameters: ParameterStore
     clock: Clock
 
     async def __call__(self, account: AccountRef, *, utilization_step: Decimal) -> AsyncIterator[MarginResult]:
@@ -38,7 +39,7 @@ class WatchMargin:
         seen: tuple[object, ...] | None = None
         while True:
             state = await self.books.account_state(account)
-            now = (state.head.sequence, state.policies, await self.market.latest_snapshot_id())
+            now = (state.head.sequence, state.policies, await self.market.latest_snapshot_id(), await self.parameters.activations())
             if now != seen:
                 seen = now
                 result = await self.evaluate_margin(account)

@@ -21,6 +21,11 @@ WRITES = {
     "deposit": lambda key: requests.deposit(
         "clients/a/accounts/b", "USD", 5, received_at=NOON, book="", reference="", request_id=key
     ),
+    "propose_risk_parameters": lambda key: requests.propose_risk_parameters("{}", request_id=key),
+    "approve_risk_parameters": lambda key: requests.approve_risk_parameters("house-2", request_id=key),
+    "activate_risk_parameters": lambda key: requests.activate_risk_parameters(
+        "house-2", active_from=NOON, ramp_days=5, request_id=key
+    ),
     "set_policy": lambda key: requests.set_policy("clients/a/accounts/b", "USD", PLEDGED, request_id=key),
 }  # fmt: skip
 SERVICE_LIMIT = 1_000_000

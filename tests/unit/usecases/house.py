@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -18,10 +19,11 @@ from crossmargin.adapters.memory.market import MemoryMarketStore
 from crossmargin.adapters.memory.risk_parameters import MemoryParameterStore
 from crossmargin.adapters.memory.writer import MemoryWriter
 from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
+from crossmargin.adapters.runtime.standard_parameters import standard_parameters_document
 from crossmargin.app import Ports, build_use_cases, store_shipped_parameters
 from crossmargin.domain.account import Account, AccountMode, Client
 from crossmargin.domain.book import Deposit, Trade
-from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId
+from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId, RiskParameterSetId
 from crossmargin.domain.instrument import Cash, CryptoAsset, FxForward, Instrument, Payoff, Perpetual
 from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
 from crossmargin.usecases.caller import Caller
@@ -121,6 +123,19 @@ class House:
     async def trade(self, quantity: str, *, account: AccountRef = CORE) -> None:
         """Trade bitcoin perpetuals at 60,000."""
         await self.use_cases.record_trades(account, [perpetual_trade(quantity, account=account)], caller=self.caller())
+
+    async def adopt(self, set_id: str, *, active_from: datetime | None = None, ramp_days: int = 0, **changes: object) -> RiskParameterSetId:
+        """Propose a variant of the shipped set as alice, approve it as bob, and activate it."""
+        name = await self.propose(set_id, **changes)
+        await self.use_cases.approve_parameters(name, caller=self.caller(principal="bob"))
+        await self.use_cases.activate_parameters(name, active_from=active_from, ramp_days=ramp_days, caller=self.caller(principal="bob"))
+        return name
+
+    async def propose(self, set_id: str, **changes: object) -> RiskParameterSetId:
+        """Propose a variant of the shipped set as alice."""
+        document = json.loads(standard_parameters_document()) | {"set_id": set_id} | changes
+        proposed = await self.use_cases.propose_parameters(json.dumps(document), caller=self.caller(principal="alice"))
+        return proposed.set_id
 
     async def open_account(self, account: str, *, client: str = "alpha") -> AccountRef:
         ref = AccountRef(ClientId(client), AccountId(account))

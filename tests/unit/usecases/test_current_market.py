@@ -7,12 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from crossmargin.adapters.runtime.standard_parameters import standard_parameters_document
 from crossmargin.domain.errors import Reason
 from crossmargin.domain.identifiers import AccountId, AccountRef
 from crossmargin.domain.market import FactorHistory
-from crossmargin.domain.risk_parameters import risk_parameters_from_json
-from crossmargin.usecases.ports import Decision, WriteRequest
 from tests.unit.usecases.house import BITCOIN, CORE, DOLLARS, ETHER, EUROS, NOON, a_history
 from tests.unit.usecases.refusals import refused
 
@@ -87,13 +84,7 @@ async def test_new_history_makes_new_scenarios(house):
 
 async def test_new_parameters_make_new_scenarios_and_are_in_the_view(house):
     await build_count(house)
-    document = standard_parameters_document().replace('"standard-1"', '"standard-2"')
-    parameters = risk_parameters_from_json(document)
-
-    async def decide(_):
-        return Decision(response=b"", records=(parameters,))
-
-    await house.ports.writer.write(WriteRequest("test", "StoreParameters", "standard-2", b"2"), decide)
+    await house.adopt("standard-2")
     assert await build_count(house) == SCENARIOS_AND_REVALUATION
     assert (await house.current_market()).parameters.set_id == "standard-2"
 

@@ -131,3 +131,14 @@ async def test_a_step_is_more_than_zero(house, step):
 async def test_watching_an_unknown_account_is_refused(house):
     stranger = replace(CORE, account_id=AccountId("stranger"))
     await refused(anext(house.use_cases.watch_margin(stranger, utilization_step=Decimal("0.1"))), Reason.UNKNOWN_ACCOUNT)
+
+
+async def test_new_parameters_are_told_without_waiting_for_a_new_market(house):
+    await house.deposit("1000000")
+    await house.trade("10")
+    async with watching(house) as watcher:
+        before = await watcher.told()
+        await house.adopt("house-2", tail_fraction="0.001")
+        after = await watcher.poll()
+    assert (before.stamp.parameter_set_id, after.stamp.parameter_set_id) == ("standard-1", "house-2")
+    assert after.stamp.snapshot_id == before.stamp.snapshot_id

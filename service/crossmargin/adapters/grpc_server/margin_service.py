@@ -1,4 +1,4 @@
-"""MarginService: margin now, explained, with trades on top, and as it moves."""
+"""MarginService: margin now, explained, with trades on top, as it moves, and as it was."""
 # ruff: noqa: N802, ARG002 - names and arguments are those of the API
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Final
 from crossmargin.adapters.grpc_server.context import Context
 from crossmargin.adapters.grpc_server.wire.book import trades_from_messages
 from crossmargin.adapters.grpc_server.wire.explanation import full_explanation_to_message
-from crossmargin.adapters.grpc_server.wire.margin import margin_to_message
+from crossmargin.adapters.grpc_server.wire.margin import margin_to_message, reproduction_to_message, stamp_from_message
 from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name
 from crossmargin.api.v1 import margin_service_pb2 as pb
 from crossmargin.api.v1.margin_service_pb2_grpc import MarginServiceServicer
@@ -52,3 +52,8 @@ class MarginService(MarginServiceServicer):
         step = parse_decimal(request.utilization_step, what="utilization_step") if request.utilization_step else DEFAULT_UTILIZATION_STEP
         async for result in self._use_cases.watch_margin(account, utilization_step=step):
             yield pb.WatchMarginResponse(margin=margin_to_message(result))
+
+    async def ReproduceMargin(self, request: pb.ReproduceMarginRequest, context: Context) -> pb.ReproduceMarginResponse:
+        """Compute a past margin again."""
+        reproduction = await self._use_cases.reproduce_margin(stamp_from_message(request.stamp))
+        return reproduction_to_message(reproduction, request.margin if request.HasField("margin") else None)

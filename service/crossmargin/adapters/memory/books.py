@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from crossmargin.adapters.memory.database import MemoryDatabase
-from crossmargin.domain.account import Account, AccountStatus, Client
-from crossmargin.domain.book import Entry
-from crossmargin.domain.identifiers import AccountRef, ClientId
+from crossmargin.domain.account import GENESIS_HASH, Account, AccountStatus, Client
+from crossmargin.domain.book import Entry, EntryKind, Posting, policy_from_reference
+from crossmargin.domain.collateral import CollateralPolicy
+from crossmargin.domain.identifiers import AccountRef, BookId, ClientId, InstrumentId
+from crossmargin.domain.money import exact_sum
+from crossmargin.domain.position import Position
 from crossmargin.usecases.ports import AccountState, Page
-from crossmargin.usecases.storage_errors import unknown_account, unknown_client
+from crossmargin.usecases.storage_errors import sequence_not_reached, unknown_account, unknown_client
 
 
 class MemoryBookReader:
@@ -52,6 +57,19 @@ class MemoryBookReader:
             policies=self._contents.policies.get(ref, {}),
         )
 
+    async def account_state_at(self, ref: AccountRef, sequence: int) -> AccountState:
+        """Return what an account held as of one of its entries; UNKNOWN_ACCOUNT, SEQUENCE_NOT_REACHED."""
+        account, head = await self.get_account(ref), self._contents.heads[ref]
+        if head.sequence < sequence:
+            raise sequence_not_reached(ref, sequence=head.sequence, wanted=sequence)
+        entries = [self._contents.entries[ref, number] for number in range(1, sequence + 1)]
+        return AccountState(
+            account=account,
+            head=replace(head, sequence=sequence, chain_hash=entries[-1].chain_hash if entries else GENESIS_HASH),
+            positions=_positions(ref, entries),
+            policies=_policies(ref, entries),
+        )
+
     async def account_sequences(self) -> Mapping[AccountRef, int]:
         """Return the last sequence of every open account."""
         return {ref: head.sequence for ref, head in self._contents.heads.items() if head.status is AccountStatus.OPEN}
@@ -62,3 +80,21 @@ class MemoryBookReader:
             raise unknown_account(ref)
         last = min(self._contents.heads[ref].sequence, after_sequence + limit)
         return [self._contents.entries[ref, sequence] for sequence in range(after_sequence + 1, last + 1)]
+
+
+def _positions(ref: AccountRef, entries: Sequence[Entry]) -> tuple[Position, ...]:
+    legs: defaultdict[tuple[BookId, InstrumentId], list[Posting]] = defaultdict(list)
+    for entry in entries:
+        for leg in entry.entry.postings:
+            if leg.ledger_account == ref.account_id:
+                legs[leg.book_id, leg.instrument_id].append(leg)
+    held = [
+        Position(*name, exact_sum(leg.quantity for leg in own), exact_sum(leg.cost for leg in own)) for name, own in sorted(legs.items())
+    ]
+    return tuple(position for position in held if position.quantity or position.cost)
+
+
+def _policies(ref: AccountRef, entries: Sequence[Entry]) -> Mapping[InstrumentId, CollateralPolicy]:
+    kept = [entry.entry.reference for entry in entries if entry.entry.kind is EntryKind.COLLATERAL_POLICY]
+    chosen = [policy_from_reference(ref, reference) for reference in kept]
+    return {policy.instrument_id: policy.policy for policy in chosen}

@@ -15,8 +15,10 @@ from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.identifiers import AccountRef, BookId, ClientId, InstrumentId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.market import FactorId, MarketSnapshot
+from crossmargin.domain.parameter_governance import Activation, Governance
 from crossmargin.domain.position import Position
 from crossmargin.domain.risk_parameters import RiskParameters
+from crossmargin.usecases.ports import ScenarioRecipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Contents:
     instruments: MutableMapping[InstrumentId, Instrument] = field(default_factory=dict)
     snapshots: MutableMapping[SnapshotId, MarketSnapshot] = field(default_factory=dict)
     risk_parameters: MutableMapping[RiskParameterSetId, RiskParameters] = field(default_factory=dict)
+    governance: MutableMapping[RiskParameterSetId, Governance] = field(default_factory=dict)
+    activations: MutableMapping[RiskParameterSetId, Activation] = field(default_factory=dict)
 
     def staged(self) -> Contents:
         """Return contents that read through to these and keep what is written to them apart."""
@@ -56,13 +60,15 @@ class MemoryDatabase:
     """Everything the adapters of one process share.
 
     Attributes:
+        history: Levels by factor and date, and of each date by the version that brought them, oldest first.
         is_halted: True while requests are refused; facts are booked all the same.
     """
 
     def __init__(self) -> None:
         self.contents = Contents()
-        self.history: dict[FactorId, dict[date, Decimal]] = {}
+        self.history: dict[FactorId, dict[date, dict[int, Decimal]]] = {}
         self.history_version = 0
+        self.scenario_recipes: dict[str, ScenarioRecipe] = {}
         self.is_halted = False
         self.lock = asyncio.Lock()
         self.leader: object | None = None

@@ -1,13 +1,15 @@
-"""Market snapshots and the history of risk factors."""
+"""Market snapshots, the history of risk factors, and what scenario sets were built from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.domain.identifiers import SnapshotId
 from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
-from crossmargin.usecases.storage_errors import no_market_snapshot, unknown_snapshot
+from crossmargin.usecases.ports import ScenarioRecipe
+from crossmargin.usecases.storage_errors import no_market_snapshot, unknown_scenario_set, unknown_snapshot
 
 
 class MemoryMarketStore:
@@ -36,22 +38,41 @@ class MemoryMarketStore:
 
     async def import_history(self, history: FactorHistory) -> int:
         """Store levels, replacing those of the same factor and date; return how many levels were stored."""
+        self._database.history_version += 1
         stored = 0
         for factor, column in history.levels.items():
             given = {day: level for day, level in zip(history.dates, column, strict=True) if level is not None}
-            if given:
-                self._database.history.setdefault(factor, {}).update(given)
+            days = self._database.history.setdefault(factor, {}) if given else {}
+            for day, level in given.items():
+                days.setdefault(day, {})[self._database.history_version] = level
             stored += len(given)
-        self._database.history_version += 1
         return stored
 
-    async def load_history(self, factors: Sequence[FactorId] | None = None) -> FactorHistory:
-        """Return the history of some factors, or of all; factors without any are absent."""
-        history = self._database.history
-        wanted = history if factors is None else {factor: history[factor] for factor in factors if factor in history}
-        dates = tuple(sorted({day for column in wanted.values() for day in column}))
-        return FactorHistory(dates, {factor: tuple(map(column.get, dates)) for factor, column in wanted.items()})
+    async def load_history(self, factors: Sequence[FactorId] | None = None, *, version: int | None = None) -> FactorHistory:
+        """Return the history of some factors, or of all, as of a version or the latest; factors without any are absent."""
+        last = self._database.history_version if version is None else version
+        columns = {
+            factor: {day: level for day, level in ((day, _as_of(known, last)) for day, known in days.items()) if level is not None}
+            for factor, days in self._database.history.items()
+            if factors is None or factor in factors
+        }
+        dates = tuple(sorted({day for column in columns.values() for day in column}))
+        return FactorHistory(dates, {factor: tuple(map(column.get, dates)) for factor, column in columns.items() if column})
 
     async def history_version(self) -> int:
         """Return a number that grows with every import."""
         return self._database.history_version
+
+    async def record_scenarios(self, recipe: ScenarioRecipe) -> None:
+        """Keep what a scenario set was built from; the first recipe of a set is kept."""
+        self._database.scenario_recipes.setdefault(recipe.content_hash, recipe)
+
+    async def scenario_recipe(self, content_hash: str) -> ScenarioRecipe:
+        """Return what a scenario set was built from; UNKNOWN_SCENARIO_SET if none of this content ever was."""
+        if content_hash not in self._database.scenario_recipes:
+            raise unknown_scenario_set(content_hash)
+        return self._database.scenario_recipes[content_hash]
+
+
+def _as_of(known: dict[int, Decimal], version: int) -> Decimal | None:
+    return next((level for since, level in reversed(known.items()) if since <= version), None)

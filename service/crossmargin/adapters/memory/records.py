@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from crossmargin.adapters.memory.database import Contents
 from crossmargin.domain.account import GENESIS_HASH, Account, AccountHead, AccountStatus, Client
 from crossmargin.domain.collateral import AccountCollateralPolicy
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.market import MarketSnapshot
+from crossmargin.domain.parameter_governance import GovernanceChange, GovernedParameters, ParameterState
 from crossmargin.usecases.ports import Record
-from crossmargin.usecases.storage_errors import already_exists, unknown_account, unknown_client, unknown_instrument
+from crossmargin.usecases.storage_errors import already_exists, parameters_changed, unknown_account, unknown_client, unknown_instrument
 
 
 def store_record(staged: Contents, record: Record) -> None:
@@ -17,7 +20,7 @@ def store_record(staged: Contents, record: Record) -> None:
 
     Raises:
         DomainError: ALREADY_EXISTS when the name is taken by another content; UNKNOWN_CLIENT, UNKNOWN_ACCOUNT or UNKNOWN_INSTRUMENT when
-            the record refers to something that does not exist.
+            the record refers to something that does not exist; PARAMETERS_CHANGED when a change was decided on what is no longer so.
     """
     match record:
         case Client():
@@ -30,8 +33,10 @@ def store_record(staged: Contents, record: Record) -> None:
             is_stored = _store_policy(staged, record)
         case MarketSnapshot():
             is_stored = staged.snapshots.setdefault(record.snapshot_id, record).content_hash == record.content_hash
-        case _:
-            is_stored = staged.risk_parameters.setdefault(record.set_id, record).content_hash == record.content_hash
+        case GovernedParameters():
+            is_stored = _store_parameters(staged, record)
+        case GovernanceChange():
+            is_stored = _change_governance(staged, record)
     if not is_stored:
         raise already_exists(record)
 
@@ -54,4 +59,27 @@ def _store_policy(staged: Contents, new: AccountCollateralPolicy) -> bool:
     if new.instrument_id not in staged.instruments:
         raise unknown_instrument(new.instrument_id)
     staged.policies[new.account] = {**staged.policies.get(new.account, {}), new.instrument_id: new.policy}
+    return True
+
+
+def _store_parameters(staged: Contents, new: GovernedParameters) -> bool:
+    set_id, governance = new.governance.set_id, new.governance
+    if set_id in staged.risk_parameters:
+        return staged.risk_parameters[set_id].content_hash == governance.content_hash
+    staged.risk_parameters[set_id] = new.parameters
+    staged.governance[set_id] = governance
+    if governance.activation is not None:
+        staged.activations[set_id] = governance.activation
+    return True
+
+
+def _change_governance(staged: Contents, change: GovernanceChange) -> bool:
+    set_id = change.after.set_id
+    if staged.governance.get(set_id) != change.before or len(staged.activations) != change.activation_count:
+        raise parameters_changed(set_id)
+    staged.governance[set_id] = change.after
+    if change.after.activation is not None:
+        staged.activations[set_id] = change.after.activation
+    for retired in change.retires:
+        staged.governance[retired] = replace(staged.governance[retired], state=ParameterState.RETIRED)
     return True

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, Numeric, Text, and_, bindparam, cast, func, select, true, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Integer, Numeric, Text, and_, bindparam, cast, func, literal, select, true, tuple_
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from crossmargin.adapters.postgres.database import Database, Row
 from crossmargin.adapters.postgres.statements import compiled
 from crossmargin.adapters.postgres.tables import account, account_head, client, collateral_policy, entry, position, posting
-from crossmargin.domain.account import Account, AccountHead, AccountMode, AccountStatus, Client
-from crossmargin.domain.book import Entry, EntryKind, NewEntry, Posting
+from crossmargin.domain.account import GENESIS_HASH, Account, AccountHead, AccountMode, AccountStatus, Client
+from crossmargin.domain.book import Entry, EntryKind, NewEntry, Posting, policy_from_reference
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId
 from crossmargin.domain.position import Position
 from crossmargin.usecases.ports import AccountState, Page
-from crossmargin.usecases.storage_errors import unknown_account, unknown_client
+from crossmargin.usecases.storage_errors import sequence_not_reached, unknown_account, unknown_client
 
 
 def _text(name: str) -> ColumnElement[str]:
@@ -84,6 +85,33 @@ _SEQUENCES: Final = compiled(
     select(account_head.c.client_id, account_head.c.account_id, account_head.c.sequence).where(
         account_head.c.status == AccountStatus.OPEN.value
     )
+)
+
+_IS_PART: Final = and_(
+    posting.c.client_id == _text("client_id"),
+    posting.c.account_id == _text("account_id"),
+    posting.c.ledger_account == posting.c.account_id,
+    posting.c.sequence <= bindparam("sequence", type_=BigInteger),
+)
+_QUANTITY_AT: Final = func.sum(cast(posting.c.quantity, Numeric))
+_COST_AT: Final = func.sum(cast(posting.c.cost, Numeric))
+_POSITIONS_AT: Final = compiled(
+    select(posting.c.book_id, posting.c.instrument_id, _QUANTITY_AT.label("quantity"), _COST_AT.label("cost"))
+    .where(_IS_PART)
+    .group_by(posting.c.book_id, posting.c.instrument_id)
+    .having((_QUANTITY_AT != 0) | (_COST_AT != 0))
+    .order_by(posting.c.book_id, posting.c.instrument_id)
+)
+_IS_ENTRY_OF: Final = and_(entry.c.client_id == _text("client_id"), entry.c.account_id == _text("account_id"))
+_HASH_AT: Final = compiled(select(entry.c.chain_hash).where(_IS_ENTRY_OF, entry.c.sequence == bindparam("sequence", type_=BigInteger)))
+_POLICIES_AT: Final = compiled(
+    select(entry.c.reference)
+    .where(
+        _IS_ENTRY_OF,
+        entry.c.sequence <= bindparam("sequence", type_=BigInteger),
+        entry.c.kind == literal(EntryKind.COLLATERAL_POLICY.value),
+    )
+    .order_by(entry.c.sequence)
 )
 
 _LEGS: Final = (
@@ -165,6 +193,25 @@ class PostgresBookReader:
             ),
             positions=_positions(row),
             policies=_policies(row),
+        )
+
+    async def account_state_at(self, ref: AccountRef, sequence: int) -> AccountState:
+        """Return what an account held as of one of its entries; UNKNOWN_ACCOUNT, SEQUENCE_NOT_REACHED."""
+        now = await self.account_state(ref)
+        if now.head.sequence < sequence:
+            raise sequence_not_reached(ref, sequence=now.head.sequence, wanted=sequence)
+        # Entries are never changed or taken away, so statements one after the other see the same ones.
+        at = {"client_id": ref.client_id, "account_id": ref.account_id, "sequence": sequence}
+        entry_row = await self._database.row(_HASH_AT, **at)
+        held = await self._database.rows(_POSITIONS_AT, **at)
+        chosen = [policy_from_reference(ref, row["reference"]) for row in await self._database.rows(_POLICIES_AT, **at)]
+        return AccountState(
+            account=now.account,
+            head=replace(now.head, sequence=sequence, chain_hash=entry_row["chain_hash"] if entry_row else GENESIS_HASH),
+            positions=tuple(
+                Position(BookId(row["book_id"]), InstrumentId(row["instrument_id"]), row["quantity"], row["cost"]) for row in held
+            ),
+            policies={policy.instrument_id: policy.policy for policy in chosen},
         )
 
     async def account_sequences(self) -> Mapping[AccountRef, int]:

@@ -1,24 +1,25 @@
-"""Market snapshots and the history of risk factors."""
+"""Market snapshots, the history of risk factors, and what scenario sets were built from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import psycopg
-from sqlalchemy import ARRAY, Numeric, Text, any_, bindparam, cast, func, select
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy import ARRAY, BigInteger, Numeric, Select, Text, any_, bindparam, cast, func, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by, distinct_on, insert
 
 from crossmargin.adapters.postgres.counters import advance, counter_value
 from crossmargin.adapters.postgres.database import Connection, Database, Row
 from crossmargin.adapters.postgres.driver_errors import caller_error
 from crossmargin.adapters.postgres.statements import Statement, compiled
-from crossmargin.adapters.postgres.tables import factor_history, market_snapshot
-from crossmargin.domain.identifiers import InstrumentId, SnapshotId
+from crossmargin.adapters.postgres.tables import factor_history, factor_level, market_snapshot, scenario_set
+from crossmargin.domain.identifiers import InstrumentId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
-from crossmargin.usecases.storage_errors import no_market_snapshot, unknown_snapshot
+from crossmargin.usecases.ports import ScenarioRecipe
+from crossmargin.usecases.storage_errors import no_market_snapshot, unknown_scenario_set, unknown_snapshot
 
 _HISTORY_VERSION: Final = "history"
 _CONTENT: Final = select(market_snapshot.c.as_of, market_snapshot.c.levels, market_snapshot.c.marks)
@@ -34,6 +35,40 @@ _HISTORY: Final = select(
 ).group_by(factor_history.c.factor)
 _WHOLE_HISTORY: Final = compiled(_HISTORY)
 _SOME_HISTORY: Final = compiled(_HISTORY.where(factor_history.c.factor == any_(bindparam("factors", type_=ARRAY(Text)))))
+
+_IS_KNOWN: Final = factor_level.c.version <= bindparam("version", type_=BigInteger)
+_LEVELS_AT: Final = (
+    select(factor_level.c.factor, factor_level.c.date, factor_level.c.level)
+    .ext(distinct_on(factor_level.c.factor, factor_level.c.date))
+    .order_by(factor_level.c.factor, factor_level.c.date, factor_level.c.version.desc())
+)
+
+
+def _history_at(levels: Select[Any]) -> Statement:
+    known = levels.where(_IS_KNOWN).subquery("known")
+    return compiled(
+        select(
+            known.c.factor,
+            func.array_agg(aggregate_order_by(known.c.date, known.c.date)).label("dates"),
+            func.array_agg(aggregate_order_by(cast(known.c.level, Numeric), known.c.date)).label("levels"),
+        ).group_by(known.c.factor)
+    )
+
+
+_WHOLE_HISTORY_AT: Final = _history_at(_LEVELS_AT)
+_SOME_HISTORY_AT: Final = _history_at(_LEVELS_AT.where(factor_level.c.factor == any_(bindparam("factors", type_=ARRAY(Text)))))
+
+_RECORD_SCENARIOS: Final = compiled(
+    insert(scenario_set)
+    .values({column.name: bindparam(column.name, type_=column.type) for column in scenario_set.columns})
+    .on_conflict_do_nothing()
+    .returning(scenario_set.c.content_hash)
+)
+_SCENARIOS: Final = compiled(
+    select(scenario_set.c.history_version, scenario_set.c.parameter_set_id, scenario_set.c.factors).where(
+        scenario_set.c.content_hash == bindparam("content_hash", type_=Text)
+    )
+)
 
 _STAGE: Final = b"CREATE TEMPORARY TABLE staged (factor text, date date, level numeric) ON COMMIT DROP"
 _COPY: Final = b"COPY staged (factor, date, level) FROM STDIN"
@@ -72,16 +107,35 @@ class PostgresMarketStore:
         """Store levels, replacing those of the same factor and date; return how many levels were stored."""
         return await self._database.shielded(self._import(history))
 
-    async def load_history(self, factors: Sequence[FactorId] | None = None) -> FactorHistory:
-        """Return the history of some factors, or of all; factors without any are absent."""
-        statement, values = _WHOLE_HISTORY, {}
-        if factors is not None:
-            statement, values = _SOME_HISTORY, {"factors": [str(factor) for factor in factors]}
-        return await self._database.shielded(self._load(statement, values))
+    async def load_history(self, factors: Sequence[FactorId] | None = None, *, version: int | None = None) -> FactorHistory:
+        """Return the history of some factors, or of all, as of a version or the latest; factors without any are absent."""
+        whole, some = (_WHOLE_HISTORY, _SOME_HISTORY) if version is None else (_WHOLE_HISTORY_AT, _SOME_HISTORY_AT)
+        values: dict[str, object] = {} if version is None else {"version": version}
+        if factors is None:
+            return await self._database.shielded(self._load(whole, values))
+        return await self._database.shielded(self._load(some, {**values, "factors": [str(factor) for factor in factors]}))
 
     async def history_version(self) -> int:
         """Return a number that grows with every import."""
         return await counter_value(self._database, _HISTORY_VERSION)
+
+    async def record_scenarios(self, recipe: ScenarioRecipe) -> None:
+        """Keep what a scenario set was built from; the first recipe of a set is kept."""
+        await self._database.rows(
+            _RECORD_SCENARIOS,
+            content_hash=recipe.content_hash,
+            history_version=recipe.history_version,
+            parameter_set_id=recipe.parameter_set_id,
+            factors=[str(factor) for factor in recipe.factors],
+        )
+
+    async def scenario_recipe(self, content_hash: str) -> ScenarioRecipe:
+        """Return what a scenario set was built from; UNKNOWN_SCENARIO_SET if none of this content ever was."""
+        row = await self._database.row(_SCENARIOS, content_hash=content_hash)
+        if row is None:
+            raise unknown_scenario_set(content_hash)
+        factors = tuple(map(FactorId.parse, row["factors"]))
+        return ScenarioRecipe(content_hash, row["history_version"], RiskParameterSetId(row["parameter_set_id"]), factors)
 
     async def _import(self, history: FactorHistory) -> int:
         try:
@@ -92,7 +146,7 @@ class PostgresMarketStore:
         except psycopg.Error as error:
             raise caller_error(error) from error
 
-    async def _load(self, statement: Statement, values: dict[str, list[str]]) -> FactorHistory:
+    async def _load(self, statement: Statement, values: dict[str, object]) -> FactorHistory:
         try:
             async with self._database.bulk() as connection:
                 rows = await (await connection.execute(statement.sql, statement.values(values))).fetchall()

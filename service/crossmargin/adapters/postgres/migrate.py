@@ -14,10 +14,18 @@ import crossmargin
 
 HAS_REVISION: Final = "SELECT to_regclass('alembic_version') IS NOT NULL AS has_revision"
 REVISION: Final = "SELECT version_num FROM alembic_version"
+HAS_MINIMUM: Final = "SELECT to_regclass('schema_compatibility') IS NOT NULL AS has_minimum"
+MINIMUM_REVISION: Final = "SELECT minimum_revision FROM schema_compatibility"
 
 
 def upgrade(url: str) -> None:
-    """Migrate the database at `url` (a libpq URL or conninfo) to the newest revision, waiting for others who migrate it."""
+    """Migrate the database at `url` (a libpq URL or conninfo) to the newest revision, waiting for others who migrate it.
+
+    A database that a later release has migrated is left as it is: whether this release can work on it is checked when it is opened.
+    """
+    current = current_revision(url)
+    if current is not None and current not in known_revisions():
+        return
     command.upgrade(migration_config(url), "head")
 
 
@@ -36,6 +44,11 @@ def expected_revision() -> str:
     if head is None:
         raise RuntimeError(f"no migrations in {migrations_folder()}")
     return head
+
+
+def known_revisions() -> frozenset[str]:
+    """Return every revision among the migrations of this release."""
+    return frozenset(script.revision for script in ScriptDirectory(str(migrations_folder())).walk_revisions())
 
 
 def migration_config(url: str | None = None) -> Config:

@@ -5,11 +5,12 @@ A record that is there already with the same content is left alone, so that a re
 
 from __future__ import annotations
 
+from dataclasses import asdict, fields
 from typing import Final
 
 from psycopg import errors
 from psycopg.types.json import Jsonb
-from sqlalchemy import Table, bindparam, literal
+from sqlalchemy import ARRAY, BigInteger, Table, Text, any_, bindparam, func, literal, select, update
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from crossmargin.adapters.postgres.books import ACCOUNT_BY_NAME, CLIENT_BY_ID, account_from_row, client_from_row
@@ -35,9 +36,9 @@ from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.market import MarketSnapshot
 from crossmargin.domain.money import format_decimal
-from crossmargin.domain.risk_parameters import RiskParameters
+from crossmargin.domain.parameter_governance import Governance, GovernanceChange, GovernedParameters, ParameterState
 from crossmargin.usecases.ports import Record
-from crossmargin.usecases.storage_errors import already_exists, unknown_account, unknown_client, unknown_instrument
+from crossmargin.usecases.storage_errors import already_exists, parameters_changed, unknown_account, unknown_client, unknown_instrument
 
 
 async def store_record(connection: Connection, record: Record) -> None:
@@ -45,7 +46,7 @@ async def store_record(connection: Connection, record: Record) -> None:
 
     Raises:
         DomainError: ALREADY_EXISTS when the name is taken by another content; UNKNOWN_CLIENT, UNKNOWN_ACCOUNT or UNKNOWN_INSTRUMENT when
-            the record refers to something that does not exist.
+            the record refers to something that does not exist; PARAMETERS_CHANGED when a change was decided on what is no longer so.
     """
     match record:
         case Client():
@@ -58,8 +59,10 @@ async def store_record(connection: Connection, record: Record) -> None:
             is_stored = await _store_policy(connection, record)
         case MarketSnapshot():
             is_stored = await _store_snapshot(connection, record)
-        case RiskParameters():
+        case GovernedParameters():
             is_stored = await _store_risk_parameters(connection, record)
+        case GovernanceChange():
+            is_stored = await _change_governance(connection, record)
     if not is_stored:
         raise already_exists(record)
 
@@ -133,19 +136,37 @@ async def _store_snapshot(connection: Connection, new: MarketSnapshot) -> bool:
     return stored.content_hash == new.content_hash
 
 
-async def _store_risk_parameters(connection: Connection, new: RiskParameters) -> bool:
+async def _store_risk_parameters(connection: Connection, new: GovernedParameters) -> bool:
+    order = await advance(connection, STORED_ORDER)
     is_new = await _run(
         connection,
         _INSERT_RISK_PARAMETERS,
-        set_id=new.set_id,
-        stored_order=await advance(connection, STORED_ORDER),
-        content_hash=new.content_hash,
-        document=new.document,
+        # The release before this one takes the set with the highest order for the one in force: what is only proposed stays below.
+        stored_order=order if new.governance.activation is not None else -order,
+        document=new.parameters.document,
+        **_governance_values(new.governance),
     )
     if is_new:
         return True
-    stored = await _row(connection, PARAMETERS_BY_ID, set_id=new.set_id)
-    return bool(stored["content_hash"] == new.content_hash)
+    stored = await _row(connection, PARAMETERS_BY_ID, set_id=new.governance.set_id)
+    return bool(stored["content_hash"] == new.governance.content_hash)
+
+
+async def _change_governance(connection: Connection, change: GovernanceChange) -> bool:
+    # Advancing first makes changes wait for one another, so that what is compared next stays so until the commit.
+    order = await advance(connection, STORED_ORDER)
+    counted = await _row(connection, _ACTIVATION_COUNT)
+    step = {"state_before": change.before.state.value, **_governance_values(change.after)}
+    if counted["activations"] != change.activation_count or not await _run(connection, _CHANGE_GOVERNANCE, **step):
+        raise parameters_changed(change.after.set_id)
+    if change.before.activation != change.after.activation:
+        await _run(connection, _MOVE_LAST, set_id=change.after.set_id, stored_order=order)
+    await _run(connection, _RETIRE, retired=list(change.retires))
+    return True
+
+
+def _governance_values(governance: Governance) -> dict[str, object]:
+    return {**asdict(governance), "state": governance.state.value}
 
 
 def _insert(table: Table, *columns: str) -> Insert:
@@ -169,8 +190,33 @@ _REPLACE_POLICY: Final = compiled(
 _INSERT_SNAPSHOT: Final = compiled(
     _insert(market_snapshot, "snapshot_id", "as_of", "content_hash", "levels", "marks").on_conflict_do_nothing()
 )
+_GOVERNANCE_COLUMNS: Final = tuple(field.name for field in fields(Governance))
 _INSERT_RISK_PARAMETERS: Final = compiled(
-    _insert(risk_parameters, "set_id", "stored_order", "content_hash", "document").on_conflict_do_nothing()
+    _insert(risk_parameters, "stored_order", "document", *_GOVERNANCE_COLUMNS).on_conflict_do_nothing(
+        index_elements=[risk_parameters.c.set_id]
+    )
+)
+_IS_SET: Final = risk_parameters.c.set_id == bindparam("set_id", type_=Text)
+_CHANGE_GOVERNANCE: Final = compiled(
+    update(risk_parameters)
+    .where(_IS_SET, risk_parameters.c.state == bindparam("state_before", type_=Text))
+    .where(risk_parameters.c.content_hash == bindparam("content_hash", type_=Text))
+    .values(
+        {
+            name: bindparam(name, type_=risk_parameters.c[name].type)
+            for name in _GOVERNANCE_COLUMNS
+            if name not in {"set_id", "content_hash"}
+        }
+    )
+)
+_MOVE_LAST: Final = compiled(update(risk_parameters).where(_IS_SET).values(stored_order=bindparam("stored_order", type_=BigInteger)))
+_ACTIVATION_COUNT: Final = compiled(
+    select(func.count().label("activations")).select_from(risk_parameters).where(risk_parameters.c.active_from.is_not(None))
+)
+_RETIRE: Final = compiled(
+    update(risk_parameters)
+    .where(risk_parameters.c.set_id == any_(bindparam("retired", type_=ARRAY(Text))))
+    .values(state=literal(ParameterState.RETIRED.value))
 )
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from psycopg import AsyncConnection
 
-from crossmargin.adapters.postgres.migrate import HAS_REVISION, REVISION, expected_revision
+from crossmargin.adapters.postgres.migrate import HAS_MINIMUM, HAS_REVISION, MINIMUM_REVISION, REVISION, expected_revision, known_revisions
 
 # Session settings and checks travel together, so that a new connection costs one round trip.
 _PREPARE: Final = b"""
@@ -46,15 +46,24 @@ async def prepare_session(connection: AsyncConnection[dict[str, Any]]) -> None:
 
 
 async def check_schema(connection: AsyncConnection[dict[str, Any]]) -> None:
-    """Check that the database has the schema of this release.
+    """Check that this release can work on the database's schema: its own, or a later one that says it still serves this release.
 
     Raises:
-        DatabaseRefusedError: It has another one, or none.
+        DatabaseRefusedError: The schema is older, or later than this release can work on, or there is none.
     """
     expected, found = expected_revision(), await _revision(connection)
-    if found != expected:
+    if found == expected:
+        return
+    known = known_revisions()
+    if found is None or found in known:
         what = f"at revision {found}" if found else "empty"
         raise DatabaseRefusedError(f"the database schema is {what}; this release expects {expected}: run `crossmargin migrate`")
+    minimum = await _minimum_revision(connection)
+    if minimum not in known:
+        raise DatabaseRefusedError(
+            f"the database schema is at revision {found}, which needs a release that knows {minimum or found}; this one knows "
+            f"{expected} at most: run a later release"
+        )
 
 
 async def _revision(connection: AsyncConnection[dict[str, Any]]) -> str | None:
@@ -63,3 +72,11 @@ async def _revision(connection: AsyncConnection[dict[str, Any]]) -> str | None:
         return None
     row = await (await connection.execute(REVISION)).fetchone()
     return str(row["version_num"]) if row else None
+
+
+async def _minimum_revision(connection: AsyncConnection[dict[str, Any]]) -> str | None:
+    has = await (await connection.execute(HAS_MINIMUM)).fetchone()
+    if has is None or not has["has_minimum"]:
+        return None
+    row = await (await connection.execute(MINIMUM_REVISION)).fetchone()
+    return str(row["minimum_revision"]) if row else None

@@ -53,6 +53,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_STORAGE_UNAVAILABLE: _ErrorReason.ValueType  # 28
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 29
     ERROR_REASON_HALTED: _ErrorReason.ValueType  # 30
+    ERROR_REASON_FOUR_EYES_REQUIRED: _ErrorReason.ValueType  # 31
+    ERROR_REASON_WRONG_PARAMETER_STATE: _ErrorReason.ValueType  # 32
+    ERROR_REASON_ACTIVATION_IN_PAST: _ErrorReason.ValueType  # 33
+    ERROR_REASON_RAMP_UNDER_WAY: _ErrorReason.ValueType  # 34
+    ERROR_REASON_ENGINE_VERSION_DIFFERS: _ErrorReason.ValueType  # 35
+    ERROR_REASON_PARAMETERS_CHANGED: _ErrorReason.ValueType  # 36
+    ERROR_REASON_UNKNOWN_SCENARIO_SET: _ErrorReason.ValueType  # 37
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper): ...
 
@@ -87,4 +94,11 @@ ERROR_REASON_SERVICE_BUSY: ErrorReason.ValueType  # 27
 ERROR_REASON_STORAGE_UNAVAILABLE: ErrorReason.ValueType  # 28
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 29
 ERROR_REASON_HALTED: ErrorReason.ValueType  # 30
+ERROR_REASON_FOUR_EYES_REQUIRED: ErrorReason.ValueType  # 31
+ERROR_REASON_WRONG_PARAMETER_STATE: ErrorReason.ValueType  # 32
+ERROR_REASON_ACTIVATION_IN_PAST: ErrorReason.ValueType  # 33
+ERROR_REASON_RAMP_UNDER_WAY: ErrorReason.ValueType  # 34
+ERROR_REASON_ENGINE_VERSION_DIFFERS: ErrorReason.ValueType  # 35
+ERROR_REASON_PARAMETERS_CHANGED: ErrorReason.ValueType  # 36
+ERROR_REASON_UNKNOWN_SCENARIO_SET: ErrorReason.ValueType  # 37
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

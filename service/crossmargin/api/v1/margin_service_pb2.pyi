@@ -57,6 +57,7 @@ class MarginStamp(_message.Message):
     PARAMETERS_HASH_FIELD_NUMBER: _builtins.int
     SCENARIO_SET_HASH_FIELD_NUMBER: _builtins.int
     ENGINE_VERSION_FIELD_NUMBER: _builtins.int
+    RAMP_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     as_of_seq: _builtins.int
     snapshot_id: _builtins.str
@@ -66,6 +67,8 @@ class MarginStamp(_message.Message):
     engine_version: _builtins.str
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def ramp(self) -> Global___ParameterRamp: ...
     def __init__(
         self,
         *,
@@ -77,10 +80,11 @@ class MarginStamp(_message.Message):
         parameters_hash: _builtins.str = ...,
         scenario_set_hash: _builtins.str = ...,
         engine_version: _builtins.str = ...,
+        ramp: Global___ParameterRamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "ramp", b"ramp"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "as_of_seq", b"as_of_seq", "as_of_time", b"as_of_time", "engine_version", b"engine_version", "parameter_set_id", b"parameter_set_id", "parameters_hash", b"parameters_hash", "scenario_set_hash", b"scenario_set_hash", "snapshot_id", b"snapshot_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "as_of_seq", b"as_of_seq", "as_of_time", b"as_of_time", "engine_version", b"engine_version", "parameter_set_id", b"parameter_set_id", "parameters_hash", b"parameters_hash", "ramp", b"ramp", "scenario_set_hash", b"scenario_set_hash", "snapshot_id", b"snapshot_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -808,3 +812,107 @@ class WatchMarginResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchMarginResponse: _TypeAlias = WatchMarginResponse  # noqa: Y015
+
+@_typing.final
+class ParameterRamp(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARAMETER_SET_ID_FIELD_NUMBER: _builtins.int
+    PARAMETERS_HASH_FIELD_NUMBER: _builtins.int
+    SCENARIO_SET_HASH_FIELD_NUMBER: _builtins.int
+    FRACTION_FIELD_NUMBER: _builtins.int
+    parameter_set_id: _builtins.str
+    parameters_hash: _builtins.str
+    scenario_set_hash: _builtins.str
+    fraction: _builtins.str
+    def __init__(
+        self,
+        *,
+        parameter_set_id: _builtins.str = ...,
+        parameters_hash: _builtins.str = ...,
+        scenario_set_hash: _builtins.str = ...,
+        fraction: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fraction", b"fraction", "parameter_set_id", b"parameter_set_id", "parameters_hash", b"parameters_hash", "scenario_set_hash", b"scenario_set_hash"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ParameterRamp: _TypeAlias = ParameterRamp  # noqa: Y015
+
+@_typing.final
+class ReproduceMarginRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STAMP_FIELD_NUMBER: _builtins.int
+    MARGIN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def stamp(self) -> Global___MarginStamp: ...
+    @_builtins.property
+    def margin(self) -> Global___Margin: ...
+    def __init__(
+        self,
+        *,
+        stamp: Global___MarginStamp | None = ...,
+        margin: Global___Margin | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["margin", b"margin", "stamp", b"stamp"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["margin", b"margin", "stamp", b"stamp"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReproduceMarginRequest: _TypeAlias = ReproduceMarginRequest  # noqa: Y015
+
+@_typing.final
+class MarginDifference(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    RECORDED_FIELD_NUMBER: _builtins.int
+    RECOMPUTED_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    recorded: _builtins.str
+    recomputed: _builtins.str
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        recorded: _builtins.str = ...,
+        recomputed: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "recomputed", b"recomputed", "recorded", b"recorded"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MarginDifference: _TypeAlias = MarginDifference  # noqa: Y015
+
+@_typing.final
+class ReproduceMarginResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPRODUCED_FIELD_NUMBER: _builtins.int
+    DIFFERENCE_FIELD_NUMBER: _builtins.int
+    EXPLAINED_FIELD_NUMBER: _builtins.int
+    reproduced: _builtins.bool
+    @_builtins.property
+    def difference(self) -> Global___MarginDifference: ...
+    @_builtins.property
+    def explained(self) -> Global___ExplainMarginResponse: ...
+    def __init__(
+        self,
+        *,
+        reproduced: _builtins.bool = ...,
+        difference: Global___MarginDifference | None = ...,
+        explained: Global___ExplainMarginResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["difference", b"difference", "explained", b"explained"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["difference", b"difference", "explained", b"explained", "reproduced", b"reproduced"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReproduceMarginResponse: _TypeAlias = ReproduceMarginResponse  # noqa: Y015

@@ -54,6 +54,11 @@ class MarginServiceStub(object):
                 request_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.WatchMarginRequest.SerializeToString,
                 response_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.WatchMarginResponse.FromString,
                 _registered_method=True)
+        self.ReproduceMargin = channel.unary_unary(
+                '/crossmargin.api.v1.MarginService/ReproduceMargin',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ReproduceMarginRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ReproduceMarginResponse.FromString,
+                _registered_method=True)
 
 
 class MarginServiceServicer(object):
@@ -83,6 +88,12 @@ class MarginServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReproduceMargin(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MarginServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -105,6 +116,11 @@ def add_MarginServiceServicer_to_server(servicer, server):
                     servicer.WatchMargin,
                     request_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.WatchMarginRequest.FromString,
                     response_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.WatchMarginResponse.SerializeToString,
+            ),
+            'ReproduceMargin': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReproduceMargin,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ReproduceMarginRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ReproduceMarginResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -215,6 +231,33 @@ class MarginService(object):
             '/crossmargin.api.v1.MarginService/WatchMargin',
             crossmargin_dot_api_dot_v1_dot_margin__service__pb2.WatchMarginRequest.SerializeToString,
             crossmargin_dot_api_dot_v1_dot_margin__service__pb2.WatchMarginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReproduceMargin(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.MarginService/ReproduceMargin',
+            crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ReproduceMarginRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ReproduceMarginResponse.FromString,
             options,
             channel_credentials,
             insecure,

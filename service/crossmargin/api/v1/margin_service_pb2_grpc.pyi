@@ -35,6 +35,7 @@ class MarginServiceStub:
     ExplainMargin: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.ExplainMarginRequest, _margin_service_pb2.ExplainMarginResponse]
     PreviewTrades: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.PreviewTradesRequest, _margin_service_pb2.PreviewTradesResponse]
     WatchMargin: _grpc.UnaryStreamMultiCallable[_margin_service_pb2.WatchMarginRequest, _margin_service_pb2.WatchMarginResponse]
+    ReproduceMargin: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.ReproduceMarginRequest, _margin_service_pb2.ReproduceMarginResponse]
 
 @_typing.type_check_only
 class MarginServiceAsyncStub(MarginServiceStub):
@@ -43,6 +44,7 @@ class MarginServiceAsyncStub(MarginServiceStub):
     ExplainMargin: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.ExplainMarginRequest, _margin_service_pb2.ExplainMarginResponse]  # type: ignore[assignment]
     PreviewTrades: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.PreviewTradesRequest, _margin_service_pb2.PreviewTradesResponse]  # type: ignore[assignment]
     WatchMargin: _aio.UnaryStreamMultiCallable[_margin_service_pb2.WatchMarginRequest, _margin_service_pb2.WatchMarginResponse]  # type: ignore[assignment]
+    ReproduceMargin: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.ReproduceMarginRequest, _margin_service_pb2.ReproduceMarginResponse]  # type: ignore[assignment]
 
 class MarginServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -72,5 +74,12 @@ class MarginServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _margin_service_pb2.WatchMarginRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_margin_service_pb2.WatchMarginResponse], _abc.AsyncIterator[_margin_service_pb2.WatchMarginResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ReproduceMargin(
+        self,
+        request: _margin_service_pb2.ReproduceMarginRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_margin_service_pb2.ReproduceMarginResponse, _abc.Awaitable[_margin_service_pb2.ReproduceMarginResponse]]: ...
 
 def add_MarginServiceServicer_to_server(servicer: MarginServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

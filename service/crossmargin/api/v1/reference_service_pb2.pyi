@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from crossmargin.api.v1 import margin_service_pb2 as _margin_service_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -71,6 +72,27 @@ PREMIUM_STYLE_UNSPECIFIED: PremiumStyle.ValueType  # 0
 PREMIUM_STYLE_CASH_PAID: PremiumStyle.ValueType  # 1
 PREMIUM_STYLE_COIN_SETTLED: PremiumStyle.ValueType  # 2
 Global___PremiumStyle: _TypeAlias = PremiumStyle  # noqa: Y015
+
+class _ParameterState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ParameterStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ParameterState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PARAMETER_STATE_UNSPECIFIED: _ParameterState.ValueType  # 0
+    PARAMETER_STATE_PROPOSED: _ParameterState.ValueType  # 1
+    PARAMETER_STATE_APPROVED: _ParameterState.ValueType  # 2
+    PARAMETER_STATE_ACTIVE: _ParameterState.ValueType  # 3
+    PARAMETER_STATE_RETIRED: _ParameterState.ValueType  # 4
+
+class ParameterState(_ParameterState, metaclass=_ParameterStateEnumTypeWrapper): ...
+
+PARAMETER_STATE_UNSPECIFIED: ParameterState.ValueType  # 0
+PARAMETER_STATE_PROPOSED: ParameterState.ValueType  # 1
+PARAMETER_STATE_APPROVED: ParameterState.ValueType  # 2
+PARAMETER_STATE_ACTIVE: ParameterState.ValueType  # 3
+PARAMETER_STATE_RETIRED: ParameterState.ValueType  # 4
+Global___ParameterState: _TypeAlias = ParameterState  # noqa: Y015
 
 @_typing.final
 class Instrument(_message.Message):
@@ -530,20 +552,416 @@ class GetRiskParametersResponse(_message.Message):
     PARAMETER_SET_ID_FIELD_NUMBER: _builtins.int
     CONTENT_HASH_FIELD_NUMBER: _builtins.int
     DOCUMENT_FIELD_NUMBER: _builtins.int
+    PARAMETER_SET_FIELD_NUMBER: _builtins.int
     parameter_set_id: _builtins.str
     content_hash: _builtins.str
     document: _builtins.str
+    @_builtins.property
+    def parameter_set(self) -> Global___ParameterSet: ...
     def __init__(
         self,
         *,
         parameter_set_id: _builtins.str = ...,
         content_hash: _builtins.str = ...,
         document: _builtins.str = ...,
+        parameter_set: Global___ParameterSet | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["parameter_set", b"parameter_set"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_hash", b"content_hash", "document", b"document", "parameter_set_id", b"parameter_set_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_hash", b"content_hash", "document", b"document", "parameter_set", b"parameter_set", "parameter_set_id", b"parameter_set_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetRiskParametersResponse: _TypeAlias = GetRiskParametersResponse  # noqa: Y015
+
+@_typing.final
+class ParameterSet(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARAMETER_SET_ID_FIELD_NUMBER: _builtins.int
+    CONTENT_HASH_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    PROPOSED_BY_FIELD_NUMBER: _builtins.int
+    PROPOSE_TIME_FIELD_NUMBER: _builtins.int
+    APPROVED_BY_FIELD_NUMBER: _builtins.int
+    APPROVE_TIME_FIELD_NUMBER: _builtins.int
+    ACTIVATED_BY_FIELD_NUMBER: _builtins.int
+    ACTIVATE_TIME_FIELD_NUMBER: _builtins.int
+    ACTIVE_FROM_TIME_FIELD_NUMBER: _builtins.int
+    RAMP_DAYS_FIELD_NUMBER: _builtins.int
+    IN_FORCE_FIELD_NUMBER: _builtins.int
+    parameter_set_id: _builtins.str
+    content_hash: _builtins.str
+    state: Global___ParameterState.ValueType
+    proposed_by: _builtins.str
+    approved_by: _builtins.str
+    activated_by: _builtins.str
+    ramp_days: _builtins.int
+    in_force: _builtins.bool
+    @_builtins.property
+    def propose_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def approve_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def activate_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def active_from_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        parameter_set_id: _builtins.str = ...,
+        content_hash: _builtins.str = ...,
+        state: Global___ParameterState.ValueType = ...,
+        proposed_by: _builtins.str = ...,
+        propose_time: _timestamp_pb2.Timestamp | None = ...,
+        approved_by: _builtins.str = ...,
+        approve_time: _timestamp_pb2.Timestamp | None = ...,
+        activated_by: _builtins.str = ...,
+        activate_time: _timestamp_pb2.Timestamp | None = ...,
+        active_from_time: _timestamp_pb2.Timestamp | None = ...,
+        ramp_days: _builtins.int = ...,
+        in_force: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_time", b"activate_time", "active_from_time", b"active_from_time", "approve_time", b"approve_time", "propose_time", b"propose_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_time", b"activate_time", "activated_by", b"activated_by", "active_from_time", b"active_from_time", "approve_time", b"approve_time", "approved_by", b"approved_by", "content_hash", b"content_hash", "in_force", b"in_force", "parameter_set_id", b"parameter_set_id", "propose_time", b"propose_time", "proposed_by", b"proposed_by", "ramp_days", b"ramp_days", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ParameterSet: _TypeAlias = ParameterSet  # noqa: Y015
+
+@_typing.final
+class ProposeRiskParametersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    document: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        document: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProposeRiskParametersRequest: _TypeAlias = ProposeRiskParametersRequest  # noqa: Y015
+
+@_typing.final
+class ProposeRiskParametersResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARAMETER_SET_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def parameter_set(self) -> Global___ParameterSet: ...
+    def __init__(
+        self,
+        *,
+        parameter_set: Global___ParameterSet | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["parameter_set", b"parameter_set"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parameter_set", b"parameter_set"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProposeRiskParametersResponse: _TypeAlias = ProposeRiskParametersResponse  # noqa: Y015
+
+@_typing.final
+class ListRiskParametersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRiskParametersRequest: _TypeAlias = ListRiskParametersRequest  # noqa: Y015
+
+@_typing.final
+class ListRiskParametersResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARAMETER_SETS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def parameter_sets(self) -> _containers.RepeatedCompositeFieldContainer[Global___ParameterSet]: ...
+    def __init__(
+        self,
+        *,
+        parameter_sets: _abc.Iterable[Global___ParameterSet] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "parameter_sets", b"parameter_sets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRiskParametersResponse: _TypeAlias = ListRiskParametersResponse  # noqa: Y015
+
+@_typing.final
+class ShadowRiskParametersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARAMETER_SET_ID_FIELD_NUMBER: _builtins.int
+    parameter_set_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        parameter_set_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parameter_set_id", b"parameter_set_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShadowRiskParametersRequest: _TypeAlias = ShadowRiskParametersRequest  # noqa: Y015
+
+@_typing.final
+class ShadowMargin(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EQUITY_FIELD_NUMBER: _builtins.int
+    MAINTENANCE_MARGIN_FIELD_NUMBER: _builtins.int
+    INITIAL_MARGIN_FIELD_NUMBER: _builtins.int
+    UTILIZATION_FIELD_NUMBER: _builtins.int
+    BAND_FIELD_NUMBER: _builtins.int
+    equity: _builtins.str
+    maintenance_margin: _builtins.str
+    initial_margin: _builtins.str
+    utilization: _builtins.str
+    band: _margin_service_pb2.Band.ValueType
+    def __init__(
+        self,
+        *,
+        equity: _builtins.str = ...,
+        maintenance_margin: _builtins.str = ...,
+        initial_margin: _builtins.str = ...,
+        utilization: _builtins.str = ...,
+        band: _margin_service_pb2.Band.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["band", b"band", "equity", b"equity", "initial_margin", b"initial_margin", "maintenance_margin", b"maintenance_margin", "utilization", b"utilization"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShadowMargin: _TypeAlias = ShadowMargin  # noqa: Y015
+
+@_typing.final
+class ShadowedAccount(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    IN_FORCE_FIELD_NUMBER: _builtins.int
+    SHADOW_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    reason: _builtins.str
+    @_builtins.property
+    def in_force(self) -> Global___ShadowMargin: ...
+    @_builtins.property
+    def shadow(self) -> Global___ShadowMargin: ...
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        in_force: Global___ShadowMargin | None = ...,
+        shadow: Global___ShadowMargin | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["in_force", b"in_force", "shadow", b"shadow"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "in_force", b"in_force", "reason", b"reason", "shadow", b"shadow"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShadowedAccount: _TypeAlias = ShadowedAccount  # noqa: Y015
+
+@_typing.final
+class ShadowSummary(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IN_FORCE_SET_ID_FIELD_NUMBER: _builtins.int
+    SHADOW_SET_ID_FIELD_NUMBER: _builtins.int
+    CALLED_ACCOUNTS_FIELD_NUMBER: _builtins.int
+    LIQUIDATED_ACCOUNTS_FIELD_NUMBER: _builtins.int
+    FAILED_ACCOUNTS_FIELD_NUMBER: _builtins.int
+    MAINTENANCE_MARGIN_BEFORE_FIELD_NUMBER: _builtins.int
+    MAINTENANCE_MARGIN_AFTER_FIELD_NUMBER: _builtins.int
+    INITIAL_MARGIN_BEFORE_FIELD_NUMBER: _builtins.int
+    INITIAL_MARGIN_AFTER_FIELD_NUMBER: _builtins.int
+    in_force_set_id: _builtins.str
+    shadow_set_id: _builtins.str
+    maintenance_margin_before: _builtins.str
+    maintenance_margin_after: _builtins.str
+    initial_margin_before: _builtins.str
+    initial_margin_after: _builtins.str
+    @_builtins.property
+    def called_accounts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def liquidated_accounts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def failed_accounts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        in_force_set_id: _builtins.str = ...,
+        shadow_set_id: _builtins.str = ...,
+        called_accounts: _abc.Iterable[_builtins.str] | None = ...,
+        liquidated_accounts: _abc.Iterable[_builtins.str] | None = ...,
+        failed_accounts: _abc.Iterable[_builtins.str] | None = ...,
+        maintenance_margin_before: _builtins.str = ...,
+        maintenance_margin_after: _builtins.str = ...,
+        initial_margin_before: _builtins.str = ...,
+        initial_margin_after: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["called_accounts", b"called_accounts", "failed_accounts", b"failed_accounts", "in_force_set_id", b"in_force_set_id", "initial_margin_after", b"initial_margin_after", "initial_margin_before", b"initial_margin_before", "liquidated_accounts", b"liquidated_accounts", "maintenance_margin_after", b"maintenance_margin_after", "maintenance_margin_before", b"maintenance_margin_before", "shadow_set_id", b"shadow_set_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShadowSummary: _TypeAlias = ShadowSummary  # noqa: Y015
+
+@_typing.final
+class ShadowRiskParametersResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_COUNT_DONE_FIELD_NUMBER: _builtins.int
+    ACCOUNT_COUNT_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    account_count_done: _builtins.int
+    account_count: _builtins.int
+    @_builtins.property
+    def account(self) -> Global___ShadowedAccount: ...
+    @_builtins.property
+    def summary(self) -> Global___ShadowSummary: ...
+    def __init__(
+        self,
+        *,
+        account_count_done: _builtins.int = ...,
+        account_count: _builtins.int = ...,
+        account: Global___ShadowedAccount | None = ...,
+        summary: Global___ShadowSummary | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "result", b"result", "summary", b"summary"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "account_count", b"account_count", "account_count_done", b"account_count_done", "result", b"result", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["account", "summary"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___ShadowRiskParametersResponse: _TypeAlias = ShadowRiskParametersResponse  # noqa: Y015
+
+@_typing.final
+class ApproveRiskParametersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PARAMETER_SET_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    parameter_set_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        parameter_set_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parameter_set_id", b"parameter_set_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveRiskParametersRequest: _TypeAlias = ApproveRiskParametersRequest  # noqa: Y015
+
+@_typing.final
+class ApproveRiskParametersResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARAMETER_SET_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def parameter_set(self) -> Global___ParameterSet: ...
+    def __init__(
+        self,
+        *,
+        parameter_set: Global___ParameterSet | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["parameter_set", b"parameter_set"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parameter_set", b"parameter_set"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveRiskParametersResponse: _TypeAlias = ApproveRiskParametersResponse  # noqa: Y015
+
+@_typing.final
+class ActivateRiskParametersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PARAMETER_SET_ID_FIELD_NUMBER: _builtins.int
+    ACTIVE_FROM_TIME_FIELD_NUMBER: _builtins.int
+    RAMP_DAYS_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    parameter_set_id: _builtins.str
+    ramp_days: _builtins.int
+    @_builtins.property
+    def active_from_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        parameter_set_id: _builtins.str = ...,
+        active_from_time: _timestamp_pb2.Timestamp | None = ...,
+        ramp_days: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["active_from_time", b"active_from_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_from_time", b"active_from_time", "parameter_set_id", b"parameter_set_id", "ramp_days", b"ramp_days", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivateRiskParametersRequest: _TypeAlias = ActivateRiskParametersRequest  # noqa: Y015
+
+@_typing.final
+class ActivateRiskParametersResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARAMETER_SET_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def parameter_set(self) -> Global___ParameterSet: ...
+    def __init__(
+        self,
+        *,
+        parameter_set: Global___ParameterSet | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["parameter_set", b"parameter_set"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parameter_set", b"parameter_set"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivateRiskParametersResponse: _TypeAlias = ActivateRiskParametersResponse  # noqa: Y015

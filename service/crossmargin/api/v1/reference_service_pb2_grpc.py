@@ -54,6 +54,31 @@ class ReferenceServiceStub(object):
                 request_serializer=crossmargin_dot_api_dot_v1_dot_reference__service__pb2.GetRiskParametersRequest.SerializeToString,
                 response_deserializer=crossmargin_dot_api_dot_v1_dot_reference__service__pb2.GetRiskParametersResponse.FromString,
                 _registered_method=True)
+        self.ProposeRiskParameters = channel.unary_unary(
+                '/crossmargin.api.v1.ReferenceService/ProposeRiskParameters',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ProposeRiskParametersRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ProposeRiskParametersResponse.FromString,
+                _registered_method=True)
+        self.ListRiskParameters = channel.unary_unary(
+                '/crossmargin.api.v1.ReferenceService/ListRiskParameters',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ListRiskParametersRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ListRiskParametersResponse.FromString,
+                _registered_method=True)
+        self.ShadowRiskParameters = channel.unary_stream(
+                '/crossmargin.api.v1.ReferenceService/ShadowRiskParameters',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ShadowRiskParametersRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ShadowRiskParametersResponse.FromString,
+                _registered_method=True)
+        self.ApproveRiskParameters = channel.unary_unary(
+                '/crossmargin.api.v1.ReferenceService/ApproveRiskParameters',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ApproveRiskParametersRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ApproveRiskParametersResponse.FromString,
+                _registered_method=True)
+        self.ActivateRiskParameters = channel.unary_unary(
+                '/crossmargin.api.v1.ReferenceService/ActivateRiskParameters',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ActivateRiskParametersRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ActivateRiskParametersResponse.FromString,
+                _registered_method=True)
 
 
 class ReferenceServiceServicer(object):
@@ -83,6 +108,36 @@ class ReferenceServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ProposeRiskParameters(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRiskParameters(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShadowRiskParameters(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveRiskParameters(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ActivateRiskParameters(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReferenceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -105,6 +160,31 @@ def add_ReferenceServiceServicer_to_server(servicer, server):
                     servicer.GetRiskParameters,
                     request_deserializer=crossmargin_dot_api_dot_v1_dot_reference__service__pb2.GetRiskParametersRequest.FromString,
                     response_serializer=crossmargin_dot_api_dot_v1_dot_reference__service__pb2.GetRiskParametersResponse.SerializeToString,
+            ),
+            'ProposeRiskParameters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProposeRiskParameters,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ProposeRiskParametersRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ProposeRiskParametersResponse.SerializeToString,
+            ),
+            'ListRiskParameters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRiskParameters,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ListRiskParametersRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ListRiskParametersResponse.SerializeToString,
+            ),
+            'ShadowRiskParameters': grpc.unary_stream_rpc_method_handler(
+                    servicer.ShadowRiskParameters,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ShadowRiskParametersRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ShadowRiskParametersResponse.SerializeToString,
+            ),
+            'ApproveRiskParameters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveRiskParameters,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ApproveRiskParametersRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ApproveRiskParametersResponse.SerializeToString,
+            ),
+            'ActivateRiskParameters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ActivateRiskParameters,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ActivateRiskParametersRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ActivateRiskParametersResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -215,6 +295,141 @@ class ReferenceService(object):
             '/crossmargin.api.v1.ReferenceService/GetRiskParameters',
             crossmargin_dot_api_dot_v1_dot_reference__service__pb2.GetRiskParametersRequest.SerializeToString,
             crossmargin_dot_api_dot_v1_dot_reference__service__pb2.GetRiskParametersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProposeRiskParameters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.ReferenceService/ProposeRiskParameters',
+            crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ProposeRiskParametersRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ProposeRiskParametersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRiskParameters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.ReferenceService/ListRiskParameters',
+            crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ListRiskParametersRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ListRiskParametersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShadowRiskParameters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/crossmargin.api.v1.ReferenceService/ShadowRiskParameters',
+            crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ShadowRiskParametersRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ShadowRiskParametersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveRiskParameters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.ReferenceService/ApproveRiskParameters',
+            crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ApproveRiskParametersRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ApproveRiskParametersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ActivateRiskParameters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.ReferenceService/ActivateRiskParameters',
+            crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ActivateRiskParametersRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_reference__service__pb2.ActivateRiskParametersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,11 @@ class ReferenceServiceStub:
     GetInstrument: _grpc.UnaryUnaryMultiCallable[_reference_service_pb2.GetInstrumentRequest, _reference_service_pb2.GetInstrumentResponse]
     ListInstruments: _grpc.UnaryUnaryMultiCallable[_reference_service_pb2.ListInstrumentsRequest, _reference_service_pb2.ListInstrumentsResponse]
     GetRiskParameters: _grpc.UnaryUnaryMultiCallable[_reference_service_pb2.GetRiskParametersRequest, _reference_service_pb2.GetRiskParametersResponse]
+    ProposeRiskParameters: _grpc.UnaryUnaryMultiCallable[_reference_service_pb2.ProposeRiskParametersRequest, _reference_service_pb2.ProposeRiskParametersResponse]
+    ListRiskParameters: _grpc.UnaryUnaryMultiCallable[_reference_service_pb2.ListRiskParametersRequest, _reference_service_pb2.ListRiskParametersResponse]
+    ShadowRiskParameters: _grpc.UnaryStreamMultiCallable[_reference_service_pb2.ShadowRiskParametersRequest, _reference_service_pb2.ShadowRiskParametersResponse]
+    ApproveRiskParameters: _grpc.UnaryUnaryMultiCallable[_reference_service_pb2.ApproveRiskParametersRequest, _reference_service_pb2.ApproveRiskParametersResponse]
+    ActivateRiskParameters: _grpc.UnaryUnaryMultiCallable[_reference_service_pb2.ActivateRiskParametersRequest, _reference_service_pb2.ActivateRiskParametersResponse]
 
 @_typing.type_check_only
 class ReferenceServiceAsyncStub(ReferenceServiceStub):
@@ -43,6 +48,11 @@ class ReferenceServiceAsyncStub(ReferenceServiceStub):
     GetInstrument: _aio.UnaryUnaryMultiCallable[_reference_service_pb2.GetInstrumentRequest, _reference_service_pb2.GetInstrumentResponse]  # type: ignore[assignment]
     ListInstruments: _aio.UnaryUnaryMultiCallable[_reference_service_pb2.ListInstrumentsRequest, _reference_service_pb2.ListInstrumentsResponse]  # type: ignore[assignment]
     GetRiskParameters: _aio.UnaryUnaryMultiCallable[_reference_service_pb2.GetRiskParametersRequest, _reference_service_pb2.GetRiskParametersResponse]  # type: ignore[assignment]
+    ProposeRiskParameters: _aio.UnaryUnaryMultiCallable[_reference_service_pb2.ProposeRiskParametersRequest, _reference_service_pb2.ProposeRiskParametersResponse]  # type: ignore[assignment]
+    ListRiskParameters: _aio.UnaryUnaryMultiCallable[_reference_service_pb2.ListRiskParametersRequest, _reference_service_pb2.ListRiskParametersResponse]  # type: ignore[assignment]
+    ShadowRiskParameters: _aio.UnaryStreamMultiCallable[_reference_service_pb2.ShadowRiskParametersRequest, _reference_service_pb2.ShadowRiskParametersResponse]  # type: ignore[assignment]
+    ApproveRiskParameters: _aio.UnaryUnaryMultiCallable[_reference_service_pb2.ApproveRiskParametersRequest, _reference_service_pb2.ApproveRiskParametersResponse]  # type: ignore[assignment]
+    ActivateRiskParameters: _aio.UnaryUnaryMultiCallable[_reference_service_pb2.ActivateRiskParametersRequest, _reference_service_pb2.ActivateRiskParametersResponse]  # type: ignore[assignment]
 
 class ReferenceServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -72,5 +82,40 @@ class ReferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _reference_service_pb2.GetRiskParametersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_reference_service_pb2.GetRiskParametersResponse, _abc.Awaitable[_reference_service_pb2.GetRiskParametersResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ProposeRiskParameters(
+        self,
+        request: _reference_service_pb2.ProposeRiskParametersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reference_service_pb2.ProposeRiskParametersResponse, _abc.Awaitable[_reference_service_pb2.ProposeRiskParametersResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListRiskParameters(
+        self,
+        request: _reference_service_pb2.ListRiskParametersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reference_service_pb2.ListRiskParametersResponse, _abc.Awaitable[_reference_service_pb2.ListRiskParametersResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ShadowRiskParameters(
+        self,
+        request: _reference_service_pb2.ShadowRiskParametersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_reference_service_pb2.ShadowRiskParametersResponse], _abc.AsyncIterator[_reference_service_pb2.ShadowRiskParametersResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ApproveRiskParameters(
+        self,
+        request: _reference_service_pb2.ApproveRiskParametersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reference_service_pb2.ApproveRiskParametersResponse, _abc.Awaitable[_reference_service_pb2.ApproveRiskParametersResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ActivateRiskParameters(
+        self,
+        request: _reference_service_pb2.ActivateRiskParametersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reference_service_pb2.ActivateRiskParametersResponse, _abc.Awaitable[_reference_service_pb2.ActivateRiskParametersResponse]]: ...
 
 def add_ReferenceServiceServicer_to_server(servicer: ReferenceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

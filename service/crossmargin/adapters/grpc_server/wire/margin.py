@@ -7,10 +7,19 @@ from decimal import Decimal
 from typing import Final
 
 from crossmargin.adapters.grpc_server.wire.collateral import holdings_to_messages
-from crossmargin.adapters.grpc_server.wire.values import format_fraction, inverse, moment_to_message
+from crossmargin.adapters.grpc_server.wire.differences import first_difference
+from crossmargin.adapters.grpc_server.wire.values import (
+    account_ref_from_name,
+    format_fraction,
+    inverse,
+    moment_from_message,
+    moment_to_message,
+)
 from crossmargin.api.v1 import margin_service_pb2 as pb
-from crossmargin.domain.margin import Band, Charge, EquityBridge, MarginResult, MarginStamp, RequirementBridge
-from crossmargin.domain.money import format_decimal
+from crossmargin.domain.identifiers import RiskParameterSetId, SnapshotId
+from crossmargin.domain.margin import Band, Charge, EquityBridge, MarginResult, MarginStamp, RampStamp, RequirementBridge
+from crossmargin.domain.money import format_decimal, parse_decimal
+from crossmargin.usecases.reproduce_margin import Reproduction
 
 INFINITE: Final = "inf"
 _BANDS: Final = {
@@ -20,6 +29,7 @@ _BANDS: Final = {
     pb.BAND_MARGIN_CALL: Band.MARGIN_CALL,
     pb.BAND_LIQUIDATION: Band.LIQUIDATION,
 }
+_STAMP_FIELDS: Final = {"sequence": "as_of_seq", "as_of": "as_of_time"}
 _BAND_VALUES: Final = inverse(_BANDS)
 
 
@@ -29,8 +39,8 @@ def margin_to_message(result: MarginResult) -> pb.Margin:
         stamp=_stamp_to_message(result.stamp),
         equity=_equity_to_message(result.equity),
         requirement=_requirement_to_message(result.requirement),
-        utilization=INFINITE if result.utilization is None else format_fraction(result.utilization),
-        band=_BAND_VALUES[result.band],
+        utilization=utilization_text(result.utilization),
+        band=band_to_message(result.band),
         excess_to_initial=format_decimal(result.excess_to_initial),
         excess_to_maintenance=format_decimal(result.excess_to_maintenance),
     )
@@ -55,6 +65,44 @@ def explanation_to_message(result: MarginResult) -> pb.ExplainMarginResponse:
     )
 
 
+def stamp_from_message(stamp: pb.MarginStamp) -> MarginStamp:
+    """Return the stamp that a caller was given; INVALID_IDENTIFIER, INVALID_TIMESTAMP or INVALID_DECIMAL for what none ever holds."""
+    return MarginStamp(
+        account=account_ref_from_name(stamp.account, what="stamp.account"),
+        sequence=stamp.as_of_seq,
+        snapshot_id=SnapshotId(stamp.snapshot_id),
+        as_of=moment_from_message(stamp.as_of_time, what="stamp.as_of_time"),
+        parameter_set_id=RiskParameterSetId(stamp.parameter_set_id),
+        parameters_hash=stamp.parameters_hash,
+        scenario_set_hash=stamp.scenario_set_hash,
+        engine_version=stamp.engine_version,
+        ramp=_ramp_from_message(stamp.ramp) if stamp.HasField("ramp") else None,
+    )
+
+
+def reproduction_to_message(reproduction: Reproduction, recorded: pb.Margin | None) -> pb.ReproduceMarginResponse:
+    """Return the message of a margin computed again; `recorded` is the margin as it was given, if it is to be compared."""
+    explained = explanation_to_message(reproduction.result)
+    difference = None
+    if reproduction.difference is not None:
+        stamp = reproduction.difference
+        field = f"stamp.{_STAMP_FIELDS.get(stamp.field, stamp.field)}"
+        difference = pb.MarginDifference(field=field, recorded=stamp.recorded, recomputed=stamp.recomputed)
+    elif recorded is not None:
+        difference = first_difference(recorded, explained.margin)
+    return pb.ReproduceMarginResponse(reproduced=difference is None, difference=difference, explained=explained)
+
+
+def utilization_text(utilization: Decimal | None) -> str:
+    """Return a utilization as wire text."""
+    return INFINITE if utilization is None else format_fraction(utilization)
+
+
+def band_to_message(band: Band) -> pb.Band.ValueType:
+    """Return the message value of a band."""
+    return _BAND_VALUES[band]
+
+
 def _stamp_to_message(stamp: MarginStamp) -> pb.MarginStamp:
     return pb.MarginStamp(
         account=str(stamp.account),
@@ -65,6 +113,25 @@ def _stamp_to_message(stamp: MarginStamp) -> pb.MarginStamp:
         parameters_hash=stamp.parameters_hash,
         scenario_set_hash=stamp.scenario_set_hash,
         engine_version=stamp.engine_version,
+        ramp=None if stamp.ramp is None else _ramp_to_message(stamp.ramp),
+    )
+
+
+def _ramp_to_message(ramp: RampStamp) -> pb.ParameterRamp:
+    return pb.ParameterRamp(
+        parameter_set_id=ramp.parameter_set_id,
+        parameters_hash=ramp.parameters_hash,
+        scenario_set_hash=ramp.scenario_set_hash,
+        fraction=format_fraction(ramp.fraction),
+    )
+
+
+def _ramp_from_message(ramp: pb.ParameterRamp) -> RampStamp:
+    return RampStamp(
+        RiskParameterSetId(ramp.parameter_set_id),
+        ramp.parameters_hash,
+        ramp.scenario_set_hash,
+        parse_decimal(ramp.fraction, what="stamp.ramp.fraction"),
     )
 
 
