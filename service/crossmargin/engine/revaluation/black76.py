@@ -30,6 +30,14 @@ def black76(*, forward: ArrayLike, strike: ArrayLike, total_volatility: ArrayLik
     return price
 
 
+def exercise_chance(*, forward: ArrayLike, strike: ArrayLike, total_volatility: ArrayLike, sign: ArrayLike) -> NDArray[np.float64]:
+    """Return N(sign d1), of the arguments' broadcast shape: the share of the underlying that exercise brings, before discounting."""
+    total = np.maximum(total_volatility, _SMALLEST_TOTAL_VOLATILITY)
+    d1 = (np.log(forward) - np.log(strike)) / total + 0.5 * total
+    chance: NDArray[np.float64] = ndtr(np.asarray(sign) * d1)
+    return chance
+
+
 def implied_total_volatility(*, price: ArrayLike, forward: ArrayLike, strike: ArrayLike, sign: ArrayLike) -> NDArray[np.float64]:
     """Return sigma sqrt(T) at which `black76` gives undiscounted `price`, of the arguments' broadcast shape.
 
