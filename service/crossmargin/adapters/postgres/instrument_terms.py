@@ -88,20 +88,18 @@ def _fields_to_json(value: Any) -> dict[str, Any]:  # noqa: ANN401 - a dataclass
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - a field of any type, as JSON
     match value:
-        case None | int():
+        case None | int() | str():
             return value
         case Decimal():
             return format_decimal(value)
         case datetime() | date():
             return value.isoformat()
         case Enum():
-            return str(value.value)
+            return value.value
         case tuple():
             return [_plain(item) for item in value]
-        case _ if is_dataclass(value):
-            return _fields_to_json(value)
         case _:
-            return str(value)
+            return _fields_to_json(value)
 
 
 def _reader_of(hint: Any) -> Callable[[Any], Any]:  # noqa: ANN401 - a type hint
