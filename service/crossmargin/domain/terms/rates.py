@@ -72,8 +72,8 @@ class FloatingRateNote:
 
     Attributes:
         spread_rate: Paid on top of the rate, per year; of any sign.
-        fixed_rate: What the period that contains `rate_fixed_on` pays per year, the spread included. A later period whose rate nobody
-            has stated is projected from the curve.
+        fixed_rate: What the period that contains `rate_fixed_on` pays per year, the spread included. No rate is stated by a
+            day before the issue date. What nobody has stated is projected from the curve.
     """
 
     settlement: InstrumentId
@@ -95,8 +95,8 @@ class FloatingRateNote:
             f"issue_date {self.issue_date} is not before maturity_date {self.maturity_date}",
         )
         require(
-            self.issue_date <= self.rate_fixed_on < self.maturity_date,
-            f"rate_fixed_on {self.rate_fixed_on} is outside the life of the note, {self.issue_date} to {self.maturity_date}",
+            self.rate_fixed_on < self.maturity_date,
+            f"rate_fixed_on {self.rate_fixed_on} is not before maturity_date {self.maturity_date}",
         )
 
 
