@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from crossmargin.domain.instrument import DayCount, Instrument, OptionRight, PremiumStyle
 from crossmargin.domain.market import MarketSnapshot
 from crossmargin.engine.revaluation import RevaluedMarket
+from crossmargin.engine.revaluation.american_exercise import american_price
 from tests.properties.test_revaluation_laws import (
     coins,
     days_ahead,
@@ -198,7 +199,7 @@ def test_a_mark_below_intrinsic_is_kept_and_goes_to_zero_and_no_further(right):
 
 @FEW
 @given(snapshots(), rights, seeds)
-def test_far_in_the_money_and_far_out_and_without_volatility(snapshot, right, seed):
+def test_far_in_the_money_options_are_exercised_and_far_out_worth_nothing(snapshot, right, seed):
     """An FX option is its forward or nothing; an American option is exercised or worth nothing."""
     sign = 1.0 if right is OptionRight.CALL else -1.0
     deep, out = ("0.000001", "1000000") if right is OptionRight.CALL else ("1000000", "0.000001")
@@ -213,5 +214,21 @@ def test_far_in_the_money_and_far_out_and_without_volatility(snapshot, right, se
     market = revalued(snapshot, drawn_scenarios(snapshot, seed), *held)
     np.testing.assert_allclose(values(market, "FX-IN"), sign * values(market, "FORWARD"), rtol=1e-11)
     np.testing.assert_array_equal(values(market, "FX-OUT"), 0.0)
-    np.testing.assert_allclose(values(market, "OUT"), 0.0, atol=1e-300)
+    np.testing.assert_allclose(values(market, "OUT"), 0.0, atol=1e-30)
     assert (values(market, "IN") > 0.0).all()
+
+
+@FEW
+@given(rights, st.floats(0, 0.1), st.floats(0, 1), st.floats(50, 200), st.floats(0.01, 3))
+def test_without_volatility_an_american_option_is_worth_exercise_now_or_at_expiry_and_no_more_than_without_interest(
+    right, rate, share, strike, years
+):
+    """The path of the price is known then. A put is worth less the more interest waiting costs, a call the more income it forgoes."""
+    sign = 1.0 if right is OptionRight.CALL else -1.0
+    carry = rate - 0.1 * share if right is OptionRight.CALL else rate + 0.2 * (0.5 - share)
+    price = american_price(spot=100.0, strike=strike, years=years, rate=rate, carry=carry, volatility=0.0, sign=sign)[0]
+    paid = sign * np.array([100.0 - strike, np.exp(-rate * years) * (100.0 * np.exp(carry * years) - strike)])
+    income = rate - carry
+    growth, owed = (100.0, strike * np.exp(-rate * years)) if sign > 0 else (100.0 * np.exp(-max(income, 0.0) * years), strike)
+    assert price >= max(paid.max(), 0.0) - 1e-9
+    assert price <= max(sign * (growth - owed), paid.max(), 0.0) + 0.1

@@ -75,8 +75,21 @@ def _put_premium(  # noqa: PLR0917 - the six parameters of a put, in their usual
     if pays.any():
         # A second boundary only exists below a rate of zero; at zero the formula is the lower bound that is promised.
         terms = (spot[pays] / strike[pays], np.maximum(rate[pays], 0.0), income[pays], volatility[pays])
-        premium[pays] = strike[pays] * np.maximum(_integrate_premium(*terms, years), 0.0)
+        premium[pays] = strike[pays] * np.clip(_integrate_premium(*terms, years), 0.0, _largest_premium(*terms, years))
     return premium
+
+
+def _largest_premium(moneyness: ByRow, rate: ByRow, income: ByRow, volatility: ByRow, years: float) -> ByRow:
+    """Return [R] a bound on the premium over the strike, which takes over where there is hardly any volatility.
+
+    A put is worth more with less interest and more income, and without interest it is not exercised early.
+    """
+    total = volatility * np.sqrt(years)
+    bound = black76(forward=moneyness * np.exp(-np.maximum(income, 0.0) * years), strike=1.0, total_volatility=total, sign=-1.0)
+    forward = moneyness * np.exp((rate - income) * years)
+    european = np.exp(-rate * years) * black76(forward=forward, strike=1.0, total_volatility=total, sign=-1.0)
+    largest: ByRow = np.maximum(bound - european, 0.0)
+    return largest
 
 
 def _integrate_premium(moneyness: ByRow, rate: ByRow, income: ByRow, volatility: ByRow, years: float) -> ByRow:

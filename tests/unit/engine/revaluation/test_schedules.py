@@ -6,9 +6,11 @@ import doctest
 import math
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
 from crossmargin.domain.errors import Reason
 from crossmargin.domain.identifiers import InstrumentId
@@ -91,6 +93,33 @@ def test_a_stated_rate_counts_for_its_own_period_and_the_curve_for_one_that_nobo
     estimate = math.expm1(rate * days / 365) + 0.002 * days / 360
     difference = (0.2 * days / 360 - estimate) * math.exp(-rate * years)
     assert unit_value_of(market, "STATED") - unit_value_of(market, "MISSED") == pytest.approx(difference, rel=1e-9)
+
+
+def test_the_spread_of_a_marked_note_lies_on_each_coupon_until_it_is_paid():
+    """Two years of half-year coupons from the snapshot's day on, all projected; the spread solved by another method."""
+    as_of = AS_OF.replace(hour=0, minute=0)
+    note = a_note(
+        spread="0.01",
+        per_year=2,
+        day_count=DayCount.ACT_ACT_ICMA,
+        issued=as_of.date(),
+        fixed_on=date(2026, 1, 1),
+        maturity=date(2028, 3, 2),
+    )
+    rise = {f"zero:USD:{tenor}": 0.02 for tenor in ("1M", "1Y", "5Y", "30Y")}
+    levels = {f"zero:USD:{tenor}": "0.04" for tenor in ("1M", "1Y", "5Y", "30Y")}
+    market = revalue([*ASSETS, note], a_snapshot(levels, marks={"NOTE": "80"}, as_of=as_of), rise)
+    times = [(day - as_of.date()).days / 365 for day in (date(2026, 9, 2), date(2027, 3, 2), date(2027, 9, 2), date(2028, 3, 2))]
+
+    def price(rate: float, spread: float) -> float:
+        discount = [math.exp(-rate * time) for time in [0.0, *times]]
+        coupons = [before / after - 1 + 0.005 for before, after in pairwise(discount)]
+        paid = [*coupons[:-1], coupons[-1] + 1]
+        return sum(amount * after * math.exp(-spread * time) for amount, after, time in zip(paid, discount[1:], times, strict=True))
+
+    spread = brentq(lambda spread: price(0.04, spread) - 0.8, -1.0, 1.0, xtol=1e-14)
+    assert unit_value_of(market, "NOTE") == pytest.approx(0.8, rel=1e-12)
+    assert legs_of(market, "NOTE")["USD-RATES"][0] == pytest.approx(price(0.06, spread) - 0.8, rel=1e-9)
 
 
 def test_a_swap_that_was_stated_earlier_accrues_on_at_the_shortest_rate_of_today():
