@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Final, TypeAlias
@@ -20,6 +21,15 @@ LINEAR: Final = reference_service_pb2.PAYOFF_LINEAR
 INVERSE: Final = reference_service_pb2.PAYOFF_INVERSE
 CALL: Final = reference_service_pb2.OPTION_RIGHT_CALL
 PUT: Final = reference_service_pb2.OPTION_RIGHT_PUT
+CASH_PAID: Final = reference_service_pb2.PREMIUM_STYLE_CASH_PAID
+COIN_SETTLED: Final = reference_service_pb2.PREMIUM_STYLE_COIN_SETTLED
+MARGINED: Final = reference_service_pb2.PREMIUM_STYLE_MARGINED
+ACT_360: Final = reference_service_pb2.DAY_COUNT_ACT_360
+ACT_365F: Final = reference_service_pb2.DAY_COUNT_ACT_365F
+THIRTY_360: Final = reference_service_pb2.DAY_COUNT_THIRTY_360
+ACT_ACT_ICMA: Final = reference_service_pb2.DAY_COUNT_ACT_ACT_ICMA
+UNADJUSTED: Final = reference_service_pb2.BUSINESS_DAY_RULE_UNSPECIFIED
+MODIFIED_FOLLOWING: Final = reference_service_pb2.BUSINESS_DAY_RULE_MODIFIED_FOLLOWING
 
 
 def account_name(client_id: str, account_id: str) -> str:
@@ -112,7 +122,7 @@ def trade(
         instrument_id: What was traded.
         quantity: Signed; positive buys. In units of the instrument: coins, contracts, currency, face amount.
         price: As the instrument quotes: settlement currency per unit; bonds and bills dirty per 100 of face; coin-settled options in
-            coins; FX forwards present value per unit bought.
+            coins; FX options per unit of currency; forwards, swaps and contracts of cash flows present value per unit.
         executed_at: When it was executed, with a time zone.
         settlement: What is paid when cash, a stablecoin or a coin is traded, such as USD; empty for what names its own.
         book: Desk or strategy; empty for the account's main book.
@@ -221,13 +231,16 @@ def european_option(
     right: reference_service_pb2.OptionRight.ValueType,
     strike: Exact,
     expires_at: datetime,
+    premium: reference_service_pb2.PremiumStyle.ValueType | None = None,
+    future_expires_at: datetime | None = None,
     multiplier: Exact = 1,
     places: int = 1,
     description: str = "",
 ) -> reference_service_pb2.Instrument:
-    """Return an option exercised at expiry only: coin-settled when it settles in its underlying, paid in cash otherwise."""
-    is_coin_settled = settlement == underlying
-    styles = reference_service_pb2
+    """Return an option exercised at expiry only, on spot or, given when that expires, on a dated future.
+
+    Without a `premium` style it is coin-settled when it settles in its underlying, paid in cash otherwise; MARGINED pays no premium.
+    """
     return reference_service_pb2.Instrument(
         instrument_id=instrument_id,
         quantity_places=places,
@@ -239,7 +252,62 @@ def european_option(
             right=right,
             strike=exact_text(strike, field="strike"),
             expire_time=timestamp_of(expires_at, field="expires_at"),
-            premium_style=styles.PREMIUM_STYLE_COIN_SETTLED if is_coin_settled else styles.PREMIUM_STYLE_CASH_PAID,
+            premium_style=premium or (COIN_SETTLED if settlement == underlying else CASH_PAID),
+            future_expire_time=timestamp_of(future_expires_at, field="future_expires_at") if future_expires_at else None,
+        ),
+    )
+
+
+def american_option(
+    instrument_id: str,
+    *,
+    underlying: str,
+    settlement: str,
+    right: reference_service_pb2.OptionRight.ValueType,
+    strike: Exact,
+    expires_at: datetime,
+    multiplier: Exact = 1,
+    places: int = 1,
+    description: str = "",
+) -> reference_service_pb2.Instrument:
+    """Return an option that may be exercised at any time up to its expiry, paid in cash."""
+    return reference_service_pb2.Instrument(
+        instrument_id=instrument_id,
+        quantity_places=places,
+        description=description,
+        american_option=reference_service_pb2.AmericanOptionTerms(
+            underlying=underlying,
+            settlement=settlement,
+            multiplier=exact_text(multiplier, field="multiplier"),
+            right=right,
+            strike=exact_text(strike, field="strike"),
+            expire_time=timestamp_of(expires_at, field="expires_at"),
+        ),
+    )
+
+
+def fx_option(
+    instrument_id: str,
+    *,
+    currency: str,
+    settlement: str,
+    right: reference_service_pb2.OptionRight.ValueType,
+    strike: Exact,
+    expires_at: datetime,
+    places: int = 2,
+    description: str = "",
+) -> reference_service_pb2.Instrument:
+    """Return a right to buy (call) or sell (put) one unit of `currency` for `strike` units of `settlement`."""
+    return reference_service_pb2.Instrument(
+        instrument_id=instrument_id,
+        quantity_places=places,
+        description=description,
+        fx_option=reference_service_pb2.FxOptionTerms(
+            currency=currency,
+            settlement=settlement,
+            right=right,
+            strike=exact_text(strike, field="strike"),
+            expire_time=timestamp_of(expires_at, field="expires_at"),
         ),
     )
 
@@ -257,6 +325,34 @@ def fx_forward(
             sold=sold,
             contract_rate=exact_text(contract_rate, field="contract_rate"),
             delivery_date=date_of(delivers_on, field="delivers_on"),
+        ),
+    )
+
+
+def non_deliverable_forward(
+    instrument_id: str,
+    *,
+    bought: str,
+    sold: str,
+    settlement: str,
+    contract_rate: Exact,
+    fixes_on: date,
+    settles_on: date,
+    places: int = 2,
+    description: str = "",
+) -> reference_service_pb2.Instrument:
+    """Return an FX forward of which only the difference is paid, in `settlement`, at the rates of the fixing day."""
+    return reference_service_pb2.Instrument(
+        instrument_id=instrument_id,
+        quantity_places=places,
+        description=description,
+        non_deliverable_forward=reference_service_pb2.NonDeliverableForwardTerms(
+            bought=bought,
+            sold=sold,
+            settlement=settlement,
+            contract_rate=exact_text(contract_rate, field="contract_rate"),
+            fixing_date=date_of(fixes_on, field="fixes_on"),
+            settlement_date=date_of(settles_on, field="settles_on"),
         ),
     )
 
@@ -298,5 +394,126 @@ def fixed_rate_bond(
             coupons_per_year=coupons_per_year,
             issue_date=date_of(issued_on, field="issued_on"),
             maturity_date=date_of(matures_on, field="matures_on"),
+        ),
+    )
+
+
+def floating_rate_note(
+    instrument_id: str,
+    *,
+    settlement: str,
+    spread_rate: Exact,
+    fixed_rate: Exact,
+    rate_fixed_on: date,
+    coupons_per_year: int,
+    issued_on: date,
+    matures_on: date,
+    day_count: reference_service_pb2.DayCount.ValueType = ACT_360,
+    business_days: reference_service_pb2.BusinessDayRule.ValueType = UNADJUSTED,
+    places: int = 2,
+    collateral_class: str = "",
+    description: str = "",
+) -> reference_service_pb2.Instrument:
+    """Return a note that pays the rate of its currency plus `spread_rate`.
+
+    `fixed_rate` is what the period that contains `rate_fixed_on` pays per year, spread included.
+    """
+    return reference_service_pb2.Instrument(
+        instrument_id=instrument_id,
+        quantity_places=places,
+        collateral_class=collateral_class,
+        description=description,
+        floating_rate_note=reference_service_pb2.FloatingRateNoteTerms(
+            settlement=settlement,
+            spread_rate=exact_text(spread_rate, field="spread_rate"),
+            fixed_rate=exact_text(fixed_rate, field="fixed_rate"),
+            rate_fix_date=date_of(rate_fixed_on, field="rate_fixed_on"),
+            coupons_per_year=coupons_per_year,
+            day_count=day_count,
+            business_day_rule=business_days,
+            issue_date=date_of(issued_on, field="issued_on"),
+            maturity_date=date_of(matures_on, field="matures_on"),
+        ),
+    )
+
+
+def interest_rate_swap(
+    instrument_id: str,
+    *,
+    settlement: str,
+    fixed_rate: Exact,
+    payments_per_year: int,
+    starts_on: date,
+    matures_on: date,
+    accrued_fraction: Exact = 0,
+    accrued_until: date | None = None,
+    day_count: reference_service_pb2.DayCount.ValueType = ACT_360,
+    business_days: reference_service_pb2.BusinessDayRule.ValueType = UNADJUSTED,
+    places: int = 2,
+    description: str = "",
+) -> reference_service_pb2.Instrument:
+    """Return a swap whose positive quantity pays `fixed_rate` and receives the compounded overnight rate.
+
+    `accrued_fraction` is what the overnight rate has compounded to in the current period up to `accrued_until`, the start when absent.
+    """
+    return reference_service_pb2.Instrument(
+        instrument_id=instrument_id,
+        quantity_places=places,
+        description=description,
+        interest_rate_swap=reference_service_pb2.InterestRateSwapTerms(
+            settlement=settlement,
+            fixed_rate=exact_text(fixed_rate, field="fixed_rate"),
+            payments_per_year=payments_per_year,
+            day_count=day_count,
+            business_day_rule=business_days,
+            start_date=date_of(starts_on, field="starts_on"),
+            maturity_date=date_of(matures_on, field="matures_on"),
+            accrued_fraction=exact_text(accrued_fraction, field="accrued_fraction"),
+            accrue_date=date_of(accrued_until or starts_on, field="accrued_until"),
+        ),
+    )
+
+
+def bond_future(
+    instrument_id: str,
+    *,
+    deliverable: reference_service_pb2.Instrument,
+    delivers_on: date,
+    conversion_factor: Exact,
+    multiplier: Exact = 1000,
+    places: int = 0,
+    description: str = "",
+) -> reference_service_pb2.Instrument:
+    """Return a future on the fixed-rate bond that is cheapest to deliver. `multiplier` is money for one point of price."""
+    return reference_service_pb2.Instrument(
+        instrument_id=instrument_id,
+        quantity_places=places,
+        description=description,
+        bond_future=reference_service_pb2.BondFutureTerms(
+            settlement=deliverable.fixed_rate_bond.settlement,
+            multiplier=exact_text(multiplier, field="multiplier"),
+            delivery_date=date_of(delivers_on, field="delivers_on"),
+            conversion_factor=exact_text(conversion_factor, field="conversion_factor"),
+            deliverable=deliverable.fixed_rate_bond,
+        ),
+    )
+
+
+def cash_flows(
+    instrument_id: str, flows: Iterable[tuple[str, Exact, date]], *, settlement: str, places: int = 0, description: str = ""
+) -> reference_service_pb2.Instrument:
+    """Return a contract of known payments, each an asset, an amount (negative is paid) and a day; its price is in `settlement`."""
+    return reference_service_pb2.Instrument(
+        instrument_id=instrument_id,
+        quantity_places=places,
+        description=description,
+        cash_flows=reference_service_pb2.CashFlowsTerms(
+            settlement=settlement,
+            flows=[
+                reference_service_pb2.CashFlow(
+                    asset=asset, amount=exact_text(amount, field="amount"), payment_date=date_of(day, field="day of a flow")
+                )
+                for asset, amount, day in flows
+            ],
         ),
     )

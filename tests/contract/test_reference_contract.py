@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import get_args
 
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import (
+    AmericanOption,
     Bill,
+    BondFuture,
+    BusinessDayRule,
     Cash,
+    CashFlow,
+    CashFlows,
     CryptoAsset,
     DatedFuture,
+    DayCount,
     EuropeanOption,
     FixedRateBond,
+    FloatingRateNote,
     FxForward,
+    FxOption,
+    InterestRateSwap,
+    NonDeliverableForward,
     OptionRight,
     Payoff,
     Perpetual,
     PremiumStyle,
     Stablecoin,
+    Terms,
 )
 from crossmargin.domain.parameter_governance import put_in_force
 from crossmargin.usecases.ports import Page
@@ -26,6 +38,7 @@ from tests.builders import AS_OF, an_instrument, risk_parameters
 
 USD, EUR, BTC = (InstrumentId(name) for name in ("USD", "EUR", "BTC"))
 EXPIRY = datetime(2026, 12, 25, 8, 0, 0, 123456, tzinfo=UTC)
+BOND = FixedRateBond(USD, Decimal("0.04250"), 2, date(2021, 5, 15), date(2031, 5, 15))
 OF_EVERY_KIND = [
     an_instrument("USD", Cash("USD"), collateral_class="USD", places=2),
     an_instrument("RLUSD", Stablecoin("USD", "Ripple")),
@@ -35,8 +48,52 @@ OF_EVERY_KIND = [
     an_instrument("BTC-CALL", EuropeanOption(BTC, BTC, Decimal(1), OptionRight.CALL, Decimal("1E+5"), EXPIRY, PremiumStyle.COIN_SETTLED)),
     an_instrument("EUR-FWD", FxForward(EUR, USD, Decimal("1.0825"), date(2027, 1, 4))),
     an_instrument("BILL", Bill(USD, date(2027, 3, 1))),
-    an_instrument("BOND", FixedRateBond(USD, Decimal("0.04250"), 2, date(2021, 5, 15), date(2031, 5, 15))),
+    an_instrument("BOND", BOND),
+    an_instrument(
+        "BTC-FUT-PUT",
+        EuropeanOption(BTC, USD, Decimal("0.1"), OptionRight.PUT, Decimal(90_000), EXPIRY, PremiumStyle.MARGINED, EXPIRY),
+    ),
+    an_instrument("BTC-AMERICAN", AmericanOption(BTC, USD, Decimal(1), OptionRight.PUT, Decimal("6.5E+4"), EXPIRY)),
+    an_instrument("EUR-CALL", FxOption(EUR, USD, OptionRight.CALL, Decimal("1.125"), EXPIRY)),
+    an_instrument("EUR-NDF", NonDeliverableForward(EUR, USD, USD, Decimal("1.0825"), date(2026, 12, 30), date(2027, 1, 4))),
+    an_instrument(
+        "FRN",
+        FloatingRateNote(
+            USD,
+            Decimal("-0.0025"),
+            Decimal("0.0431"),
+            date(2026, 2, 16),
+            4,
+            DayCount.ACT_360,
+            BusinessDayRule.MODIFIED_FOLLOWING,
+            date(2024, 2, 15),
+            date(2029, 2, 15),
+        ),
+    ),
+    an_instrument(
+        "SWAP",
+        InterestRateSwap(
+            USD,
+            Decimal("0.0375"),
+            1,
+            DayCount.THIRTY_360,
+            BusinessDayRule.UNADJUSTED,
+            date(2025, 6, 1),
+            date(2035, 6, 1),
+            Decimal("0.031"),
+            date(2026, 3, 1),
+        ),
+    ),
+    an_instrument("BOND-FUT", BondFuture(USD, Decimal(1000), date(2026, 6, 30), Decimal("0.8125"), BOND)),
+    an_instrument(
+        "BESPOKE",
+        CashFlows(USD, (CashFlow(EUR, Decimal("-5.50"), date(2026, 9, 1)), CashFlow(USD, Decimal(6), date(2027, 9, 1)))),
+    ),
 ]
+
+
+def test_every_kind_is_stored_here():
+    assert {type(instrument.terms) for instrument in OF_EVERY_KIND} == set(get_args(Terms))
 
 
 async def test_every_kind_of_instrument_comes_back_as_stored(storage):

@@ -13,16 +13,29 @@ from hypothesis import strategies as st
 
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import (
+    AmericanOption,
     Bill,
+    BondFuture,
+    BusinessDayRule,
+    CashFlow,
+    CashFlows,
     DatedFuture,
+    DayCount,
     EuropeanOption,
     FixedRateBond,
+    FloatingRateNote,
     FxForward,
+    FxOption,
     Instrument,
+    InterestRateSwap,
+    NonDeliverableForward,
     OptionRight,
+    OptionTerms,
     Payoff,
     Perpetual,
     PremiumStyle,
+    PresentValueTerms,
+    consideration,
 )
 from crossmargin.domain.market import MarketSnapshot
 from crossmargin.engine.revaluation import RevaluedMarket, revalue_market
@@ -85,6 +98,12 @@ def instruments(draw: st.DrawFn) -> Instrument:
     money = InstrumentId(draw(moneys))
     premium = draw(st.sampled_from(PremiumStyle))
     other = draw(moneys.filter(lambda name: name != money))
+    future_expiry = draw(st.sampled_from([None, expiry + timedelta(days=40)]))
+    is_in_coin = premium is PremiumStyle.COIN_SETTLED
+    deliverable = FixedRateBond(money, draw(prices(0, 0.12)), 2, AS_OF.date() - timedelta(days=900), day + timedelta(days=4000))
+    begun = AS_OF.date() - timedelta(days=draw(st.integers(-500, 500)))
+    rule, day_count, per_year = draw(st.sampled_from(BusinessDayRule)), draw(st.sampled_from(DayCount)), draw(st.sampled_from([1, 2, 4]))
+    end = max(day, begun) + timedelta(days=3)
     kinds = {
         "PERPETUAL": lambda: Perpetual(underlying, settlement, draw(multipliers), payoff),
         "FUTURE": lambda: DatedFuture(underlying, settlement, draw(multipliers), payoff, expiry),
@@ -96,7 +115,29 @@ def instruments(draw: st.DrawFn) -> Instrument:
             draw(prices(500, 200_000, 2)),
             expiry,
             premium,
+            None if is_in_coin else future_expiry,
         ),
+        "AMERICAN": lambda: AmericanOption(underlying, money, draw(multipliers), draw(rights), draw(prices(500, 200_000, 2)), expiry),
+        "FX-OPTION": lambda: FxOption(InstrumentId("EUR"), InstrumentId("GBP"), draw(rights), draw(prices(0.5, 2)), expiry),
+        "NDF": lambda: NonDeliverableForward(money, InstrumentId(other), InstrumentId("GBP"), draw(prices(0.5, 2)), day, day),
+        "FLOWS": lambda: CashFlows(
+            money, (CashFlow(money, draw(prices(1, 9)), day), CashFlow(InstrumentId(other), -draw(prices(1, 9)), AS_OF.date()))
+        ),
+        "NOTE": lambda: FloatingRateNote(
+            money,
+            draw(prices(-0.01, 0.02)),
+            draw(prices(0, 0.1)),
+            AS_OF.date(),
+            per_year,
+            day_count,
+            rule,
+            begun,
+            end + timedelta(days=60),
+        ),
+        "SWAP": lambda: InterestRateSwap(
+            money, draw(prices(-0.01, 0.1)), per_year, day_count, rule, begun, end, draw(prices(0, 0.04)), AS_OF.date()
+        ),
+        "BOND-FUTURE": lambda: BondFuture(money, draw(multipliers), day, draw(prices(0.6, 1.2)), deliverable),
         "FORWARD": lambda: FxForward(money, InstrumentId(other), draw(prices(0.5, 2)), day),
         "BILL": lambda: Bill(money, day),
         "BOND": lambda: FixedRateBond(
@@ -172,27 +213,17 @@ def test_a_mark_reproduces_itself(snapshot, instrument, ratio, seed):
     name = instrument.instrument_id
     drawn = drawn_scenarios(snapshot, seed)
     plain = revalued(snapshot, drawn, instrument)
-    price_per_unit = unit_value_of(plain, name) / plain.settlement_price[plain.row_of[name]]
-    terms = instrument.terms
-    if isinstance(terms, Perpetual | DatedFuture):
-        mark = float(terms.multiplier) / -price_per_unit if terms.payoff is Payoff.INVERSE else price_per_unit / float(terms.multiplier)
-    elif isinstance(terms, EuropeanOption):
-        mark = price_per_unit / float(terms.multiplier)
-    else:
-        mark = price_per_unit * (1 if isinstance(terms, FxForward) else 100)
-    quoted = Decimal(f"{mark * ratio:.15f}")
-    if quoted == 0 and not isinstance(terms, EuropeanOption | FxForward):
+    settlement = plain.settlement_price[plain.row_of[name]]
+    price_per_unit = unit_value_of(plain, name) / settlement
+    one = float(consideration(instrument, quantity=Decimal(1), price=Decimal(1)))
+    # Inverse contracts alone cost less than nothing, and the less the higher the price.
+    quoted = Decimal(f"{(one / price_per_unit if one < 0 else price_per_unit / one) * ratio:.15f}")
+    if quoted == 0 and not isinstance(instrument.terms, OptionTerms + PresentValueTerms):
         return  # a price of zero is none
     marked = revalued(MarketSnapshot(snapshot.as_of, snapshot.levels, {name: quoted}), drawn, instrument)
-    settlement = plain.settlement_price[plain.row_of[name]]
-    if isinstance(terms, Perpetual | DatedFuture):
-        per_unit = -float(terms.multiplier) / float(quoted) if terms.payoff is Payoff.INVERSE else float(terms.multiplier) * float(quoted)
-    elif isinstance(terms, EuropeanOption):
-        per_unit = float(terms.multiplier) * float(quoted)
-    else:
-        per_unit = float(quoted) * (1 if isinstance(terms, FxForward) else 0.01)
-    # A forward is the difference of two payments of the size of one unit, so its rounding is measured against those.
-    slack = 1e-12 * (3.0 if isinstance(terms, FxForward) else 0.0)
+    per_unit = float(consideration(instrument, quantity=Decimal(1), price=quoted))
+    # A present value is the difference of payments of the size of some units, so its rounding is measured against those.
+    slack = 1e-12 * (30.0 if isinstance(instrument.terms, PresentValueTerms) else 0.0)
     assert unit_value_of(marked, name) == pytest.approx(per_unit * settlement, rel=1e-12, abs=slack)
     assert np.isfinite(marked.leg_pnl).all()
 

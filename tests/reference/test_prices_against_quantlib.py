@@ -222,7 +222,8 @@ def test_options_against_quantlib_and_scipy(premium, seed):
                 years, *zip(*sorted((t, np.log(state[f"vol:BTC:{round(t * 365)}D"] / v)) for t, v in base_vol), strict=True)
             )
             deviation = node(all_states[0], "vol:BTC", years) * np.exp(log_move) * np.sqrt(years)
-            unit = curve.discount(years) if premium is PremiumStyle.CASH_PAID else state["spot:BTC"] / forward
+            in_dollars = curve.discount(years) if premium is PremiumStyle.CASH_PAID else 1.0
+            unit = state["spot:BTC"] / forward if premium is PremiumStyle.COIN_SETTLED else in_dollars
             oracle.append(ql.blackFormula(kind, strike, forward, deviation) * unit)
             d1 = np.log(forward / strike) / deviation + deviation / 2
             formula.append(sign * (forward * norm.cdf(sign * d1) - strike * norm.cdf(sign * (d1 - deviation))) * unit)
@@ -236,7 +237,7 @@ def test_options_against_quantlib_and_scipy(premium, seed):
 def random_option(random: np.random.Generator, number: int, premium: PremiumStyle) -> Instrument:
     terms = EuropeanOption(
         InstrumentId("BTC"),
-        InstrumentId("USD" if premium is PremiumStyle.CASH_PAID else "BTC"),
+        InstrumentId("BTC" if premium is PremiumStyle.COIN_SETTLED else "USD"),
         Decimal(1),
         OptionRight.CALL if random.integers(2) else OptionRight.PUT,
         Decimal(f"{60_000 * np.exp(random.normal(scale=0.5)):.2f}"),

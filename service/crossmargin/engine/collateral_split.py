@@ -10,12 +10,11 @@ from typing import Final
 import numpy as np
 
 from crossmargin.domain.collateral import CollateralPolicy
-from crossmargin.domain.instrument import AssetTerms, Bill, FixedRateBond
+from crossmargin.domain.instrument import AssetTerms, BondTerms
 from crossmargin.engine.axes import ByHolding
 from crossmargin.engine.portfolio_arrays import HaircutRates, PortfolioArrays
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 
-_BOND_TERMS: Final = (Bill, FixedRateBond)
 _TOTAL_TOLERANCE: Final = 1e-13
 """Relative: limits that are met exactly, such as two halves, must not fail on the last bit."""
 
@@ -66,7 +65,7 @@ def split_collateral(
     market_value, gross_value = _market_values(arrays, market)
     haircut, over_limit, share_limit = np.zeros(len(arrays.row)), np.zeros(len(arrays.row)), np.full(len(arrays.row), math.inf)
     scenario_quantity = arrays.quantity.copy()
-    assets = [holding for holding, instrument in enumerate(arrays.instruments) if isinstance(instrument.terms, AssetTerms + _BOND_TERMS)]
+    assets = [holding for holding, instrument in enumerate(arrays.instruments) if isinstance(instrument.terms, AssetTerms + BondTerms)]
     collateral = [holding for holding in assets if arrays.quantity[holding] >= 0]
     for holding in collateral:
         row = None if holding in ineligible else arrays.instruments[holding].collateral_class
@@ -144,7 +143,7 @@ def _haircut(value: float, rates: HaircutRates, arrays: PortfolioArrays, market:
     if arrays.policies[holding] is CollateralPolicy.RISKED:
         return rates.residual_haircut_fraction * value
     row = arrays.row[holding]
-    has_maturity = isinstance(arrays.instruments[holding].terms, _BOND_TERMS)
+    has_maturity = isinstance(arrays.instruments[holding].terms, BondTerms)
     years = float(market.residual_years[row]) if has_maturity else math.inf
     tiers = next(tiers for up_to_years, tiers in rates.bands if years <= up_to_years)
     # Translation days are zero for the base currency, so its own money never takes the mismatch haircut.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import InstrumentId
-from crossmargin.domain.instrument import Cash, FxForward, Instrument
+from crossmargin.domain.instrument import Cash, CurrencyTerms, Instrument
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.known_instruments import known_instruments
 from crossmargin.usecases.ports import Decision, InstrumentReader, Writer
@@ -24,7 +24,7 @@ class CreateInstrument:
 
         Raises:
             DomainError: UNKNOWN_INSTRUMENT when what it settles in or exchanges does not exist; INVALID_INSTRUMENT when that is not an
-                asset (for an FX forward, not cash); ALREADY_EXISTS when the id is taken by other terms.
+                asset (for a kind that exchanges currencies, not cash); ALREADY_EXISTS when the id is taken by other terms.
         """
         needed = await known_instruments(self.instruments, instrument.references())
         for other in needed.values():
@@ -38,9 +38,9 @@ class CreateInstrument:
 
 
 def _check_reference(instrument: Instrument, other: Instrument) -> None:
-    fits = isinstance(other.terms, Cash) if isinstance(instrument.terms, FxForward) else other.is_asset
+    fits = isinstance(other.terms, Cash) if isinstance(instrument.terms, CurrencyTerms) else other.is_asset
     if not fits:
-        expected = "cash" if isinstance(instrument.terms, FxForward) else "cash, a stablecoin or a coin"
+        expected = "cash" if isinstance(instrument.terms, CurrencyTerms) else "cash, a stablecoin or a coin"
         raise DomainError(
             Reason.INVALID_INSTRUMENT,
             f"{instrument.instrument_id} refers to {other.instrument_id}, a {type(other.terms).__name__}; expected {expected}",

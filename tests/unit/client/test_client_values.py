@@ -10,11 +10,18 @@ import pytest
 
 from crossmargin.api.v1 import reference_service_pb2
 from crossmargin_client.values import (
+    ACT_360,
     CALL,
     INVERSE,
+    MARGINED,
+    MODIFIED_FOLLOWING,
+    PUT,
     account_name,
+    american_option,
     bill,
+    bond_future,
     cash,
+    cash_flows,
     crypto_asset,
     date_of,
     dated_future,
@@ -22,8 +29,12 @@ from crossmargin_client.values import (
     european_option,
     exact_text,
     fixed_rate_bond,
+    floating_rate_note,
     fx_forward,
+    fx_option,
+    interest_rate_swap,
     moment_of,
+    non_deliverable_forward,
     perpetual,
     stablecoin,
     timestamp_of,
@@ -96,18 +107,50 @@ def test_a_trade_carries_everything_it_was_given():
     assert (built.book_id, built.reference, moment_of(built.execute_time)) == ("desk-2", "t-1", NOON)
 
 
+UST = fixed_rate_bond(
+    "UST", settlement="USD", coupon_rate="0.04125", coupons_per_year=2, issued_on=date(2026, 11, 15), matures_on=date(2036, 11, 15)
+)
 INSTRUMENTS = {
     "cash": cash("USD", collateral_class="USD"),
     "stablecoin": stablecoin("RLUSD", pegged_to="USD", issuer="Ripple"),
     "crypto_asset": crypto_asset("BTC", collateral_class="BTC"),
     "perpetual": perpetual("BTC-PERP", underlying="BTC", settlement="BTC", multiplier=100, payoff=INVERSE),
     "dated_future": dated_future("BTC-F", underlying="BTC", settlement="USD", expires_at=NOON, multiplier="0.1"),
-    "european_option": european_option("BTC-C", underlying="BTC", settlement="BTC", right=CALL, strike=100_000, expires_at=NOON),
+    "european_option": european_option(
+        "BTC-C", underlying="BTC", settlement="USD", right=CALL, strike=100_000, expires_at=NOON, premium=MARGINED, future_expires_at=NOON
+    ),
+    "american_option": american_option("BTC-A", underlying="BTC", settlement="USD", right=PUT, strike=100_000, expires_at=NOON),
+    "fx_option": fx_option("EUR-C", currency="EUR", settlement="USD", right=CALL, strike="1.1", expires_at=NOON),
+    "non_deliverable_forward": non_deliverable_forward(
+        "NDF", bought="USD", sold="BRL", settlement="USD", contract_rate="5.4", fixes_on=date(2027, 2, 17), settles_on=date(2027, 2, 19)
+    ),
+    "floating_rate_note": floating_rate_note(
+        "FRN",
+        settlement="USD",
+        spread_rate="0.0025",
+        fixed_rate="0.043",
+        rate_fixed_on=date(2026, 2, 16),
+        coupons_per_year=4,
+        issued_on=date(2024, 2, 15),
+        matures_on=date(2029, 2, 15),
+        business_days=MODIFIED_FOLLOWING,
+    ),
+    "interest_rate_swap": interest_rate_swap(
+        "SWAP",
+        settlement="USD",
+        fixed_rate="-0.001",
+        payments_per_year=1,
+        starts_on=date(2025, 6, 1),
+        matures_on=date(2035, 6, 1),
+        accrued_fraction="0.03",
+        accrued_until=date(2026, 3, 1),
+        business_days=MODIFIED_FOLLOWING,
+    ),
+    "bond_future": bond_future("FUT", deliverable=UST, delivers_on=date(2027, 6, 30), conversion_factor="0.8125"),
+    "cash_flows": cash_flows("OTC", [("EUR", -5, date(2027, 1, 1)), ("USD", "5.5", date(2027, 1, 1))], settlement="USD"),
     "fx_forward": fx_forward("EURUSD", bought="EUR", sold="USD", contract_rate="1.09", delivers_on=date(2027, 2, 19)),
     "bill": bill("BILL", settlement="USD", matures_on=date(2027, 5, 20)),
-    "fixed_rate_bond": fixed_rate_bond(
-        "UST", settlement="USD", coupon_rate="0.04125", coupons_per_year=2, issued_on=date(2026, 11, 15), matures_on=date(2036, 11, 15)
-    ),
+    "fixed_rate_bond": UST,
 }
 
 
@@ -123,31 +166,63 @@ def test_every_field_of_the_terms_is_filled():
         assert {field.name for field, _ in terms.ListFields()} == {field.name for field in terms.DESCRIPTOR.fields}, kind
 
 
-def test_an_option_settled_in_its_underlying_is_coin_settled_and_another_is_paid_in_cash():
+def test_an_option_settled_in_its_underlying_is_coin_settled_and_another_is_paid_in_cash_unless_it_says_otherwise():
     in_dollars = european_option("BTC-C", underlying="BTC", settlement="USD", right=CALL, strike=1, expires_at=NOON)
-    assert INSTRUMENTS["european_option"].european_option.premium_style == reference_service_pb2.PREMIUM_STYLE_COIN_SETTLED
+    in_coins = european_option("BTC-C", underlying="BTC", settlement="BTC", right=CALL, strike=1, expires_at=NOON)
+    assert in_coins.european_option.premium_style == reference_service_pb2.PREMIUM_STYLE_COIN_SETTLED
     assert in_dollars.european_option.premium_style == reference_service_pb2.PREMIUM_STYLE_CASH_PAID
+    assert INSTRUMENTS["european_option"].european_option.premium_style == reference_service_pb2.PREMIUM_STYLE_MARGINED
+    assert not in_dollars.european_option.HasField("future_expire_time")
+
+
+def test_a_swap_that_has_not_started_has_accrued_nothing_until_its_start():
+    start = date(2026, 6, 1)
+    swap = interest_rate_swap(
+        "S", settlement="USD", fixed_rate=0, payments_per_year=1, starts_on=start, matures_on=date(2030, 6, 1), day_count=ACT_360
+    ).interest_rate_swap
+    assert (swap.accrued_fraction, swap.accrue_date) == ("0", date_of(start, field="start"))
 
 
 def test_no_builder_takes_a_float():
     """Every parameter that is an exact number refuses a float, so that none slips in unseen."""
     exact = [
         (builder, name)
-        for builder in (trade, perpetual, dated_future, european_option, fx_forward, fixed_rate_bond)
+        for builder in (
+            trade,
+            perpetual,
+            dated_future,
+            european_option,
+            fx_forward,
+            fixed_rate_bond,
+            american_option,
+            fx_option,
+            non_deliverable_forward,
+            floating_rate_note,
+            interest_rate_swap,
+            bond_future,
+        )
         for name, parameter in inspect.signature(builder).parameters.items()
         if parameter.annotation == "Exact"
     ]
-    assert len(exact) == 8
+    assert len(exact) == 18
     given = {
         "instrument_id": "X", "quantity": 1, "price": 1, "executed_at": NOON, "underlying": "BTC", "settlement": "USD", "multiplier": 1,
         "expires_at": NOON, "right": CALL, "strike": 1, "bought": "EUR", "sold": "USD", "contract_rate": 1, "delivers_on": date(2027, 1, 1),
         "coupon_rate": 0, "coupons_per_year": 1, "issued_on": date(2026, 1, 1), "matures_on": date(2027, 1, 1),
+        "currency": "EUR", "fixes_on": date(2027, 1, 1), "settles_on": date(2027, 1, 1), "spread_rate": 0, "fixed_rate": 0,
+        "rate_fixed_on": date(2026, 2, 1), "payments_per_year": 1, "starts_on": date(2026, 1, 1), "accrued_fraction": 0,
+        "deliverable": UST, "conversion_factor": 1,
     }  # fmt: skip
     for builder, name in exact:
         arguments = {each: given[each] for each in inspect.signature(builder).parameters if each in given}
         builder(**arguments)
         with pytest.raises(TypeError, match=f"{name} was the float"):
             builder(**{**arguments, name: 0.5})
+
+
+def test_a_cash_flow_takes_no_float():
+    with pytest.raises(TypeError, match="amount was the float"):
+        cash_flows("OTC", [("USD", 0.5, date(2027, 1, 1))], settlement="USD")
 
 
 def test_the_name_of_an_account():

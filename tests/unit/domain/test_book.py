@@ -232,7 +232,7 @@ def test_a_contract_that_names_its_own_settlement_may_repeat_it_but_not_change_i
     assert refusal(lambda: entry_from_trade(wrong, the.PERPETUAL, the.COIN), Reason.INVALID_INSTRUMENT).facts["expected"] == "USD"
 
 
-@pytest.mark.parametrize("instrument", [*the.ASSETS, the.BILL, the.BOND], ids=the.name_of)
+@pytest.mark.parametrize("instrument", [*the.ASSETS, *the.BONDS], ids=the.name_of)
 def test_a_deposit_is_owed_by_the_custodian(instrument):
     entry = entry_from_deposit(deposit(instrument, "2"), instrument)
     assert entry.kind is EntryKind.DEPOSIT

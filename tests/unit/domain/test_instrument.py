@@ -14,7 +14,18 @@ from hypothesis import strategies as st
 
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import InstrumentId
-from crossmargin.domain.instrument import Cash, FxForward, Instrument, Payoff, PremiumStyle, Terms, check_trade_price, consideration
+from crossmargin.domain.instrument import (
+    Cash,
+    CashFlow,
+    CashFlows,
+    FxForward,
+    Instrument,
+    Payoff,
+    PremiumStyle,
+    Terms,
+    check_trade_price,
+    consideration,
+)
 from tests.unit.domain import instruments as the
 from tests.unit.domain.strategies import decimals
 
@@ -38,7 +49,7 @@ def test_a_currency_is_three_capital_ascii_letters(currency):
     refusal(lambda: Cash(currency))
 
 
-@pytest.mark.parametrize("instrument", [*the.MARGINED, the.CASH_OPTION], ids=the.name_of)
+@pytest.mark.parametrize("instrument", the.CONTRACTS, ids=the.name_of)
 def test_a_multiplier_is_more_than_zero_and_exact(instrument):
     assert replace(instrument.terms, multiplier=D("1e-18")).multiplier == D("1e-18")
     for multiplier in (D(0), D(-1)):
@@ -47,17 +58,19 @@ def test_a_multiplier_is_more_than_zero_and_exact(instrument):
         refusal(lambda multiplier=multiplier: replace(instrument.terms, multiplier=multiplier), Reason.INVALID_DECIMAL)
 
 
+@pytest.mark.parametrize("instrument", the.OPTIONS, ids=the.name_of)
 @pytest.mark.parametrize("strike", [D(0), D(-1)])
-def test_a_strike_is_more_than_zero(strike):
-    refusal(lambda: replace(the.CASH_OPTION.terms, strike=strike))
+def test_a_strike_is_more_than_zero(strike, instrument):
+    refusal(lambda: replace(instrument.terms, strike=strike))
 
 
+@pytest.mark.parametrize("instrument", [the.FX_FORWARD, the.NDF], ids=the.name_of)
 @pytest.mark.parametrize("rate", [D(0), D("-1.1")])
-def test_a_contract_rate_is_more_than_zero(rate):
-    refusal(lambda: replace(the.FX_FORWARD.terms, contract_rate=rate))
+def test_a_contract_rate_is_more_than_zero(rate, instrument):
+    refusal(lambda: replace(instrument.terms, contract_rate=rate))
 
 
-@pytest.mark.parametrize("instrument", [the.FUTURE, the.CASH_OPTION], ids=the.name_of)
+@pytest.mark.parametrize("instrument", [the.FUTURE, *the.OPTIONS], ids=the.name_of)
 def test_an_expiry_has_a_time_zone(instrument):
     error = refusal(lambda: replace(instrument.terms, expiry=datetime(2026, 9, 25, 8)), Reason.INVALID_TIMESTAMP)  # noqa: DTZ001
     assert error.facts["field"] == "expiry"
@@ -70,6 +83,70 @@ def test_a_coin_settled_option_is_settled_in_its_underlying():
 
 def test_an_fx_forward_exchanges_two_currencies():
     refusal(lambda: FxForward(the.USD, the.USD, D(1), date(2026, 9, 1)))
+
+
+@pytest.mark.parametrize("instrument", [the.NDF, the.FX_OPTION], ids=the.name_of)
+def test_an_ndf_and_an_fx_option_are_of_two_currencies(instrument):
+    first, second = ("bought", "sold") if instrument is the.NDF else ("currency", "settlement")
+    refusal(lambda: replace(instrument.terms, **{first: getattr(instrument.terms, second)}))
+
+
+def test_an_ndf_is_paid_when_it_is_fixed_or_later():
+    fixing = the.ndf().fixing_date
+    assert the.ndf(settlement_date=fixing).settlement_date == fixing
+    refusal(lambda: the.ndf(settlement_date=date(2026, 8, 27)))
+
+
+def test_an_option_on_a_future_ends_with_the_future_or_before_and_is_not_settled_in_coins():
+    early = datetime(2026, 9, 25, 7, 59, tzinfo=UTC)
+    assert the.FUTURE_OPTION.terms.future_expiry == the.EXPIRY
+    refusal(lambda: replace(the.FUTURE_OPTION.terms, future_expiry=early))
+    refusal(lambda: replace(the.COIN_OPTION.terms, future_expiry=the.EXPIRY))
+    naive = early.replace(tzinfo=None)
+    refusal(lambda: replace(the.FUTURE_OPTION.terms, future_expiry=naive), Reason.INVALID_TIMESTAMP)
+
+
+def test_an_american_option_is_paid_in_another_asset_than_its_underlying():
+    refusal(lambda: replace(the.AMERICAN_OPTION.terms, settlement=the.BTC))
+
+
+@pytest.mark.parametrize("delivery", [date(2021, 5, 14), date(2031, 5, 15)])
+def test_a_bond_is_delivered_while_it_lives(delivery):
+    assert the.bond_future(delivery_date=date(2021, 5, 15)).delivery_date == date(2021, 5, 15)
+    refusal(lambda: the.bond_future(delivery_date=delivery))
+
+
+def test_a_bond_future_settles_in_the_currency_of_its_bond():
+    refusal(lambda: replace(the.bond_future(), settlement=the.EUR))
+
+
+@pytest.mark.parametrize("factor", [D(0), D(-1)])
+def test_a_conversion_factor_is_more_than_zero(factor):
+    refusal(lambda: the.bond_future(conversion_factor=factor))
+
+
+@pytest.mark.parametrize(("build", "name"), [(the.note, "spread_rate"), (the.note, "fixed_rate"), (the.swap, "fixed_rate")])
+def test_a_rate_is_a_fraction_of_any_sign_and_not_a_percent(build, name):
+    assert getattr(build(**{name: D("-0.005")}), name) == D("-0.005")
+    for rate in ("1", "-1", "4.25"):
+        refusal(lambda rate=rate: build(**{name: D(rate)}))
+
+
+def test_notes_and_swaps_end_after_they_begin_and_pay_every_whole_month():
+    refusal(lambda: the.note(maturity_date=date(2024, 2, 15)))
+    refusal(lambda: the.swap(maturity_date=date(2025, 6, 1)))
+    refusal(lambda: the.note(coupons_per_year=3))
+    refusal(lambda: the.swap(payments_per_year=6))
+    refusal(lambda: the.note(rate_fixed_on=date(2029, 2, 15)))
+    assert the.note(rate_fixed_on=date(2024, 2, 14)).rate_fixed_on < the.note().issue_date
+
+
+def test_a_contract_of_cash_flows_pays_something():
+    day = date(2026, 9, 1)
+    assert CashFlows(the.USD, (CashFlow(the.USD, D(-1), day),) * 1000).settlement == the.USD
+    refusal(lambda: CashFlow(the.USD, D(0), day))
+    refusal(lambda: CashFlows(the.USD, ()))
+    refusal(lambda: CashFlows(the.USD, (CashFlow(the.USD, D(1), day),) * 1001))
 
 
 @pytest.mark.parametrize("rate", [D(0), D("0.0425"), D("0.999999")])
@@ -113,7 +190,7 @@ def test_a_description_has_at_most_200_characters():
 
 
 @pytest.mark.parametrize("instrument", the.EVERY_KIND, ids=the.name_of)
-def test_only_money_and_coins_are_assets_and_only_futures_and_perpetuals_are_margined(instrument):
+def test_only_money_and_coins_are_assets_and_only_futures_perpetuals_and_margined_options_are_margined(instrument):
     assert instrument.is_asset == (instrument in the.ASSETS)
     assert instrument.is_margined == (instrument in the.MARGINED)
 
@@ -135,6 +212,11 @@ def test_an_asset_settles_in_itself_and_refers_to_nothing(instrument):
         (the.COIN_OPTION, "BTC"),
         (the.BILL, "USD"),
         (the.BOND, "USD"),
+        (the.NOTE, "USD"),
+        (the.SWAP, "USD"),
+        (the.BOND_FUTURE, "USD"),
+        (the.AMERICAN_OPTION, "USD"),
+        (the.MARGINED_OPTION, "USD"),
     ],
     ids=the.name_of,
 )
@@ -146,6 +228,13 @@ def test_a_contract_or_bond_refers_to_what_it_settles_in(instrument, settlement)
 def test_an_fx_forward_settles_in_what_it_sells_and_refers_to_both_currencies():
     assert the.FX_FORWARD.settlement == "USD"
     assert the.FX_FORWARD.references() == {the.EUR, the.USD}
+
+
+def test_kinds_of_several_currencies_refer_to_all_of_them():
+    assert the.FX_OPTION.references() == {the.EUR, the.USD}
+    assert replace(the.NDF, terms=the.ndf(settlement=the.BTC)).references() == {the.EUR, the.USD, the.BTC}
+    assert the.FLOWS.references() == {the.EUR, the.USD}
+    assert [each.settlement for each in (the.FX_OPTION, the.NDF, the.FLOWS)] == [the.USD] * 3
 
 
 @pytest.mark.parametrize(
@@ -165,6 +254,14 @@ def test_an_fx_forward_settles_in_what_it_sells_and_refers_to_both_currencies():
         (the.FX_FORWARD, "1000000", "-0.002", "-2000"),
         (the.BILL, "1000000", "98.5", "985000"),
         (the.BOND, "-1000", "101.25", "-1012.5"),
+        (the.NOTE, "1000", "99.5", "995"),
+        (the.SWAP, "-1000000", "0.02", "-20000"),
+        (the.NDF, "1000000", "-0.002", "-2000"),
+        (the.FLOWS, "2", "-1.25", "-2.5"),
+        (the.BOND_FUTURE, "3", "110.5", "331500"),
+        (the.FX_OPTION, "1000000", "0.0125", "12500"),
+        (the.AMERICAN_OPTION, "2", "1500", "30000"),
+        (the.MARGINED_OPTION, "2", "1500", "30000"),
     ],
     ids=the.name_of,
 )
@@ -209,10 +306,9 @@ def test_every_kind_trades_at_a_price_above_zero(instrument):
 
 @pytest.mark.parametrize("instrument", the.EVERY_KIND, ids=the.name_of)
 @pytest.mark.parametrize("price", [D(0), D("-0.5")])
-def test_only_a_forward_has_a_negative_price_and_only_it_and_an_option_a_price_of_zero(instrument, price):
-    is_forward = instrument is the.FX_FORWARD
-    is_free_option = instrument in {the.CASH_OPTION, the.COIN_OPTION} and price == 0
-    if is_forward or is_free_option:
+def test_only_a_present_value_is_negative_and_only_it_and_an_option_is_zero(instrument, price):
+    is_free_option = instrument in the.OPTIONS and price == 0
+    if instrument in the.AT_PRESENT_VALUE or is_free_option:
         assert check_trade_price(instrument, price) == price
     else:
         error = refusal(lambda: check_trade_price(instrument, price), Reason.INVALID_PRICE)

@@ -247,7 +247,8 @@ def test_a_hedge_is_not_reported_as_liquidating(quantity):
 
 
 def test_scaling_book_and_equity_together_leaves_distances_alone():
-    held = {"USD": 60_000, "PERP": (4, 240_000), "CALL": -2, "EUR": -20_000}
+    # Large enough for a cent, which the figures are rounded to, to move no distance by a millionth.
+    held = {"USD": 600_000, "PERP": (40, 2_400_000), "CALL": -20, "EUR": -200_000}
     scaled = {name: tuple(7 * part for part in amount) if isinstance(amount, tuple) else 7 * amount for name, amount in held.items()}
     one, seven = explained(held), explained(scaled)
     for mine, other in zip(one.distances, seven.distances, strict=True):

@@ -65,13 +65,51 @@ class _PremiumStyleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PremiumS
     PREMIUM_STYLE_UNSPECIFIED: _PremiumStyle.ValueType  # 0
     PREMIUM_STYLE_CASH_PAID: _PremiumStyle.ValueType  # 1
     PREMIUM_STYLE_COIN_SETTLED: _PremiumStyle.ValueType  # 2
+    PREMIUM_STYLE_MARGINED: _PremiumStyle.ValueType  # 3
 
 class PremiumStyle(_PremiumStyle, metaclass=_PremiumStyleEnumTypeWrapper): ...
 
 PREMIUM_STYLE_UNSPECIFIED: PremiumStyle.ValueType  # 0
 PREMIUM_STYLE_CASH_PAID: PremiumStyle.ValueType  # 1
 PREMIUM_STYLE_COIN_SETTLED: PremiumStyle.ValueType  # 2
+PREMIUM_STYLE_MARGINED: PremiumStyle.ValueType  # 3
 Global___PremiumStyle: _TypeAlias = PremiumStyle  # noqa: Y015
+
+class _DayCount:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DayCountEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DayCount.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DAY_COUNT_UNSPECIFIED: _DayCount.ValueType  # 0
+    DAY_COUNT_ACT_360: _DayCount.ValueType  # 1
+    DAY_COUNT_ACT_365F: _DayCount.ValueType  # 2
+    DAY_COUNT_THIRTY_360: _DayCount.ValueType  # 3
+    DAY_COUNT_ACT_ACT_ICMA: _DayCount.ValueType  # 4
+
+class DayCount(_DayCount, metaclass=_DayCountEnumTypeWrapper): ...
+
+DAY_COUNT_UNSPECIFIED: DayCount.ValueType  # 0
+DAY_COUNT_ACT_360: DayCount.ValueType  # 1
+DAY_COUNT_ACT_365F: DayCount.ValueType  # 2
+DAY_COUNT_THIRTY_360: DayCount.ValueType  # 3
+DAY_COUNT_ACT_ACT_ICMA: DayCount.ValueType  # 4
+Global___DayCount: _TypeAlias = DayCount  # noqa: Y015
+
+class _BusinessDayRule:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BusinessDayRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BusinessDayRule.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BUSINESS_DAY_RULE_UNSPECIFIED: _BusinessDayRule.ValueType  # 0
+    BUSINESS_DAY_RULE_MODIFIED_FOLLOWING: _BusinessDayRule.ValueType  # 1
+
+class BusinessDayRule(_BusinessDayRule, metaclass=_BusinessDayRuleEnumTypeWrapper): ...
+
+BUSINESS_DAY_RULE_UNSPECIFIED: BusinessDayRule.ValueType  # 0
+BUSINESS_DAY_RULE_MODIFIED_FOLLOWING: BusinessDayRule.ValueType  # 1
+Global___BusinessDayRule: _TypeAlias = BusinessDayRule  # noqa: Y015
 
 class _ParameterState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -111,6 +149,13 @@ class Instrument(_message.Message):
     FX_FORWARD_FIELD_NUMBER: _builtins.int
     BILL_FIELD_NUMBER: _builtins.int
     FIXED_RATE_BOND_FIELD_NUMBER: _builtins.int
+    AMERICAN_OPTION_FIELD_NUMBER: _builtins.int
+    FX_OPTION_FIELD_NUMBER: _builtins.int
+    NON_DELIVERABLE_FORWARD_FIELD_NUMBER: _builtins.int
+    FLOATING_RATE_NOTE_FIELD_NUMBER: _builtins.int
+    INTEREST_RATE_SWAP_FIELD_NUMBER: _builtins.int
+    BOND_FUTURE_FIELD_NUMBER: _builtins.int
+    CASH_FLOWS_FIELD_NUMBER: _builtins.int
     instrument_id: _builtins.str
     quantity_places: _builtins.int
     collateral_class: _builtins.str
@@ -133,6 +178,20 @@ class Instrument(_message.Message):
     def bill(self) -> Global___BillTerms: ...
     @_builtins.property
     def fixed_rate_bond(self) -> Global___FixedRateBondTerms: ...
+    @_builtins.property
+    def american_option(self) -> Global___AmericanOptionTerms: ...
+    @_builtins.property
+    def fx_option(self) -> Global___FxOptionTerms: ...
+    @_builtins.property
+    def non_deliverable_forward(self) -> Global___NonDeliverableForwardTerms: ...
+    @_builtins.property
+    def floating_rate_note(self) -> Global___FloatingRateNoteTerms: ...
+    @_builtins.property
+    def interest_rate_swap(self) -> Global___InterestRateSwapTerms: ...
+    @_builtins.property
+    def bond_future(self) -> Global___BondFutureTerms: ...
+    @_builtins.property
+    def cash_flows(self) -> Global___CashFlowsTerms: ...
     def __init__(
         self,
         *,
@@ -149,12 +208,19 @@ class Instrument(_message.Message):
         fx_forward: Global___FxForwardTerms | None = ...,
         bill: Global___BillTerms | None = ...,
         fixed_rate_bond: Global___FixedRateBondTerms | None = ...,
+        american_option: Global___AmericanOptionTerms | None = ...,
+        fx_option: Global___FxOptionTerms | None = ...,
+        non_deliverable_forward: Global___NonDeliverableForwardTerms | None = ...,
+        floating_rate_note: Global___FloatingRateNoteTerms | None = ...,
+        interest_rate_swap: Global___InterestRateSwapTerms | None = ...,
+        bond_future: Global___BondFutureTerms | None = ...,
+        cash_flows: Global___CashFlowsTerms | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["bill", b"bill", "cash", b"cash", "crypto_asset", b"crypto_asset", "dated_future", b"dated_future", "european_option", b"european_option", "fixed_rate_bond", b"fixed_rate_bond", "fx_forward", b"fx_forward", "perpetual", b"perpetual", "stablecoin", b"stablecoin", "terms", b"terms"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["american_option", b"american_option", "bill", b"bill", "bond_future", b"bond_future", "cash", b"cash", "cash_flows", b"cash_flows", "crypto_asset", b"crypto_asset", "dated_future", b"dated_future", "european_option", b"european_option", "fixed_rate_bond", b"fixed_rate_bond", "floating_rate_note", b"floating_rate_note", "fx_forward", b"fx_forward", "fx_option", b"fx_option", "interest_rate_swap", b"interest_rate_swap", "non_deliverable_forward", b"non_deliverable_forward", "perpetual", b"perpetual", "stablecoin", b"stablecoin", "terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill", b"bill", "cash", b"cash", "collateral_class", b"collateral_class", "crypto_asset", b"crypto_asset", "dated_future", b"dated_future", "description", b"description", "european_option", b"european_option", "fixed_rate_bond", b"fixed_rate_bond", "fx_forward", b"fx_forward", "instrument_id", b"instrument_id", "perpetual", b"perpetual", "quantity_places", b"quantity_places", "stablecoin", b"stablecoin", "terms", b"terms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["american_option", b"american_option", "bill", b"bill", "bond_future", b"bond_future", "cash", b"cash", "cash_flows", b"cash_flows", "collateral_class", b"collateral_class", "crypto_asset", b"crypto_asset", "dated_future", b"dated_future", "description", b"description", "european_option", b"european_option", "fixed_rate_bond", b"fixed_rate_bond", "floating_rate_note", b"floating_rate_note", "fx_forward", b"fx_forward", "fx_option", b"fx_option", "instrument_id", b"instrument_id", "interest_rate_swap", b"interest_rate_swap", "non_deliverable_forward", b"non_deliverable_forward", "perpetual", b"perpetual", "quantity_places", b"quantity_places", "stablecoin", b"stablecoin", "terms", b"terms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_terms: _TypeAlias = _typing.Literal["cash", "stablecoin", "crypto_asset", "perpetual", "dated_future", "european_option", "fx_forward", "bill", "fixed_rate_bond"]  # noqa: Y015
+    _WhichOneofReturnType_terms: _TypeAlias = _typing.Literal["cash", "stablecoin", "crypto_asset", "perpetual", "dated_future", "european_option", "fx_forward", "bill", "fixed_rate_bond", "american_option", "fx_option", "non_deliverable_forward", "floating_rate_note", "interest_rate_swap", "bond_future", "cash_flows"]  # noqa: Y015
     _WhichOneofArgType_terms: _TypeAlias = _typing.Literal["terms", b"terms"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_terms) -> _WhichOneofReturnType_terms | None: ...
 
@@ -287,6 +353,7 @@ class EuropeanOptionTerms(_message.Message):
     STRIKE_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     PREMIUM_STYLE_FIELD_NUMBER: _builtins.int
+    FUTURE_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     underlying: _builtins.str
     settlement: _builtins.str
     multiplier: _builtins.str
@@ -295,6 +362,8 @@ class EuropeanOptionTerms(_message.Message):
     premium_style: Global___PremiumStyle.ValueType
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def future_expire_time(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
@@ -305,10 +374,11 @@ class EuropeanOptionTerms(_message.Message):
         strike: _builtins.str = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         premium_style: Global___PremiumStyle.ValueType = ...,
+        future_expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "future_expire_time", b"future_expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "multiplier", b"multiplier", "premium_style", b"premium_style", "right", b"right", "settlement", b"settlement", "strike", b"strike", "underlying", b"underlying"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "future_expire_time", b"future_expire_time", "multiplier", b"multiplier", "premium_style", b"premium_style", "right", b"right", "settlement", b"settlement", "strike", b"strike", "underlying", b"underlying"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -398,6 +468,283 @@ class FixedRateBondTerms(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FixedRateBondTerms: _TypeAlias = FixedRateBondTerms  # noqa: Y015
+
+@_typing.final
+class AmericanOptionTerms(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNDERLYING_FIELD_NUMBER: _builtins.int
+    SETTLEMENT_FIELD_NUMBER: _builtins.int
+    MULTIPLIER_FIELD_NUMBER: _builtins.int
+    RIGHT_FIELD_NUMBER: _builtins.int
+    STRIKE_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    underlying: _builtins.str
+    settlement: _builtins.str
+    multiplier: _builtins.str
+    right: Global___OptionRight.ValueType
+    strike: _builtins.str
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        underlying: _builtins.str = ...,
+        settlement: _builtins.str = ...,
+        multiplier: _builtins.str = ...,
+        right: Global___OptionRight.ValueType = ...,
+        strike: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "multiplier", b"multiplier", "right", b"right", "settlement", b"settlement", "strike", b"strike", "underlying", b"underlying"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AmericanOptionTerms: _TypeAlias = AmericanOptionTerms  # noqa: Y015
+
+@_typing.final
+class FxOptionTerms(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    SETTLEMENT_FIELD_NUMBER: _builtins.int
+    RIGHT_FIELD_NUMBER: _builtins.int
+    STRIKE_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    currency: _builtins.str
+    settlement: _builtins.str
+    right: Global___OptionRight.ValueType
+    strike: _builtins.str
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        currency: _builtins.str = ...,
+        settlement: _builtins.str = ...,
+        right: Global___OptionRight.ValueType = ...,
+        strike: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "expire_time", b"expire_time", "right", b"right", "settlement", b"settlement", "strike", b"strike"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FxOptionTerms: _TypeAlias = FxOptionTerms  # noqa: Y015
+
+@_typing.final
+class NonDeliverableForwardTerms(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOUGHT_FIELD_NUMBER: _builtins.int
+    SOLD_FIELD_NUMBER: _builtins.int
+    SETTLEMENT_FIELD_NUMBER: _builtins.int
+    CONTRACT_RATE_FIELD_NUMBER: _builtins.int
+    FIXING_DATE_FIELD_NUMBER: _builtins.int
+    SETTLEMENT_DATE_FIELD_NUMBER: _builtins.int
+    bought: _builtins.str
+    sold: _builtins.str
+    settlement: _builtins.str
+    contract_rate: _builtins.str
+    @_builtins.property
+    def fixing_date(self) -> _date_pb2.Date: ...
+    @_builtins.property
+    def settlement_date(self) -> _date_pb2.Date: ...
+    def __init__(
+        self,
+        *,
+        bought: _builtins.str = ...,
+        sold: _builtins.str = ...,
+        settlement: _builtins.str = ...,
+        contract_rate: _builtins.str = ...,
+        fixing_date: _date_pb2.Date | None = ...,
+        settlement_date: _date_pb2.Date | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fixing_date", b"fixing_date", "settlement_date", b"settlement_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bought", b"bought", "contract_rate", b"contract_rate", "fixing_date", b"fixing_date", "settlement", b"settlement", "settlement_date", b"settlement_date", "sold", b"sold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NonDeliverableForwardTerms: _TypeAlias = NonDeliverableForwardTerms  # noqa: Y015
+
+@_typing.final
+class FloatingRateNoteTerms(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SETTLEMENT_FIELD_NUMBER: _builtins.int
+    SPREAD_RATE_FIELD_NUMBER: _builtins.int
+    FIXED_RATE_FIELD_NUMBER: _builtins.int
+    RATE_FIX_DATE_FIELD_NUMBER: _builtins.int
+    COUPONS_PER_YEAR_FIELD_NUMBER: _builtins.int
+    DAY_COUNT_FIELD_NUMBER: _builtins.int
+    BUSINESS_DAY_RULE_FIELD_NUMBER: _builtins.int
+    ISSUE_DATE_FIELD_NUMBER: _builtins.int
+    MATURITY_DATE_FIELD_NUMBER: _builtins.int
+    settlement: _builtins.str
+    spread_rate: _builtins.str
+    fixed_rate: _builtins.str
+    coupons_per_year: _builtins.int
+    day_count: Global___DayCount.ValueType
+    business_day_rule: Global___BusinessDayRule.ValueType
+    @_builtins.property
+    def rate_fix_date(self) -> _date_pb2.Date: ...
+    @_builtins.property
+    def issue_date(self) -> _date_pb2.Date: ...
+    @_builtins.property
+    def maturity_date(self) -> _date_pb2.Date: ...
+    def __init__(
+        self,
+        *,
+        settlement: _builtins.str = ...,
+        spread_rate: _builtins.str = ...,
+        fixed_rate: _builtins.str = ...,
+        rate_fix_date: _date_pb2.Date | None = ...,
+        coupons_per_year: _builtins.int = ...,
+        day_count: Global___DayCount.ValueType = ...,
+        business_day_rule: Global___BusinessDayRule.ValueType = ...,
+        issue_date: _date_pb2.Date | None = ...,
+        maturity_date: _date_pb2.Date | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["issue_date", b"issue_date", "maturity_date", b"maturity_date", "rate_fix_date", b"rate_fix_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_day_rule", b"business_day_rule", "coupons_per_year", b"coupons_per_year", "day_count", b"day_count", "fixed_rate", b"fixed_rate", "issue_date", b"issue_date", "maturity_date", b"maturity_date", "rate_fix_date", b"rate_fix_date", "settlement", b"settlement", "spread_rate", b"spread_rate"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FloatingRateNoteTerms: _TypeAlias = FloatingRateNoteTerms  # noqa: Y015
+
+@_typing.final
+class InterestRateSwapTerms(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SETTLEMENT_FIELD_NUMBER: _builtins.int
+    FIXED_RATE_FIELD_NUMBER: _builtins.int
+    PAYMENTS_PER_YEAR_FIELD_NUMBER: _builtins.int
+    DAY_COUNT_FIELD_NUMBER: _builtins.int
+    BUSINESS_DAY_RULE_FIELD_NUMBER: _builtins.int
+    START_DATE_FIELD_NUMBER: _builtins.int
+    MATURITY_DATE_FIELD_NUMBER: _builtins.int
+    ACCRUED_FRACTION_FIELD_NUMBER: _builtins.int
+    ACCRUE_DATE_FIELD_NUMBER: _builtins.int
+    settlement: _builtins.str
+    fixed_rate: _builtins.str
+    payments_per_year: _builtins.int
+    day_count: Global___DayCount.ValueType
+    business_day_rule: Global___BusinessDayRule.ValueType
+    accrued_fraction: _builtins.str
+    @_builtins.property
+    def start_date(self) -> _date_pb2.Date: ...
+    @_builtins.property
+    def maturity_date(self) -> _date_pb2.Date: ...
+    @_builtins.property
+    def accrue_date(self) -> _date_pb2.Date: ...
+    def __init__(
+        self,
+        *,
+        settlement: _builtins.str = ...,
+        fixed_rate: _builtins.str = ...,
+        payments_per_year: _builtins.int = ...,
+        day_count: Global___DayCount.ValueType = ...,
+        business_day_rule: Global___BusinessDayRule.ValueType = ...,
+        start_date: _date_pb2.Date | None = ...,
+        maturity_date: _date_pb2.Date | None = ...,
+        accrued_fraction: _builtins.str = ...,
+        accrue_date: _date_pb2.Date | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accrue_date", b"accrue_date", "maturity_date", b"maturity_date", "start_date", b"start_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accrue_date", b"accrue_date", "accrued_fraction", b"accrued_fraction", "business_day_rule", b"business_day_rule", "day_count", b"day_count", "fixed_rate", b"fixed_rate", "maturity_date", b"maturity_date", "payments_per_year", b"payments_per_year", "settlement", b"settlement", "start_date", b"start_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InterestRateSwapTerms: _TypeAlias = InterestRateSwapTerms  # noqa: Y015
+
+@_typing.final
+class BondFutureTerms(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SETTLEMENT_FIELD_NUMBER: _builtins.int
+    MULTIPLIER_FIELD_NUMBER: _builtins.int
+    DELIVERY_DATE_FIELD_NUMBER: _builtins.int
+    CONVERSION_FACTOR_FIELD_NUMBER: _builtins.int
+    DELIVERABLE_FIELD_NUMBER: _builtins.int
+    settlement: _builtins.str
+    multiplier: _builtins.str
+    conversion_factor: _builtins.str
+    @_builtins.property
+    def delivery_date(self) -> _date_pb2.Date: ...
+    @_builtins.property
+    def deliverable(self) -> Global___FixedRateBondTerms: ...
+    def __init__(
+        self,
+        *,
+        settlement: _builtins.str = ...,
+        multiplier: _builtins.str = ...,
+        delivery_date: _date_pb2.Date | None = ...,
+        conversion_factor: _builtins.str = ...,
+        deliverable: Global___FixedRateBondTerms | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["deliverable", b"deliverable", "delivery_date", b"delivery_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversion_factor", b"conversion_factor", "deliverable", b"deliverable", "delivery_date", b"delivery_date", "multiplier", b"multiplier", "settlement", b"settlement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BondFutureTerms: _TypeAlias = BondFutureTerms  # noqa: Y015
+
+@_typing.final
+class CashFlowsTerms(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SETTLEMENT_FIELD_NUMBER: _builtins.int
+    FLOWS_FIELD_NUMBER: _builtins.int
+    settlement: _builtins.str
+    @_builtins.property
+    def flows(self) -> _containers.RepeatedCompositeFieldContainer[Global___CashFlow]: ...
+    def __init__(
+        self,
+        *,
+        settlement: _builtins.str = ...,
+        flows: _abc.Iterable[Global___CashFlow] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flows", b"flows", "settlement", b"settlement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CashFlowsTerms: _TypeAlias = CashFlowsTerms  # noqa: Y015
+
+@_typing.final
+class CashFlow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSET_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    PAYMENT_DATE_FIELD_NUMBER: _builtins.int
+    asset: _builtins.str
+    amount: _builtins.str
+    @_builtins.property
+    def payment_date(self) -> _date_pb2.Date: ...
+    def __init__(
+        self,
+        *,
+        asset: _builtins.str = ...,
+        amount: _builtins.str = ...,
+        payment_date: _date_pb2.Date | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payment_date", b"payment_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "payment_date", b"payment_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CashFlow: _TypeAlias = CashFlow  # noqa: Y015
 
 @_typing.final
 class CreateInstrumentRequest(_message.Message):

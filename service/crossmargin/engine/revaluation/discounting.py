@@ -27,10 +27,23 @@ _LOG_PRICE_TOLERANCE: Final = 1e-14
 
 @dataclass(frozen=True, eq=False)
 class Payments:
-    """What one instrument still pays: `years` [D] actual/365 from now, `amounts` [D] per 100 of face."""
+    """What one instrument still pays.
+
+    Attributes:
+        years: [D] actual/365 from now to the day whose discount factor values each amount.
+        amounts: [D] per 100 of face.
+        spread_years: [D] how long a spread over the curve lies on each, where that is not until the same day: a coupon that is projected
+            as 1 at the start of its period less 1 at its end is paid, and may fail, at the end.
+    """
 
     years: NDArray[np.float64]
     amounts: NDArray[np.float64]
+    spread_years: NDArray[np.float64] | None = None
+
+    @property
+    def paid_years(self) -> NDArray[np.float64]:
+        """[D] actual/365 from now to the payment of each amount."""
+        return self.years if self.spread_years is None else self.spread_years
 
 
 def revalue_payments(
@@ -81,14 +94,23 @@ def present_values(curve: ShockedCurve, payments: Sequence[Payments], marks: Seq
     All instruments share one grid of distinct times, so that each discount factor is computed once, and one sparse product.
     """
     flow_years = np.concatenate([item.years for item in payments])
+    paid_years = np.concatenate([item.paid_years for item in payments])
     amounts = np.concatenate([item.amounts for item in payments])
     starts = np.concatenate([[0], np.cumsum([len(item.years) for item in payments])]).astype(np.int64)
     grid, column = np.unique(flow_years, return_inverse=True)
     factors = discount_factors(curve, grid)
-    spreads = _solve_spreads(amounts * factors[column, 0], flow_years, starts, marks)
+    spreads = _solve_spreads(amounts * factors[column, 0], paid_years, starts, marks)
     spread_by_flow = np.repeat(spreads, np.diff(starts))
-    weights = csr_array((amounts * np.exp(-spread_by_flow * flow_years), column, starts), shape=(len(payments), len(grid)))
+    weights = csr_array((amounts * np.exp(-spread_by_flow * paid_years), column, starts), shape=(len(payments), len(grid)))
     return np.asarray(weights @ factors)
+
+
+def discounted(asset: InstrumentId, payments: Payments, market: ShockedMarket) -> Claim:
+    """Return the claim on payments of an asset: units of it, whatever the face, which change with its zero curve."""
+    name = discount_curve(market.assets[asset])
+    curve = market.curve(name)
+    curve.check(payments.years)
+    return Claim(asset, payments.amounts @ discount_factors(curve, payments.years), market.curve_group(name))
 
 
 def _readable(instrument: Instrument, market: ShockedMarket, payments: Payments) -> Payments:

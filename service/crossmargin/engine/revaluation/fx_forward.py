@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
 
 import numpy as np
 
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import FxForward, Instrument
-from crossmargin.engine.axes import ByState
-from crossmargin.engine.revaluation.discounting import discount_factors
+from crossmargin.engine.revaluation.discounting import Payments, discounted
 from crossmargin.engine.revaluation.shocked_market import ShockedMarket, discount_curve
-from crossmargin.engine.revaluation.valuation import Claim, Valuation, expired, one_by_one, terms_of
+from crossmargin.engine.revaluation.valuation import Claim, Valuation, expired, meeting_mark, one_by_one, terms_of
 
 
 def _revalue(instrument: Instrument, market: ShockedMarket) -> Valuation:
@@ -22,16 +23,13 @@ def _revalue(instrument: Instrument, market: ShockedMarket) -> Valuation:
     terms = terms_of(instrument, FxForward)
     if terms.delivery_date < market.as_of.date():
         raise expired(instrument, ended=terms.delivery_date, as_of=market.as_of)
-    years = market.years_until_day(terms.delivery_date)
-    bought = _payment(terms.bought, years, market)
-    sold = -float(terms.contract_rate) * _payment(terms.sold, years, market)
-    mark, rate = market.mark(instrument), market.price(terms.bought) / market.price(terms.sold)
-    if mark is not None:
-        sold = sold + (mark - (bought[0] * rate[0] + sold[0]))
-    groups = [market.curve_group(discount_curve(market.assets[asset])) for asset in (terms.bought, terms.sold)]
-    exchanged = market.price_group(terms.bought) or market.price_group(terms.sold)
-    claims = (Claim(terms.bought, bought, groups[0]), Claim(terms.sold, sold, groups[1]))
-    return Valuation(claims, years, notional=rate[market.bases], group=exchanged)
+    claims = exchange(market, bought=terms.bought, sold=terms.sold, contract_rate=terms.contract_rate, day=terms.delivery_date)
+    return Valuation(
+        meeting_mark(claims, instrument, market),
+        market.years_until_day(terms.delivery_date),
+        notional=(market.price(terms.bought) / market.price(terms.sold))[market.bases],
+        group=market.price_group(terms.bought) or market.price_group(terms.sold),
+    )
 
 
 def curves(instrument: Instrument, assets: Mapping[InstrumentId, Instrument]) -> frozenset[str]:
@@ -40,12 +38,13 @@ def curves(instrument: Instrument, assets: Mapping[InstrumentId, Instrument]) ->
     return frozenset({discount_curve(assets[terms.bought]), discount_curve(assets[terms.sold])})
 
 
-def _payment(asset: InstrumentId, years: float, market: ShockedMarket) -> ByState:
-    """Return [M] value of one unit of an asset paid so many years from now, in that asset."""
-    curve = market.curve(discount_curve(market.assets[asset]))
-    curve.check(np.array([years]))
-    payment: ByState = discount_factors(curve, np.array([years]))[0]
-    return payment
+def exchange(market: ShockedMarket, *, bought: InstrumentId, sold: InstrumentId, contract_rate: Decimal, day: date) -> tuple[Claim, Claim]:
+    """Return the claims of receiving one unit of `bought` and paying `contract_rate` units of `sold` on a day."""
+    years = np.array([market.years_until_day(day)])
+    return (
+        discounted(bought, Payments(years, np.array([1.0])), market),
+        discounted(sold, Payments(years, np.array([-float(contract_rate)])), market),
+    )
 
 
 revalue = one_by_one(_revalue)

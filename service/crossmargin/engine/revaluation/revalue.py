@@ -12,14 +12,21 @@ import numpy as np
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import (
+    AmericanOption,
     Bill,
+    BondFuture,
     Cash,
+    CashFlows,
     CryptoAsset,
     DatedFuture,
     EuropeanOption,
     FixedRateBond,
+    FloatingRateNote,
     FxForward,
+    FxOption,
     Instrument,
+    InterestRateSwap,
+    NonDeliverableForward,
     Perpetual,
     Stablecoin,
     check_trade_price,
@@ -27,7 +34,22 @@ from crossmargin.domain.instrument import (
 from crossmargin.domain.market import FactorId, MarketSnapshot
 from crossmargin.domain.risk_parameters import OffsetGroup, RiskParameters
 from crossmargin.engine.axes import ByMoveFactor, ByScenario
-from crossmargin.engine.revaluation import asset, bill, dated_future, european_option, fixed_rate_bond, fx_forward, perpetual
+from crossmargin.engine.revaluation import (
+    american_option,
+    asset,
+    bill,
+    bond_future,
+    cash_flows,
+    dated_future,
+    european_option,
+    fixed_rate_bond,
+    floating_rate_note,
+    fx_forward,
+    fx_option,
+    interest_rate_swap,
+    non_deliverable_forward,
+    perpetual,
+)
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from crossmargin.engine.revaluation.shocked_market import ShockedMarket, not_finite, price_factor
 from crossmargin.engine.revaluation.valuation import CurvesOf, Outcome, Revaluer, Valuation
@@ -47,10 +69,17 @@ KINDS: Final[Mapping[type, _Kind]] = {
     CryptoAsset: _ASSET,
     Perpetual: _Kind(perpetual.revalue, perpetual.curves),
     DatedFuture: _Kind(dated_future.revalue, dated_future.curves),
+    BondFuture: _Kind(bond_future.revalue, bond_future.curves),
     EuropeanOption: _Kind(european_option.revalue, european_option.curves),
+    AmericanOption: _Kind(american_option.revalue, american_option.curves),
+    FxOption: _Kind(fx_option.revalue, fx_option.curves),
     FxForward: _Kind(fx_forward.revalue, fx_forward.curves),
+    NonDeliverableForward: _Kind(non_deliverable_forward.revalue, non_deliverable_forward.curves),
     Bill: _Kind(bill.revalue, bill.curves),
     FixedRateBond: _Kind(fixed_rate_bond.revalue, fixed_rate_bond.curves),
+    FloatingRateNote: _Kind(floating_rate_note.revalue, floating_rate_note.curves),
+    InterestRateSwap: _Kind(interest_rate_swap.revalue, interest_rate_swap.curves),
+    CashFlows: _Kind(cash_flows.revalue, cash_flows.curves),
 }
 
 

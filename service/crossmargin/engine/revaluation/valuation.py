@@ -8,6 +8,8 @@ from datetime import date, datetime
 from enum import IntEnum, unique
 from typing import TypeAlias, TypeVar
 
+import numpy as np
+
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import Instrument
@@ -93,6 +95,16 @@ def attempt(work: Callable[[Subject, ShockedMarket], Product], subject: Subject,
         return work(subject, market)
     except DomainError as error:
         return error.with_traceback(None)
+
+
+def meeting_mark(claims: Sequence[Claim], instrument: Instrument, market: ShockedMarket) -> tuple[Claim, ...]:
+    """Return the claims with what a mark, a present value per unit, leaves unexplained as a fixed amount of the settlement asset."""
+    mark = market.mark(instrument)
+    if mark is None:
+        return tuple(claims)
+    worth = sum(float(claim.amount[0] * market.price(claim.asset)[0]) for claim in claims)
+    unexplained = mark - worth / float(market.price(instrument.settlement)[0])
+    return (*claims, Claim(instrument.settlement, np.full_like(claims[0].amount, unexplained), None))
 
 
 def terms_of(instrument: Instrument, kind: type[KindOfTerms]) -> KindOfTerms:

@@ -22,7 +22,8 @@ def stress_moves(factors: Sequence[FactorId], parameters: RiskParameters) -> tup
 
     1. the event's own nodes of its curve, linear in tenor between them and flat beyond;
     2. beta times the event's nodes of its proxy's curve;
-    3. a volatility: `stress_vol_response` times the absolute log move of its spot, so that it rises in a reversed event too;
+    3. a volatility: `stress_vol_response` times the absolute log move of its spot or currency, so that it rises in a reversed event
+       too; that of a pair of currencies answers to the difference of their moves;
     4. a spot price: the event's move for its asset class;
     5. not at all.
     """
@@ -82,8 +83,7 @@ def _move(factor: FactorId, event: _EventMoves, parameters: RiskParameters) -> f
     if figure is not None:
         return figure
     if factor.kind is FactorKind.VOL:
-        spot = FactorId(FactorKind.SPOT.value, factor.name)
-        return float(parameters.stress_vol_response) * abs(_move(spot, event, parameters))
+        return float(parameters.stress_vol_response) * abs(_underlying_move(factor.name, event, parameters))
     if factor.kind is FactorKind.SPOT:
         return _class_move(factor, event, parameters)
     return 0.0
@@ -96,6 +96,16 @@ def _named_move(factor: FactorId, event: _EventMoves, parameters: RiskParameters
     if proxy is not None and proxy.proxy_curve in event.curves:
         return float(proxy.beta) * _along_curve(event, proxy.proxy_curve, factor.tenor_years)
     return None
+
+
+def _underlying_move(name: str, event: _EventMoves, parameters: RiskParameters) -> float:
+    """Return the log move of what a volatility is of: a currency, a pair of two, such as EURJPY, or a spot price."""
+    for codes in ((name,), (name[:3], name[3:])):
+        currencies = [FactorId(FactorKind.FX.value, code) for code in codes]
+        if all(currency.curve in parameters.group_of_curve for currency in currencies):
+            moves = [_move(currency, event, parameters) for currency in currencies]
+            return moves[0] - sum(moves[1:])
+    return _move(FactorId(FactorKind.SPOT.value, name), event, parameters)
 
 
 def _along_curve(event: _EventMoves, curve: str, years: float) -> float:

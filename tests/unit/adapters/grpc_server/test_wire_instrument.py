@@ -31,22 +31,114 @@ moments = st.datetimes(timezones=st.just(UTC)).map(timestamp)
 days = st.dates().map(lambda day: Date(year=day.year, month=day.month, day=day.day))
 payoffs = st.sampled_from([pb.PAYOFF_LINEAR, pb.PAYOFF_INVERSE])
 rights = st.sampled_from([pb.OPTION_RIGHT_CALL, pb.OPTION_RIGHT_PUT])
+two_names = st.lists(names, min_size=2, max_size=2, unique=True)
+per_year = st.sampled_from([1, 2, 4, 12])
+day_counts = st.sampled_from([value for value in pb.DayCount.values() if value])
+rules = st.sampled_from(pb.BusinessDayRule.values())
+signed_rates = st.decimals(min_value="-0.999999999999999999", max_value="0.999999999999999999", places=18).map(format_decimal)
 rates = st.decimals(min_value=0, max_value="0.999999999999999999", places=18).map(format_decimal)
+
+
+def sorted_days(count: int) -> st.SearchStrategy[list[Date]]:
+    """Different days, ascending."""
+    drawn = st.lists(st.dates(), min_size=count, max_size=count, unique=True).map(sorted)
+    return drawn.map(lambda ordered: [Date(year=day.year, month=day.month, day=day.day) for day in ordered])
 
 
 @st.composite
 def options(draw) -> pb.EuropeanOptionTerms:
     underlying = draw(names)
-    premium = draw(st.sampled_from([pb.PREMIUM_STYLE_CASH_PAID, pb.PREMIUM_STYLE_COIN_SETTLED]))
+    premium = draw(st.sampled_from([pb.PREMIUM_STYLE_CASH_PAID, pb.PREMIUM_STYLE_COIN_SETTLED, pb.PREMIUM_STYLE_MARGINED]))
+    expiry, later = sorted(draw(st.lists(st.datetimes(timezones=st.just(UTC)), min_size=2, max_size=2)))
+    is_on_future = premium != pb.PREMIUM_STYLE_COIN_SETTLED and draw(st.booleans())
     return pb.EuropeanOptionTerms(
         underlying=underlying,
         settlement=underlying if premium == pb.PREMIUM_STYLE_COIN_SETTLED else draw(names),
         multiplier=draw(amounts),
         right=draw(rights),
         strike=draw(amounts),
-        expire_time=draw(moments),
+        expire_time=timestamp(expiry),
         premium_style=premium,
+        future_expire_time=timestamp(later) if is_on_future else None,
     )
+
+
+@st.composite
+def american_options(draw) -> pb.AmericanOptionTerms:
+    underlying, settlement = draw(two_names)
+    return pb.AmericanOptionTerms(
+        underlying=underlying,
+        settlement=settlement,
+        multiplier=draw(amounts),
+        right=draw(rights),
+        strike=draw(amounts),
+        expire_time=draw(moments),
+    )
+
+
+@st.composite
+def fx_options(draw) -> pb.FxOptionTerms:
+    currency, settlement = draw(two_names)
+    return pb.FxOptionTerms(currency=currency, settlement=settlement, right=draw(rights), strike=draw(amounts), expire_time=draw(moments))
+
+
+@st.composite
+def non_deliverable_forwards(draw) -> pb.NonDeliverableForwardTerms:
+    bought, sold = draw(two_names)
+    fixing, payment = draw(sorted_days(2))
+    return pb.NonDeliverableForwardTerms(
+        bought=bought, sold=sold, settlement=draw(names), contract_rate=draw(amounts), fixing_date=fixing, settlement_date=payment
+    )
+
+
+@st.composite
+def notes(draw) -> pb.FloatingRateNoteTerms:
+    issue, fixed, maturity = draw(sorted_days(3))
+    return pb.FloatingRateNoteTerms(
+        settlement=draw(names),
+        spread_rate=draw(signed_rates),
+        fixed_rate=draw(signed_rates),
+        rate_fix_date=fixed,
+        coupons_per_year=draw(per_year),
+        day_count=draw(day_counts),
+        business_day_rule=draw(rules),
+        issue_date=issue,
+        maturity_date=maturity,
+    )
+
+
+@st.composite
+def swaps(draw) -> pb.InterestRateSwapTerms:
+    start, accrued, maturity = draw(sorted_days(3))
+    return pb.InterestRateSwapTerms(
+        settlement=draw(names),
+        fixed_rate=draw(signed_rates),
+        payments_per_year=draw(per_year),
+        day_count=draw(day_counts),
+        business_day_rule=draw(rules),
+        start_date=start,
+        maturity_date=maturity,
+        accrued_fraction=draw(signed_rates),
+        accrue_date=accrued,
+    )
+
+
+@st.composite
+def bond_futures(draw) -> pb.BondFutureTerms:
+    issue, delivery, maturity = draw(sorted_days(3))
+    deliverable = pb.FixedRateBondTerms(
+        settlement=draw(names), coupon_rate=draw(rates), coupons_per_year=draw(per_year), issue_date=issue, maturity_date=maturity
+    )
+    return pb.BondFutureTerms(
+        settlement=deliverable.settlement,
+        multiplier=draw(amounts),
+        delivery_date=delivery,
+        conversion_factor=draw(amounts),
+        deliverable=deliverable,
+    )
+
+
+flows = st.builds(pb.CashFlow, asset=names, amount=st.one_of(amounts, amounts.map(lambda text: f"-{text}")), payment_date=days)
 
 
 @st.composite
@@ -79,6 +171,13 @@ TERMS = {
     "fx_forward": forwards(),
     "bill": st.builds(pb.BillTerms, settlement=names, maturity_date=days),
     "fixed_rate_bond": bonds(),
+    "american_option": american_options(),
+    "fx_option": fx_options(),
+    "non_deliverable_forward": non_deliverable_forwards(),
+    "floating_rate_note": notes(),
+    "interest_rate_swap": swaps(),
+    "bond_future": bond_futures(),
+    "cash_flows": st.builds(pb.CashFlowsTerms, settlement=names, flows=st.lists(flows, min_size=1, max_size=5)),
 }
 
 

@@ -11,12 +11,22 @@ import numpy as np
 from crossmargin.domain.errors import DomainError
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import (
+    AmericanOption,
     Bill,
+    BondFuture,
+    BusinessDayRule,
+    CashFlow,
+    CashFlows,
     DatedFuture,
+    DayCount,
     EuropeanOption,
     FixedRateBond,
+    FloatingRateNote,
     FxForward,
+    FxOption,
     Instrument,
+    InterestRateSwap,
+    NonDeliverableForward,
     OptionRight,
     Payoff,
     Perpetual,
@@ -43,6 +53,9 @@ LEVELS: Mapping[str, str] = {
     "vol:BTC:1M": "0.55",
     "vol:BTC:6M": "0.65",
     "vol:ETH:1M": "0.7",
+    "vol:EUR:1M": "0.08",
+    "vol:EUR:1Y": "0.09",
+    "vol:EURGBP:6M": "0.06",
     "zero:USD:1M": "0.041",
     "zero:USD:1Y": "0.039",
     "zero:USD:5Y": "0.04",
@@ -61,7 +74,7 @@ GROUPS = [
     a_group("BTC", "CRYPTO", ["spot:BTC", "vol:BTC", "basis:BTC"]),
     a_group("ETH", "CRYPTO", ["spot:ETH", "vol:ETH", "basis:ETH"]),
     a_group("USDC", "STABLECOIN", ["spot:USDC"], days=3),
-    a_group("EUR", "FX", ["fx:EUR"], clock="business"),
+    a_group("EUR", "FX", ["fx:EUR", "vol:EUR", "vol:EURGBP"], clock="business"),
     a_group("GBP", "FX", ["fx:GBP"], clock="business"),
     a_group("USD-RATES", "FIXED_INCOME", ["zero:USD"], days=5, clock="business"),
     a_group("EUR-RATES", "FIXED_INCOME", ["zero:EUR"], days=5, clock="business"),
@@ -174,16 +187,62 @@ def an_option(
     multiplier: Number = 1,
     expiry: datetime = EXPIRY,
     underlying: str = "BTC",
+    future_expiry: datetime | None = None,
 ) -> Instrument:
-    paid_in = settlement or ("USD" if premium is PremiumStyle.CASH_PAID else underlying)
-    terms = EuropeanOption(InstrumentId(underlying), InstrumentId(paid_in), Decimal(multiplier), right, Decimal(strike), expiry, premium)
+    paid_in = InstrumentId(settlement or (underlying if premium is PremiumStyle.COIN_SETTLED else "USD"))
+    terms = EuropeanOption(InstrumentId(underlying), paid_in, Decimal(multiplier), right, Decimal(strike), expiry, premium, future_expiry)
     return an_instrument(name, terms)
+
+
+def an_american_option(
+    name: str = "AMERICAN",
+    *,
+    right: OptionRight = OptionRight.PUT,
+    strike: Number = 60_000,
+    settlement: str = "USD",
+    multiplier: Number = 1,
+    expiry: datetime = EXPIRY,
+    underlying: str = "BTC",
+) -> Instrument:
+    terms = AmericanOption(InstrumentId(underlying), InstrumentId(settlement), Decimal(multiplier), right, Decimal(strike), expiry)
+    return an_instrument(name, terms)
+
+
+def an_fx_option(
+    name: str = "FX-OPTION",
+    *,
+    currency: str = "EUR",
+    settlement: str = "USD",
+    right: OptionRight = OptionRight.CALL,
+    strike: Number = "1.1",
+    expiry: datetime = EXPIRY,
+) -> Instrument:
+    return an_instrument(name, FxOption(InstrumentId(currency), InstrumentId(settlement), right, Decimal(strike), expiry))
 
 
 def a_forward(
     name: str = "FORWARD", *, bought: str = "EUR", sold: str = "USD", rate: Number = "1.12", delivery: date = date(2026, 9, 1)
 ) -> Instrument:
     return an_instrument(name, FxForward(InstrumentId(bought), InstrumentId(sold), Decimal(rate), delivery))
+
+
+def an_ndf(
+    name: str = "NDF",
+    *,
+    bought: str = "EUR",
+    sold: str = "USD",
+    settlement: str = "USD",
+    rate: Number = "1.12",
+    fixing: date = date(2026, 8, 28),
+    payment: date = date(2026, 9, 1),
+) -> Instrument:
+    terms = NonDeliverableForward(InstrumentId(bought), InstrumentId(sold), InstrumentId(settlement), Decimal(rate), fixing, payment)
+    return an_instrument(name, terms)
+
+
+def some_cash_flows(name: str = "FLOWS", *flows: tuple[str, Number, date], settlement: str = "USD") -> Instrument:
+    terms = CashFlows(InstrumentId(settlement), tuple(CashFlow(InstrumentId(asset), Decimal(amount), day) for asset, amount, day in flows))
+    return an_instrument(name, terms)
 
 
 def a_bill(name: str = "BILL", *, settlement: str = "USD", maturity: date = date(2026, 9, 1)) -> Instrument:
@@ -200,6 +259,56 @@ def a_bond(
     maturity: date = date(2034, 5, 15),
 ) -> Instrument:
     return an_instrument(name, FixedRateBond(InstrumentId(settlement), Decimal(coupon), per_year, issued, maturity))
+
+
+def a_note(
+    name: str = "NOTE",
+    *,
+    settlement: str = "USD",
+    spread: Number = "0.002",
+    fixed: Number = "0.045",
+    fixed_on: date = date(2026, 2, 15),
+    per_year: int = 4,
+    day_count: DayCount = DayCount.ACT_360,
+    rule: BusinessDayRule = BusinessDayRule.UNADJUSTED,
+    issued: date = date(2024, 5, 15),
+    maturity: date = date(2029, 5, 15),
+) -> Instrument:
+    terms = FloatingRateNote(
+        InstrumentId(settlement), Decimal(spread), Decimal(fixed), fixed_on, per_year, day_count, rule, issued, maturity
+    )
+    return an_instrument(name, terms)
+
+
+def a_swap(
+    name: str = "SWAP",
+    *,
+    settlement: str = "USD",
+    fixed: Number = "0.035",
+    per_year: int = 1,
+    day_count: DayCount = DayCount.ACT_360,
+    rule: BusinessDayRule = BusinessDayRule.UNADJUSTED,
+    start: date = date(2025, 9, 15),
+    maturity: date = date(2035, 9, 15),
+    accrued: Number = "0.0195",
+    accrued_until: date = date(2026, 3, 2),
+) -> Instrument:
+    terms = InterestRateSwap(
+        InstrumentId(settlement), Decimal(fixed), per_year, day_count, rule, start, maturity, Decimal(accrued), accrued_until
+    )
+    return an_instrument(name, terms)
+
+
+def a_bond_future(
+    name: str = "BOND-FUTURE",
+    *,
+    deliverable: Instrument | None = None,
+    delivery: date = date(2026, 6, 30),
+    factor: Number = "0.85",
+    multiplier: Number = 1000,
+) -> Instrument:
+    bond = (deliverable or a_bond()).terms
+    return an_instrument(name, BondFuture(bond.settlement, Decimal(multiplier), delivery, Decimal(factor), bond))
 
 
 def one_of_each_kind() -> tuple[Instrument, ...]:
@@ -221,6 +330,20 @@ def one_of_each_kind() -> tuple[Instrument, ...]:
         a_bill("BILL-EUR", settlement="EUR"),
         a_bond("BOND-USD"),
         a_bond("BOND-EUR", settlement="EUR", per_year=1, coupon="0.025"),
+        an_option("CALL-MARGINED", premium=PremiumStyle.MARGINED),
+        an_option("PUT-ON-FUTURE", right=OptionRight.PUT, future_expiry=EXPIRY + timedelta(days=30)),
+        an_american_option("AMERICAN-PUT", multiplier="0.1"),
+        an_american_option("AMERICAN-CALL-EUR", right=OptionRight.CALL, settlement="EUR", underlying="ETH", strike=3000),
+        an_fx_option("EURUSD-CALL"),
+        an_fx_option("EURGBP-PUT", settlement="GBP", right=OptionRight.PUT, strike="0.86"),
+        an_ndf("NDF-USD"),
+        an_ndf("NDF-GBP", settlement="GBP"),
+        some_cash_flows("BESPOKE", ("EUR", 100, date(2026, 9, 1)), ("GBP", -90, date(2028, 9, 1)), ("EUR", 5, date(2027, 9, 1))),
+        a_note("NOTE-USD"),
+        a_note("NOTE-EUR", settlement="EUR", issued=date(2026, 9, 15), fixed_on=date(2026, 9, 15), maturity=date(2031, 9, 15)),
+        a_swap("SWAP-USD"),
+        a_swap("SWAP-EUR", settlement="EUR", start=date(2026, 9, 15), accrued=0, accrued_until=date(2026, 9, 15)),
+        a_bond_future("BOND-FUTURE-USD"),
     )
 
 
@@ -240,4 +363,18 @@ MARKS: Mapping[str, str] = {
     "BILL-EUR": "98.6",
     "BOND-USD": "103.25",
     "BOND-EUR": "81.5",
+    "CALL-MARGINED": "6900.5",
+    "PUT-ON-FUTURE": "5500.25",
+    "AMERICAN-PUT": "6000.5",
+    "AMERICAN-CALL-EUR": "333.25",
+    "EURUSD-CALL": "0.0175",
+    "EURGBP-PUT": "0.0215",
+    "NDF-USD": "-0.0123",
+    "NDF-GBP": "0.0045",
+    "BESPOKE": "1.25",
+    "NOTE-USD": "97.5",
+    "NOTE-EUR": "99.25",
+    "SWAP-USD": "0.0345",
+    "SWAP-EUR": "-0.0625",
+    "BOND-FUTURE-USD": "119.5",
 }

@@ -11,6 +11,7 @@ from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.engine.scenarios import build_scenario_set
 from crossmargin.engine.scenarios.stress import stress_moves
 from tests.builders import risk_parameters
+from tests.unit.engine.revaluation.markets import a_group
 from tests.unit.engine.scenarios.histories import GROUPS, a_history, a_walk, an_event, factor, parameters
 
 PROXIES = [
@@ -77,6 +78,15 @@ def test_a_volatility_answers_to_a_spot_that_moves_with_its_class_or_proxy():
     event = an_event(classes={"CRYPTO": "-0.5"}, moves={"spot:BTC": "-0.1"})
     assert move("vol:ETH:1M", event) == [pytest.approx(1.5 * math.log(2))]
     assert move("vol:XRP:1M", event, proxies=PROXIES) == [pytest.approx(1.5 * 1.5 * -math.log(0.9))]
+
+
+def test_the_volatility_of_a_currency_answers_to_its_rate_and_that_of_a_cross_to_the_difference():
+    groups = [*GROUPS, a_group("JPY", "FX", ["fx:JPY", "vol:JPY", "vol:EURJPY"])]
+    event = an_event(moves={"fx:EUR": "-0.1", "fx:JPY": "0.05"}, both_directions=True)
+    both = {"vol:EUR:1M": -math.log(0.9), "vol:JPY:1Y": math.log(1.05), "vol:EURJPY:1M": math.log(1.05) - math.log(0.9)}
+    for name, size in both.items():
+        assert move(name, event, offset_groups=groups) == [pytest.approx(1.5 * size)] * 2
+    assert move("vol:EURCHF:1M", event, offset_groups=groups) == [0.0, 0.0]
 
 
 def test_named_volatilities_fall_in_the_reversed_event():
