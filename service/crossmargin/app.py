@@ -20,7 +20,7 @@ from crossmargin.adapters.postgres.database import Database
 from crossmargin.adapters.postgres.instruments import PostgresInstrumentReader
 from crossmargin.adapters.postgres.leadership import PostgresLeadership
 from crossmargin.adapters.postgres.market import PostgresMarketStore
-from crossmargin.adapters.postgres.migrate import current_revision, upgrade
+from crossmargin.adapters.postgres.migrate import current_revision, expected_revision, upgrade
 from crossmargin.adapters.postgres.risk_parameters import PostgresParameterStore
 from crossmargin.adapters.postgres.server_checks import DatabaseRefusedError
 from crossmargin.adapters.postgres.writer import PostgresWriter
