@@ -30,6 +30,15 @@ from tests.integration.grpc_rig import (
     timestamp,
 )
 
+BEYOND_THE_MARGIN = (
+    "liquidation_distances",
+    "worst_direction",
+    "diversification",
+    "isolation_advice",
+    "requirement_interval",
+    "tail",
+    "scenarios",
+)
 D = Decimal
 ALICE, BOB = ((("x-crossmargin-principal", name),) for name in ("alice", "bob"))
 DAY = timedelta(days=1)
@@ -171,6 +180,8 @@ async def test_a_margin_on_a_ramp_is_reproduced_figure_by_figure_after_everythin
     again = await reproduce(rig, explained.margin)
     assert again.reproduced
     assert not again.HasField("difference")
+    for part in BEYOND_THE_MARGIN:
+        explained.ClearField(part)
     assert again.explained == explained
 
 

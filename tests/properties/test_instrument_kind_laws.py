@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from crossmargin.domain.instrument import DayCount, Instrument, OptionRight, PremiumStyle
@@ -220,6 +220,7 @@ def test_far_in_the_money_options_are_exercised_and_far_out_worth_nothing(snapsh
 
 @FEW
 @given(rights, st.floats(0, 0.1), st.floats(0, 1), st.floats(50, 200), st.floats(0.01, 3))
+@example(OptionRight.PUT, 5e-324, 1.0, 50.0, 1.0)
 def test_without_volatility_an_american_option_is_worth_exercise_now_or_at_expiry_and_no_more_than_without_interest(
     right, rate, share, strike, years
 ):

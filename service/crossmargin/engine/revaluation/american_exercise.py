@@ -114,7 +114,8 @@ def _boundary(rate: ByRow, income: ByRow, volatility: ByRow, years: float) -> tu
     for _ in range(_PASSES):
         log_ratio[:-1] = depth**2
         at_times = start * np.exp(-np.sqrt(np.maximum(_TO_NODES @ log_ratio, 0.0)))
-        improved = np.log(_fixed_point(start * np.exp(depth), at_times, node_years, rate, income, volatility) / start)
+        with np.errstate(divide="ignore"):  # a boundary at zero has no depth, and the last one found stays
+            improved = np.log(_fixed_point(start * np.exp(depth), at_times, node_years, rate, income, volatility) / start)
         improved = np.where(np.isfinite(improved), improved, depth)
         tried = (depth, improved)
         depth = np.clip(_next_depth(depth, improved, before), np.log(perpetual / start), 0.0)
