@@ -41,8 +41,12 @@ def a_haircut_row(
     share_limit: Number | None = None,
     absolute_limit: Number | None = None,
     has_fx_mismatch: bool = False,
+    **limits: Number | None,
 ) -> dict[str, Any]:
-    """A row of the haircut schedule as the document spells it; one flat haircut for any size and maturity unless `bands` says more."""
+    """A row of the haircut schedule as the document spells it; one flat haircut for any size and maturity unless `bands` says more.
+
+    `limits` are further limits by their names, such as `volume_limit_fraction`.
+    """
     one_band = [{"up_to_years": None, "tiers": [{"up_to": None, "haircut_fraction": str(flat)}]}]
     return {
         "collateral_class": collateral_class,
@@ -51,7 +55,7 @@ def a_haircut_row(
         "share_limit_fraction": None if share_limit is None else str(share_limit),
         "absolute_limit": None if absolute_limit is None else str(absolute_limit),
         "has_fx_mismatch": has_fx_mismatch,
-    }
+    } | {name: None if limit is None else str(limit) for name, limit in limits.items()}
 
 
 def risk_parameters_document(**overrides: Any) -> dict[str, Any]:

@@ -66,9 +66,10 @@ def parameters(*, rows=None, **charges):
     )
 
 
-def issuers(xrp="-0.5", rlusd="-0.12", *, is_own_issue=False):
+def issuers(xrp="-0.5", rlusd="-0.12", *, is_own_issue=False, collateral_limit=None):
     """The issuer group of the market above. Its profits are spelled out there, so the moves only say which groups are in it."""
-    return [{"issuer_id": "RIPPLE", "is_own_issue": is_own_issue, "moves": {"spot:XRP": xrp, "spot:RLUSD": rlusd}}]
+    moves = {"spot:XRP": xrp, "spot:RLUSD": rlusd}
+    return [{"issuer_id": "RIPPLE", "is_own_issue": is_own_issue, "moves": moves, "collateral_limit": collateral_limit}]
 
 
 def _with_its_price(group):

@@ -194,7 +194,7 @@ def test_collateral_counts_from_nothing_to_its_market_value(book, policy):
 def test_share_limits_hold(book, policy):
     split = _figures(book, policy).split
     total = sum(split.value_in_equity[holding] for holding in split.collateral)
-    rates = haircut_rates(PARAMETERS)
+    rates = haircut_rates(PARAMETERS).rows
     for holding in split.collateral:
         limit = rates[portfolio_arrays(a_portfolio(book), MARKET).instruments[holding].collateral_class].share_limit_fraction
         assert limit == float("inf") or split.value_in_equity[holding] <= limit * total * (1 + EXACT) + EXACT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -169,17 +170,27 @@ class IssuerGroup:
     Attributes:
         is_own_issue: True for the operator's own issue, which is no collateral at all.
         moves: The joint shock: simple return of each price, difference of each rate. The curves it names make up the group.
+        collateral_limit: Largest value after haircuts that all assets of the issuer may add to equity together, base currency; None for
+            no limit.
     """
 
     issuer_id: str
     is_own_issue: bool
     moves: Mapping[FactorId, Decimal]
+    collateral_limit: Decimal | None = None
 
     def __post_init__(self) -> None:
         _require(bool(self.moves), f"moves of issuer {self.issuer_id}", "empty", "at least one")
         for factor, move in self.moves.items():
             in_range = move > -1 if factor.kind in LOG_KINDS else abs(move) <= 1
             _require(in_range, f"move of {factor} for issuer {self.issuer_id}", move, "a simple return above -1, or a difference within 1")
+        limit = self.collateral_limit
+        _require(limit is None or limit >= 0, f"collateral_limit of issuer {self.issuer_id}", limit, "zero or more, or null")
+
+    @property
+    def curves(self) -> frozenset[str]:
+        """Curves whose instruments belong to the issuer."""
+        return frozenset(factor.curve for factor in self.moves)
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,8 +224,11 @@ class ChargeParameters:
             without = sorted(set(class_of_group.values()) - set(self.schedule_floor.rates))
             _require(not without, "schedule rates", f"none for {', '.join(without)}", "rates for every asset class")
         for issuer in self.issuers:
-            strangers = sorted({factor.curve for factor in issuer.moves} - curves)
+            strangers = sorted(issuer.curves - curves)
             _require(not strangers, f"moves of issuer {issuer.issuer_id}", strangers, "curves of some offset group")
+        limited = Counter(curve for issuer in self.issuers if issuer.collateral_limit is not None for curve in issuer.curves)
+        twice = sorted(curve for curve, count in limited.items() if count > 1)
+        _require(not twice, "issuers with a collateral_limit", f"several for {', '.join(twice)}", "at most one for each curve")
 
 
 def _require_fraction(name: str, value: Decimal) -> None:

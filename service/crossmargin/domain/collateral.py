@@ -61,6 +61,10 @@ class CollateralTerms:
         share_limit_fraction: Largest share of the account's collateral value this asset may make up; None for no limit.
         absolute_limit: Largest market value that counts, in base currency; None for no limit.
         has_fx_mismatch: True when a pledged holding whose money is not the base currency takes the scaled FX haircut as well.
+        volume_limit_fraction: Largest market value that counts, as a share of what the asset's offset group trades in a day; None for no
+            limit.
+        supply_limit_fraction: Largest amount that counts, as a share of the units in circulation; None for no limit. An asset whose
+            circulating supply the set does not say then counts nothing.
     """
 
     collateral_class: str
@@ -69,6 +73,8 @@ class CollateralTerms:
     share_limit_fraction: Decimal | None = None
     absolute_limit: Decimal | None = None
     has_fx_mismatch: bool = False
+    volume_limit_fraction: Decimal | None = None
+    supply_limit_fraction: Decimal | None = None
 
     def __post_init__(self) -> None:
         where = f"haircut schedule row {self.collateral_class}"
@@ -92,6 +98,11 @@ class CollateralTerms:
             f"{where}: share limit is not between 0 and 1",
         )
         _require(self.absolute_limit is None or self.absolute_limit >= 0, f"{where}: absolute limit is negative")
+        _require(self.volume_limit_fraction is None or self.volume_limit_fraction >= 0, f"{where}: volume limit is negative")
+        _require(
+            self.supply_limit_fraction is None or Decimal(0) <= self.supply_limit_fraction <= Decimal(1),
+            f"{where}: supply limit is not in [0, 1]",
+        )
 
 
 def _ascends(ends: list[Decimal | None]) -> bool:

@@ -142,6 +142,7 @@ class RiskParameters:
         crisis_windows: Crises whose days are stress scenarios, as far as the history goes.
         isolation_benefit_fraction: A contract whose margin falls by less than this share for being held with the rest is named as one
             that could as well be isolated; advice, which changes no requirement.
+        circulating_supply: Units in circulation of the assets priced by each curve, such as `spot:RLUSD`, for limits by supply.
         charges: Parameters of what is added to the market requirement.
     """
 
@@ -167,6 +168,7 @@ class RiskParameters:
     crisis_windows: tuple[CrisisWindow, ...]
     isolation_benefit_fraction: Decimal
     haircut_schedule: Mapping[str, CollateralTerms]
+    circulating_supply: Mapping[str, Decimal]
     charges: ChargeParameters
     document: str
 
@@ -228,6 +230,9 @@ class RiskParameters:
                     "one offset group only",
                 )
                 claimed[curve] = group.group_id
+        for curve, units in self.circulating_supply.items():
+            _require(curve in claimed, f"curve of circulating supply {curve}", "in no offset group", "a curve of some offset group")
+            _require(units > 0, f"circulating supply of {curve}", units, "more than zero")
         self.charges.check_fits({group.group_id: group.asset_class for group in self.offset_groups}, frozenset(claimed))
 
     @cached_property
@@ -289,6 +294,8 @@ def _from_document(document: dict[str, Any]) -> RiskParameters:
     _refuse_duplicates("stress event", [item["name"] for item in document["stress_events"]])
     _refuse_duplicates("crisis window", [item["name"] for item in document["crisis_windows"]])
     _refuse_duplicates("haircut schedule row", [item["collateral_class"] for item in document["haircut_schedule"]])
+    supplies = document.get("circulating_supply", [])
+    _refuse_duplicates("circulating supply of curve", [item["curve"] for item in supplies])
     return RiskParameters(
         set_id=RiskParameterSetId(document["set_id"]),
         tail_fraction=_decimal(document["tail_fraction"]),
@@ -312,6 +319,7 @@ def _from_document(document: dict[str, Any]) -> RiskParameters:
         crisis_windows=tuple(_crisis_window(item) for item in document["crisis_windows"]),
         isolation_benefit_fraction=_decimal(document["isolation_benefit_fraction"]),
         haircut_schedule={item["collateral_class"]: _collateral_terms(item) for item in document["haircut_schedule"]},
+        circulating_supply=dict(map(_supply, supplies)),
         charges=_charges(document["charges"]),
         document=json.dumps(document, sort_keys=True, separators=(",", ":"), default=str),
     )
@@ -359,6 +367,8 @@ def _collateral_terms(item: dict[str, Any]) -> CollateralTerms:
         share_limit_fraction=_optional_decimal(item.get("share_limit_fraction")),
         absolute_limit=_optional_decimal(item.get("absolute_limit")),
         has_fx_mismatch=_flag(item.get("has_fx_mismatch", False)),
+        volume_limit_fraction=_optional_decimal(item.get("volume_limit_fraction")),
+        supply_limit_fraction=_optional_decimal(item.get("supply_limit_fraction")),
     )
 
 
@@ -370,6 +380,11 @@ def _maturity_band(item: dict[str, Any]) -> MaturityBand:
 def _haircut_tier(item: dict[str, Any]) -> HaircutTier:
     _refuse_unknown_keys(item, HaircutTier)
     return HaircutTier(_optional_decimal(item["up_to"]), _decimal(item["haircut_fraction"]))
+
+
+def _supply(item: dict[str, Any]) -> tuple[str, Decimal]:
+    _require(set(item) == {"curve", "units"}, "keys of a circulating supply", sorted(item), "curve and units")
+    return item["curve"], _decimal(item["units"])
 
 
 def _charges(item: dict[str, Any]) -> ChargeParameters:
@@ -435,7 +450,7 @@ def _group_charges(item: dict[str, Any]) -> GroupCharges:
 def _issuer_group(item: dict[str, Any]) -> IssuerGroup:
     _refuse_unknown_keys(item, IssuerGroup)
     moves = {FactorId.parse(factor): _decimal(move) for factor, move in item["moves"].items()}
-    return IssuerGroup(item["issuer_id"], _flag(item["is_own_issue"]), moves)
+    return IssuerGroup(item["issuer_id"], _flag(item["is_own_issue"]), moves, _optional_decimal(item.get("collateral_limit")))
 
 
 def _decimal(value: str | int | Decimal) -> Decimal:

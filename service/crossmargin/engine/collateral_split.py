@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.instrument import AssetTerms, BondTerms
 from crossmargin.engine.axes import ByHolding
-from crossmargin.engine.portfolio_arrays import HaircutRates, PortfolioArrays
+from crossmargin.engine.collateral_limits import NO_ISSUER, issuer_of, largest_counted, share_limited
+from crossmargin.engine.portfolio_arrays import HaircutRates, HaircutSchedule, PortfolioArrays
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
-
-_TOTAL_TOLERANCE: Final = 1e-13
-"""Relative: limits that are met exactly, such as two halves, must not fail on the last bit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +45,7 @@ class CollateralSplit:
 
 
 def split_collateral(
-    arrays: PortfolioArrays, market: RevaluedMarket, schedule: Mapping[str, HaircutRates], ineligible: Collection[int] = ()
+    arrays: PortfolioArrays, market: RevaluedMarket, schedule: HaircutSchedule, ineligible: Collection[int] = ()
 ) -> CollateralSplit:
     """Return what each holding counts for.
 
@@ -61,23 +58,31 @@ def split_collateral(
     What is over a limit counts zero in equity. Of a RISKED asset the whole quantity stays in the scenarios all the same: it is there
     and is never worth less than nothing, so to leave its value out and keep its moves understates the account in every scenario,
     whereas to drop its moves would take a hedge away from what it hedges. Who wants it out of the scenarios pledges it.
+
+    Limits that know nothing of the rest of the account (absolute, by volume, by supply) are on the market value and come first; those on
+    shares of what counts and on issuers are on what is left after haircuts.
     """
     market_value, gross_value = _market_values(arrays, market)
     haircut, over_limit, share_limit = np.zeros(len(arrays.row)), np.zeros(len(arrays.row)), np.full(len(arrays.row), math.inf)
+    issuer = np.full(len(arrays.row), NO_ISSUER)
     scenario_quantity = arrays.quantity.copy()
     assets = [holding for holding, instrument in enumerate(arrays.instruments) if isinstance(instrument.terms, AssetTerms + BondTerms)]
     collateral = [holding for holding in assets if arrays.quantity[holding] >= 0]
     for holding in collateral:
         row = None if holding in ineligible else arrays.instruments[holding].collateral_class
-        value, rates = float(market_value[holding]), schedule.get(row or "")
-        counted = 0.0 if rates is None else min(value, rates.absolute_limit)
+        value, rates = float(market_value[holding]), schedule.rows.get(row or "")
+        counted = 0.0 if rates is None else min(value, largest_counted(int(arrays.row[holding]), rates, schedule, market))
         over_limit[holding] = value - counted
         if rates is not None:
             haircut[holding] = _haircut(counted, rates, arrays, market, holding)
             share_limit[holding] = rates.share_limit_fraction
+            issuer[holding] = issuer_of(arrays.instruments[holding], schedule)
         if rates is None or arrays.policies[holding] is CollateralPolicy.PLEDGED:
             scenario_quantity[holding] = 0.0
-    kept = _kept_within_share_limits((market_value - haircut - over_limit)[collateral], share_limit[collateral])
+    alone = (market_value - haircut - over_limit)[collateral]
+    issuer_limits = np.array([limit for _, limit in schedule.issuer_limits])
+    counts = share_limited(alone, share_limit[collateral], issuer=issuer[collateral], issuer_limits=issuer_limits)
+    kept = np.divide(counts, alone, out=np.ones_like(alone), where=alone > 0)
     over_limit[collateral] += (1.0 - kept) * (market_value - over_limit)[collateral]
     haircut[collateral] *= kept
     return CollateralSplit(
@@ -108,31 +113,6 @@ def tiered_haircut(value: float, tiers: Sequence[tuple[float, float]]) -> float:
     return taken + max(0.0, value - lower)
 
 
-def share_limited(values: ByHolding, limits: ByHolding) -> ByHolding:
-    """Return what each asset counts for when asset i may be at most share f_i of all that counts, its own value included.
-
-    The largest y with y_i = min(c_i, f_i T) and T = sum y. T is the largest root of sum_i min(c_i, f_i T) = T, whose left side is
-    concave and piecewise linear, so it is found exactly: with the assets sorted by the total c_i / f_i at which their limit stops
-    binding, try from the top how many are free. The result does not depend on the order of the assets. When nothing unlimited is
-    held and the limits add up to less than 1, only a total of zero satisfies them, and nothing counts.
-
-    Args:
-        values: [H] c, what each would count for alone, zero or more.
-        limits: [H] f, above 0; inf for no limit.
-    """
-    totals = values / limits
-    order = np.argsort(totals, kind="stable")
-    free_value = np.cumsum(values[order])
-    bound_share = np.append(np.cumsum(limits[order][::-1])[::-1], 0.0)
-    total = 0.0
-    for free_count in range(len(values), 0, -1):
-        candidate = float(free_value[free_count - 1] / (1.0 - bound_share[free_count]))
-        if candidate >= totals[order[free_count - 1]] * (1.0 - _TOTAL_TOLERANCE):
-            total = candidate
-            break
-    return np.minimum(values, limits * total) if total > 0 else np.zeros_like(values)
-
-
 def _market_values(arrays: PortfolioArrays, market: RevaluedMarket) -> tuple[ByHolding, ByHolding]:
     value = arrays.quantity * market.unit_value[arrays.row]
     cost = arrays.cost * market.settlement_price[arrays.row]
@@ -148,10 +128,5 @@ def _haircut(value: float, rates: HaircutRates, arrays: PortfolioArrays, market:
     tiers = next(tiers for up_to_years, tiers in rates.bands if years <= up_to_years)
     # Translation days are zero for the base currency, so its own money never takes the mismatch haircut.
     mismatch = rates.fx_mismatch_fraction_per_root_day * math.sqrt(float(market.translation_days[row]))
-    return min(value, tiered_haircut(value, tiers) + mismatch * value)
-
-
-def _kept_within_share_limits(values: ByHolding, limits: ByHolding) -> ByHolding:
-    if not np.isfinite(limits).any():
-        return np.ones_like(values)
-    return np.divide(share_limited(values, limits), values, out=np.ones_like(values), where=values > 0)
+    # By slice and at most the slice, so that no slice takes anything off the others.
+    return tiered_haircut(value, [(upper, min(1.0, fraction + mismatch)) for upper, fraction in tiers])

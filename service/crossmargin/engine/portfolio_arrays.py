@@ -113,7 +113,26 @@ class HaircutRates:
     bands: tuple[tuple[float, tuple[tuple[float, float], ...]], ...]
     share_limit_fraction: float
     absolute_limit: float
+    volume_limit_fraction: float
+    supply_limit_fraction: float
     fx_mismatch_fraction_per_root_day: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HaircutSchedule:
+    """The haircut schedule, and what its limits are shares of.
+
+    Attributes:
+        rows: By collateral class.
+        average_daily_volume: Of each offset group, base currency.
+        circulating_supply: Units in circulation of the assets priced by each curve.
+        issuer_limits: Curves of an issuer, and what its assets may add to equity together, base currency.
+    """
+
+    rows: Mapping[str, HaircutRates]
+    average_daily_volume: Mapping[OffsetGroupId, float]
+    circulating_supply: Mapping[str, float]
+    issuer_limits: tuple[tuple[frozenset[str], float], ...]
 
 
 def portfolio_arrays(portfolio: Portfolio, market: RevaluedMarket) -> PortfolioArrays:
@@ -176,10 +195,16 @@ def charge_rates(parameters: RiskParameters) -> ChargeRates:
 
 
 @lru_cache(maxsize=8)
-def haircut_rates(parameters: RiskParameters) -> Mapping[str, HaircutRates]:
-    """Return the haircut schedule by collateral class. Remembered, because every account of a house run asks for it."""
+def haircut_rates(parameters: RiskParameters) -> HaircutSchedule:
+    """Return the haircut schedule. Remembered, because every account of a house run asks for it."""
     per_root_day = float(parameters.fx_mismatch_haircut_fraction) / math.sqrt(parameters.fx_mismatch_days)
-    return {name: _haircut_row(terms, per_root_day) for name, terms in parameters.haircut_schedule.items()}
+    issuers = parameters.charges.issuers
+    return HaircutSchedule(
+        rows={name: _haircut_row(terms, per_root_day) for name, terms in parameters.haircut_schedule.items()},
+        average_daily_volume={group.group_id: float(group.average_daily_volume) for group in parameters.charges.groups},
+        circulating_supply={curve: float(units) for curve, units in parameters.circulating_supply.items()},
+        issuer_limits=tuple((issuer.curves, float(limit)) for issuer in issuers if (limit := issuer.collateral_limit) is not None),
+    )
 
 
 def requirement_to_cents(amount: float, *, scale: float) -> int:
@@ -234,6 +259,8 @@ def _haircut_row(terms: CollateralTerms, per_root_day: float) -> HaircutRates:
         ),
         share_limit_fraction=_or_infinite(terms.share_limit_fraction),
         absolute_limit=_or_infinite(terms.absolute_limit),
+        volume_limit_fraction=_or_infinite(terms.volume_limit_fraction),
+        supply_limit_fraction=_or_infinite(terms.supply_limit_fraction),
         fx_mismatch_fraction_per_root_day=per_root_day if terms.has_fx_mismatch else 0.0,
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +35,7 @@ from crossmargin.engine.margin_bridges import (
 )
 from crossmargin.engine.netting import NettedPnl, gross_requirement, leg_holdings, netted_pnl
 from crossmargin.engine.portfolio_arrays import (
-    HaircutRates,
+    HaircutSchedule,
     MarginRates,
     PortfolioArrays,
     haircut_rates,
@@ -113,9 +112,7 @@ def compute_margin(portfolio: Portfolio, market: RevaluedMarket, parameters: Ris
     )
 
 
-def margin_figures(
-    arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates, schedule: Mapping[str, HaircutRates]
-) -> MarginFigures:
+def margin_figures(arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates, schedule: HaircutSchedule) -> MarginFigures:
     """Return the figures of one account before any rounding.
 
     Raises:

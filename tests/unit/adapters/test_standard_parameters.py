@@ -15,7 +15,7 @@ from crossmargin.domain.market import FactorId, FactorKind
 from crossmargin.domain.risk_parameters import StressEvent, risk_parameters_from_json
 from crossmargin.engine.scenarios.stress import stress_moves
 
-SHIPPED_HASH = "0a105559a108b1b9d806b7b5c171ba55db4322d6ed32d03af3e2f49e831f4595"
+SHIPPED_HASH = "e7dccc62ca03f78232433148d2fb23e75b60e6bdc80654cf3a0f0de9df21e87c"
 STABLECOINS = ("spot:RLUSD", "spot:USDC", "spot:USDT")
 COINS = ("BTC", "ETH", "SOL", "XRP", "LTC", "ADA", "DOGE", "LINK", "AVAX", "BNB")
 
@@ -225,3 +225,36 @@ def test_what_counts_of_a_coin_ends_and_what_counts_of_dollars_does_not():
     assert schedule["USD"].bands[0].tiers[-1].up_to is None
     assert schedule["REGULATED_STABLECOIN"].share_limit_fraction == Decimal("0.40")
     assert {row for row, terms in schedule.items() if terms.has_fx_mismatch} == {"G10_CASH", "BILL", "TREASURY", "IG_BOND"}
+
+
+def test_the_haircut_schedule_is_the_one_that_the_methodology_prints():
+    """Residual and flat haircuts in percent, flat by maturity, then the limits."""
+    schedule = {
+        name: (
+            float(row.residual_haircut_fraction) * 100,
+            [float(band.tiers[0].haircut_fraction) * 100 for band in row.bands],
+            row.share_limit_fraction,
+            row.supply_limit_fraction,
+        )
+        for name, row in standard_parameters().haircut_schedule.items()
+    }
+    assert schedule == {
+        "USD": (0, [0], None, None),
+        "G10_CASH": (0, [0], None, None),
+        "BILL": (0.25, [0.5, 2, 4], None, None),
+        "TREASURY": (0.25, [0.5, 2, 4], None, None),
+        "IG_BOND": (1, [1, 4, 8], None, None),
+        "EQUITY_INDEX": (2, [15], None, None),
+        "GOLD": (1, [15], None, None),
+        "BTC": (2, [20], None, None),
+        "ETH": (3, [25], None, None),
+        "LARGE_ALT": (5, [35], None, None),
+        "REGULATED_STABLECOIN": (2, [2], Decimal("0.40"), Decimal("0.01")),
+        "OTHER_STABLECOIN": (5, [10], Decimal("0.20"), None),
+    }
+
+
+def test_what_is_limited_by_its_supply_has_one():
+    parameters = standard_parameters()
+    assert parameters.haircut_schedule["REGULATED_STABLECOIN"].supply_limit_fraction is not None
+    assert set(parameters.circulating_supply) == {"spot:RLUSD", "spot:USDC"}

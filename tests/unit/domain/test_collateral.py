@@ -96,3 +96,16 @@ def test_a_share_limit_is_between_zero_and_one(limit, is_fine):
 def test_an_absolute_limit_is_zero_or_more():
     assert terms(absolute_limit=D(0)).absolute_limit == 0
     refusal(lambda: terms(absolute_limit=D("-0.01")))
+
+
+def test_a_limit_by_volume_is_zero_or_more():
+    assert terms(volume_limit_fraction=D(0)).volume_limit_fraction == 0
+    refusal(lambda: terms(volume_limit_fraction=D("-0.01")))
+
+
+@pytest.mark.parametrize(("limit", "is_fine"), [("-0.001", False), ("0", True), ("1", True), ("1.001", False)])
+def test_a_limit_by_supply_is_between_nothing_and_all_of_it(limit, is_fine):
+    if is_fine:
+        assert terms(supply_limit_fraction=D(limit))
+    else:
+        refusal(lambda: terms(supply_limit_fraction=D(limit)))

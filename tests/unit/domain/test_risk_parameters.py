@@ -10,7 +10,7 @@ import pytest
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.market import FactorId
 from crossmargin.domain.risk_parameters import HorizonClock, risk_parameters_from_json
-from tests.builders import a_haircut_row, risk_parameters, risk_parameters_document
+from tests.builders import a_haircut_row, charges_document, risk_parameters, risk_parameters_document
 
 D = Decimal
 
@@ -45,7 +45,17 @@ def a_window(**overrides) -> dict[str, object]:
     return {"name": "March", "source": "house", "first_day": "2020-03-01", "last_day": "2020-03-31", "event": None} | overrides
 
 
+def an_issuer(issuer_id="X", **overrides) -> dict[str, object]:
+    return {"issuer_id": issuer_id, "is_own_issue": False, "moves": {"spot:BTC": "-0.5"}} | overrides
+
+
+def charges_of(*issuers) -> dict[str, object]:
+    return charges_document(risk_parameters_document()["offset_groups"], issuers=list(issuers))
+
+
 AT_THE_EDGE = [
+    {"circulating_supply": [{"curve": "spot:BTC", "units": "0.000001"}]},
+    {"charges": charges_of(an_issuer(collateral_limit="0"), an_issuer("Y"))},
     {"tail_fraction": "0.000001"},
     {"tail_fraction": "0.999999"},
     {"ordinary_weight": "0.000001"},
@@ -111,6 +121,11 @@ BEYOND_THE_EDGE = [
     ("crisis_windows", {"crisis_windows": [a_window()], "stress_events": [], "ordinary_weight": "1"}),
     ("isolation_benefit_fraction", {"isolation_benefit_fraction": "-0.000001"}),
     ("isolation_benefit_fraction", {"isolation_benefit_fraction": "1.000001"}),
+    ("curve of circulating supply spot:XRP", {"circulating_supply": [{"curve": "spot:XRP", "units": "1"}]}),
+    ("circulating supply of spot:BTC", {"circulating_supply": [{"curve": "spot:BTC", "units": "0"}]}),
+    ("keys of a circulating supply", {"circulating_supply": [{"curve": "spot:BTC"}]}),
+    ("collateral_limit of issuer X", {"charges": charges_of(an_issuer(collateral_limit="-0.01"))}),
+    ("issuers with a collateral_limit", {"charges": charges_of(an_issuer(collateral_limit="1"), an_issuer("Y", collateral_limit="1"))}),
     ("move of CRYPTO in stress event Fall", {"stress_events": [an_event(default_class_moves={"CRYPTO": "-1"})]}),
 ]
 
@@ -143,10 +158,18 @@ def test_a_curve_belongs_to_one_offset_group_only():
         ("stress event Fall", {"stress_events": [an_event(), an_event(moves={})]}),
         ("crisis window March", {"crisis_windows": [a_window(), a_window(last_day="2020-03-02")]}),
         ("haircut schedule row BTC", {"haircut_schedule": [a_haircut_row("BTC", flat="0.2"), a_haircut_row("BTC")]}),
+        ("circulating supply of curve spot:BTC", {"circulating_supply": [{"curve": "spot:BTC", "units": units} for units in "12"]}),
     ],
 )
 def test_what_is_said_twice_is_refused_rather_than_said_last(field, overrides):
     assert refusal(lambda: risk_parameters(**overrides)).facts["field"] == field
+
+
+def test_a_set_stored_before_there_were_limits_by_supply_has_none():
+    """What a database holds already must still be read, and say what it said."""
+    assert "circulating_supply" not in risk_parameters_document()
+    assert risk_parameters().circulating_supply == {}
+    assert risk_parameters().haircut_schedule["BTC"].supply_limit_fraction is None
 
 
 @pytest.mark.parametrize("key", sorted(risk_parameters_document()))

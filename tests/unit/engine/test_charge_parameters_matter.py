@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
-from types import GenericAlias
-from typing import NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import NamedTuple
 
 import pytest
 
 from crossmargin.domain.charge_parameters import ChargeParameters
-from crossmargin.domain.market import FactorId
 from crossmargin.engine.portfolio_margin import compute_margin
 from tests.builders import a_portfolio, charges_document
 from tests.charge_books import a_market, issuers, parameters
+from tests.parameter_leaves import leaves
 from tests.unit.engine.revaluation.markets import ASSETS, GROUPS, a_snapshot, revalue
 
 BASIS = {"perpetual_fraction": "0.01", "dated_fraction": "0.02"}
@@ -92,6 +90,7 @@ ENDS = {
     "groups.average_daily_volume": _row("average_daily_volume", "0.01", "1000", "10000000"),
     "groups.minimum_rate_fraction": _row("minimum_rate_fraction", "0", "0.5", "1"),
     "issuers.is_own_issue": Ends({"RLUSD": 1000}, [{"issuers": issuers(is_own_issue=flag)} for flag in (False, True)]),
+    "issuers.collateral_limit": Ends({"RLUSD": 1000}, [{"issuers": issuers(collateral_limit=limit)} for limit in ("0", "500", None)]),
 }
 IDENTITIES = {"groups.group_id", "issuers.issuer_id"}
 """Names, which mean nothing by themselves."""
@@ -100,7 +99,7 @@ ELSEWHERE = {"issuers.moves"}
 
 
 def test_every_parameter_of_the_schema_has_its_case():
-    assert _leaves(ChargeParameters) == set(ENDS) | IDENTITIES | ELSEWHERE
+    assert leaves(ChargeParameters) == set(ENDS) | IDENTITIES | ELSEWHERE
 
 
 @pytest.mark.parametrize("name", sorted(ENDS))
@@ -120,23 +119,3 @@ def test_the_moves_of_an_issuer_group_move_the_joint_shock(low, high):
         return revalue(ASSETS, a_snapshot(), {}, charges=charges_document(GROUPS, issuers=issuer)).issuer_leg_pnl
 
     assert shock(low).tolist() != shock(high).tolist()
-
-
-def _leaves(kind, prefix=""):
-    """The dotted names of all values a parameter class holds, through tuples, mappings and unions."""
-    hints = get_type_hints(kind)
-    found = set()
-    for field in fields(kind):
-        inner = _dataclass_in(hints[field.name])
-        found |= _leaves(inner, f"{prefix}{field.name}.") if inner else {f"{prefix}{field.name}"}
-    return found
-
-
-def _dataclass_in(hint):
-    if hint is FactorId:
-        return None
-    if is_dataclass(hint):
-        return hint
-    if get_origin(hint) in (None, Union) and not isinstance(hint, GenericAlias):
-        return None
-    return next((found for found in map(_dataclass_in, get_args(hint)) if found), None)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from crossmargin.domain.collateral import CollateralPolicy
-from crossmargin.engine.collateral_split import share_limited, split_collateral, tiered_haircut
+from crossmargin.engine.collateral_limits import share_limited
+from crossmargin.engine.collateral_split import split_collateral, tiered_haircut
 from crossmargin.engine.portfolio_arrays import haircut_rates, portfolio_arrays
 from tests.builders import (
     Revalued,
@@ -71,6 +72,13 @@ def test_pledged_money_of_another_currency_takes_the_scaled_mismatch_haircut():
 def test_no_mismatch_haircut_when_risked_or_not_asked_for_or_in_base_currency(policy, has_fx_mismatch, translation_days):
     row = a_haircut_row("G10-CASH", has_fx_mismatch=has_fx_mismatch)
     assert _split_one(_euro(), quantity=100, value=1.0, row=row, policy=policy, translation_days=translation_days)["haircut"] == 0.0
+
+
+def test_above_the_last_tier_a_mismatch_takes_nothing_off_what_still_counts():
+    bands = [{"up_to_years": None, "tiers": [{"up_to": "100", "haircut_fraction": "0.1"}]}]
+    row = a_haircut_row("G10-CASH", bands=bands, has_fx_mismatch=True)
+    lines = [_split_one(_euro(), quantity=held, value=1.0, row=row, policy=PLEDGED, translation_days=10.0) for held in (100, 1000)]
+    assert [line["value_in_equity"] for line in lines] == pytest.approx([82.0, 82.0])
 
 
 def test_haircuts_never_take_more_than_the_value():

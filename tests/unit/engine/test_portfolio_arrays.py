@@ -54,7 +54,7 @@ def test_an_isolated_account_recognises_all_diversification():
 
 def test_a_missing_limit_is_infinite():
     parameters = risk_parameters(haircut_schedule=[a_haircut_row("USD"), a_haircut_row("USDC", share_limit="0.4", absolute_limit="1000")])
-    free, limited = haircut_rates(parameters)["USD"], haircut_rates(parameters)["USDC"]
+    free, limited = haircut_rates(parameters).rows["USD"], haircut_rates(parameters).rows["USDC"]
     assert (free.share_limit_fraction, free.absolute_limit) == (float("inf"), float("inf"))
     assert (limited.share_limit_fraction, limited.absolute_limit) == (0.4, 1000.0)
 

@@ -1,0 +1,90 @@
+"""How much collateral counts at most: limits of one asset, of an issuer, and of a share of all that counts."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from crossmargin.domain.instrument import Instrument
+from crossmargin.engine.axes import ByGroup, ByHolding, Index
+from crossmargin.engine.portfolio_arrays import HaircutRates, HaircutSchedule
+from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
+from crossmargin.engine.revaluation.shocked_market import price_factor
+
+NO_ISSUER: Final = -1
+_TOTAL_TOLERANCE: Final = 1e-13
+"""Relative: limits that are met exactly, such as two halves, must not fail on the last bit."""
+
+
+def largest_counted(row: int, rates: HaircutRates, schedule: HaircutSchedule, market: RevaluedMarket) -> float:
+    """Return the largest market value that counts of the instrument at `row` along axis I, base currency.
+
+    The tightest of the limits that know nothing of the rest of the account. A share of the circulating supply is a number of units, so
+    it moves with the price. Without a supply to take a share of, nothing counts; what belongs to no offset group, the base currency, has
+    no volume and no limit by volume.
+    """
+    limit = rates.absolute_limit
+    group = int(market.instrument_group[row])
+    if math.isfinite(rates.volume_limit_fraction) and group >= 0:
+        limit = min(limit, rates.volume_limit_fraction * schedule.average_daily_volume[market.groups[group]])
+    if math.isfinite(rates.supply_limit_fraction):
+        units = schedule.circulating_supply.get(price_curve(market.instruments[row]), 0.0)
+        limit = min(limit, rates.supply_limit_fraction * units * float(market.unit_value[row]))
+    return limit
+
+
+def issuer_of(instrument: Instrument, schedule: HaircutSchedule) -> int:
+    """Return the place among `schedule.issuer_limits` of the issuer that an asset belongs to, or NO_ISSUER."""
+    curve = price_curve(instrument)
+    return next((place for place, (curves, _) in enumerate(schedule.issuer_limits) if curve in curves), NO_ISSUER)
+
+
+def price_curve(instrument: Instrument) -> str:
+    """Return the curve that an asset's price follows; empty for the base currency and for what is no asset."""
+    factor = price_factor(instrument) if instrument.is_asset else None
+    return "" if factor is None else factor.curve
+
+
+def share_limited(values: ByHolding, limits: ByHolding, *, issuer: Index | None = None, issuer_limits: ByGroup | None = None) -> ByHolding:
+    """Return what each asset counts for when asset i may be at most share f_i of all that counts, and an issuer's assets at most its limit.
+
+    The largest y with y_i <= c_i, y_i <= f_i T, T = sum y, and sum of y over the assets of issuer j <= L_j. With S(T) what counts when
+    the total is taken to be T, T is the largest root of S(T) = T. S is concave and piecewise linear, so Newton's steps from the right
+    never pass the root and reach it in as many steps as there are pieces. The result does not depend on the order of the assets. What
+    an issuer's limit takes, it takes from its assets pro rata. When nothing unlimited is held and the shares add up to less than 1,
+    only a total of zero satisfies them, and nothing counts.
+
+    Args:
+        values: [H] c, what each would count for alone, zero or more.
+        limits: [H] f, above 0; inf for no limit.
+        issuer: [H] place of the asset's issuer along `issuer_limits`, or NO_ISSUER; without it no issuer is limited.
+        issuer_limits: [J] L, base currency.
+    """
+    owner = np.full(len(values), NO_ISSUER) if issuer is None else issuer
+    largest = np.zeros(0) if issuer_limits is None else issuer_limits
+    total = float(values.sum())
+    for _ in range(2 * (len(values) + len(largest)) + 2):
+        counted, slope = _counted_at(total, values, limits, owner, largest)
+        missing = total - float(counted.sum())
+        if missing <= _TOTAL_TOLERANCE * total:
+            break
+        total = max(0.0, total - missing / (1.0 - slope))
+    counted, _ = _counted_at(total, values, limits, owner, largest)
+    # What is left of a total of zero is the noise of the last step.
+    return counted if total > _TOTAL_TOLERANCE * float(values.sum()) else np.zeros_like(values)
+
+
+def _counted_at(total: float, values: ByHolding, limits: ByHolding, owner: Index, largest: ByGroup) -> tuple[ByHolding, float]:
+    """Return [H] what counts when the total is taken to be `total`, and how much more would if it were larger by one."""
+    bound = np.multiply(limits, total, out=np.full_like(values, math.inf), where=np.isfinite(limits))
+    is_bound = bound < values
+    counted, slope = np.minimum(values, bound), np.where(is_bound, limits, 0.0)
+    for place, limit in enumerate(largest.tolist()):
+        own = owner == place
+        held = float(counted[own].sum())
+        if held > limit:
+            counted[own] *= limit / held
+            slope[own] = 0.0
+    return counted, float(slope.sum())
