@@ -11,7 +11,15 @@ from crossmargin.api.v1 import margin_service_pb2
 from crossmargin_cli.render import add_number_column, counted, money, percent, plain_table
 from crossmargin_client import decimal_of
 
-_KIND_NAMES: Final = {"spot": "price", "fx": "exchange rate", "zero": "zero rates", "vol": "volatility", "basis": "carry"}
+_KIND_NAMES: Final = {
+    "spot": "price",
+    "fx": "exchange rate",
+    "zero": "zero rates",
+    "vol": "volatility",
+    "basis": "carry",
+    "spread": "credit spreads",
+    "price": "price for delivery",
+}
 
 
 def distance_table(distances: Sequence[margin_service_pb2.LiquidationDistance]) -> Table:
@@ -35,9 +43,11 @@ def worst_direction_sentence(direction: margin_service_pb2.WorstDirection) -> st
 
 
 def move_text(move: margin_service_pb2.MarketMove) -> str:
-    """Return a move with its unit: a percentage, or basis points."""
+    """Return a move with its unit: a percentage, basis points, or dollars."""
     if move.simple_return:
         return percent(decimal_of(move.simple_return), signed=True)
+    if move.price_difference:
+        return f"{money(decimal_of(move.price_difference), signed=True)} USD"
     return f"{decimal_of(move.basis_points):+,.0f} bp"
 
 

@@ -46,7 +46,8 @@ def history(  # noqa: PLR0917 - typer reads options from the signature
 ) -> None:
     """Import daily levels of risk factors, all or nothing.
 
-    The first column is a date such as 2026-11-20; the others are risk factors: spot:BTC, fx:EUR, zero:USD:2Y, vol:BTC:1M, basis:BTC:3M.
+    The first column is a date such as 2026-11-20; the others are risk factors: spot:BTC, fx:EUR, zero:USD:2Y, vol:BTC:1M, basis:BTC:3M,
+    spread:IG-A:5Y, price:WTI:1M.
     Rates, volatilities and basis are fractions. An empty cell is a day without a level. A level
     replaces an earlier one of the same factor and date.
     """

@@ -17,9 +17,10 @@ from crossmargin_cli.failures import CommandError
 from crossmargin_cli.render import counted
 
 _FACTOR: Final = re.compile(
-    r"(?:(?:spot|fx):[A-Z0-9][A-Za-z0-9._-]{0,63}|(?:zero|vol|basis):[A-Z0-9][A-Za-z0-9._-]{0,63}:[1-9]\d{0,2}[DWMY])", re.ASCII
+    r"(?:(?:spot|fx):[A-Z0-9][A-Za-z0-9._-]{0,63}|(?:zero|vol|basis|spread|price):[A-Z0-9][A-Za-z0-9._-]{0,63}:[1-9]\d{0,2}[DWMY])",
+    re.ASCII,
 )
-_FACTOR_WORDS: Final = "spot:NAME, fx:CURRENCY, zero:CURRENCY:TENOR, vol:NAME:TENOR or basis:NAME:TENOR"
+_FACTOR_WORDS: Final = "spot:NAME, fx:CURRENCY, and zero, vol, basis, spread or price:NAME:TENOR"
 _PLACES: Final = 18
 _MOST_FAULTS_SHOWN: Final = 20
 

@@ -205,10 +205,14 @@ def dated_future(
     expires_at: datetime,
     multiplier: Exact = 1,
     payoff: reference_service_pb2.Payoff.ValueType = LINEAR,
+    price_may_be_negative: bool = False,
     places: int = 3,
     description: str = "",
 ) -> reference_service_pb2.Instrument:
-    """Return a future with an expiry; `multiplier` as for a perpetual."""
+    """Return a future with an expiry; `multiplier` as for a perpetual.
+
+    Where the price may be negative, as of oil, it follows the risk factors price:UNDERLYING:TENOR.
+    """
     return reference_service_pb2.Instrument(
         instrument_id=instrument_id,
         quantity_places=places,
@@ -219,6 +223,7 @@ def dated_future(
             multiplier=exact_text(multiplier, field="multiplier"),
             payoff=payoff,
             expire_time=timestamp_of(expires_at, field="expires_at"),
+            price_may_be_negative=price_may_be_negative,
         ),
     )
 
@@ -358,15 +363,27 @@ def non_deliverable_forward(
 
 
 def bill(
-    instrument_id: str, *, settlement: str, matures_on: date, places: int = 2, collateral_class: str = "", description: str = ""
+    instrument_id: str,
+    *,
+    settlement: str,
+    matures_on: date,
+    credit_curve: str = "",
+    places: int = 2,
+    collateral_class: str = "",
+    description: str = "",
 ) -> reference_service_pb2.Instrument:
-    """Return a zero-coupon obligation; a quantity is a face amount, the price is per 100 of face."""
+    """Return a zero-coupon obligation; a quantity is a face amount, the price is per 100 of face.
+
+    `credit_curve` names the issuer or rating of the risk factors spread:NAME:TENOR; empty for a government's paper.
+    """
     return reference_service_pb2.Instrument(
         instrument_id=instrument_id,
         quantity_places=places,
         collateral_class=collateral_class,
         description=description,
-        bill=reference_service_pb2.BillTerms(settlement=settlement, maturity_date=date_of(matures_on, field="matures_on")),
+        bill=reference_service_pb2.BillTerms(
+            settlement=settlement, maturity_date=date_of(matures_on, field="matures_on"), credit_curve=credit_curve
+        ),
     )
 
 
@@ -378,11 +395,15 @@ def fixed_rate_bond(
     coupons_per_year: int,
     issued_on: date,
     matures_on: date,
+    credit_curve: str = "",
     places: int = 2,
     collateral_class: str = "",
     description: str = "",
 ) -> reference_service_pb2.Instrument:
-    """Return a bond with level coupons. `coupon_rate` is a fraction per year; a quantity is a face amount, the price dirty per 100."""
+    """Return a bond with level coupons. `coupon_rate` is a fraction per year; a quantity is a face amount, the price dirty per 100.
+
+    `credit_curve` as of a bill.
+    """
     return reference_service_pb2.Instrument(
         instrument_id=instrument_id,
         quantity_places=places,
@@ -394,6 +415,7 @@ def fixed_rate_bond(
             coupons_per_year=coupons_per_year,
             issue_date=date_of(issued_on, field="issued_on"),
             maturity_date=date_of(matures_on, field="matures_on"),
+            credit_curve=credit_curve,
         ),
     )
 
@@ -410,11 +432,12 @@ def floating_rate_note(
     matures_on: date,
     day_count: reference_service_pb2.DayCount.ValueType = ACT_360,
     business_days: reference_service_pb2.BusinessDayRule.ValueType = UNADJUSTED,
+    credit_curve: str = "",
     places: int = 2,
     collateral_class: str = "",
     description: str = "",
 ) -> reference_service_pb2.Instrument:
-    """Return a note that pays the rate of its currency plus `spread_rate`.
+    """Return a note that pays the rate of its currency plus `spread_rate`; `credit_curve` as of a bill.
 
     `fixed_rate` is what the period that contains `rate_fixed_on` pays per year, spread included.
     """
@@ -433,6 +456,7 @@ def floating_rate_note(
             business_day_rule=business_days,
             issue_date=date_of(issued_on, field="issued_on"),
             maturity_date=date_of(matures_on, field="matures_on"),
+            credit_curve=credit_curve,
         ),
     )
 

@@ -62,7 +62,9 @@ def states(snapshot: MarketSnapshot, drawn: ScenarioSet) -> list[State]:
     base = {str(factor): float(level) for factor, level in snapshot.levels.items()}
     shocked = [
         {
-            str(factor): base[str(factor)] + move if factor.kind_code in {"zero", "basis"} else base[str(factor)] * float(np.exp(move))
+            str(factor): base[str(factor)] + move
+            if factor.kind_code in {"zero", "basis", "spread"}
+            else base[str(factor)] * float(np.exp(move))
             for factor, move in zip(drawn.factors, moves, strict=True)
         }
         for moves in drawn.shocks

@@ -10,7 +10,7 @@ from enum import Enum, unique
 
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import OffsetGroupId
-from crossmargin.domain.market import LOG_KINDS, FactorId
+from crossmargin.domain.market import LOG_KINDS, RATE_KINDS, FactorId
 
 
 @unique
@@ -182,7 +182,7 @@ class IssuerGroup:
     def __post_init__(self) -> None:
         _require(bool(self.moves), f"moves of issuer {self.issuer_id}", "empty", "at least one")
         for factor, move in self.moves.items():
-            in_range = move > -1 if factor.kind in LOG_KINDS else abs(move) <= 1
+            in_range = (factor.kind not in LOG_KINDS or move > -1) and (factor.kind not in RATE_KINDS or abs(move) <= 1)
             _require(in_range, f"move of {factor} for issuer {self.issuer_id}", move, "a simple return above -1, or a difference within 1")
         limit = self.collateral_limit
         _require(limit is None or limit >= 0, f"collateral_limit of issuer {self.issuer_id}", limit, "zero or more, or null")

@@ -16,8 +16,8 @@ class MarketMove:
     """All factors of one kind in one offset group moving together, everything else standing still.
 
     Attributes:
-        size: Simple return for prices, exchange rates and volatilities (-0.25 is a fall by a quarter); difference for rates and carry
-            (0.01 is +100 bp).
+        size: Simple return for prices, exchange rates and volatilities (-0.25 is a fall by a quarter); difference for rates, carry and
+            spreads (0.01 is +100 bp), and for prices that may be negative (-5 is a fall by 5 USD).
     """
 
     group_id: OffsetGroupId

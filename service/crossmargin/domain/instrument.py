@@ -179,11 +179,12 @@ def check_trade_price(instrument: Instrument, price: Decimal) -> Decimal:
 
     Raises:
         DomainError: INVALID_PRICE for a price the kind cannot have: a bond, coin or contract below or at zero, an option below zero. The
-            price of a forward, a swap or a contract of cash flows is a present value per unit and may have either sign.
+            price of a forward, a swap or a contract of cash flows is a present value per unit and may have either sign, and so may that of
+            a future whose terms say so.
     """
     check_ledger_decimal(price, what="price")
     kind = type(instrument.terms).__name__
-    if isinstance(instrument.terms, PresentValueTerms):
+    if isinstance(instrument.terms, PresentValueTerms) or _price_may_be_negative(instrument):
         return price
     if isinstance(instrument.terms, OptionTerms):
         if price < 0:
@@ -191,6 +192,10 @@ def check_trade_price(instrument: Instrument, price: Decimal) -> Decimal:
     elif price <= 0:
         raise _bad_price(instrument, kind, price, "more than zero")
     return price
+
+
+def _price_may_be_negative(instrument: Instrument) -> bool:
+    return isinstance(instrument.terms, DatedFuture) and instrument.terms.price_may_be_negative
 
 
 def _bad_price(instrument: Instrument, kind: str, price: Decimal, expected: str) -> DomainError:

@@ -32,10 +32,17 @@ class FactorKind(Enum):
     """Implied volatility of an underlying at a tenor, annualised, a fraction. Moves by log-return."""
     BASIS = "basis"
     """Annualised carry of futures on an underlying at a tenor: log(forward / spot) per year. Moves by difference."""
+    SPREAD = "spread"
+    """Credit spread of an issuer or a rating over the zero rate at a tenor: continuously compounded, actual/365, a fraction. Moves by
+    difference."""
+    PRICE = "price"
+    """Price in USD, for delivery at a tenor, of what may be worth less than nothing, such as oil. Moves by difference."""
 
 
 LOG_KINDS: Final = frozenset({FactorKind.SPOT, FactorKind.FX, FactorKind.VOL})
-TENORED_KINDS: Final = frozenset({FactorKind.ZERO, FactorKind.VOL, FactorKind.BASIS})
+RATE_KINDS: Final = frozenset({FactorKind.ZERO, FactorKind.BASIS, FactorKind.SPREAD})
+"""Fractions a year."""
+TENORED_KINDS: Final = RATE_KINDS | {FactorKind.VOL, FactorKind.PRICE}
 DAYS_PER_YEAR: Final = 365
 _TENOR: Final = re.compile(r"([1-9]\d{0,2})([DWMY])", re.ASCII)
 _NAME: Final = re.compile(r"[A-Z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
@@ -44,7 +51,7 @@ _TENOR_YEARS: Final = {"D": 1 / DAYS_PER_YEAR, "W": 7 / DAYS_PER_YEAR, "M": 1 / 
 
 @dataclass(frozen=True, order=True, slots=True)
 class FactorId:
-    """The name of a risk factor: `spot:BTC`, `fx:EUR`, `zero:USD:2Y`, `vol:BTC:1M`, `basis:BTC:3M`."""
+    """The name of a risk factor: `spot:BTC`, `fx:EUR`, `zero:USD:2Y`, `vol:BTC:1M`, `basis:BTC:3M`, `spread:IG-A:5Y`, `price:WTI:1M`."""
 
     kind_code: str
     name: str
@@ -67,7 +74,10 @@ class FactorId:
         is_named = kind_code in kinds and _NAME.fullmatch(name) is not None
         # A trailing colon would be a second spelling of the same factor.
         if not is_named or wants_tenor != bool(tenor) or (tenor and not _TENOR.fullmatch(tenor)) or text.endswith(":"):
-            expected = "spot:NAME, fx:CURRENCY, zero:CURRENCY:TENOR, vol:NAME:TENOR or basis:NAME:TENOR, a tenor like 1W, 3M or 10Y"
+            expected = (
+                "spot:NAME, fx:CURRENCY, zero:CURRENCY:TENOR, vol:NAME:TENOR, basis:NAME:TENOR, spread:NAME:TENOR or price:NAME:TENOR, "
+                "a tenor like 1W, 3M or 10Y"
+            )
             raise DomainError(
                 Reason.INVALID_IDENTIFIER,
                 f"risk factor was {text[:80]!r}; expected {expected}",
@@ -165,7 +175,7 @@ class FactorHistory:
 
 
 def check_level(factor: FactorId, level: Decimal) -> Decimal:
-    """Return a factor's level if it is possible: more than zero for what moves by log-return, within +-10 for rates and carry.
+    """Return a factor's level if it is possible: more than zero for what moves by log-return, within +-10 for rates, carry and spreads.
 
     Raises:
         DomainError: INVALID_SNAPSHOT otherwise, naming the factor.
@@ -178,7 +188,7 @@ def check_level(factor: FactorId, level: Decimal) -> Decimal:
             factor=factor,
             value=level,
         )
-    if factor.kind not in LOG_KINDS and abs(level) > 10:
+    if factor.kind in RATE_KINDS and abs(level) > 10:
         raise DomainError(
             Reason.INVALID_SNAPSHOT,
             f"level of {factor} was {level}; expected a fraction such as 0.0425, between -10 and 10",

@@ -74,8 +74,8 @@ class StressEvent:
     """A published crisis or a hypothetical one.
 
     Attributes:
-        moves: Move of each factor: simple return for prices, FX and volatilities (-0.25 is a fall by a quarter), difference for rates
-            and carry (0.01 is +100 bp).
+        moves: Move of each factor: simple return for prices, FX and volatilities (-0.25 is a fall by a quarter), difference for rates,
+            carry and spreads (0.01 is +100 bp) and for prices that may be negative, in USD.
         default_class_moves: Simple return of every spot factor of an asset class that `moves` does not name.
         both_directions: True for hypothetical events, which also come with the opposite sign (log-returns negated).
         source: Where the figures come from, or "house" for the house's own choice.

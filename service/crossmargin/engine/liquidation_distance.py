@@ -29,6 +29,8 @@ MULTIPLES: Final = (0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 """Multiples of the average tail move looked at."""
 MOVE_TOLERANCE: Final = 1e-7
 """Of a return, a difference or a multiple: a tenth of the last place that is reported."""
+PRICE_MOVES: Final = (0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0)
+"""Differences in USD looked at, of prices that may be negative."""
 _NOISE: Final = 1e-12
 """Of the account's value: what its float sum loses."""
 _ROUNDS: Final = 8
@@ -55,9 +57,9 @@ def large_blocks(account: MovedAccount, blocks: Sequence[FactorBlock]) -> list[F
 def liquidation_distance(account: MovedAccount, block: FactorBlock) -> LiquidationDistance:
     """Return the smallest move of a block, either way, at which the account is liquidated.
 
-    Nothing is assumed to be monotone: moves are looked at from the smallest outwards, FALLS and RISES for what moves by return and
-    RATE_MOVES both ways for what moves by difference, and the first pair between which the account falls into liquidation is refined
-    to MOVE_TOLERANCE. A spell of liquidation that begins and ends between two neighbours of the grid is not seen.
+    Nothing is assumed to be monotone: moves are looked at from the smallest outwards, FALLS and RISES for what moves by return,
+    RATE_MOVES or PRICE_MOVES both ways for what moves by difference, and the first pair between which the account falls into
+    liquidation is refined to MOVE_TOLERANCE. A spell of liquidation that begins and ends between two neighbours of the grid is not seen.
     """
     found = _smallest_crossing(account, _sides(block.kind), lambda size: block.moved_by(size, account.factor_count))
     move = None if found is None else MarketMove(block.group_id, block.kind, fraction_to_decimal(found))
@@ -83,7 +85,8 @@ def _effect(account: MovedAccount, block: FactorBlock, at_rest: float) -> float:
 
 
 def _sides(kind: FactorKind) -> tuple[tuple[float, ...], ...]:
-    falls, rises = (FALLS, RISES) if kind in LOG_KINDS else (RATE_MOVES, RATE_MOVES)
+    differences = PRICE_MOVES if kind is FactorKind.PRICE else RATE_MOVES
+    falls, rises = (FALLS, RISES) if kind in LOG_KINDS else (differences, differences)
     return tuple(-size for size in falls), rises
 
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from crossmargin.adapters.runtime.standard_parameters import standard_parameters, standard_parameters_document
-from crossmargin.domain.market import FactorId, FactorKind
+from crossmargin.domain.market import RATE_KINDS, FactorId, FactorKind
 from crossmargin.domain.risk_parameters import StressEvent, risk_parameters_from_json
 from crossmargin.engine.scenarios.stress import stress_moves
 
-SHIPPED_HASH = "e7dccc62ca03f78232433148d2fb23e75b60e6bdc80654cf3a0f0de9df21e87c"
+SHIPPED_HASH = "7f6cadb864f75613401729f0b37165680e3c9e5d9f736165633ff28129effb6c"
 STABLECOINS = ("spot:RLUSD", "spot:USDC", "spot:USDT")
 COINS = ("BTC", "ETH", "SOL", "XRP", "LTC", "ADA", "DOGE", "LINK", "AVAX", "BNB")
 
@@ -30,7 +30,7 @@ def move(name_part: str, factor: str) -> float:
 
 
 def test_the_shipped_set_never_changes_under_its_name():
-    """A changed set needs a new id: results stamped with the old hash could not be recomputed any more."""
+    """Once released, a changed set needs a new id: results stamped with the old hash could not be recomputed any more."""
     assert standard_parameters().set_id == "standard-1"
     assert standard_parameters().content_hash == SHIPPED_HASH
 
@@ -52,7 +52,7 @@ def test_every_default_move_names_an_asset_class_that_has_groups():
     parameters = standard_parameters()
     classes = {group.asset_class for group in parameters.offset_groups}
     assert {name for event in parameters.stress_events for name in event.default_class_moves} <= classes
-    assert classes == {"CRYPTO", "FX", "FIXED_INCOME", "EQUITY_INDEX", "COMMODITY"}
+    assert classes == {"CRYPTO", "FX", "FIXED_INCOME", "EQUITY_INDEX", "COMMODITY", "CREDIT"}
 
 
 def test_every_proxy_leads_to_another_curve_of_the_same_kind_in_some_group():
@@ -121,8 +121,15 @@ def test_the_crises_a_prime_broker_is_asked_about_are_there():
         "All curves +100 bp",
         "volatilities doubled",
         "RLUSD -12%",
+        "below zero, 2020-04-20",
+        "Credit spreads",
     ):
         assert event(part).name.count(part) == 1
+
+
+def test_a_price_below_zero_moves_by_dollars():
+    """West Texas crude at Cushing closed at 18.31 USD on 2020-04-17 and at -36.98 on 2020-04-20, the next business day."""
+    assert move("Oil below zero", "price:WTI:1M") == pytest.approx(-36.98 - 18.31)
 
 
 def test_dollar_yen_becomes_the_dollar_price_of_a_yen():
@@ -151,8 +158,10 @@ def test_the_volatility_index_becomes_the_one_month_node_and_moves_the_one_year_
 def test_no_move_takes_a_price_below_zero_or_a_rate_out_of_reason():
     for one in standard_parameters().stress_events:
         for factor, size in one.moves.items():
-            if factor.kind in {FactorKind.ZERO, FactorKind.BASIS}:
+            if factor.kind in RATE_KINDS:
                 assert abs(size) <= Decimal("0.15"), (one.name, factor)
+            elif factor.kind is FactorKind.PRICE:
+                assert abs(size) <= 60, (one.name, factor)
             else:
                 assert size > Decimal("-0.75"), (one.name, factor)
 

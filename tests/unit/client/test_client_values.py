@@ -110,12 +110,21 @@ def test_a_trade_carries_everything_it_was_given():
 UST = fixed_rate_bond(
     "UST", settlement="USD", coupon_rate="0.04125", coupons_per_year=2, issued_on=date(2026, 11, 15), matures_on=date(2036, 11, 15)
 )
+CORPORATE = fixed_rate_bond(
+    "ACME",
+    settlement="USD",
+    coupon_rate="0.055",
+    coupons_per_year=2,
+    issued_on=date(2026, 11, 15),
+    matures_on=date(2036, 11, 15),
+    credit_curve="IG-A",
+)
 INSTRUMENTS = {
     "cash": cash("USD", collateral_class="USD"),
     "stablecoin": stablecoin("RLUSD", pegged_to="USD", issuer="Ripple"),
     "crypto_asset": crypto_asset("BTC", collateral_class="BTC"),
     "perpetual": perpetual("BTC-PERP", underlying="BTC", settlement="BTC", multiplier=100, payoff=INVERSE),
-    "dated_future": dated_future("BTC-F", underlying="BTC", settlement="USD", expires_at=NOON, multiplier="0.1"),
+    "dated_future": dated_future("CL", underlying="WTI", settlement="USD", expires_at=NOON, multiplier=1000, price_may_be_negative=True),
     "european_option": european_option(
         "BTC-C", underlying="BTC", settlement="USD", right=CALL, strike=100_000, expires_at=NOON, premium=MARGINED, future_expires_at=NOON
     ),
@@ -134,6 +143,7 @@ INSTRUMENTS = {
         issued_on=date(2024, 2, 15),
         matures_on=date(2029, 2, 15),
         business_days=MODIFIED_FOLLOWING,
+        credit_curve="IG-A",
     ),
     "interest_rate_swap": interest_rate_swap(
         "SWAP",
@@ -149,8 +159,8 @@ INSTRUMENTS = {
     "bond_future": bond_future("FUT", deliverable=UST, delivers_on=date(2027, 6, 30), conversion_factor="0.8125"),
     "cash_flows": cash_flows("OTC", [("EUR", -5, date(2027, 1, 1)), ("USD", "5.5", date(2027, 1, 1))], settlement="USD"),
     "fx_forward": fx_forward("EURUSD", bought="EUR", sold="USD", contract_rate="1.09", delivers_on=date(2027, 2, 19)),
-    "bill": bill("BILL", settlement="USD", matures_on=date(2027, 5, 20)),
-    "fixed_rate_bond": UST,
+    "bill": bill("CP", settlement="USD", matures_on=date(2027, 5, 20), credit_curve="RIPPLE"),
+    "fixed_rate_bond": CORPORATE,
 }
 
 

@@ -145,10 +145,11 @@ def test_the_page_states_the_parameters_of_the_charges():
         f"{charges.depeg.haircut_slope} x ({charges.depeg.mild_price} - price)",
         f"Below {charges.depeg.ineligible_price} it is no collateral",
         f"The fraction is {charges.schedule_floor.floor_fraction}:",
-        f"`{issuer.issuer_id}` is XRP -50% with RLUSD -12%",
+        f"`{issuer.issuer_id}` is XRP -50% with RLUSD -12% and its paper +2,000 bp",
     ]
     assert [sentence for sentence in stated if sentence not in page] == []
-    assert {str(factor): move for factor, move in issuer.moves.items()} == {"spot:XRP": Decimal("-0.50"), "spot:RLUSD": Decimal("-0.12")}
+    moves = {"spot:XRP": Decimal("-0.50"), "spot:RLUSD": Decimal("-0.12"), "spread:RIPPLE:1Y": Decimal("0.20")}
+    assert {str(factor): move for factor, move in issuer.moves.items()} == moves
 
 
 def test_the_page_states_what_each_group_costs():

@@ -56,7 +56,7 @@ def test_every_explained_option_is_within_half_a_tick_in_every_stress_event(fold
     report = check_options(load_option_snapshot(folder), standard_parameters())
     assert report.holds
     assert report.outside_bounds == ("ETH-12JAN24-1500-C",)
-    assert (len(report.base_error), len(report.scenario_error), report.scenario_count) == (13, 12, 77)
+    assert (len(report.base_error), len(report.scenario_error), report.scenario_count) == (13, 12, 82)
     assert report.scenario_error.max() < 1e-9
 
 

@@ -30,12 +30,13 @@ PATTERN_WORDS: Final[Mapping[str, str]] = {
     f"^{_UNSIGNED}$": "a plain ASCII decimal above zero with at most 20 digits before and 18 after the point, such as 0.01",
     r"^0(\.[0-9]{1,18})?$": "a fraction from 0 to below 1 with at most 18 places, such as 0.0425",
     r"^((0|[1-9][0-9]{0,2})(\.[0-9]{1,18})?)?$": "nothing, or a decimal fraction above zero, such as 0.01",
+    "^([A-Z0-9][A-Za-z0-9._-]{0,63})?$": "nothing, or an issuer or a rating such as IG-A",
     "^[!-~]{1,128}$": "1 to 128 printable ASCII characters without spaces, such as a UUID",
     "^[ -~]{0,128}$": "at most 128 printable ASCII characters",
     "^[A-Z]{3}$": "an ISO 4217 code such as USD",
     "^([0-9a-f]{32})?$": "nothing, or 32 lower-case hexadecimal digits",
-    "^(spot|fx|zero|vol|basis):[A-Z0-9][A-Za-z0-9._-]{0,63}(:[1-9][0-9]{0,2}[DWMY])?$": (
-        "a risk factor such as spot:BTC, fx:EUR, zero:USD:2Y, vol:BTC:1M or basis:BTC:3M"
+    "^(spot|fx|zero|vol|basis|spread|price):[A-Z0-9][A-Za-z0-9._-]{0,63}(:[1-9][0-9]{0,2}[DWMY])?$": (
+        "a risk factor such as spot:BTC, fx:EUR, zero:USD:2Y, vol:BTC:1M, basis:BTC:3M, spread:IG-A:5Y or price:WTI:1M"
     ),
 }
 """What the patterns in the protos mean. A test finds every pattern of the protos here."""

@@ -59,6 +59,7 @@ _KIND_OF: Final = {terms: kind for kind, terms in KINDS.items()}
 _READERS: Final[Mapping[type, Callable[[Any], Any]]] = {
     str: str,
     int: int,
+    bool: bool,
     Decimal: Decimal,
     date: date.fromisoformat,
     datetime: datetime.fromisoformat,

@@ -317,10 +317,12 @@ class MarketMove(_message.Message):
     FACTOR_KIND_FIELD_NUMBER: _builtins.int
     SIMPLE_RETURN_FIELD_NUMBER: _builtins.int
     BASIS_POINTS_FIELD_NUMBER: _builtins.int
+    PRICE_DIFFERENCE_FIELD_NUMBER: _builtins.int
     group_id: _builtins.str
     factor_kind: _builtins.str
     simple_return: _builtins.str
     basis_points: _builtins.str
+    price_difference: _builtins.str
     def __init__(
         self,
         *,
@@ -328,10 +330,11 @@ class MarketMove(_message.Message):
         factor_kind: _builtins.str = ...,
         simple_return: _builtins.str = ...,
         basis_points: _builtins.str = ...,
+        price_difference: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis_points", b"basis_points", "factor_kind", b"factor_kind", "group_id", b"group_id", "simple_return", b"simple_return"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis_points", b"basis_points", "factor_kind", b"factor_kind", "group_id", b"group_id", "price_difference", b"price_difference", "simple_return", b"simple_return"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

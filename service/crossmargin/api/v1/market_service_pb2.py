@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'crossmargin/api/v1/market_service.proto\x12\x12\x63rossmargin.api.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\"\xde\x04\n\x0eMarketSnapshot\x12\x44\n\nas_of_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x08\x61sOfTime\x12\xde\x01\n\x06levels\x18\x02 \x03(\x0b\x32..crossmargin.api.v1.MarketSnapshot.LevelsEntryB\x95\x01\xe2\x41\x01\x02\xbaH\x8d\x01\x9a\x01\x89\x01\x08\x01\x10\x90N\"TrR2P^(spot|fx|zero|vol|basis):[A-Z0-9][A-Za-z0-9._-]{0,63}(:[1-9][0-9]{0,2}[DWMY])?$*,r*2(^-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,18})?$R\x06levels\x12\xaf\x01\n\x05marks\x18\x03 \x03(\x0b\x32-.crossmargin.api.v1.MarketSnapshot.MarksEntryBj\xbaHg\x9a\x01\x64\x10\xa0\x9c\x01\"0r.2,^[A-Z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$*,r*2(^-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,18})?$R\x05marks\x1a\x39\n\x0bLevelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x1a\x38\n\nMarksEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"d\n\x16PublishSnapshotRequest\x12J\n\x08snapshot\x18\x01 \x01(\x0b\x32\".crossmargin.api.v1.MarketSnapshotB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x08snapshot\":\n\x17PublishSnapshotResponse\x12\x1f\n\x0bsnapshot_id\x18\x01 \x01(\tR\nsnapshotId\"O\n\x12GetSnapshotRequest\x12\x39\n\x0bsnapshot_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^([0-9a-f]{32})?$R\nsnapshotId\"v\n\x13GetSnapshotResponse\x12\x1f\n\x0bsnapshot_id\x18\x01 \x01(\tR\nsnapshotId\x12>\n\x08snapshot\x18\x02 \x01(\x0b\x32\".crossmargin.api.v1.MarketSnapshotR\x08snapshot\"\xdd\x01\n\x0c\x46\x61\x63torColumn\x12x\n\tfactor_id\x18\x01 \x01(\tB[\xe2\x41\x01\x02\xbaHTrR2P^(spot|fx|zero|vol|basis):[A-Z0-9][A-Za-z0-9._-]{0,63}(:[1-9][0-9]{0,2}[DWMY])?$R\x08\x66\x61\x63torId\x12S\n\x06levels\x18\x02 \x03(\tB;\xe2\x41\x01\x02\xbaH4\x92\x01\x31\"/r-2+^(-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,18})?)?$R\x06levels\"\x9d\x01\n\x14ImportHistoryRequest\x12\x38\n\x05\x64\x61tes\x18\x01 \x03(\x0b\x32\x11.google.type.DateB\x0f\xe2\x41\x01\x02\xbaH\x08\x92\x01\x05\x08\x01\x10\x88\'R\x05\x64\x61tes\x12K\n\x07\x63olumns\x18\x02 \x03(\x0b\x32 .crossmargin.api.v1.FactorColumnB\x0f\xe2\x41\x01\x02\xbaH\x08\x92\x01\x05\x08\x01\x10\xd0\x0fR\x07\x63olumns\"[\n\x15ImportHistoryResponse\x12\x1f\n\x0blevel_count\x18\x01 \x01(\x03R\nlevelCount\x12!\n\x0c\x66\x61\x63tor_count\x18\x02 \x01(\x05R\x0b\x66\x61\x63torCount2\xc3\x02\n\rMarketService\x12j\n\x0fPublishSnapshot\x12*.crossmargin.api.v1.PublishSnapshotRequest\x1a+.crossmargin.api.v1.PublishSnapshotResponse\x12^\n\x0bGetSnapshot\x12&.crossmargin.api.v1.GetSnapshotRequest\x1a\'.crossmargin.api.v1.GetSnapshotResponse\x12\x66\n\rImportHistory\x12(.crossmargin.api.v1.ImportHistoryRequest\x1a).crossmargin.api.v1.ImportHistoryResponse(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'crossmargin/api/v1/market_service.proto\x12\x12\x63rossmargin.api.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\"\xeb\x04\n\x0eMarketSnapshot\x12\x44\n\nas_of_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x08\x61sOfTime\x12\xeb\x01\n\x06levels\x18\x02 \x03(\x0b\x32..crossmargin.api.v1.MarketSnapshot.LevelsEntryB\xa2\x01\xe2\x41\x01\x02\xbaH\x9a\x01\x9a\x01\x96\x01\x08\x01\x10\x90N\"ar_2]^(spot|fx|zero|vol|basis|spread|price):[A-Z0-9][A-Za-z0-9._-]{0,63}(:[1-9][0-9]{0,2}[DWMY])?$*,r*2(^-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,18})?$R\x06levels\x12\xaf\x01\n\x05marks\x18\x03 \x03(\x0b\x32-.crossmargin.api.v1.MarketSnapshot.MarksEntryBj\xbaHg\x9a\x01\x64\x10\xa0\x9c\x01\"0r.2,^[A-Z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$*,r*2(^-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,18})?$R\x05marks\x1a\x39\n\x0bLevelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x1a\x38\n\nMarksEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"d\n\x16PublishSnapshotRequest\x12J\n\x08snapshot\x18\x01 \x01(\x0b\x32\".crossmargin.api.v1.MarketSnapshotB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x08snapshot\":\n\x17PublishSnapshotResponse\x12\x1f\n\x0bsnapshot_id\x18\x01 \x01(\tR\nsnapshotId\"O\n\x12GetSnapshotRequest\x12\x39\n\x0bsnapshot_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^([0-9a-f]{32})?$R\nsnapshotId\"v\n\x13GetSnapshotResponse\x12\x1f\n\x0bsnapshot_id\x18\x01 \x01(\tR\nsnapshotId\x12>\n\x08snapshot\x18\x02 \x01(\x0b\x32\".crossmargin.api.v1.MarketSnapshotR\x08snapshot\"\xeb\x01\n\x0c\x46\x61\x63torColumn\x12\x85\x01\n\tfactor_id\x18\x01 \x01(\tBh\xe2\x41\x01\x02\xbaHar_2]^(spot|fx|zero|vol|basis|spread|price):[A-Z0-9][A-Za-z0-9._-]{0,63}(:[1-9][0-9]{0,2}[DWMY])?$R\x08\x66\x61\x63torId\x12S\n\x06levels\x18\x02 \x03(\tB;\xe2\x41\x01\x02\xbaH4\x92\x01\x31\"/r-2+^(-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,18})?)?$R\x06levels\"\x9d\x01\n\x14ImportHistoryRequest\x12\x38\n\x05\x64\x61tes\x18\x01 \x03(\x0b\x32\x11.google.type.DateB\x0f\xe2\x41\x01\x02\xbaH\x08\x92\x01\x05\x08\x01\x10\x88\'R\x05\x64\x61tes\x12K\n\x07\x63olumns\x18\x02 \x03(\x0b\x32 .crossmargin.api.v1.FactorColumnB\x0f\xe2\x41\x01\x02\xbaH\x08\x92\x01\x05\x08\x01\x10\xd0\x0fR\x07\x63olumns\"[\n\x15ImportHistoryResponse\x12\x1f\n\x0blevel_count\x18\x01 \x01(\x03R\nlevelCount\x12!\n\x0c\x66\x61\x63tor_count\x18\x02 \x01(\x05R\x0b\x66\x61\x63torCount2\xc3\x02\n\rMarketService\x12j\n\x0fPublishSnapshot\x12*.crossmargin.api.v1.PublishSnapshotRequest\x1a+.crossmargin.api.v1.PublishSnapshotResponse\x12^\n\x0bGetSnapshot\x12&.crossmargin.api.v1.GetSnapshotRequest\x1a\'.crossmargin.api.v1.GetSnapshotResponse\x12\x66\n\rImportHistory\x12(.crossmargin.api.v1.ImportHistoryRequest\x1a).crossmargin.api.v1.ImportHistoryResponse(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,7 +41,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MARKETSNAPSHOT'].fields_by_name['as_of_time']._loaded_options = None
   _globals['_MARKETSNAPSHOT'].fields_by_name['as_of_time']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_MARKETSNAPSHOT'].fields_by_name['levels']._loaded_options = None
-  _globals['_MARKETSNAPSHOT'].fields_by_name['levels']._serialized_options = b'\342A\001\002\272H\215\001\232\001\211\001\010\001\020\220N\"TrR2P^(spot|fx|zero|vol|basis):[A-Z0-9][A-Za-z0-9._-]{0,63}(:[1-9][0-9]{0,2}[DWMY])?$*,r*2(^-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,18})?$'
+  _globals['_MARKETSNAPSHOT'].fields_by_name['levels']._serialized_options = b'\342A\001\002\272H\232\001\232\001\226\001\010\001\020\220N\"ar_2]^(spot|fx|zero|vol|basis|spread|price):[A-Z0-9][A-Za-z0-9._-]{0,63}(:[1-9][0-9]{0,2}[DWMY])?$*,r*2(^-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,18})?$'
   _globals['_MARKETSNAPSHOT'].fields_by_name['marks']._loaded_options = None
   _globals['_MARKETSNAPSHOT'].fields_by_name['marks']._serialized_options = b'\272Hg\232\001d\020\240\234\001\"0r.2,^[A-Z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$*,r*2(^-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,18})?$'
   _globals['_PUBLISHSNAPSHOTREQUEST'].fields_by_name['snapshot']._loaded_options = None
@@ -49,7 +49,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSNAPSHOTREQUEST'].fields_by_name['snapshot_id']._loaded_options = None
   _globals['_GETSNAPSHOTREQUEST'].fields_by_name['snapshot_id']._serialized_options = b'\272H\025r\0232\021^([0-9a-f]{32})?$'
   _globals['_FACTORCOLUMN'].fields_by_name['factor_id']._loaded_options = None
-  _globals['_FACTORCOLUMN'].fields_by_name['factor_id']._serialized_options = b'\342A\001\002\272HTrR2P^(spot|fx|zero|vol|basis):[A-Z0-9][A-Za-z0-9._-]{0,63}(:[1-9][0-9]{0,2}[DWMY])?$'
+  _globals['_FACTORCOLUMN'].fields_by_name['factor_id']._serialized_options = b'\342A\001\002\272Har_2]^(spot|fx|zero|vol|basis|spread|price):[A-Z0-9][A-Za-z0-9._-]{0,63}(:[1-9][0-9]{0,2}[DWMY])?$'
   _globals['_FACTORCOLUMN'].fields_by_name['levels']._loaded_options = None
   _globals['_FACTORCOLUMN'].fields_by_name['levels']._serialized_options = b'\342A\001\002\272H4\222\0011\"/r-2+^(-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,18})?)?$'
   _globals['_IMPORTHISTORYREQUEST'].fields_by_name['dates']._loaded_options = None
@@ -57,25 +57,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IMPORTHISTORYREQUEST'].fields_by_name['columns']._loaded_options = None
   _globals['_IMPORTHISTORYREQUEST'].fields_by_name['columns']._serialized_options = b'\342A\001\002\272H\010\222\001\005\010\001\020\320\017'
   _globals['_MARKETSNAPSHOT']._serialized_start=154
-  _globals['_MARKETSNAPSHOT']._serialized_end=760
-  _globals['_MARKETSNAPSHOT_LEVELSENTRY']._serialized_start=645
-  _globals['_MARKETSNAPSHOT_LEVELSENTRY']._serialized_end=702
-  _globals['_MARKETSNAPSHOT_MARKSENTRY']._serialized_start=704
-  _globals['_MARKETSNAPSHOT_MARKSENTRY']._serialized_end=760
-  _globals['_PUBLISHSNAPSHOTREQUEST']._serialized_start=762
-  _globals['_PUBLISHSNAPSHOTREQUEST']._serialized_end=862
-  _globals['_PUBLISHSNAPSHOTRESPONSE']._serialized_start=864
-  _globals['_PUBLISHSNAPSHOTRESPONSE']._serialized_end=922
-  _globals['_GETSNAPSHOTREQUEST']._serialized_start=924
-  _globals['_GETSNAPSHOTREQUEST']._serialized_end=1003
-  _globals['_GETSNAPSHOTRESPONSE']._serialized_start=1005
-  _globals['_GETSNAPSHOTRESPONSE']._serialized_end=1123
-  _globals['_FACTORCOLUMN']._serialized_start=1126
-  _globals['_FACTORCOLUMN']._serialized_end=1347
-  _globals['_IMPORTHISTORYREQUEST']._serialized_start=1350
-  _globals['_IMPORTHISTORYREQUEST']._serialized_end=1507
-  _globals['_IMPORTHISTORYRESPONSE']._serialized_start=1509
-  _globals['_IMPORTHISTORYRESPONSE']._serialized_end=1600
-  _globals['_MARKETSERVICE']._serialized_start=1603
-  _globals['_MARKETSERVICE']._serialized_end=1926
+  _globals['_MARKETSNAPSHOT']._serialized_end=773
+  _globals['_MARKETSNAPSHOT_LEVELSENTRY']._serialized_start=658
+  _globals['_MARKETSNAPSHOT_LEVELSENTRY']._serialized_end=715
+  _globals['_MARKETSNAPSHOT_MARKSENTRY']._serialized_start=717
+  _globals['_MARKETSNAPSHOT_MARKSENTRY']._serialized_end=773
+  _globals['_PUBLISHSNAPSHOTREQUEST']._serialized_start=775
+  _globals['_PUBLISHSNAPSHOTREQUEST']._serialized_end=875
+  _globals['_PUBLISHSNAPSHOTRESPONSE']._serialized_start=877
+  _globals['_PUBLISHSNAPSHOTRESPONSE']._serialized_end=935
+  _globals['_GETSNAPSHOTREQUEST']._serialized_start=937
+  _globals['_GETSNAPSHOTREQUEST']._serialized_end=1016
+  _globals['_GETSNAPSHOTRESPONSE']._serialized_start=1018
+  _globals['_GETSNAPSHOTRESPONSE']._serialized_end=1136
+  _globals['_FACTORCOLUMN']._serialized_start=1139
+  _globals['_FACTORCOLUMN']._serialized_end=1374
+  _globals['_IMPORTHISTORYREQUEST']._serialized_start=1377
+  _globals['_IMPORTHISTORYREQUEST']._serialized_end=1534
+  _globals['_IMPORTHISTORYRESPONSE']._serialized_start=1536
+  _globals['_IMPORTHISTORYRESPONSE']._serialized_end=1627
+  _globals['_MARKETSERVICE']._serialized_start=1630
+  _globals['_MARKETSERVICE']._serialized_end=1953
 # @@protoc_insertion_point(module_scope)

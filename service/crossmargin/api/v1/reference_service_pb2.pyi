@@ -319,10 +319,12 @@ class DatedFutureTerms(_message.Message):
     MULTIPLIER_FIELD_NUMBER: _builtins.int
     PAYOFF_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    PRICE_MAY_BE_NEGATIVE_FIELD_NUMBER: _builtins.int
     underlying: _builtins.str
     settlement: _builtins.str
     multiplier: _builtins.str
     payoff: Global___Payoff.ValueType
+    price_may_be_negative: _builtins.bool
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -333,10 +335,11 @@ class DatedFutureTerms(_message.Message):
         multiplier: _builtins.str = ...,
         payoff: Global___Payoff.ValueType = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        price_may_be_negative: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "multiplier", b"multiplier", "payoff", b"payoff", "settlement", b"settlement", "underlying", b"underlying"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "multiplier", b"multiplier", "payoff", b"payoff", "price_may_be_negative", b"price_may_be_negative", "settlement", b"settlement", "underlying", b"underlying"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -419,7 +422,9 @@ class BillTerms(_message.Message):
 
     SETTLEMENT_FIELD_NUMBER: _builtins.int
     MATURITY_DATE_FIELD_NUMBER: _builtins.int
+    CREDIT_CURVE_FIELD_NUMBER: _builtins.int
     settlement: _builtins.str
+    credit_curve: _builtins.str
     @_builtins.property
     def maturity_date(self) -> _date_pb2.Date: ...
     def __init__(
@@ -427,10 +432,11 @@ class BillTerms(_message.Message):
         *,
         settlement: _builtins.str = ...,
         maturity_date: _date_pb2.Date | None = ...,
+        credit_curve: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["maturity_date", b"maturity_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["maturity_date", b"maturity_date", "settlement", b"settlement"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_curve", b"credit_curve", "maturity_date", b"maturity_date", "settlement", b"settlement"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -445,9 +451,11 @@ class FixedRateBondTerms(_message.Message):
     COUPONS_PER_YEAR_FIELD_NUMBER: _builtins.int
     ISSUE_DATE_FIELD_NUMBER: _builtins.int
     MATURITY_DATE_FIELD_NUMBER: _builtins.int
+    CREDIT_CURVE_FIELD_NUMBER: _builtins.int
     settlement: _builtins.str
     coupon_rate: _builtins.str
     coupons_per_year: _builtins.int
+    credit_curve: _builtins.str
     @_builtins.property
     def issue_date(self) -> _date_pb2.Date: ...
     @_builtins.property
@@ -460,10 +468,11 @@ class FixedRateBondTerms(_message.Message):
         coupons_per_year: _builtins.int = ...,
         issue_date: _date_pb2.Date | None = ...,
         maturity_date: _date_pb2.Date | None = ...,
+        credit_curve: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["issue_date", b"issue_date", "maturity_date", b"maturity_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon_rate", b"coupon_rate", "coupons_per_year", b"coupons_per_year", "issue_date", b"issue_date", "maturity_date", b"maturity_date", "settlement", b"settlement"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon_rate", b"coupon_rate", "coupons_per_year", b"coupons_per_year", "credit_curve", b"credit_curve", "issue_date", b"issue_date", "maturity_date", b"maturity_date", "settlement", b"settlement"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -585,12 +594,14 @@ class FloatingRateNoteTerms(_message.Message):
     BUSINESS_DAY_RULE_FIELD_NUMBER: _builtins.int
     ISSUE_DATE_FIELD_NUMBER: _builtins.int
     MATURITY_DATE_FIELD_NUMBER: _builtins.int
+    CREDIT_CURVE_FIELD_NUMBER: _builtins.int
     settlement: _builtins.str
     spread_rate: _builtins.str
     fixed_rate: _builtins.str
     coupons_per_year: _builtins.int
     day_count: Global___DayCount.ValueType
     business_day_rule: Global___BusinessDayRule.ValueType
+    credit_curve: _builtins.str
     @_builtins.property
     def rate_fix_date(self) -> _date_pb2.Date: ...
     @_builtins.property
@@ -609,10 +620,11 @@ class FloatingRateNoteTerms(_message.Message):
         business_day_rule: Global___BusinessDayRule.ValueType = ...,
         issue_date: _date_pb2.Date | None = ...,
         maturity_date: _date_pb2.Date | None = ...,
+        credit_curve: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["issue_date", b"issue_date", "maturity_date", b"maturity_date", "rate_fix_date", b"rate_fix_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_day_rule", b"business_day_rule", "coupons_per_year", b"coupons_per_year", "day_count", b"day_count", "fixed_rate", b"fixed_rate", "issue_date", b"issue_date", "maturity_date", b"maturity_date", "rate_fix_date", b"rate_fix_date", "settlement", b"settlement", "spread_rate", b"spread_rate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_day_rule", b"business_day_rule", "coupons_per_year", b"coupons_per_year", "credit_curve", b"credit_curve", "day_count", b"day_count", "fixed_rate", b"fixed_rate", "issue_date", b"issue_date", "maturity_date", b"maturity_date", "rate_fix_date", b"rate_fix_date", "settlement", b"settlement", "spread_rate", b"spread_rate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

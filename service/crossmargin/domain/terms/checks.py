@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.money import check_ledger_decimal
+
+_CURVE_NAME: Final = re.compile(r"[A-Z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
 def require(claim: bool, otherwise: str) -> None:  # noqa: FBT001 - a claim and its sentence
@@ -37,6 +41,15 @@ def require_aware(what: str, moment: datetime) -> None:
             f"{what} was {moment.isoformat()} without a time zone; expected one, such as {moment.isoformat()}Z",
             field=what,
         )
+
+
+def require_curve_name(what: str, name: str | None) -> None:
+    """Raise INVALID_INSTRUMENT for what cannot name a curve of risk factors; None names none."""
+    require(
+        name is None or _CURVE_NAME.fullmatch(name) is not None,
+        f"{what} was {name!r}; expected an issuer or a rating such as IG-A: an upper-case letter or a digit, then at most 63 letters, "
+        "digits, dots, underscores and hyphens",
+    )
 
 
 def require_payments_per_year(what: str, count: int) -> None:

@@ -37,17 +37,27 @@ class Perpetual:
 
 @dataclass(frozen=True, slots=True)
 class DatedFuture:
-    """A future on `underlying` that ends at `expiry`; margined."""
+    """A future on `underlying` that ends at `expiry`; margined.
+
+    Attributes:
+        price_may_be_negative: True for what may have to be paid for being taken away, such as oil: the price is that of the curve
+            `price:UNDERLYING` at the time to expiry and moves by differences, where others follow spot and carry by returns.
+    """
 
     underlying: InstrumentId
     settlement: InstrumentId
     multiplier: Decimal
     payoff: Payoff
     expiry: datetime
+    price_may_be_negative: bool = False
 
     def __post_init__(self) -> None:
         require_positive("multiplier", self.multiplier)
         require_aware("expiry", self.expiry)
+        require(
+            not (self.price_may_be_negative and self.payoff is Payoff.INVERSE),
+            "an inverse future pays by 1 / price, which means nothing at zero; expected a linear payoff for a price that may be negative",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +83,10 @@ class BondFuture:
         require(
             self.deliverable.settlement == self.settlement,
             f"the deliverable bond pays {self.deliverable.settlement}; expected {self.settlement}, in which the future settles",
+        )
+        require(
+            self.deliverable.credit_curve is None,
+            f"the deliverable bond has the credit curve {self.deliverable.credit_curve}; expected a government's bond, which has none",
         )
         require(
             self.deliverable.issue_date <= self.delivery_date < self.deliverable.maturity_date,

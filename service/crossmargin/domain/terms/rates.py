@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import Enum, unique
 
 from crossmargin.domain.identifiers import InstrumentId
-from crossmargin.domain.terms.checks import require, require_payments_per_year, require_positive, require_rate
+from crossmargin.domain.terms.checks import require, require_curve_name, require_payments_per_year, require_positive, require_rate
 
 
 @unique
@@ -34,10 +34,19 @@ class BusinessDayRule(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """A zero-coupon obligation. A quantity is a face amount in the settlement currency; the price is per 100 of face."""
+    """A zero-coupon obligation. A quantity is a face amount in the settlement currency; the price is per 100 of face.
+
+    Attributes:
+        credit_curve: Issuer or rating whose spreads, `spread:NAME` at every tenor, lie on top of the zero rates; None for a government's
+            own paper.
+    """
 
     settlement: InstrumentId
     maturity_date: date
+    credit_curve: str | None = None
+
+    def __post_init__(self) -> None:
+        require_curve_name("credit_curve", self.credit_curve)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,9 @@ class FixedRateBond:
 
     Coupons fall on `maturity_date` and every 12 / `coupons_per_year` months before it, back to `issue_date`, unadjusted; each pays
     coupon_rate / coupons_per_year.
+
+    Attributes:
+        credit_curve: As of a bill.
     """
 
     settlement: InstrumentId
@@ -53,8 +65,10 @@ class FixedRateBond:
     coupons_per_year: int
     issue_date: date
     maturity_date: date
+    credit_curve: str | None = None
 
     def __post_init__(self) -> None:
+        require_curve_name("credit_curve", self.credit_curve)
         require_rate("coupon_rate", self.coupon_rate, may_be_negative=False)
         require_payments_per_year("coupons_per_year", self.coupons_per_year)
         require(
@@ -74,6 +88,7 @@ class FloatingRateNote:
         spread_rate: Paid on top of the rate, per year; of any sign.
         fixed_rate: What the period that contains `rate_fixed_on` pays per year, the spread included. No rate is stated by a
             day before the issue date. What nobody has stated is projected from the curve.
+        credit_curve: As of a bill.
     """
 
     settlement: InstrumentId
@@ -85,8 +100,10 @@ class FloatingRateNote:
     business_days: BusinessDayRule
     issue_date: date
     maturity_date: date
+    credit_curve: str | None = None
 
     def __post_init__(self) -> None:
+        require_curve_name("credit_curve", self.credit_curve)
         require_rate("spread_rate", self.spread_rate)
         require_rate("fixed_rate", self.fixed_rate)
         require_payments_per_year("coupons_per_year", self.coupons_per_year)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from crossmargin.domain.instrument import Bill, Instrument
-from crossmargin.engine.revaluation.discounting import Payments, revalue_payments, zero_curve_of_settlement
+from crossmargin.engine.revaluation.discounting import Payments, discount_curves, revalue_payments
 from crossmargin.engine.revaluation.shocked_market import ShockedMarket
 from crossmargin.engine.revaluation.valuation import Outcome, expired, terms_of
 
@@ -17,7 +17,7 @@ def revalue(instruments: Sequence[Instrument], market: ShockedMarket) -> list[Ou
     return revalue_payments(instruments, market, _remaining)
 
 
-curves = zero_curve_of_settlement
+curves = discount_curves
 
 
 def _remaining(instrument: Instrument, market: ShockedMarket) -> Payments:

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from crossmargin.domain.instrument import BondFuture, FixedRateBond, Instrument, Payoff
-from crossmargin.engine.revaluation.discounting import Payments, discounted, zero_curve_of_settlement
+from crossmargin.engine.revaluation.discounting import Payments, discount_curves, discounted
 from crossmargin.engine.revaluation.fixed_rate_bond import coupon_payments
 from crossmargin.engine.revaluation.margined_contract import contract_value
 from crossmargin.engine.revaluation.schedule import rolled_days
@@ -46,7 +46,7 @@ def _revalue(instrument: Instrument, market: ShockedMarket) -> Valuation:
     return Valuation((claim,), years, notional=np.full(len(market.bases), _FACE_OF_A_POINT * multiplier))
 
 
-curves = zero_curve_of_settlement
+curves = discount_curves
 
 
 def accrued_interest(bond: FixedRateBond, day: date) -> float:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from crossmargin.domain.identifiers import InstrumentId
-from crossmargin.domain.instrument import PER_HUNDRED, Instrument
+from crossmargin.domain.instrument import PER_HUNDRED, BondTerms, Instrument
+from crossmargin.domain.market import FactorKind
 from crossmargin.engine.axes import ByInstrument, ByInstrumentState, Index
 from crossmargin.engine.revaluation.shocked_curve import ShockedCurve
 from crossmargin.engine.revaluation.shocked_market import ShockedMarket, discount_curve
@@ -51,26 +52,38 @@ def revalue_payments(
 ) -> list[Outcome]:
     """Return the outcomes of bills or bonds of one kind: 0.01 x price per unit of face, in the settlement asset.
 
-    `remaining` returns what an instrument still pays or raises INSTRUMENT_EXPIRED. Instruments of one currency are valued together.
+    `remaining` returns what an instrument still pays or raises INSTRUMENT_EXPIRED. Instruments of one currency and one credit are
+    valued together.
     """
     outcomes: dict[InstrumentId, Outcome] = {}
     payments: dict[InstrumentId, Payments] = {}
-    by_settlement: defaultdict[InstrumentId, list[Instrument]] = defaultdict(list)
+    by_discounting: defaultdict[tuple[InstrumentId, str | None], list[Instrument]] = defaultdict(list)
     for instrument in instruments:
         prepared = attempt(lambda each, state: _readable(each, state, remaining(each, state)), instrument, market)
         if isinstance(prepared, Payments):
             payments[instrument.instrument_id] = prepared
-            by_settlement[instrument.settlement].append(instrument)
+            by_discounting[instrument.settlement, spread_curve(instrument)].append(instrument)
         else:
             outcomes[instrument.instrument_id] = prepared
-    for settlement, members in by_settlement.items():
-        outcomes |= _revalue_currency(members, [payments[member.instrument_id] for member in members], settlement, market)
+    for (settlement, spread), members in by_discounting.items():
+        paid = [payments[member.instrument_id] for member in members]
+        if spread is None:
+            outcomes |= _revalue_currency(members, paid, settlement, market)
+        else:
+            outcomes |= _revalue_credit(members, paid, settlement, spread, market)
     return [outcomes[instrument.instrument_id] for instrument in instruments]
 
 
-def zero_curve_of_settlement(instrument: Instrument, assets: Mapping[InstrumentId, Instrument]) -> frozenset[str]:
-    """Return the curve that a bill or bond is discounted on."""
-    return frozenset({discount_curve(assets[instrument.settlement])})
+def discount_curves(instrument: Instrument, assets: Mapping[InstrumentId, Instrument]) -> frozenset[str]:
+    """Return the curves that a bill or bond is discounted on: the zero rates of its currency and, if it has credit, its spreads."""
+    spread = spread_curve(instrument)
+    return frozenset({discount_curve(assets[instrument.settlement])} | ({spread} if spread is not None else set()))
+
+
+def spread_curve(instrument: Instrument) -> str | None:
+    """Return the name of the curve of credit spreads of a bill or bond; None for a government's own and for everything else."""
+    credit = instrument.terms.credit_curve if isinstance(instrument.terms, BondTerms) else None
+    return None if credit is None else f"{FactorKind.SPREAD.value}:{credit}"
 
 
 def discount_factors(curve: ShockedCurve, years: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -93,16 +106,27 @@ def present_values(curve: ShockedCurve, payments: Sequence[Payments], marks: Seq
 
     All instruments share one grid of distinct times, so that each discount factor is computed once, and one sparse product.
     """
-    flow_years = np.concatenate([item.years for item in payments])
-    paid_years = np.concatenate([item.paid_years for item in payments])
-    amounts = np.concatenate([item.amounts for item in payments])
-    starts = np.concatenate([[0], np.cumsum([len(item.years) for item in payments])]).astype(np.int64)
-    grid, column = np.unique(flow_years, return_inverse=True)
+    flows = _flows(payments)
+    grid, column = np.unique(flows.years, return_inverse=True)
     factors = discount_factors(curve, grid)
-    spreads = _solve_spreads(amounts * factors[column, 0], paid_years, starts, marks)
-    spread_by_flow = np.repeat(spreads, np.diff(starts))
-    weights = csr_array((amounts * np.exp(-spread_by_flow * paid_years), column, starts), shape=(len(payments), len(grid)))
-    return np.asarray(weights @ factors)
+    return _summed(_meeting_marks(flows, factors[column, 0], marks), column, flows, factors)
+
+
+def credit_present_values(
+    curve: ShockedCurve, spreads: ShockedCurve, base_of: Index, payments: Sequence[Payments], marks: Sequence[float | None]
+) -> tuple[ByInstrumentState, ByInstrumentState]:
+    """Return the values [I, M] of payments that may fail, and what they would be had the credit spreads not moved.
+
+    A payment at T that is at risk until R is discounted by exp(-z(T) T - s(R) R). The second array has the spreads of the state that
+    each state is a move of (`base_of` [M]), so that between the two is what the spreads' own move gains. Marks as in `present_values`.
+    """
+    flows = _flows(payments)
+    pairs, column = np.unique(np.stack([flows.years, flows.paid_years]), axis=1, return_inverse=True)
+    years, paid_years = pairs
+    survival = discount_factors(spreads, paid_years)
+    factors = discount_factors(curve, years)
+    amounts = _meeting_marks(flows, (factors[:, 0] * survival[:, 0])[column], marks)
+    return _summed(amounts, column, flows, factors * survival), _summed(amounts, column, flows, factors * survival[:, base_of])
 
 
 def discounted(asset: InstrumentId, payments: Payments, market: ShockedMarket) -> Claim:
@@ -114,11 +138,36 @@ def discounted(asset: InstrumentId, payments: Payments, market: ShockedMarket) -
 
 
 def _readable(instrument: Instrument, market: ShockedMarket, payments: Payments) -> Payments:
-    """Return the payments if every node of the curve that they need has scenarios."""
-    curve = discount_curve(market.assets[instrument.settlement])
+    """Return the payments if every node of the curves that they need has scenarios."""
+    curve, spread = discount_curve(market.assets[instrument.settlement]), spread_curve(instrument)
     market.curve(curve).check(payments.years)
     market.curve_group(curve)
+    if spread is not None:
+        market.curve(spread).check(payments.paid_years)
+        market.curve_group(spread)
     return payments
+
+
+def _revalue_credit(
+    members: Sequence[Instrument], payments: Sequence[Payments], settlement: InstrumentId, spread: str, market: ShockedMarket
+) -> dict[InstrumentId, Outcome]:
+    """Return the outcomes of bonds with credit: what rates do is one claim, what the credit does on top of it is another."""
+    zero = discount_curve(market.assets[settlement])
+    marks = [market.mark(member) for member in members]
+    prices, in_calm_credit = credit_present_values(market.curve(zero), market.curve(spread), market.base_of, payments, marks)
+    rates_group, credit_group = market.curve_group(zero), market.curve_group(spread)
+    face, unit = np.ones(len(market.bases)), float(PER_HUNDRED)
+    return {
+        member.instrument_id: Valuation(
+            (
+                Claim(settlement, unit * calm, rates_group),
+                Claim(settlement, unit * (price - calm), credit_group, exposure=unit * price[market.bases]),
+            ),
+            float(paid.years.max()),
+            notional=face,
+        )
+        for member, paid, price, calm in zip(members, payments, prices, in_calm_credit, strict=True)
+    }
 
 
 def _revalue_currency(
@@ -132,6 +181,38 @@ def _revalue_currency(
         member.instrument_id: Valuation((Claim(settlement, float(PER_HUNDRED) * price, group),), float(paid.years.max()), notional=face)
         for member, paid, price in zip(members, payments, prices, strict=True)
     }
+
+
+@dataclass(frozen=True, eq=False)
+class _Flows:
+    """The payments of several instruments one after another, those of each from its start to the next. `starts`: [I + 1]; the rest [D]."""
+
+    years: NDArray[np.float64]
+    paid_years: NDArray[np.float64]
+    amounts: NDArray[np.float64]
+    starts: Index
+
+
+def _flows(payments: Sequence[Payments]) -> _Flows:
+    return _Flows(
+        years=np.concatenate([item.years for item in payments]),
+        paid_years=np.concatenate([item.paid_years for item in payments]),
+        amounts=np.concatenate([item.amounts for item in payments]),
+        starts=np.concatenate([[0], np.cumsum([len(item.years) for item in payments])]).astype(np.int64),
+    )
+
+
+def _meeting_marks(flows: _Flows, base_factors: NDArray[np.float64], marks: Sequence[float | None]) -> NDArray[np.float64]:
+    """Return [D] the amounts, discounted at the spread at which each instrument is worth its mark; `base_factors` [D] discount the rest."""
+    spreads = _solve_spreads(flows.amounts * base_factors, flows.paid_years, flows.starts, marks)
+    amounts: NDArray[np.float64] = flows.amounts * np.exp(-np.repeat(spreads, np.diff(flows.starts)) * flows.paid_years)
+    return amounts
+
+
+def _summed(amounts: NDArray[np.float64], column: Index, flows: _Flows, factors: NDArray[np.float64]) -> ByInstrumentState:
+    """Return [I, M] the sums of amounts [D] times the rows of `factors` [G, M] that `column` [D] names."""
+    weights = csr_array((amounts, column, flows.starts), shape=(len(flows.starts) - 1, len(factors)))
+    return np.asarray(weights @ factors)
 
 
 def _solve_spreads(values: NDArray[np.float64], years: NDArray[np.float64], starts: Index, marks: Sequence[float | None]) -> ByInstrument:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmargin.domain.instrument import FixedRateBond, Instrument
-from crossmargin.engine.revaluation.discounting import Payments, revalue_payments, zero_curve_of_settlement
+from crossmargin.engine.revaluation.discounting import Payments, discount_curves, revalue_payments
 from crossmargin.engine.revaluation.schedule import rolled_days
 from crossmargin.engine.revaluation.shocked_market import ShockedMarket
 from crossmargin.engine.revaluation.valuation import Outcome, expired, terms_of
@@ -20,7 +20,7 @@ def revalue(instruments: Sequence[Instrument], market: ShockedMarket) -> list[Ou
     return revalue_payments(instruments, market, _remaining)
 
 
-curves = zero_curve_of_settlement
+curves = discount_curves
 
 
 def coupon_days(terms: FixedRateBond, *, after: date) -> NDArray[np.datetime64]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmargin.domain.instrument import FloatingRateNote, Instrument
-from crossmargin.engine.revaluation.discounting import Payments, revalue_payments, zero_curve_of_settlement
+from crossmargin.engine.revaluation.discounting import Payments, discount_curves, revalue_payments
 from crossmargin.engine.revaluation.schedule import AccrualPeriods, accrual_periods, year_fractions
 from crossmargin.engine.revaluation.shocked_market import ShockedMarket, discount_curve
 from crossmargin.engine.revaluation.valuation import Outcome, expired, terms_of
@@ -19,7 +19,7 @@ def revalue(instruments: Sequence[Instrument], market: ShockedMarket) -> list[Ou
     return revalue_payments(instruments, market, _remaining)
 
 
-curves = zero_curve_of_settlement
+curves = discount_curves
 
 
 def _remaining(instrument: Instrument, market: ShockedMarket) -> Payments:

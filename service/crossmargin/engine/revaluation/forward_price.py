@@ -15,6 +15,11 @@ def basis_curve(underlying: InstrumentId) -> str:
     return f"{FactorKind.BASIS.value}:{underlying}"
 
 
+def delivery_curve(underlying: InstrumentId) -> str:
+    """Return the name of the curve of prices for delivery of an underlying that may be worth less than nothing."""
+    return f"{FactorKind.PRICE.value}:{underlying}"
+
+
 def forward_price(
     market: ShockedMarket, underlying: InstrumentId, *, years: float, carry_curve: str | None, mark: float | None = None
 ) -> ByState:

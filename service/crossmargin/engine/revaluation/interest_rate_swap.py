@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from crossmargin.domain.instrument import Instrument, InterestRateSwap
-from crossmargin.engine.revaluation.discounting import Payments, discounted, zero_curve_of_settlement
+from crossmargin.engine.revaluation.discounting import Payments, discount_curves, discounted
 from crossmargin.engine.revaluation.schedule import AccrualPeriods, accrual_periods, year_fractions
 from crossmargin.engine.revaluation.shocked_market import ShockedMarket, discount_curve
 from crossmargin.engine.revaluation.valuation import Valuation, expired, meeting_mark, one_by_one, terms_of
@@ -35,7 +35,7 @@ def _revalue(instrument: Instrument, market: ShockedMarket) -> Valuation:
     return Valuation(meeting_mark([claim], instrument, market), float(ends[-1]), notional=np.ones(len(market.bases)))
 
 
-curves = zero_curve_of_settlement
+curves = discount_curves
 
 
 def _growth_so_far(periods: AccrualPeriods, terms: InterestRateSwap, instrument: Instrument, market: ShockedMarket) -> float:

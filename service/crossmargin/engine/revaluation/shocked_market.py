@@ -52,6 +52,13 @@ class ShockedMarket:
         self._prices: dict[InstrumentId, ByState] = {}
         self._curves: dict[str, ShockedCurve] = {}
 
+    @cached_property
+    def base_of(self) -> Index:
+        """[M] the state that each state is a move of: the last of `bases` up to it; itself before the first."""
+        states = np.arange(1 + len(self.scenarios.names))
+        place = np.searchsorted(self.bases, states, side="right") - 1
+        return np.where(place < 0, states, self.bases[np.maximum(place, 0)])
+
     @property
     def marks(self) -> Mapping[InstrumentId, Decimal]:
         """Quoted prices of instruments, as the instrument quotes them."""

@@ -66,7 +66,8 @@ def test_map_entries_are_named_by_their_key():
     rules = broken(market_pb.PublishSnapshotRequest(snapshot=snapshot))
     assert set(rules) == {"snapshot.levels[spot:BTC]", "key of snapshot.levels[spots]"}
     assert rules["key of snapshot.levels[spots]"].sentence.endswith(
-        "was 'spots'; expected a risk factor such as spot:BTC, fx:EUR, zero:USD:2Y, vol:BTC:1M or basis:BTC:3M"
+        "was 'spots'; expected a risk factor such as spot:BTC, fx:EUR, zero:USD:2Y, vol:BTC:1M, basis:BTC:3M, spread:IG-A:5Y "
+        "or price:WTI:1M"
     )
 
 

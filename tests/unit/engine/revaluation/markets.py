@@ -63,6 +63,10 @@ LEVELS: Mapping[str, str] = {
     "zero:EUR:3M": "0.02",
     "zero:EUR:10Y": "0.028",
     "zero:GBP:1Y": "0.037",
+    "spread:IG-A:1Y": "0.006",
+    "spread:IG-A:10Y": "0.011",
+    "price:WTI:1M": "-5",
+    "price:WTI:6M": "25",
 }
 
 
@@ -78,6 +82,8 @@ GROUPS = [
     a_group("GBP", "FX", ["fx:GBP"], clock="business"),
     a_group("USD-RATES", "FIXED_INCOME", ["zero:USD"], days=5, clock="business"),
     a_group("EUR-RATES", "FIXED_INCOME", ["zero:EUR"], days=5, clock="business"),
+    a_group("IG-A", "CREDIT", ["spread:IG-A"], days=5, clock="business"),
+    a_group("WTI", "COMMODITY", ["price:WTI"], clock="business"),
     a_group("GBP-RATES", "FIXED_INCOME", ["zero:GBP"], days=5, clock="business"),
 ]
 
@@ -111,9 +117,9 @@ def scenarios(
 
 
 def random_scenarios(snapshot: MarketSnapshot, count: int, seed: int) -> ScenarioSet:
-    """Joint moves of all factors at once: some 10% for prices and volatilities, some 1% for rates and carry."""
+    """Joint moves of all factors at once: some 10% for prices and volatilities, 1% for rates and carry, 0.5% for spreads, 10 USD of oil."""
     factors = tuple(sorted(snapshot.levels))
-    scale = np.array([0.01 if factor.kind_code in {"zero", "basis"} else 0.1 for factor in factors])
+    scale = np.array([{"zero": 0.01, "basis": 0.01, "spread": 0.005, "price": 10.0}.get(factor.kind_code, 0.1) for factor in factors])
     return scenario_set(factors, np.random.default_rng(seed).normal(size=(count, len(factors))) * scale)
 
 
@@ -245,8 +251,13 @@ def some_cash_flows(name: str = "FLOWS", *flows: tuple[str, Number, date], settl
     return an_instrument(name, terms)
 
 
-def a_bill(name: str = "BILL", *, settlement: str = "USD", maturity: date = date(2026, 9, 1)) -> Instrument:
-    return an_instrument(name, Bill(InstrumentId(settlement), maturity))
+def a_delivery_future(name: str = "OIL", *, expiry: datetime = EXPIRY, multiplier: Number = 1000) -> Instrument:
+    terms = DatedFuture(InstrumentId("WTI"), InstrumentId("USD"), Decimal(multiplier), Payoff.LINEAR, expiry, price_may_be_negative=True)
+    return an_instrument(name, terms)
+
+
+def a_bill(name: str = "BILL", *, settlement: str = "USD", maturity: date = date(2026, 9, 1), credit: str | None = None) -> Instrument:
+    return an_instrument(name, Bill(InstrumentId(settlement), maturity, credit))
 
 
 def a_bond(
@@ -257,8 +268,9 @@ def a_bond(
     per_year: int = 2,
     issued: date = date(2024, 5, 15),
     maturity: date = date(2034, 5, 15),
+    credit: str | None = None,
 ) -> Instrument:
-    return an_instrument(name, FixedRateBond(InstrumentId(settlement), Decimal(coupon), per_year, issued, maturity))
+    return an_instrument(name, FixedRateBond(InstrumentId(settlement), Decimal(coupon), per_year, issued, maturity, credit))
 
 
 def a_note(
@@ -273,9 +285,10 @@ def a_note(
     rule: BusinessDayRule = BusinessDayRule.UNADJUSTED,
     issued: date = date(2024, 5, 15),
     maturity: date = date(2029, 5, 15),
+    credit: str | None = None,
 ) -> Instrument:
     terms = FloatingRateNote(
-        InstrumentId(settlement), Decimal(spread), Decimal(fixed), fixed_on, per_year, day_count, rule, issued, maturity
+        InstrumentId(settlement), Decimal(spread), Decimal(fixed), fixed_on, per_year, day_count, rule, issued, maturity, credit
     )
     return an_instrument(name, terms)
 
@@ -344,6 +357,11 @@ def one_of_each_kind() -> tuple[Instrument, ...]:
         a_swap("SWAP-USD"),
         a_swap("SWAP-EUR", settlement="EUR", start=date(2026, 9, 15), accrued=0, accrued_until=date(2026, 9, 15)),
         a_bond_future("BOND-FUTURE-USD"),
+        a_delivery_future("OIL-FRONT", expiry=AS_OF + timedelta(days=20)),
+        a_delivery_future("OIL-BACK", expiry=AS_OF + timedelta(days=150)),
+        a_bill("BILL-CREDIT", credit="IG-A"),
+        a_bond("BOND-CREDIT", credit="IG-A", coupon="0.05"),
+        a_note("NOTE-CREDIT", credit="IG-A"),
     )
 
 
@@ -377,4 +395,9 @@ MARKS: Mapping[str, str] = {
     "SWAP-USD": "0.0345",
     "SWAP-EUR": "-0.0625",
     "BOND-FUTURE-USD": "119.5",
+    "OIL-FRONT": "-7.25",
+    "OIL-BACK": "21.5",
+    "BILL-CREDIT": "97.25",
+    "BOND-CREDIT": "104.5",
+    "NOTE-CREDIT": "96.5",
 }

@@ -19,6 +19,7 @@ from crossmargin.domain.explanation import (
     TailReport,
     WorstDirection,
 )
+from crossmargin.domain.market import RATE_KINDS
 from crossmargin.domain.money import format_decimal
 
 _BASIS_POINTS: Final = Decimal(10_000)
@@ -40,10 +41,12 @@ def full_explanation_to_message(explanation: MarginExplanation) -> pb.ExplainMar
 
 def _move_to_message(move: MarketMove) -> pb.MarketMove:
     message = pb.MarketMove(group_id=move.group_id, factor_kind=move.kind.value)
-    if move.is_return:
+    if move.kind in RATE_KINDS:
+        message.basis_points = format_fraction(move.size * _BASIS_POINTS)
+    elif move.is_return:
         message.simple_return = format_fraction(move.size)
     else:
-        message.basis_points = format_fraction(move.size * _BASIS_POINTS)
+        message.price_difference = format_fraction(move.size)
     return message
 
 

@@ -131,6 +131,7 @@ def _many(shape: _Shape) -> _Way:
 
 
 _AS_IT_IS: Final = _Way(lambda value, _: value, lambda value: value)
+_CURVE: Final = _Way(lambda name, _: name or None, lambda name: name or "")
 _WORDS: Final = _Way(lambda text, path: printable(text, what=path), lambda text: text)
 _NAME: Final = _Way(lambda text, _: InstrumentId(text), lambda name: name)
 _DECIMAL: Final = _Way(lambda text, path: parse_decimal(text, what=path), format_decimal)
@@ -164,7 +165,14 @@ _EXPIRY: Final = {"expiry": "expire_time"}
 _BOND: Final = _Shape(
     FixedRateBond,
     pb.FixedRateBondTerms,
-    {"settlement": _NAME, "coupon_rate": _DECIMAL, "coupons_per_year": _AS_IT_IS, "issue_date": _DAY, "maturity_date": _DAY},
+    {
+        "settlement": _NAME,
+        "coupon_rate": _DECIMAL,
+        "coupons_per_year": _AS_IT_IS,
+        "issue_date": _DAY,
+        "maturity_date": _DAY,
+        "credit_curve": _CURVE,
+    },
 )
 _CASH_FLOW: Final = _Shape(CashFlow, pb.CashFlow, {"asset": _NAME, "amount": _DECIMAL, "payment_date": _DAY})
 _SHAPES: Final[Mapping[str, _Shape]] = {
@@ -172,7 +180,9 @@ _SHAPES: Final[Mapping[str, _Shape]] = {
     "stablecoin": _Shape(Stablecoin, pb.StablecoinTerms, {"pegged_to": _AS_IT_IS, "issuer": _WORDS}),
     "crypto_asset": _Shape(CryptoAsset, pb.CryptoAssetTerms),
     "perpetual": _Shape(Perpetual, pb.PerpetualTerms, {**_CONTRACT, "payoff": _PAYOFF}),
-    "dated_future": _Shape(DatedFuture, pb.DatedFutureTerms, {**_CONTRACT, "payoff": _PAYOFF, "expiry": _MOMENT}, _EXPIRY),
+    "dated_future": _Shape(
+        DatedFuture, pb.DatedFutureTerms, {**_CONTRACT, "payoff": _PAYOFF, "expiry": _MOMENT, "price_may_be_negative": _AS_IT_IS}, _EXPIRY
+    ),
     "european_option": _Shape(
         EuropeanOption,
         pb.EuropeanOptionTerms,
@@ -202,7 +212,7 @@ _SHAPES: Final[Mapping[str, _Shape]] = {
             "settlement_date": _DAY,
         },
     ),
-    "bill": _Shape(Bill, pb.BillTerms, {"settlement": _NAME, "maturity_date": _DAY}),
+    "bill": _Shape(Bill, pb.BillTerms, {"settlement": _NAME, "maturity_date": _DAY, "credit_curve": _CURVE}),
     "fixed_rate_bond": _BOND,
     "floating_rate_note": _Shape(
         FloatingRateNote,
@@ -217,6 +227,7 @@ _SHAPES: Final[Mapping[str, _Shape]] = {
             "business_days": _BUSINESS_DAYS,
             "issue_date": _DAY,
             "maturity_date": _DAY,
+            "credit_curve": _CURVE,
         },
         {"rate_fixed_on": "rate_fix_date", "business_days": "business_day_rule"},
     ),
