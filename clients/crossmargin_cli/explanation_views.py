@@ -97,6 +97,12 @@ def confidence_lines(explained: margin_service_pb2.ExplainMarginResponse) -> Ite
         f"{scenarios.event_count} from named events; {counted(days, 'day')} of {reached} out of "
         f"{counted(len(scenarios.windows), 'crisis window')}, the rest not reached by the history."
     )
+    for proxy in scenarios.proxies:
+        own_part = decimal_of(proxy.idiosyncratic_fraction)
+        yield (
+            f"{proxy.factor_id} has no history of its own; instead: {proxy.beta} x {proxy.proxy_curve}"
+            + (f", and a part of its own of {own_part} times its size." if own_part else ".")
+        )
     for stand_in in scenarios.stand_ins:
         yield f"{stand_in.factor_id} has no history in {stand_in.window}; instead: {stand_in.moved_by}."
 

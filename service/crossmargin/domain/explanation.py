@@ -9,6 +9,7 @@ from decimal import Decimal
 from crossmargin.domain.identifiers import InstrumentId, OffsetGroupId
 from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.market import LOG_KINDS, FactorId, FactorKind
+from crossmargin.domain.risk_parameters import FactorProxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,7 @@ class ScenarioReport:
         independent_count: How many windows of `block_days` fit beside one another into them.
         event_count: Stress scenarios that are named events. window_counts: Those of each crisis window, 0 outside the history.
         stand_ins: Held factors without history in a crisis window, with what moved them there instead.
+        proxies: Held factors without a history of their own in the ordinary window, with what moved them instead.
     """
 
     ordinary_count: int
@@ -144,6 +146,7 @@ class ScenarioReport:
     event_count: int
     window_counts: Mapping[str, int]
     stand_ins: Mapping[FactorId, Mapping[str, str]]
+    proxies: Mapping[FactorId, FactorProxy]
 
 
 @dataclass(frozen=True, slots=True)

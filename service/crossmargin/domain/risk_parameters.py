@@ -62,11 +62,21 @@ class OffsetGroup:
 
 @dataclass(frozen=True, slots=True)
 class FactorProxy:
-    """Stands in for a curve without history: shock = beta x the proxy's shock at the same tenor, recorded in the result."""
+    """Stands in for a curve without history: beta x the proxy's shock at the same tenor, and a part of its own; recorded in the result.
+
+    Attributes:
+        idiosyncratic_fraction: Size of the part of the ordinary shocks that the proxy does not explain, as a fraction of the size of the
+            proxy's shocks (root mean square). Without it a position would be hedged to the last dollar by one in the proxy.
+    """
 
     curve: str
     proxy_curve: str
     beta: Decimal
+    idiosyncratic_fraction: Decimal = Decimal(0)
+
+    def __post_init__(self) -> None:
+        fraction = self.idiosyncratic_fraction
+        _require(0 <= fraction <= 10, f"idiosyncratic_fraction of proxy of {self.curve}", fraction, "0 to 10")
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,7 +348,8 @@ def _offset_group(item: dict[str, Any]) -> OffsetGroup:
 
 def _factor_proxy(item: dict[str, Any]) -> FactorProxy:
     _refuse_unknown_keys(item, FactorProxy)
-    return FactorProxy(item["curve"], item["proxy_curve"], _decimal(item["beta"]))
+    own_part = _decimal(item.get("idiosyncratic_fraction", "0"))
+    return FactorProxy(item["curve"], item["proxy_curve"], _decimal(item["beta"]), own_part)
 
 
 def _stress_event(item: dict[str, Any]) -> StressEvent:

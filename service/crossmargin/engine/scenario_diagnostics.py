@@ -100,7 +100,7 @@ def block_days_of(groups: Collection[OffsetGroupId], parameters: RiskParameters)
 
 
 def scenario_report(held: Collection[FactorId], scenarios: ScenarioSet, *, block_days: int) -> ScenarioReport:
-    """Return what the scenario set is made of, and which of the factors `held` another moved in a crisis window."""
+    """Return what the scenario set is made of, and which of the factors `held` another moved, in the past or in a crisis window."""
     window_scenarios = sum(scenarios.window_counts.values())
     return ScenarioReport(
         ordinary_count=scenarios.ordinary_count,
@@ -108,6 +108,7 @@ def scenario_report(held: Collection[FactorId], scenarios: ScenarioSet, *, block
         event_count=len(scenarios.names) - scenarios.ordinary_count - window_scenarios,
         window_counts=scenarios.window_counts,
         stand_ins={factor: scenarios.stand_ins[factor] for factor in sorted(held) if factor in scenarios.stand_ins},
+        proxies={factor: scenarios.proxied[factor] for factor in sorted(held) if factor in scenarios.proxied},
     )
 
 

@@ -276,14 +276,14 @@ def test_everything_the_document_says_is_in_the_set():
     parameters = risk_parameters(
         set_id="test-2",
         offset_groups=[a_group(mpor_days=5, mpor_clock="business")],
-        proxies=[{"curve": "spot:XRP", "proxy_curve": "spot:BTC", "beta": "1.4"}],
+        proxies=[{"curve": "spot:XRP", "proxy_curve": "spot:BTC", "beta": "1.4", "idiosyncratic_fraction": "0.6"}],
         stress_events=[an_event(default_class_moves={"CRYPTO": "-0.3"})],
         haircut_schedule=[a_haircut_row("BTC", residual="0.02", flat="0.2", share_limit="0.4", absolute_limit="100", has_fx_mismatch=True)],
     )
     (group,), (proxy,), (event,) = parameters.offset_groups, parameters.proxies, parameters.stress_events
     assert (group.group_id, group.mpor_days, group.mpor_clock, group.curves) == ("BTC", 5, HorizonClock.BUSINESS, ("spot:BTC",))
     assert parameters.proxy_of_curve == {"spot:XRP": proxy}
-    assert (proxy.proxy_curve, proxy.beta) == ("spot:BTC", D("1.4"))
+    assert (proxy.proxy_curve, proxy.beta, proxy.idiosyncratic_fraction) == ("spot:BTC", D("1.4"), D("0.6"))
     assert (event.both_directions, event.moves) == (True, {FactorId.parse("spot:BTC"): D("-0.4")})
     assert event.default_class_moves == {"CRYPTO": D("-0.3")}
     row = parameters.haircut_schedule["BTC"]

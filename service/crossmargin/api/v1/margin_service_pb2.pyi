@@ -569,6 +569,7 @@ class ScenarioReport(_message.Message):
     EVENT_COUNT_FIELD_NUMBER: _builtins.int
     WINDOWS_FIELD_NUMBER: _builtins.int
     STAND_INS_FIELD_NUMBER: _builtins.int
+    PROXIES_FIELD_NUMBER: _builtins.int
     ordinary_count: _builtins.int
     independent_count: _builtins.int
     event_count: _builtins.int
@@ -576,6 +577,8 @@ class ScenarioReport(_message.Message):
     def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___CrisisWindowCount]: ...
     @_builtins.property
     def stand_ins(self) -> _containers.RepeatedCompositeFieldContainer[Global___FactorStandIn]: ...
+    @_builtins.property
+    def proxies(self) -> _containers.RepeatedCompositeFieldContainer[Global___FactorProxy]: ...
     def __init__(
         self,
         *,
@@ -584,14 +587,43 @@ class ScenarioReport(_message.Message):
         event_count: _builtins.int = ...,
         windows: _abc.Iterable[Global___CrisisWindowCount] | None = ...,
         stand_ins: _abc.Iterable[Global___FactorStandIn] | None = ...,
+        proxies: _abc.Iterable[Global___FactorProxy] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_count", b"event_count", "independent_count", b"independent_count", "ordinary_count", b"ordinary_count", "stand_ins", b"stand_ins", "windows", b"windows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_count", b"event_count", "independent_count", b"independent_count", "ordinary_count", b"ordinary_count", "proxies", b"proxies", "stand_ins", b"stand_ins", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ScenarioReport: _TypeAlias = ScenarioReport  # noqa: Y015
+
+@_typing.final
+class FactorProxy(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACTOR_ID_FIELD_NUMBER: _builtins.int
+    PROXY_CURVE_FIELD_NUMBER: _builtins.int
+    BETA_FIELD_NUMBER: _builtins.int
+    IDIOSYNCRATIC_FRACTION_FIELD_NUMBER: _builtins.int
+    factor_id: _builtins.str
+    proxy_curve: _builtins.str
+    beta: _builtins.str
+    idiosyncratic_fraction: _builtins.str
+    def __init__(
+        self,
+        *,
+        factor_id: _builtins.str = ...,
+        proxy_curve: _builtins.str = ...,
+        beta: _builtins.str = ...,
+        idiosyncratic_fraction: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beta", b"beta", "factor_id", b"factor_id", "idiosyncratic_fraction", b"idiosyncratic_fraction", "proxy_curve", b"proxy_curve"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FactorProxy: _TypeAlias = FactorProxy  # noqa: Y015
 
 @_typing.final
 class GetMarginRequest(_message.Message):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtri
 
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.market import FactorHistory, FactorId
@@ -56,12 +58,23 @@ def ordinary_moves(history: FactorHistory, factors: Sequence[FactorId], paramete
         if factor in shocks_of:
             columns[factor] = shocks_of[factor]
         elif proxy is not None and node is not None:
-            columns[factor] = float(proxy.beta) * shocks_of[node]
+            columns[factor] = proxied_shocks(shocks_of[node], proxy, starts)
             proxied[factor] = proxy
         else:
             unavailable[factor] = _insufficient_history(factor, history, starts, parameters)
     shocks = np.column_stack([*columns.values()]) if columns else np.empty((len(starts), 0))
     return OrdinaryMoves(tuple(map(str, starts)), tuple(columns), shocks, proxied, unavailable)
+
+
+def proxied_shocks(shocks: ByScenario, proxy: FactorProxy, starts: ByDay) -> ByScenario:
+    """Return [S] beta times the proxy's shocks, plus what the proxy does not explain.
+
+    The second part is `idiosyncratic_fraction` times the proxy's root mean square times a standard normal number, which is a function of
+    the curve and the start day alone: the quantile at a hash of both. So it is uncorrelated with the proxy and with other curves up to
+    the noise of the sample, the same for all nodes of a curve, and a day keeps its shock's shape for as long as it is in the window.
+    """
+    own_part = float(proxy.idiosyncratic_fraction) * np.sqrt(np.mean(shocks**2)) * _hashed_normals(proxy.curve, starts)
+    return np.asarray(float(proxy.beta) * shocks + own_part)
 
 
 def start_days(history: FactorHistory, parameters: RiskParameters) -> ByDay:
@@ -176,6 +189,14 @@ def _arrays(history: FactorHistory, members: Sequence[FactorId], parameters: Ris
 
 def _rows(arrays: HistoryArrays, days: ByDay) -> Index:
     return np.asarray((days - arrays.days[0]).astype(np.int64))
+
+
+def _hashed_normals(curve: str, days: ByDay) -> ByScenario:
+    """Return [S] a standard normal number for each day: the same for ever, without a generator whose stream could change."""
+    digests = [hashlib.sha256(f"{curve} {day}".encode()).digest() for day in days]
+    # 52 bits and a half, so that the share is exact in a float and never 0 or 1.
+    shares = [(int.from_bytes(digest[:8], "big") // 4096 + 0.5) / 2**52 for digest in digests]
+    return np.asarray(ndtri(shares), dtype=np.float64)
 
 
 def _insufficient_history(factor: FactorId, history: FactorHistory, starts: ByDay, parameters: RiskParameters) -> DomainError:

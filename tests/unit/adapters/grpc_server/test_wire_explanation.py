@@ -24,6 +24,7 @@ from crossmargin.domain.explanation import (
 )
 from crossmargin.domain.identifiers import InstrumentId, OffsetGroupId
 from crossmargin.domain.market import FactorId, FactorKind
+from crossmargin.domain.risk_parameters import FactorProxy
 from crossmargin_cli.explanation_views import (
     advice_table,
     confidence_lines,
@@ -37,6 +38,8 @@ D = Decimal
 BTC, RATES = OffsetGroupId("BTC"), OffsetGroupId("USD-RATES")
 FALL = MarketMove(BTC, FactorKind.SPOT, D("-0.312345"))
 RISE = MarketMove(RATES, FactorKind.ZERO, D("0.012550"))
+
+PROXIES = {FactorId.parse("spot:RLUSD"): FactorProxy("spot:RLUSD", "spot:USDC", D("1.25"), D("0.5"))}
 
 
 def an_explanation() -> MarginExplanation:
@@ -52,7 +55,9 @@ def an_explanation() -> MarginExplanation:
         isolation_advice=(IsolationAdvice(InstrumentId("BTC-PERP"), D(100), D("95.5"), D("0.045")),),
         interval=RequirementInterval(D(400), D(600), D("0.9"), 400, 3),
         tail=TailReport(31, D("26.5"), D("0.54"), D("0.8"), 30, D("-7.64")),
-        scenarios=ScenarioReport(1250, 416, 76, {"Far": 0, "Near": 17}, {FactorId.parse("spot:RLUSD"): {"Near": "1.25 x spot:USDC"}}),
+        scenarios=ScenarioReport(
+            1250, 416, 76, {"Far": 0, "Near": 17}, {FactorId.parse("spot:RLUSD"): {"Near": "1.25 x spot:USDC"}}, PROXIES
+        ),
     )
 
 
@@ -104,6 +109,7 @@ def test_every_other_figure_is_in_its_place():
         event_count=76,
         windows=[pb.CrisisWindowCount(name="Far", scenario_count=0), pb.CrisisWindowCount(name="Near", scenario_count=17)],
         stand_ins=[pb.FactorStandIn(factor_id="spot:RLUSD", window="Near", moved_by="1.25 x spot:USDC")],
+        proxies=[pb.FactorProxy(factor_id="spot:RLUSD", proxy_curve="spot:USDC", beta="1.25", idiosyncratic_fraction="0.5")],
     )
 
 

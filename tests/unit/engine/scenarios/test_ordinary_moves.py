@@ -171,6 +171,48 @@ def test_a_short_history_takes_beta_times_its_proxys_moves_and_says_so():
     assert scenarios.unavailable == {}
 
 
+OWN_PART = [PROXIES[0] | {"idiosyncratic_fraction": "0.5"}, PROXIES[1] | {"idiosyncratic_fraction": "0.25"}]
+
+
+def residuals(history, own, name, beta):
+    """What is left of a proxied factor's shocks, in multiples of the size of its proxy's."""
+    scenarios = build_scenario_set(history, [own, name], parameters(proxies=OWN_PART))
+    shocks = scenarios.shocks[: scenarios.ordinary_count]
+    source = shocks[:, scenarios.column_of[own]]
+    return dict(zip(scenarios.names, (shocks[:, scenarios.column_of[name]] - beta * source) / np.sqrt(np.mean(source**2)), strict=False))
+
+
+def test_what_the_proxy_does_not_explain_is_as_large_as_said_and_has_nothing_to_do_with_it():
+    history = a_history({"spot:BTC": a_walk(1500, 1)})
+    own_part = np.array(list(residuals(history, BTC, XRP, 1.5).values()))
+    source = build_scenario_set(history, [BTC], parameters()).shocks[: len(own_part), 0]
+    # Some thousand numbers: the mean and the correlation are zero within about three standard errors, the size within a tenth.
+    assert np.sqrt(np.mean(own_part**2)) == pytest.approx(0.5, rel=0.1)
+    assert abs(np.mean(own_part)) < 0.5 * 3 / np.sqrt(len(own_part))
+    assert abs(np.corrcoef(own_part, source)[0, 1]) < 3 / np.sqrt(len(own_part))
+
+
+def test_a_day_keeps_the_shape_of_its_own_part_when_the_window_moves_on():
+    levels = a_walk(80, 1)
+    earlier = residuals(a_history({"spot:BTC": levels[:60]}), BTC, XRP, 1.5)
+    later = residuals(a_history({"spot:BTC": levels}), BTC, XRP, 1.5)
+    shared = sorted(earlier.keys() & later.keys())
+    assert len(shared) > 30
+    assert [earlier[day] for day in shared] == pytest.approx([later[day] for day in shared], rel=1e-9)
+
+
+def test_a_hedge_in_the_proxy_is_no_hedge_of_the_last_dollar():
+    history = a_history({"spot:BTC": a_walk(60, 1)})
+    assert min(np.abs(list(residuals(history, BTC, XRP, 1.5).values()))) > 0
+
+
+def test_the_nodes_of_a_proxied_curve_share_their_own_part():
+    names = [factor(f"zero:CHF:{tenor}") for tenor in ("1Y", "5Y")]
+    history = a_history({"zero:USD:1Y": a_walk(60, 1)})
+    scenarios = build_scenario_set(history, names, parameters(proxies=OWN_PART))
+    np.testing.assert_array_equal(scenarios.shocks[:, 0], scenarios.shocks[:, 1])
+
+
 def test_the_proxy_need_not_be_asked_for():
     history = a_history({"spot:BTC": a_walk(60, 1)})
     scenarios = build_scenario_set(history, [XRP], parameters(proxies=PROXIES))

@@ -113,4 +113,13 @@ def _scenarios_to_message(report: ScenarioReport) -> pb.ScenarioReport:
             for factor, windows in report.stand_ins.items()
             for window, moved_by in windows.items()
         ],
+        proxies=[
+            pb.FactorProxy(
+                factor_id=str(factor),
+                proxy_curve=proxy.proxy_curve,
+                beta=format_decimal(proxy.beta),
+                idiosyncratic_fraction=format_decimal(proxy.idiosyncratic_fraction),
+            )
+            for factor, proxy in report.proxies.items()
+        ],
     )
