@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum, unique
+from typing import Protocol
 
 from crossmargin.domain.account import AccountHead
 from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
@@ -193,10 +195,57 @@ def append_to_chain(head: AccountHead, entries: tuple[NewEntry, ...]) -> tuple[E
         if entry.account != head.ref:
             raise ValueError(f"an entry of {entry.account} does not belong in the chain of {head.ref}")
         sequence += 1
-        current = hashlib.sha256(_canonical_bytes(sequence, previous, entry)).digest()
+        current = _hash_of(sequence, previous, entry)
         chained.append(Entry(sequence, entry, previous, current))
         previous = current
     return tuple(chained)
+
+
+class PostedLeg(Protocol):
+    """What the hash of an entry says of one leg: a posting, or a row that is stored for one."""
+
+    @property
+    def ledger_account(self) -> str: ...  # noqa: D102 - see `Posting`
+    @property
+    def book_id(self) -> str: ...  # noqa: D102
+    @property
+    def instrument_id(self) -> str: ...  # noqa: D102
+    @property
+    def quantity(self) -> Decimal: ...  # noqa: D102
+    @property
+    def cost(self) -> Decimal: ...  # noqa: D102
+
+
+def entry_hash(
+    *, previous: bytes, account: str, sequence: int, kind: str, effective_at: datetime, reference: str, postings: Iterable[PostedLeg]
+) -> bytes:
+    """Return the chain hash of an entry: SHA-256 over its canonical bytes and, through `previous`, over all entries before it.
+
+    Takes plain words, so that an auditor can hash what is stored even when it is no longer an entry that could have been booked.
+    """
+    # Every field is preceded by its length, so that no two different entries have the same bytes.
+    fields = [
+        previous,
+        account.encode(),
+        str(sequence).encode(),
+        kind.encode(),
+        effective_at.astimezone(UTC).isoformat(timespec="microseconds").encode(),
+        reference.encode(),
+    ]
+    for posting in postings:
+        fields += [
+            posting.ledger_account.encode(),
+            posting.book_id.encode(),
+            posting.instrument_id.encode(),
+            format_decimal(posting.quantity).encode(),
+            format_decimal(posting.cost).encode(),
+        ]
+    return hashlib.sha256(length_prefixed(fields)).digest()
+
+
+def length_prefixed(fields: Iterable[bytes]) -> bytes:
+    """Return the fields one after the other, each behind its length in four bytes, so that no two lists have the same bytes."""
+    return b"".join(len(field).to_bytes(4, "big") + field for field in fields)
 
 
 def ledger_amount(value: Decimal) -> Decimal:
@@ -262,22 +311,13 @@ def _mirrored(  # noqa: PLR0917 - a posting has these parts, in this order
     )
 
 
-def _canonical_bytes(sequence: int, previous: bytes, entry: NewEntry) -> bytes:
-    # Every field is preceded by its length, so that no two different entries have the same bytes.
-    fields = [
-        previous,
-        str(entry.account).encode(),
-        str(sequence).encode(),
-        entry.kind.value.encode(),
-        entry.effective_at.astimezone(UTC).isoformat(timespec="microseconds").encode(),
-        entry.reference.encode(),
-    ]
-    for posting in entry.postings:
-        fields += [
-            posting.ledger_account.encode(),
-            posting.book_id.encode(),
-            posting.instrument_id.encode(),
-            format_decimal(posting.quantity).encode(),
-            format_decimal(posting.cost).encode(),
-        ]
-    return b"".join(len(field).to_bytes(4, "big") + field for field in fields)
+def _hash_of(sequence: int, previous: bytes, entry: NewEntry) -> bytes:
+    return entry_hash(
+        previous=previous,
+        account=str(entry.account),
+        sequence=sequence,
+        kind=entry.kind.value,
+        effective_at=entry.effective_at,
+        reference=entry.reference,
+        postings=entry.postings,
+    )
