@@ -10,3 +10,15 @@ async def test_only_the_first_leads_until_it_closes(storage):
     assert [await second.try_lead(), await first.try_lead(), await second.try_lead()] == [True, False, True]
     await second.close()
     await first.close()
+
+
+async def test_whoever_leads_says_so_without_asking_anybody(storage):
+    first, second = storage.new_leadership(), storage.new_leadership()
+    assert (first.leads, second.leads) == (False, False)
+    await first.try_lead()
+    await second.try_lead()
+    assert (first.leads, second.leads) == (True, False)
+    await first.close()
+    await second.try_lead()
+    assert (first.leads, second.leads) == (False, True)
+    await second.close()

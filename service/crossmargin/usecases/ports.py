@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeAlias, TypeVar
 
 from crossmargin.domain.account import Account, AccountHead, Client
+from crossmargin.domain.audit_anchor import Anchor, AnchoredHead
 from crossmargin.domain.book import Entry
 from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
 from crossmargin.domain.identifiers import AccountRef, ClientId, InstrumentId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.instrument import Instrument
+from crossmargin.domain.ledger_audit import RecordedEntry, StoredEntry, StoredPosition, UnreadableAnchor
 from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
 from crossmargin.domain.parameter_governance import Activation, Governance, GovernanceChange, GovernedParameters
@@ -146,6 +148,86 @@ class BookReader(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class HeadsRead:
+    """The heads of all accounts, read together, in the order of their names; `taken_at` is the database's clock just after."""
+
+    taken_at: datetime
+    heads: tuple[AnchoredHead, ...]
+
+
+class AnchorStore(Protocol):
+    """Anchors inside the database, and the heads they speak of. Anchors are only ever added."""
+
+    async def read_heads(self) -> HeadsRead:
+        """Return where every account's chain stands."""
+        ...
+
+    async def anchors_from_checkpoint(self, before: datetime | None = None) -> Sequence[Anchor]:
+        """Return the latest checkpoint and what follows it, by number, none taken after `before`; empty when there is no checkpoint.
+
+        Raises:
+            ValueError: What is stored is no anchor.
+        """
+        ...
+
+    async def anchors_after(self, number: int, *, limit: int) -> Sequence[Anchor]:
+        """Return anchors by number, those after `number`; ValueError as above."""
+        ...
+
+    async def append_anchor(self, anchor: Anchor) -> bool:
+        """Return True when the anchor is stored; False, and nothing stored, when its number is taken."""
+        ...
+
+
+class AnchorJournal(Protocol):
+    """Where anchors go that an attacker of the database cannot reach."""
+
+    async def last_anchor(self) -> Anchor | None:
+        """Return the last anchor written; None for none. ValueError when what is there cannot be read."""
+        ...
+
+    async def append(self, anchor: Anchor) -> None:
+        """Write an anchor, and return once it will survive a power cut."""
+        ...
+
+
+class LedgerView(Protocol):
+    """Everything that is stored of the ledger, as of one moment, however much is written meanwhile. Batches bound the memory it takes.
+
+    Names come in the order of their bytes, clients before accounts.
+    """
+
+    @property
+    def taken_at(self) -> datetime:
+        """The moment, by the clock of the database."""
+        ...
+
+    def heads(self) -> AsyncIterator[Sequence[AnchoredHead]]:
+        """Yield the heads in the order of their names."""
+        ...
+
+    def entries(self) -> AsyncIterator[Sequence[StoredEntry]]:
+        """Yield the entries in the order of account and sequence, with their legs."""
+        ...
+
+    def positions(self) -> AsyncIterator[Sequence[StoredPosition]]:
+        """Yield the positions in the order of account, book and instrument."""
+        ...
+
+    def anchors(self) -> AsyncIterator[Sequence[Anchor | UnreadableAnchor]]:
+        """Yield the anchors by number."""
+        ...
+
+    async def posting_count(self) -> int:
+        """Return how many postings there are, those without an entry included."""
+        ...
+
+    async def recorded(self, heads: Sequence[AnchoredHead]) -> Sequence[RecordedEntry | None]:
+        """Return what is stored for the entry of each head; None where there is none."""
+        ...
+
+
 class InstrumentReader(Protocol):
     """Reads of reference data."""
 
@@ -270,8 +352,29 @@ class MarginMetrics(Protocol):
         ...
 
 
+class LedgerReports(Protocol):
+    """Where the leader tells what it does to guard the ledger: metrics, a log."""
+
+    def anchor_taken(self, anchor: Anchor) -> None:
+        """Tell that an anchor was taken."""
+        ...
+
+    def anchor_failed(self, reason: str, details: Sequence[str]) -> None:
+        """Tell that none could be taken: `refused` when the ledger contradicts earlier anchors, `storage`, or `file`."""
+        ...
+
+    def withdraw_ledger(self) -> None:
+        """Stop telling: this process no longer leads."""
+        ...
+
+
 class Leadership(Protocol):
     """At most one monitor at a time over all processes."""
+
+    @property
+    def leads(self) -> bool:
+        """True when the last try succeeded. Asks nobody, so it may be late; what must not happen twice is guarded by the database."""
+        ...
 
     async def try_lead(self) -> bool:
         """Return True while this process leads, trying to become the leader if nobody is."""

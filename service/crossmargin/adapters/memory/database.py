@@ -10,6 +10,7 @@ from datetime import date
 from decimal import Decimal
 
 from crossmargin.domain.account import Account, AccountHead, Client
+from crossmargin.domain.audit_anchor import Anchor
 from crossmargin.domain.book import Entry
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.identifiers import AccountRef, BookId, ClientId, InstrumentId, RiskParameterSetId, SnapshotId
@@ -61,6 +62,7 @@ class MemoryDatabase:
 
     Attributes:
         history: Levels by factor and date, and of each date by the version that brought them, oldest first.
+        anchors: By number.
         is_halted: True while requests are refused; facts are booked all the same.
     """
 
@@ -69,6 +71,7 @@ class MemoryDatabase:
         self.history: dict[FactorId, dict[date, dict[int, Decimal]]] = {}
         self.history_version = 0
         self.scenario_recipes: dict[str, ScenarioRecipe] = {}
+        self.anchors: list[Anchor] = []
         self.is_halted = False
         self.lock = asyncio.Lock()
         self.leader: object | None = None

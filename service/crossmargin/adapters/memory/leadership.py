@@ -11,6 +11,11 @@ class MemoryLeadership:
     def __init__(self, database: MemoryDatabase) -> None:
         self._database = database
 
+    @property
+    def leads(self) -> bool:
+        """True when the last try succeeded."""
+        return self._database.leader is self
+
     async def try_lead(self) -> bool:
         """Return True while this one leads, trying to become the leader if nobody is."""
         if self._database.leader is None:

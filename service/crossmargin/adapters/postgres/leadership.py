@@ -27,6 +27,11 @@ class PostgresLeadership:
         self._connection: AsyncConnection[tuple[bool]] | None = None
         self._leads = False
 
+    @property
+    def leads(self) -> bool:
+        """True when the last try succeeded."""
+        return self._leads
+
     async def try_lead(self) -> bool:
         """Return True while this process leads, trying to become the leader if nobody is. A database that does not answer elects nobody."""
         try:

@@ -139,6 +139,24 @@ position: Final = Table(
     ForeignKeyConstraint(["client_id", "account_id"], ["account.client_id", "account.account_id"], name="position_account_fk"),
 )
 
+# What the heads of all accounts were at one moment, signed. House-wide, so no client's key leads it.
+anchor: Final = Table(
+    "anchor",
+    metadata,
+    Column("number", BigInteger, nullable=False, autoincrement=False),
+    Column("taken_at", DateTime(timezone=True), nullable=False),
+    Column("account_count", BigInteger, nullable=False),
+    Column("entry_count", BigInteger, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("previous_hash", LargeBinary, nullable=False),
+    Column("is_checkpoint", Boolean, nullable=False),
+    Column("changed", JSONB, nullable=False),
+    _name("key_id"),
+    Column("signature", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("number"),
+    CheckConstraint("number >= 1", name="number_is_positive"),
+)
+
 # A null response is seen only by the transaction that reserved the key: it stores one before it commits.
 idempotency: Final = Table(
     "idempotency",

@@ -33,6 +33,7 @@ _START_LIMIT_S: Final = 300.0
 _STOP_LIMIT_S: Final = 60.0
 _PREDECESSOR_LIMIT_S: Final = 10.0
 _POLL_S: Final = 0.02
+_SOCKET_LINE: Final = 5
 _SETTINGS: Final = {
     "listen_addresses": "",
     "fsync": "on",
@@ -83,7 +84,7 @@ class EmbeddedPostgres:
     @property
     def url(self) -> str:
         """Where to connect: a libpq URL that names the socket's folder."""
-        return f"postgresql://{_SUPERUSER}@/postgres?host={quote(str(self.socket_folder), safe='')}"
+        return _url_at(self.socket_folder)
 
     @property
     def log_path(self) -> Path:
@@ -219,6 +220,22 @@ class EmbeddedPostgres:
     def _last_words(self) -> str:
         lines = self.log_path.read_text(errors="replace").splitlines()
         return " / ".join(lines[-5:]) + f" (more in {self.log_path})"
+
+
+def running_url(data_dir: Path) -> str | None:
+    """Return where to connect to the server that works in a data folder now, started by whomever; None when none does."""
+    cluster = data_dir.absolute() / "postgres"
+    try:
+        lines = (cluster / "postmaster.pid").read_text().splitlines()
+    except (FileNotFoundError, PermissionError):
+        return None
+    # The fifth line of a server that is up says where its socket is.
+    is_running = len(lines) >= _SOCKET_LINE and _is_server_of(_read_pid(cluster), cluster)
+    return _url_at(lines[_SOCKET_LINE - 1]) if is_running else None
+
+
+def _url_at(socket_folder: Path | str) -> str:
+    return f"postgresql://{_SUPERUSER}@/postgres?host={quote(str(socket_folder), safe='')}"
 
 
 def _bundled_binaries() -> Path:
