@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from crossmargin_cli import book, config, demo, doctor, health, history, margin, migrate, parameters, serve, whatif
+from crossmargin_cli import book, config, demo, doctor, health, history, ledger, margin, migrate, parameters, serve, whatif
 from crossmargin_cli.failures import FAILED, INTERRUPTED, MISUSED, CommandError, MisuseError, failure_lines
 from crossmargin_client import CrossmarginError
 
@@ -29,6 +29,8 @@ app.add_typer(history.app, name="import")
 app.add_typer(parameters.app, name="parameters")
 app.command("serve", epilog=serve.EXAMPLES, context_settings=serve.PASS_THROUGH)(serve.serve)
 app.command("migrate", epilog=migrate.EXAMPLES, context_settings=serve.PASS_THROUGH)(migrate.migrate)
+app.command("verify-ledger", epilog=ledger.VERIFY_EXAMPLES, context_settings=serve.PASS_THROUGH)(ledger.verify_ledger)
+app.command("anchor-key", epilog=ledger.KEY_EXAMPLES, context_settings=serve.PASS_THROUGH)(ledger.anchor_key)
 app.add_typer(config.app, name="config")
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("health", epilog=health.EXAMPLES)(health.health)

@@ -13,6 +13,7 @@ from crossmargin_cli.failures import CommandError
 
 SERVICE_MODULES: Final = (
     "alembic",
+    "cryptography",
     "grpc_health",
     "grpc_reflection",
     "numpy",

@@ -1,4 +1,4 @@
-"""`python -m crossmargin`: serve, migrate, or show the configuration."""
+"""`python -m crossmargin`: serve, migrate, verify the ledger, or show the configuration."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from pydantic import ValidationError
 from pydantic_core import PydanticUndefined
 
 from crossmargin import app
+from crossmargin.adapters.runtime.terminal import progress_on, verdict_as_json, verdict_as_text
 from crossmargin.config import Settings
 
 REFUSED = 1
@@ -42,9 +44,21 @@ def _run(chosen: argparse.Namespace, settings: Settings) -> int:
         case "migrate":
             settings.check_database()
             print(app.migrate(settings))
+        case "verify-ledger":
+            settings.check_database()
+            return _verify_ledger(chosen, settings)
+        case "anchor-key":
+            print(app.anchor_public_key(settings), end="")
         case "config":
             print(_shown(settings, as_json=chosen.json))
     return 0
+
+
+def _verify_ledger(chosen: argparse.Namespace, settings: Settings) -> int:
+    with progress_on(sys.stderr, "verifying entries") as report:
+        verdict = app.verify_ledger(settings, anchor_file=chosen.anchors, public_keys=chosen.public_key, report=report)
+    print(verdict_as_json(verdict) if chosen.json else verdict_as_text(verdict))
+    return 0 if verdict.is_clean else REFUSED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -52,6 +66,14 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_settings(commands.add_parser("serve", help="serve the API until stopped"))
     _add_settings(commands.add_parser("migrate", help="bring the database to the schema this release needs"))
+    verify = commands.add_parser("verify-ledger", help="verify everything that is stored of the ledger; exit code 1 for any finding")
+    verify.add_argument("--anchors", type=Path, metavar="FILE", help="anchors kept outside the database; default: the service's own file")
+    verify.add_argument(
+        "--public-key", type=Path, action="append", default=[], metavar="FILE", help="PEM to check anchors with, may be given several times"
+    )
+    verify.add_argument("--json", action="store_true", help="for machines")
+    _add_settings(verify)
+    _add_settings(commands.add_parser("anchor-key", help="print the public key that anchors are checked with"))
     config = commands.add_parser("config", help="configuration").add_subparsers(dest="verb", required=True)
     show = config.add_parser("show", help="print every setting with its value")
     show.add_argument("--json", action="store_true", help="for machines")

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version as version_of
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
 
 from crossmargin.adapters.grpc_server.server import GrpcServer, build_server
+from crossmargin.adapters.postgres.anchors import PostgresAnchorStore
 from crossmargin.adapters.postgres.books import PostgresBookReader
 from crossmargin.adapters.postgres.database import Database
 from crossmargin.adapters.postgres.instruments import PostgresInstrumentReader
 from crossmargin.adapters.postgres.leadership import PostgresLeadership
+from crossmargin.adapters.postgres.ledger_view import PostgresLedgerView
 from crossmargin.adapters.postgres.market import PostgresMarketStore
 from crossmargin.adapters.postgres.migrate import current_revision, expected_revision, upgrade
 from crossmargin.adapters.postgres.risk_parameters import PostgresParameterStore
@@ -27,11 +30,22 @@ from crossmargin.adapters.postgres.writer import PostgresWriter
 from crossmargin.adapters.prometheus.admin_server import AdminServer
 from crossmargin.adapters.prometheus.build_metrics import publish_build
 from crossmargin.adapters.prometheus.database_metrics import DatabaseMetrics
+from crossmargin.adapters.prometheus.ledger_metrics import LedgerMetrics
 from crossmargin.adapters.prometheus.margin_metrics import MarginMetrics
 from crossmargin.adapters.prometheus.rpc_metrics import RpcMetrics
+from crossmargin.adapters.runtime.anchor_file import AnchorFile, read_anchor_file
+from crossmargin.adapters.runtime.anchor_keys import (
+    AnchorKey,
+    AnchorKeyError,
+    AnchorKeyring,
+    load_anchor_key,
+    load_anchor_keyring,
+    load_or_create_anchor_key,
+)
 from crossmargin.adapters.runtime.clock import SystemClock
 from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
-from crossmargin.adapters.runtime.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+from crossmargin.adapters.runtime.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError, running_url
+from crossmargin.adapters.runtime.ledger_log import LedgerLog
 from crossmargin.adapters.runtime.logs import configure_logs
 from crossmargin.adapters.runtime.readiness import Readiness
 from crossmargin.adapters.runtime.ready_file import write_ready_file
@@ -47,6 +61,7 @@ from crossmargin.usecases.current_market import CurrentMarket
 from crossmargin.usecases.deposit_collateral import DepositCollateral
 from crossmargin.usecases.evaluate_margin import EvaluateMargin
 from crossmargin.usecases.explain_margin import ExplainMargin
+from crossmargin.usecases.guard_ledger import GuardLedger
 from crossmargin.usecases.import_history import ImportHistory
 from crossmargin.usecases.parameters_in_force import ParametersInForce
 from crossmargin.usecases.ports import (
@@ -69,7 +84,9 @@ from crossmargin.usecases.reproduce_margin import ReproduceMargin
 from crossmargin.usecases.run_house import RunHouse
 from crossmargin.usecases.set_collateral_policy import SetCollateralPolicy
 from crossmargin.usecases.shadow_parameters import ShadowParameters
+from crossmargin.usecases.take_anchor import TakeAnchor
 from crossmargin.usecases.use_cases import UseCases
+from crossmargin.usecases.verify_ledger import LedgerVerdict, Report, VerifyLedger
 from crossmargin.usecases.watch_margin import WatchMargin
 
 if TYPE_CHECKING:
@@ -102,6 +119,75 @@ def migrate(settings: Settings) -> str:
     with _database_url(settings) as url:
         upgrade(url)
         return f"the database is at schema revision {current_revision(url)}"
+
+
+def anchor_public_key(settings: Settings) -> str:
+    """Return the public half of the key that signs anchors, in PEM: what an auditor is given.
+
+    Raises:
+        StartError: There is no key.
+    """
+    path = settings.anchor_key_file or settings.embedded_anchor_key_file
+    try:
+        return load_anchor_key(path).public_pem
+    except AnchorKeyError as error:
+        raise StartError(str(error)) from error
+
+
+def verify_ledger(settings: Settings, *, anchor_file: Path | None, public_keys: Sequence[Path], report: Report) -> LedgerVerdict:
+    """Verify everything that is stored of the ledger, as of now; the service may go on meanwhile.
+
+    Args:
+        settings: Where the database is, and the service's own key and file of anchors.
+        anchor_file: Anchors that were kept outside the database; the service's own file unless one is named, if it is there.
+        public_keys: To check signatures with; the public half of the service's own key unless some are named, if it is there.
+        report: Called with how many entries were looked at, and how many there are.
+
+    Raises:
+        StartError: The database, the file or a key cannot be read.
+    """
+    try:
+        signatures = _anchor_keyring(settings, public_keys)
+        anchors = _anchors_outside(settings, anchor_file)
+        with _running_database_url(settings) as url:
+            return asyncio.run(_verify(url, signatures, anchors, report))
+    except (AnchorKeyError, DatabaseRefusedError) as error:
+        raise StartError(str(error)) from error
+    except OSError as error:
+        raise StartError(f"{error.filename} cannot be read: {error.strerror}") from error
+
+
+async def _verify(url: str, signatures: AnchorKeyring | None, anchor_file: Path | None, report: Report) -> LedgerVerdict:
+    async with PostgresLedgerView.open(url) as view:
+        # The file is read after the view was opened, so that it is never behind what the view shows by more than an anchor under way.
+        outside = read_anchor_file(anchor_file) if anchor_file is not None else None
+        return await VerifyLedger(view, signatures, outside, report)()
+
+
+def _anchor_keyring(settings: Settings, public_keys: Sequence[Path]) -> AnchorKeyring | None:
+    if public_keys:
+        return load_anchor_keyring(public_keys)
+    own = settings.anchor_key_file or (settings.embedded_anchor_key_file if settings.embedded else None)
+    return load_anchor_key(own).keyring if own is not None and own.exists() else None
+
+
+def _anchors_outside(settings: Settings, named: Path | None) -> Path | None:
+    if named is not None:
+        named.open("rb").close()
+        return named
+    own = settings.anchor_journal
+    return own if own is not None and own.exists() else None
+
+
+@contextmanager
+def _running_database_url(settings: Settings) -> Iterator[str]:
+    """Yield where the database is: the embedded server that runs already, where one does."""
+    running = running_url(settings.data_dir) if settings.embedded else None
+    if running is not None:
+        yield running
+        return
+    with _database_url(settings) as url:
+        yield url
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +275,7 @@ def _database_url(settings: Settings) -> Iterator[str]:
 
 async def _serve(settings: Settings, url: str) -> None:
     stopping = _stop_on_signals()
+    anchor_key = _anchor_key(settings)
     async with AsyncExitStack() as resources:
         database = await resources.enter_async_context(_open_database(settings, url))
         compute = ThreadComputePool(settings.compute_threads)
@@ -213,12 +300,40 @@ async def _serve(settings: Settings, url: str) -> None:
                 metrics = MarginMetrics(registry, client_limit=settings.client_label_limit)
                 house = RunHouse(ports.books, current_market, compute, metrics, leadership, ports.clock)
                 tasks.append(background.create_task(house(), name="monitor"))
+                if anchor_key is not None:
+                    guard = _guard_ledger(settings, database, leadership, anchor_key, registry)
+                    tasks.append(background.create_task(guard(), name="ledger"))
             _announce(settings, grpc_port, admin.port)
             await stopping.wait()
             log.info("stopping", drain_s=settings.drain_s)
             await server.stop(settings.drain_s)
             for task in tasks:
                 task.cancel()
+
+
+def _anchor_key(settings: Settings) -> AnchorKey | None:
+    try:
+        if settings.anchor_key_file is not None:
+            return load_anchor_key(settings.anchor_key_file)
+        if settings.embedded:
+            return load_or_create_anchor_key(settings.embedded_anchor_key_file)
+    except AnchorKeyError as error:
+        raise StartError(str(error)) from error
+    log.warning("no anchors are taken", why="CROSSMARGIN_ANCHOR_KEY_FILE is not set")
+    return None
+
+
+def _guard_ledger(
+    settings: Settings, database: Database, leadership: PostgresLeadership, key: AnchorKey, registry: CollectorRegistry
+) -> GuardLedger:
+    journal = AnchorFile(settings.anchor_journal) if settings.anchor_journal is not None else None
+    return GuardLedger(
+        leadership=leadership,
+        reports=(LedgerMetrics(registry), LedgerLog()),
+        clock=SystemClock(),
+        take_anchor=TakeAnchor(PostgresAnchorStore(database), key, journal),
+        anchor_interval_s=settings.anchor_interval_s,
+    )
 
 
 @asynccontextmanager

@@ -37,8 +37,25 @@ class Settings(BaseSettings):
     compute_threads: int = Field(default=2, ge=1, le=64, description="Threads for revaluation and margin.")
     connection_count: int = Field(default=10, ge=2, le=200, description="Most connections to the database.")
     client_label_limit: int = Field(default=1000, ge=1, description="Most clients with series of their own in the metrics.")
+    anchor_key_file: Path | None = Field(
+        default=None, description="Ed25519 key in PEM that signs anchors of the ledger. With --embedded one is made in the data folder."
+    )
+    anchor_file: Path | None = Field(
+        default=None, description="Also add anchors to this file, outside the database. With --embedded: anchors.jsonl in the data folder."
+    )
+    anchor_interval_s: float = Field(default=60.0, ge=0.1, le=3600, description="Seconds between anchors of the ledger.")
     drain_s: float = Field(default=5.0, ge=0, le=300, description="Seconds that running calls are given when the service stops.")
     ready_file: Path | None = Field(default=None, description="Write the bound addresses there as JSON once the service serves.")
+
+    @property
+    def embedded_anchor_key_file(self) -> Path:
+        """The key that the embedded database gets at its first start."""
+        return self.data_dir / "anchor-key.pem"
+
+    @property
+    def anchor_journal(self) -> Path | None:
+        """Where anchors go outside the database; None for nowhere."""
+        return self.anchor_file or (self.data_dir / "anchors.jsonl" if self.embedded else None)
 
     def check_database(self) -> None:
         """Return if exactly one database is configured; ValueError otherwise."""

@@ -38,7 +38,14 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch):
 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))
 def test_every_setting_has_a_description_and_a_variable_of_its_own(name, monkeypatch):
-    text = {"database_url": "postgresql://db/x", "data_dir": "/d", "pg_bin": "/b", "ready_file": "/r"}.get(name)
+    text = {
+        "database_url": "postgresql://db/x",
+        "data_dir": "/d",
+        "pg_bin": "/b",
+        "ready_file": "/r",
+        "anchor_key_file": "/k",
+        "anchor_file": "/a",
+    }.get(name)
     text = text or {bool: "true", int: "3", float: "3"}.get(Settings.model_fields[name].annotation, "127.0.0.1:3")
     if getattr(Settings(), name) is True:
         text = "false"

@@ -67,7 +67,7 @@ def test_a_bad_setting_is_named_in_one_line_and_is_a_misuse(capsys, flags, sente
     assert told.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["serve", "migrate"])
+@pytest.mark.parametrize("command", ["serve", "migrate", "verify-ledger"])
 @pytest.mark.parametrize("flags", [[], ["--embedded", "--database-url", URL]])
 def test_nothing_starts_without_exactly_one_database(capsys, command, flags):
     assert main([command, *flags]) == REFUSED
@@ -85,6 +85,16 @@ def test_the_service_does_not_start_where_it_must_not_be_reached(capsys, flags, 
     assert sentence in capsys.readouterr().err
 
 
+def test_an_auditor_is_told_what_cannot_be_read(capsys, tmp_path):
+    missing = str(tmp_path / "missing")
+    assert main(["anchor-key", "--anchor-key-file", missing]) == REFUSED
+    assert "openssl genpkey -algorithm ed25519" in capsys.readouterr().err
+    assert main(["verify-ledger", "--database-url", URL, "--public-key", missing]) == REFUSED
+    assert f"public key {missing} cannot be read" in capsys.readouterr().err
+    assert main(["verify-ledger", "--database-url", URL, "--anchors", missing]) == REFUSED
+    assert f"{missing} cannot be read: No such file" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [[], ["config"], ["unknown"], ["serve", "--unknown"], ["config", "show", "--compute-threads"]])
 def test_a_misspelt_command_is_a_misuse(capsys, arguments):
     with pytest.raises(SystemExit) as caught:
@@ -93,7 +103,7 @@ def test_a_misspelt_command_is_a_misuse(capsys, arguments):
     assert "usage: python -m crossmargin" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [["serve"], ["migrate"], ["config", "show"]])
+@pytest.mark.parametrize("command", [["serve"], ["migrate"], ["verify-ledger"], ["anchor-key"], ["config", "show"]])
 def test_every_command_explains_every_setting(capsys, command):
     with pytest.raises(SystemExit) as caught:
         main([*command, "--help"])
