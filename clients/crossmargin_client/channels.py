@@ -13,6 +13,13 @@ HEALTH_REQUEST: Final[bytes] = StringValue().SerializeToString()
 """A grpc.health.v1.HealthCheckRequest for the whole server. The message has one string under the number 1, as StringValue has, so the
 health package, which belongs to servers, is not needed here."""
 _SERVING: Final = 1
+LONGEST_RECONNECT_MS: Final = 2_000
+"""gRPC waits longer after every attempt in vain, by default up to two minutes: a service that is back would stay out of reach for as long
+as it was away."""
+KEEPALIVE_MS: Final = 15_000
+KEEPALIVE_TIMEOUT_MS: Final = 5_000
+"""A line that swallows everything is known to be dead within 20 s and replaced; without pings only TCP would notice, after a quarter of an
+hour. The service takes a ping every 10 s."""
 PRINCIPAL_KEY: Final = "x-crossmargin-principal"
 
 
@@ -25,6 +32,12 @@ def channel_options() -> list[tuple[str, Any]]:
     return [
         ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
         ("grpc.enable_retries", 0),
+        ("grpc.initial_reconnect_backoff_ms", 200),
+        ("grpc.max_reconnect_backoff_ms", LONGEST_RECONNECT_MS),
+        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
     ]
 
 

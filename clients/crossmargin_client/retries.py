@@ -8,7 +8,7 @@ from typing import Final
 
 import grpc
 
-from crossmargin_client.errors import CrossmarginError, Unavailable, error_from_call
+from crossmargin_client.errors import Busy, CrossmarginError, Unavailable, error_from_call
 
 RETRIABLE: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.CANCELLED})
 """Nothing happened, or a write with the same request id is decided once: making the call again is safe in both cases. A call that its
@@ -39,6 +39,7 @@ class Attempts:
         self._request_id = request_id
         self._give_up_at = time.monotonic() + timeout_s
         self._failures = 0
+        self._may_have_happened = False
 
     @property
     def remaining_s(self) -> float:
@@ -54,8 +55,23 @@ class Attempts:
         delay_s = backoff_s(self._failures)
         self._failures += 1
         if self._failures == MOST_ATTEMPTS or failure.code() not in RETRIABLE or delay_s >= self.remaining_s:
-            raise error_from_call(failure, request_id=self._request_id) from None
+            raise self._error(failure) from None
+        self._may_have_happened |= bool(self._request_id) and failure.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED
         return delay_s
+
+    def _error(self, failure: grpc.RpcError) -> CrossmarginError:
+        error = error_from_call(failure, request_id=self._request_id)
+        if not (self._may_have_happened and isinstance(error, Busy)):
+            return error
+        # The last attempt did nothing. What became of the one before it, nobody knows.
+        return Unavailable(
+            f"an earlier attempt got no answer, so the outcome of request {self._request_id!r} may be unknown: retry with the same "
+            f"request id ({error.message})",
+            reason=error.reason,
+            code=error.code,
+            metadata=error.metadata,
+            request_id=self._request_id,
+        )
 
 
 class Reconnections:

@@ -1,0 +1,18 @@
+"""What a channel does about a service that is away, and about a line that is dead."""
+
+from __future__ import annotations
+
+from crossmargin.adapters.grpc_server import server
+from crossmargin_client.channels import channel_options
+
+
+def test_a_service_that_is_back_is_found_within_two_seconds():
+    """By default gRPC waits up to two minutes, the longer the service was away."""
+    assert dict(channel_options())["grpc.max_reconnect_backoff_ms"] <= 2_000
+
+
+def test_a_dead_line_is_noticed_by_pings_that_the_service_allows():
+    options, allowed = dict(channel_options()), dict(server._OPTIONS)
+    assert options["grpc.keepalive_permit_without_calls"] == 1
+    assert options["grpc.keepalive_time_ms"] > allowed["grpc.http2.min_recv_ping_interval_without_data_ms"]
+    assert options["grpc.keepalive_time_ms"] + options["grpc.keepalive_timeout_ms"] <= 20_000
