@@ -1,0 +1,90 @@
+"""Breaks a running service on purpose and counts what became of its books: `python -m tests.faults run everything --minutes 10`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.faults.bench import Bench
+from tests.faults.report import document, table
+from tests.faults.rig import Result, standing_postgres
+from tests.faults.runs import MUTANT_RUNS, RUNS, Run
+
+HOLDS, FOUND, MISUSED = 0, 1, 2
+_ALL = (*RUNS, *MUTANT_RUNS)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return 0 when every run holds, 1 when one found something, 2 for a run that does not exist."""
+    options = _parser().parse_args(arguments)
+    if options.command == "list":
+        width = max(len(run.name) for run in _ALL)
+        print("\n".join(f"{run.name:<{width}}  {run.says}" for run in _ALL))
+        return HOLDS
+    chosen = {"run": _named, "all": lambda _: _ALL, "mutants": lambda _: MUTANT_RUNS}[options.command](options)
+    with tempfile.TemporaryDirectory(prefix="crossmargin-faults-") as temporary:
+        folder = Path(options.keep or temporary).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        with standing_postgres(folder / "postgres") as postgres:
+            bench = Bench(postgres, folder, options.seed, options.minutes, _teller())
+            results = asyncio.run(_execute(bench, chosen))
+    print(table(results))
+    if options.json:
+        Path(options.json).write_text(json.dumps(document(results), indent=2) + "\n", encoding="utf-8")
+    return HOLDS if all(result.holds for result in results) else FOUND
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="name every run")
+    run = commands.add_parser("run", help="make some runs")
+    run.add_argument("names", nargs="+", metavar="NAME", choices=[run.name for run in _ALL])
+    every = commands.add_parser("all", help="make every run, mutants included")
+    mutants = commands.add_parser("mutants", help="see whether every known mistake is caught")
+    for command in (run, every, mutants):
+        command.add_argument(
+            "--minutes", type=float, metavar="M", help="how long to go on breaking; default: as often as a run's targets say"
+        )
+        command.add_argument("--seed", type=int, default=1, metavar="N", help="of all chance; default 1")
+        command.add_argument("--json", metavar="FILE", help="write the figures there as well")
+        command.add_argument("--keep", metavar="DIR", help="keep logs, histories and the database there, instead of throwing them away")
+    return parser
+
+
+def _named(options: argparse.Namespace) -> list[Run]:
+    return [run for run in _ALL if run.name in options.names]
+
+
+async def _execute(bench: Bench, runs: Sequence[Run]) -> list[Result]:
+    results = []
+    for run in runs:
+        results.append(await run.execute(bench))
+        bench.tell(run.name, "holds" if results[-1].holds else f"FOUND {results[-1].findings[0]}")
+    return results
+
+
+def _teller():
+    """Return what shows progress: one line that is written over on a terminal, a line every ten seconds in a log."""
+    is_terminal = sys.stderr.isatty()
+    last = ["", 0.0]
+
+    def tell(name: str, line: str) -> None:
+        if is_terminal:
+            sys.stderr.write(f"\r\x1b[K{name}: {line}")
+            sys.stderr.flush()
+        elif name != last[0] or time.monotonic() - last[1] >= 10 or not line.endswith("findings"):
+            last[:] = [name, time.monotonic()]
+            sys.stderr.write(f"{name}: {line}\n")
+
+    return tell
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

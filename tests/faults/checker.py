@@ -1,0 +1,209 @@
+"""Compares the raw tables with what callers were told, in SQL. Nothing here is the service's own code, so that no mistake is made twice.
+
+Each counter is one query that returns what is wrong, one row for each; a sound ledger returns none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import psycopg
+
+from tests.faults.history import History, Outcome, account_parts
+
+_SHOWN: Final = 5
+
+_TABLES: Final = """
+CREATE TEMP TABLE asked (
+    request_id text, kind text, client_id text COLLATE "C", account_id text COLLATE "C", line int, reference text, instrument_id text,
+    quantity numeric, invoked_at float8
+);
+CREATE TEMP TABLE answered (
+    request_id text, line int, outcome text, sequence bigint, invoked_at float8, replied_at float8
+);
+CREATE TEMP TABLE seen (client_id text COLLATE "C", account_id text COLLATE "C", sequence bigint, invoked_at float8);
+"""
+# A line that was asked, with the one answer that all answers should agree on. `sequence` 0 is an answer that tells none.
+_VIEWS: Final = """
+CREATE INDEX ON asked (request_id, line);
+CREATE INDEX ON asked (reference);
+CREATE INDEX ON answered (request_id, line);
+CREATE TEMP VIEW acknowledged AS
+SELECT a.request_id, a.kind, a.client_id, a.account_id, a.line, a.reference, a.instrument_id, a.quantity, a.invoked_at,
+    min(r.sequence) AS sequence, min(r.replied_at) AS replied_at
+FROM asked AS a JOIN answered AS r USING (request_id, line)
+WHERE r.outcome = 'booked'
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9;
+CREATE TEMP TABLE timed AS
+SELECT e.client_id, e.account_id, e.sequence, e.reference, a.invoked_at, a.replied_at
+FROM acknowledged AS a JOIN entry AS e USING (client_id, account_id, sequence);
+ANALYZE asked; ANALYZE answered; ANALYZE timed;
+"""
+
+COUNTERS: Final[dict[str, str]] = {
+    # Acknowledged, and not in the ledger under the sequence that was told, with the reference and the quantity that were asked.
+    "lost": """
+        SELECT a.request_id, a.line, a.sequence FROM acknowledged AS a
+        WHERE a.sequence > 0 AND NOT EXISTS (
+            SELECT FROM entry AS e
+            JOIN posting AS p USING (client_id, account_id, sequence)
+            WHERE (e.client_id, e.account_id, e.sequence) = (a.client_id, a.account_id, a.sequence) AND e.reference = a.reference
+                AND p.ledger_account = a.account_id AND p.instrument_id = a.instrument_id AND p.quantity = a.quantity
+        )
+        UNION ALL
+        SELECT max(a.request_id), 0, count(*) FROM acknowledged AS a
+        WHERE a.kind = 'policy'
+        GROUP BY a.client_id, a.account_id, a.reference
+        HAVING count(*) > (
+            SELECT count(*) FROM entry AS e
+            WHERE (e.client_id, e.account_id, e.reference) = (a.client_id, a.account_id, a.reference) AND e.kind = 'collateral policy'
+        )
+        UNION ALL
+        SELECT DISTINCT a.request_id, 0, 0 FROM acknowledged AS a
+        WHERE NOT EXISTS (SELECT FROM idempotency AS i WHERE i.key = a.request_id AND i.response IS NOT NULL)
+    """,
+    # One reference, more than one entry.
+    "doubled": """
+        SELECT e.reference, e.client_id, count(*) FROM entry AS e
+        JOIN (SELECT DISTINCT reference FROM asked WHERE kind <> 'policy') AS a USING (reference)
+        GROUP BY 1, 2 HAVING count(*) > 1
+        UNION ALL
+        SELECT e.reference, e.client_id, count(*) FROM entry AS e
+        WHERE e.kind = 'collateral policy'
+        GROUP BY e.client_id, e.account_id, e.reference
+        HAVING count(*) > (
+            SELECT count(*) FROM asked AS a
+            WHERE a.kind = 'policy' AND (a.client_id, a.account_id, a.reference) = (e.client_id, e.account_id, e.reference)
+        )
+    """,
+    # In the ledger, and never asked for, or not like this.
+    "phantom": """
+        SELECT e.client_id, e.account_id, e.sequence FROM entry AS e
+        WHERE NOT EXISTS (
+            SELECT FROM asked AS a
+            WHERE (a.client_id, a.account_id, a.reference) = (e.client_id, e.account_id, e.reference)
+                AND (a.kind = 'policy' OR EXISTS (
+                    SELECT FROM posting AS p
+                    WHERE (p.client_id, p.account_id, p.sequence) = (e.client_id, e.account_id, e.sequence)
+                        AND p.ledger_account = e.account_id AND p.instrument_id = a.instrument_id AND p.quantity = a.quantity
+                ))
+        )
+    """,
+    # Some answer said no, and the ledger says yes.
+    "refused but booked": """
+        SELECT a.request_id, a.line, e.sequence FROM answered AS r
+        JOIN asked AS a USING (request_id, line)
+        JOIN entry AS e USING (client_id, account_id, reference)
+        WHERE r.outcome = 'refused' AND a.kind <> 'policy'
+    """,
+    # Two answers under one request id that do not say the same.
+    "divergent replies": """
+        SELECT request_id, line, count(DISTINCT (outcome, sequence)) FROM answered
+        GROUP BY 1, 2 HAVING count(DISTINCT (outcome, sequence)) > 1
+        UNION ALL
+        SELECT min(request_id), 0, count(DISTINCT request_id) FROM acknowledged
+        WHERE sequence > 0
+        GROUP BY client_id, account_id, sequence HAVING count(DISTINCT (request_id, line)) > 1
+    """,
+    # An account's entries are 1, 2, 3 to its head, and each carries the hash of the one before.
+    "sequence gaps": """
+        SELECT client_id, account_id, sequence FROM (
+            SELECT e.client_id, e.account_id, e.sequence, e.previous_hash,
+                lag(e.sequence, 1, 0::bigint) OVER chain AS before, lag(e.chain_hash, 1, decode(repeat('00', 32), 'hex')) OVER chain AS hash
+            FROM entry AS e WINDOW chain AS (PARTITION BY e.client_id, e.account_id ORDER BY e.sequence)
+        ) AS link
+        WHERE sequence <> before + 1 OR previous_hash <> hash
+        UNION ALL
+        SELECT h.client_id, h.account_id, h.sequence FROM account_head AS h
+        LEFT JOIN LATERAL (
+            SELECT e.sequence, e.chain_hash FROM entry AS e
+            WHERE (e.client_id, e.account_id) = (h.client_id, h.account_id) ORDER BY e.sequence DESC LIMIT 1
+        ) AS last ON true
+        WHERE h.sequence <> coalesce(last.sequence, 0) OR (last.chain_hash IS NOT NULL AND h.chain_hash <> last.chain_hash)
+    """,
+    # What an account holds is the sum of what was posted to it.
+    "balance is not the sum": """
+        SELECT client_id, account_id, instrument_id FROM (
+            SELECT client_id, account_id, book_id, instrument_id, sum(quantity::numeric) AS quantity, sum(cost::numeric) AS cost
+            FROM posting WHERE ledger_account = account_id GROUP BY 1, 2, 3, 4
+        ) AS posted
+        FULL JOIN (SELECT client_id, account_id, book_id, instrument_id, quantity, cost FROM position) AS held
+            USING (client_id, account_id, book_id, instrument_id)
+        WHERE coalesce(posted.quantity, 0) <> coalesce(held.quantity, 0) OR coalesce(posted.cost, 0) <> coalesce(held.cost, 0)
+    """,
+    "over limit": "SELECT ''::text, ''::text, 0::bigint WHERE false",
+    # Nothing comes from nowhere: every entry, and with it the ledger, sums to zero in each instrument.
+    "sum is not zero": """
+        SELECT client_id, account_id, sequence FROM posting
+        GROUP BY client_id, account_id, sequence, instrument_id HAVING sum(quantity::numeric) <> 0 OR sum(cost::numeric) <> 0
+    """,
+    # What was answered before another was asked comes before it; and a read shows whatever was answered before it began.
+    "real-time order": """
+        SELECT client_id, account_id, sequence FROM (
+            SELECT t.*, min(t.replied_at) OVER (
+                PARTITION BY t.client_id, t.account_id ORDER BY t.sequence ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+            ) AS later_replied_at
+            FROM timed AS t
+        ) AS ordered
+        WHERE later_replied_at < invoked_at
+        UNION ALL
+        SELECT s.client_id, s.account_id, s.sequence FROM seen AS s
+        WHERE EXISTS (
+            SELECT FROM timed AS t
+            WHERE (t.client_id, t.account_id) = (s.client_id, s.account_id) AND t.replied_at < s.invoked_at AND t.sequence > s.sequence
+        )
+    """,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How often a counter found something, and the first few things it found."""
+
+    total: int
+    examples: tuple[str, ...]
+
+
+def check(url: str, history: History) -> dict[str, Count]:
+    """Return every counter by its name. The service must be at rest, with every operation decided."""
+    with psycopg.connect(url) as connection:
+        connection.execute(_TABLES)
+        _load(connection, history)
+        connection.execute(_VIEWS)
+        return {name: _count(connection, query) for name, query in COUNTERS.items()}
+
+
+def _load(connection, history: History) -> None:
+    with connection.cursor().copy("COPY asked FROM STDIN") as copy:
+        for row in _asked(history):
+            copy.write_row(row)
+    with connection.cursor().copy("COPY answered FROM STDIN") as copy:
+        for row in _answered(history):
+            copy.write_row(row)
+    with connection.cursor().copy("COPY seen FROM STDIN") as copy:
+        for read in history.reads:
+            copy.write_row((*account_parts(read.account), read.sequence, read.invoked_at))
+
+
+def _asked(history: History) -> Iterator[tuple]:
+    for request_id, operation in history.operations.items():
+        for number, line in enumerate(operation.lines):
+            moved = (number, line.reference, line.instrument_id, line.quantity)
+            yield (request_id, operation.kind, *account_parts(operation.account), *moved, history.first_invoked[request_id])
+
+
+def _answered(history: History) -> Iterator[tuple]:
+    for answer in history.answers:
+        if answer.operation.is_altered or answer.outcome not in {Outcome.BOOKED, Outcome.REFUSED}:
+            continue
+        for number in range(len(answer.operation.lines)):
+            sequence = answer.lines[number].sequence if answer.lines else None
+            outcome = "refused" if sequence is None else "booked"
+            yield (answer.operation.request_id, number, outcome, sequence, answer.invoked_at, answer.replied_at)
+
+
+def _count(connection, query: str) -> Count:
+    rows = connection.execute(query).fetchall()
+    return Count(len(rows), tuple("/".join(map(str, row)) for row in rows[:_SHOWN]))

@@ -1,0 +1,127 @@
+"""The service with one thing taken away that keeps books sound: `python -m tests.faults.mutant_service NAME serve ...`.
+
+The harness has to find each of them out. The service itself has no switch for any of this: what is taken away is replaced here, in this
+process and in the run's own database, before the service's ordinary start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, Final
+
+import psycopg
+
+from crossmargin.__main__ import main
+from crossmargin.adapters.postgres import database, writer
+from crossmargin.usecases.ports import WriteOutcome
+
+_MUTATION_LOCK: Final = 0x6D757461
+_MARK: Final = "-- mutated"
+ACKNOWLEDGED_EARLY_S: Final = 0.05
+
+
+def no_idempotency() -> None:
+    """Forget every request id: whoever asks again is served again."""
+    _change_function(
+        "begin_write",
+        "VALUES (p_principal, p_method, p_key, p_request_hash)",
+        "VALUES (p_principal, p_method, p_key || '#' || gen_random_uuid()::text, p_request_hash)",
+    )
+
+
+def no_row_lock() -> None:
+    """Read the heads of accounts without locking them."""
+    _change_function("begin_write", "FOR UPDATE OF h", "")
+
+
+def halt_cached() -> None:
+    """Read the halt switch twice a second and remember it, as a cache would."""
+    _change_function(
+        "begin_write",
+        "SELECT c.is_halted INTO STRICT is_halted FROM control AS c WHERE c.scope = 'house' FOR SHARE;",
+        """
+        IF coalesce(nullif(current_setting('faults.read_at', true), ''), '0')::float8 < extract(epoch FROM clock_timestamp()) - 0.5 THEN
+            PERFORM set_config('faults.read_at', extract(epoch FROM clock_timestamp())::text, false),
+                set_config('faults.is_halted', c.is_halted::text, false)
+            FROM control AS c WHERE c.scope = 'house';
+        END IF;
+        is_halted := current_setting('faults.is_halted')::boolean;
+        """,
+    )
+
+
+def synchronous_commit_off() -> None:
+    """Let the server answer a COMMIT before it has written it down."""
+    prepare = database.prepare_session
+
+    async def prepare_carelessly(connection) -> None:
+        await prepare(connection)
+        await connection.execute("SET synchronous_commit = off")
+
+    database.prepare_session = prepare_carelessly
+
+
+class _Early(asyncio.Future[WriteOutcome]):
+    """The answer that is given before its time."""
+
+    response: bytes = b""
+
+
+def acknowledge_before_commit() -> None:
+    """Answer what moves an account as soon as everything is written, and commit a moment later."""
+    early: ContextVar[_Early | None] = ContextVar("early", default=None)
+    write, finish, commit = writer.PostgresWriter.write, writer._finish, writer._commit
+
+    async def write_carelessly(self, request, decide):
+        if not request.accounts:
+            return await write(self, request, decide)
+        answer = _Early()
+        early.set(answer)
+        writing = asyncio.create_task(write(self, request, decide))
+        await asyncio.wait({answer, writing}, return_when=asyncio.FIRST_COMPLETED)
+        return answer.result() if answer.done() else await writing
+
+    async def finish_and_remember(connection, request, decision) -> None:
+        if (answer := early.get()) is not None:
+            answer.response = decision.response
+        await finish(connection, request, decision)
+
+    async def commit_later(connection) -> None:
+        answer = early.get()
+        if answer is not None and not answer.done():
+            answer.set_result(WriteOutcome(answer.response, replayed=False))
+            await asyncio.sleep(ACKNOWLEDGED_EARLY_S)
+        await commit(connection)
+
+    changes: dict[str, Any] = {"_finish": finish_and_remember, "_commit": commit_later}
+    for name, change in changes.items():
+        setattr(writer, name, change)
+    writer.PostgresWriter.write = write_carelessly
+
+
+MUTATIONS: Final[dict[str, Callable[[], None]]] = {
+    mutation.__name__.replace("_", "-"): mutation
+    for mutation in (no_idempotency, acknowledge_before_commit, no_row_lock, synchronous_commit_off, halt_cached)
+}
+
+
+def _change_function(name: str, old: str, new: str) -> None:
+    """Replace a part of a function of the database, once over all replicas."""
+    with psycopg.connect(os.environ["CROSSMARGIN_DATABASE_URL"]) as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [_MUTATION_LOCK])
+        (source,) = connection.execute("SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = %s", [name]).fetchone()
+        if _MARK in source:
+            return
+        if old not in source:
+            raise LookupError(f"{name} has no {old!r} any more; the mutant has to take away what is there now")
+        changed = source.replace(old, new).replace("\nBEGIN\n", f"\nBEGIN\n{_MARK}\n", 1)
+        connection.execute(changed)
+
+
+if __name__ == "__main__":
+    MUTATIONS[sys.argv[1]]()
+    raise SystemExit(main(sys.argv[2:]))

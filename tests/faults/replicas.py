@@ -1,0 +1,173 @@
+"""Replicas of the service: real processes that are killed, stopped, frozen and started again, each on a port of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from crossmargin_cli.service_process import dying_with_parent
+from tests.integration.command_line import environment
+
+SERVE: Final = ("-m", "crossmargin")
+_ROOT: Final = Path(__file__).resolve().parents[2]
+_START_LIMIT_S: Final = 120.0
+_STOP_LIMIT_S: Final = 60.0
+_POLL_S: Final = 0.02
+_RETRY_S: Final = 0.2
+_FIRST_PORT, _LAST_PORT = 20_000, 32_000
+"""Below the range from which the kernel takes ports for outgoing connections, so that a killed replica finds its port free again."""
+
+
+class ReplicaError(Exception):
+    """A replica could not be started, and says why in its log."""
+
+
+@dataclass
+class Replica:
+    """One process of the service, started as often as it takes.
+
+    Attributes:
+        program: What the interpreter runs; the service itself unless a mutant is wanted.
+        starts: How often it came up.
+        refused_starts: How often it ended while starting, as it does when the database is down.
+        own_deaths: Exit codes of processes that ended without having been asked to.
+    """
+
+    name: str
+    folder: Path
+    database_url: str
+    program: Sequence[str] = SERVE
+    flags: Sequence[str] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    port: int = 0
+    starts: int = 0
+    refused_starts: int = 0
+    own_deaths: list[int] = field(default_factory=list)
+    admin_address: str = ""
+    process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        self.port = self.port or free_port()
+
+    @property
+    def address(self) -> str:
+        """Where it serves, always the same."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def log_path(self) -> Path:
+        """Its log, over all its starts."""
+        return self.folder / f"{self.name}.log"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process lives."""
+        return self.process is not None and self.process.poll() is None
+
+    async def start(self) -> None:
+        """Start it and return when it serves; one that ends while starting is started again, as a supervisor does.
+
+        Raises:
+            ReplicaError: It did not come up within two minutes.
+        """
+        deadline = time.monotonic() + _START_LIMIT_S
+        while time.monotonic() < deadline:
+            ready_file = self.folder / f"{self.name}.ready.json"
+            ready_file.unlink(missing_ok=True)
+            self.process = self._spawn(ready_file)
+            while self.is_running and not ready_file.exists() and time.monotonic() < deadline:  # noqa: ASYNC110 - another process's file
+                await asyncio.sleep(_POLL_S)
+            if ready_file.exists():
+                self.admin_address = json.loads(ready_file.read_text())["admin_address"]
+                self.starts += 1
+                return
+            self.refused_starts += 1
+            await asyncio.sleep(_RETRY_S)
+        raise ReplicaError(f"{self.name} did not come up: {self.last_words()}")
+
+    async def kill(self) -> None:
+        """End it outright, and return when it is gone."""
+        await self._end(signal.SIGKILL)
+
+    async def stop(self) -> int:
+        """Ask it to stop as an orchestrator does, and return its exit code."""
+        await self._end(signal.SIGTERM)
+        return self.process.returncode
+
+    def note_own_death(self) -> bool:
+        """Return whether it ended without having been asked to; each such end is noted once."""
+        if self.process is None or self.process.poll() is None:
+            return False
+        self.own_deaths.append(self.process.returncode)
+        self.process = None
+        return True
+
+    def last_words(self) -> str:
+        """Return the end of its log."""
+        lines = self.log_path.read_text(errors="replace").splitlines() if self.log_path.exists() else []
+        return " / ".join(lines[-3:])
+
+    def incidents(self) -> list[str]:
+        """Return what it logged as faults of its own."""
+        if not self.log_path.exists():
+            return []
+        with self.log_path.open(errors="replace") as log:
+            return [line.strip() for line in log if '"rpc failed"' in line]
+
+    async def _end(self, number: signal.Signals) -> None:
+        if self.process is None:
+            return
+        self.process.send_signal(number)
+        deadline = time.monotonic() + _STOP_LIMIT_S
+        while self.process.poll() is None:
+            if time.monotonic() > deadline:
+                self.process.kill()
+            await asyncio.sleep(_POLL_S)
+
+    def _spawn(self, ready_file: Path) -> subprocess.Popen[bytes]:
+        command = [
+            *(sys.executable, *self.program, "serve", "--insecure"),
+            *("--grpc-address", self.address),
+            *("--admin-address", "127.0.0.1:0"),
+            *("--ready-file", str(ready_file)),
+            *self.flags,
+        ]
+        with self.log_path.open("ab") as log:
+            return subprocess.Popen(
+                dying_with_parent(command),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=_ROOT,
+                env={**environment(), **self.variables, "CROSSMARGIN_DATABASE_URL": self.database_url},
+                process_group=0,
+            )
+
+
+def free_port() -> int:
+    """Return a port on which nobody listens now, and on which no outgoing connection can sit later."""
+    for port in range(_FIRST_PORT + os.getpid() % 2000, _LAST_PORT):
+        if port in _given:
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _given.add(port)
+        return port
+    raise ReplicaError("no free port")
+
+
+_given: set[int] = set()

@@ -1,0 +1,247 @@
+"""A database, a breakable line to it, replicas, callers, and what became of them all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from crossmargin.adapters.postgres import migrate
+from crossmargin_client import AsyncClient
+from tests.faults.checker import Count, check
+from tests.faults.commit_proxy import CommitProxy, Fate
+from tests.faults.faulty_postgres import FaultyPostgres
+from tests.faults.history import GRACE_S, History, StalledError
+from tests.faults.replicas import SERVE, Replica
+from tests.faults.workload import STANDARD_KINDS, TIMEOUT_S, Kind, Workload, prepare
+
+_TEMPLATE: Final = "migrated"
+_TICK_S: Final = 0.05
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a run is made of.
+
+    Attributes:
+        program: What the replicas run: the service, or a mutant of it.
+        callers: How many operations are under way at a time.
+    """
+
+    replica_count: int = 2
+    program: Sequence[str] = SERVE
+    flags: Sequence[str] = ("--no-monitor",)
+    account_count: int = 24
+    callers: int = 16
+    kinds: Sequence[Kind] = STANDARD_KINDS
+    timeout_s: float = TIMEOUT_S
+    seed: int = 1
+
+
+@dataclass
+class Tally:
+    """How often each fault has happened."""
+
+    kills: int = 0
+    stops: int = 0
+    crashes: int = 0
+    freezes: int = 0
+    cuts_before: int = 0
+    cuts_after: int = 0
+    black_holes: int = 0
+
+
+@dataclass
+class Result:
+    """What a run came to. It holds when there is no finding."""
+
+    name: str
+    seconds: float = 0.0
+    operations: int = 0
+    calls: int = 0
+    tally: Tally = field(default_factory=Tally)
+    counters: dict[str, Count] = field(default_factory=dict)
+    unknown: int = 0
+    late: int = 0
+    longest_gap_s: float = 0.0
+    findings: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings
+
+
+@dataclass
+class Rig:
+    """One run's processes, all of them real.
+
+    Attributes:
+        url: The database, past the proxy.
+        server_turn: Held while the database server is being broken, so that only one thing at a time is done to it.
+        lag_s: How late this process itself was at worst; a call that seems late by no more than that was not.
+    """
+
+    folder: Path
+    postgres: FaultyPostgres
+    proxy: CommitProxy
+    replicas: list[Replica]
+    clients: dict[str, AsyncClient]
+    history: History
+    workload: Workload
+    url: str
+    chance: random.Random
+    tally: Tally = field(default_factory=Tally)
+    server_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    findings: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    lag_s: float = 0.0
+    began: float = field(default_factory=time.monotonic)
+
+    def progress_line(self) -> str:
+        """Return how far the run is, on one line."""
+        self.note_cuts()
+        tally, history = self.tally, self.history
+        return (
+            f"{time.monotonic() - self.began:5.0f} s  {history.acknowledged} acknowledged  {tally.kills} kills  {tally.crashes} crashes  "
+            f"{tally.freezes} freezes  {tally.cuts_before}+{tally.cuts_after} cuts  {tally.black_holes} holes  "
+            f"{len(history.unexpected()) + len(self.findings)} findings"
+        )
+
+    def note_cuts(self) -> None:
+        """Take over what the proxy has counted."""
+        done = self.proxy.done
+        self.tally.cuts_before, self.tally.cuts_after = done[Fate.CUT_BEFORE], done[Fate.CUT_AFTER]
+        self.tally.black_holes = done[Fate.BLACK_HOLE]
+
+    async def heal(self) -> None:
+        """Repair whatever is broken: lines, the server, replicas."""
+        self.proxy.disarm()
+        self.proxy.release()
+        async with self.server_turn:
+            self.postgres.thaw()
+            if not self.postgres.is_running:
+                await self.postgres.start_again()
+            await self.postgres.answers()
+        for replica in self.replicas:
+            replica.note_own_death()
+        await asyncio.gather(*(replica.start() for replica in self.replicas if not replica.is_running))
+
+
+@contextlib.contextmanager
+def standing_postgres(folder: Path) -> Iterator[FaultyPostgres]:
+    """Yield a server with a migrated database to copy. Call it outside the event loop, in the main thread."""
+    # A larger delay loses more of what was not asked to be durable, so that a service which does not ask is found out; what was asked to
+    # be is written at once either way.
+    settings = {"wal_writer_delay": "10s", "max_connections": "200", "max_wal_size": "256MB"}
+    with FaultyPostgres(folder, settings=settings) as postgres:
+        postgres.execute(f"CREATE DATABASE {_TEMPLATE}")
+        migrate.upgrade(postgres.url_of(_TEMPLATE))
+        yield postgres
+
+
+@contextlib.asynccontextmanager
+async def running_rig(postgres: FaultyPostgres, folder: Path, setup: Setup, *, template: str = _TEMPLATE) -> AsyncIterator[Rig]:
+    """Yield a rig on a database of its own, with every replica up and accounts created; callers do not call yet."""
+    name = f"run_{next(_numbers)}"
+    folder = folder / name
+    folder.mkdir(parents=True)
+    postgres.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    async with contextlib.AsyncExitStack() as stack:
+        proxy = await stack.enter_async_context(CommitProxy(postgres.socket_path).running())
+        replicas = [
+            Replica(f"replica-{number}", folder, proxy.url(name), setup.program, setup.flags)
+            for number in range(1, setup.replica_count + 1)
+        ]
+        for replica in replicas:
+            stack.push_async_callback(replica.kill)
+        await asyncio.gather(*(replica.start() for replica in replicas))
+        clients = {
+            replica.name: await stack.enter_async_context(AsyncClient(replica.address, timeout_s=setup.timeout_s)) for replica in replicas
+        }
+        accounts = await prepare(clients[replicas[0].name], setup.account_count)
+        history = History(folder / "history.jsonl")
+        stack.callback(history.close)
+        workload = Workload(clients, history, accounts, setup.seed, setup.kinds, setup.timeout_s)
+        chance = random.Random(setup.seed)  # noqa: S311 - to be drawn again from the same seed
+        rig = Rig(folder, postgres, proxy, replicas, clients, history, workload, postgres.url_of(name), chance)
+        ticking = asyncio.create_task(_measure_lag(rig))
+        stack.callback(ticking.cancel)
+        yield rig
+
+
+async def exercise(rig: Rig, name: str, setup: Setup, body: Callable[[Rig], Awaitable[None]], *, check_replicas: bool = True) -> Result:
+    """Return what became of a run: callers call while `body` breaks things; then all is repaired, decided and counted."""
+    rig.began = time.monotonic()
+    working = asyncio.create_task(rig.workload.run(setup.callers))
+    breaking = asyncio.ensure_future(body(rig))
+    try:
+        await asyncio.wait({working, breaking}, return_when=asyncio.FIRST_COMPLETED)
+        if breaking.done():
+            breaking.result()
+        else:
+            working.result()
+    except StalledError as stalled:
+        rig.findings.append(str(stalled))
+    finally:
+        breaking.cancel()
+        await asyncio.gather(breaking, return_exceptions=True)
+        rig.workload.stopping.set()
+        await rig.heal()
+        await working
+    undecided = await rig.workload.settle()
+    if check_replicas:
+        await _check_replicas(rig)
+    return _result(rig, name, undecided)
+
+
+async def _check_replicas(rig: Rig) -> None:
+    for replica in rig.replicas:
+        if replica.note_own_death() or replica.own_deaths:
+            rig.findings.append(f"{replica.name} ended by itself with {replica.own_deaths}: {replica.last_words()}")
+        incidents = replica.incidents()
+        if incidents:
+            rig.findings.append(f"{replica.name} logged {len(incidents)} faults of its own: {incidents[0][-600:]}")
+
+
+def _result(rig: Rig, name: str, undecided: Sequence[object]) -> Result:
+    rig.note_cuts()
+    history = rig.history
+    counters = check(rig.url, history)
+    late = [call for call in history.late if call.duration_s - call.timeout_s - GRACE_S > rig.lag_s]
+    unexpected = history.unexpected()
+    findings = [
+        *rig.findings,
+        *(f"{counter}: {count.total} ({'; '.join(count.examples)})" for counter, count in counters.items() if count.total),
+        *([f"answers that no document allows: {len(unexpected)}, such as {unexpected[0]}"] if unexpected else []),
+        *([f"operations whose outcome stays unknown: {len(undecided)}"] if undecided else []),
+        *([f"calls that came back later than deadline + {GRACE_S:.0f} s: {len(late)}, such as {late[0]}"] if late else []),
+    ]
+    return Result(
+        name,
+        seconds=time.monotonic() - rig.began,
+        operations=len(history.operations),
+        calls=len(history.answers),
+        tally=rig.tally,
+        counters=counters,
+        unknown=len(undecided),
+        late=len(late),
+        longest_gap_s=history.longest_gap_s,
+        findings=findings,
+        remarks=rig.remarks,
+    )
+
+
+async def _measure_lag(rig: Rig) -> None:
+    while True:
+        before = time.monotonic()
+        await asyncio.sleep(_TICK_S)
+        rig.lag_s = max(rig.lag_s, time.monotonic() - before - _TICK_S)

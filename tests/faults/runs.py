@@ -1,0 +1,66 @@
+"""Every run by its name: what is broken, how often, and what the service is promised to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from tests.faults.bench import Bench
+from tests.faults.halt import halts
+from tests.faults.injectors import Injector, black_holes, crashes, cuts, delays, for_minutes, freezes, kills, together
+from tests.faults.mutants import MUTANTS, Mutant, hunt
+from tests.faults.rig import Result, Setup
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run: a name for the command line, a sentence for `list`, and how it is made."""
+
+    name: str
+    says: str
+    execute: Callable[[Bench], Awaitable[Result]]
+
+
+def _breaking(name: str, says: str, *injectors: Callable[[int | None], Injector], count: int, setup: Setup | None = None) -> Run:
+    """Return a run that breaks things `count` times, or for as many minutes as were asked for."""
+
+    async def execute(bench: Bench) -> Result:
+        wanted = count if bench.minutes is None else None
+        body = together(*(injector(wanted) for injector in injectors))
+        body = body if bench.minutes is None else for_minutes(body, bench.minutes)
+        return await bench.run(name, body, replace(setup or Setup(), seed=bench.seed))
+
+    return Run(name, says, execute)
+
+
+async def _everything(bench: Bench) -> Result:
+    if bench.minutes is None:
+        body = together(kills(100), crashes(10), freezes(3), cuts(100), black_holes(30), delays(50))
+    else:
+        body = for_minutes(together(kills(), crashes(), freezes(between=(400, 800)), cuts(), black_holes(), delays()), bench.minutes)
+    return await bench.run("everything", body, Setup(replica_count=3, callers=32, seed=bench.seed))
+
+
+async def _halt(bench: Bench) -> Result:
+    return await bench.run("halt", halts(20), Setup(account_count=8, seed=bench.seed))
+
+
+def _mutant(mutant: Mutant) -> Run:
+    async def execute(bench: Bench) -> Result:
+        return await hunt(bench, mutant)
+
+    return Run(f"mutant-{mutant.name}", f"a service with this mistake is caught within a minute: {mutant.says}", execute)
+
+
+MUTANT_RUNS: Final = tuple(_mutant(mutant) for mutant in MUTANTS)
+RUNS: Final = (
+    _breaking("kill", "replicas are killed outright", kills, count=100),
+    _breaking("crash", "PostgreSQL crashes and recovers", crashes, count=10),
+    _breaking("freeze", "PostgreSQL stands still for 5 s at a time", freezes, count=3),
+    _breaking("cut", "lines break before and after a COMMIT reached the server", cuts, count=100),
+    _breaking("black-hole", "lines stay open and swallow every answer from a COMMIT on", black_holes, count=30),
+    _breaking("delay", "COMMITs arrive late, so that others overtake them", delays, count=100),
+    Run("halt", "the house is halted under load: nothing that may be refused is approved meanwhile", _halt),
+    Run("everything", "all faults of replicas, server and lines at once", _everything),
+)

@@ -1,0 +1,189 @@
+"""Every counter of the checker counts what it says: a sound ledger has none, and one that was tampered with has exactly that."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import psycopg
+import pytest
+
+from tests.faults.checker import COUNTERS, check
+from tests.faults.history import Answer, History, Line, LineAnswer, Operation, Outcome, Read
+
+ACCOUNT = "clients/alpha/accounts/core"
+GENESIS = b"\0" * 32
+
+
+def a_deposit(name, quantity=5):
+    return Operation(name, "deposit", ACCOUNT, (Line(f"{name}/1", "USD", Decimal(quantity)),))
+
+
+@pytest.fixture
+def history(tmp_path):
+    history = History(tmp_path / "history.jsonl")
+    yield history
+    history.close()
+
+
+def told(history, operation, sequence, *, invoked_at=0.0, replied_at=1.0):
+    """Note one answer: a sequence, or None for a refusal."""
+    history.invoked(operation, "r")
+    history.first_invoked[operation.request_id] = invoked_at
+    outcome = Outcome.REFUSED if sequence is None else Outcome.BOOKED
+    lines = (LineAnswer(sequence),) * len(operation.lines)
+    history.replied(Answer(operation, "r", invoked_at, replied_at, outcome, lines), timeout_s=5)
+
+
+@pytest.fixture
+def ledger(database_url):
+    """A connection that may do what nobody may: the guards of the ledger are off."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("INSERT INTO client (client_id, display_name) VALUES ('alpha', 'Alpha')")
+        connection.execute("INSERT INTO account (client_id, account_id, display_name, mode) VALUES ('alpha', 'core', 'Core', 'cross')")
+        connection.execute(
+            "INSERT INTO account_head (client_id, account_id, sequence, chain_hash, status, mode) VALUES "
+            "('alpha', 'core', 0, %s, 'open', 'cross')",
+            [GENESIS],
+        )
+        connection.execute(
+            "INSERT INTO position (client_id, account_id, book_id, instrument_id, quantity, cost) "
+            "VALUES ('alpha', 'core', 'b', 'USD', 0, 0)"
+        )
+        yield connection
+
+
+def book(ledger, operation, sequence):
+    """Write an operation down as the service would."""
+    (line,) = operation.lines
+    before, after = hash_of(sequence - 1), hash_of(sequence)
+    ledger.execute(
+        "INSERT INTO entry (client_id, account_id, sequence, kind, effective_at, reference, previous_hash, chain_hash) VALUES "
+        "('alpha', 'core', %s, 'deposit', now(), %s, %s, %s)",
+        [sequence, line.reference, before, after],
+    )
+    for leg, (side, quantity) in enumerate((("core", line.quantity), ("custodian", -line.quantity)), start=1):
+        ledger.execute(
+            "INSERT INTO posting (client_id, account_id, sequence, leg, ledger_account, book_id, instrument_id, quantity, cost) VALUES "
+            "('alpha', 'core', %s, %s, %s, 'b', 'USD', %s, 0)",
+            [sequence, leg, side, quantity],
+        )
+    ledger.execute("UPDATE position SET quantity = quantity + %s", [line.quantity])
+    ledger.execute("UPDATE account_head SET sequence = %s, chain_hash = %s", [sequence, after])
+    ledger.execute(
+        "INSERT INTO idempotency (principal, method, key, request_hash, response) VALUES ('local', 'Deposit', %s, '', '1') "
+        "ON CONFLICT DO NOTHING",
+        [operation.request_id],
+    )
+
+
+def hash_of(sequence):
+    return sequence.to_bytes(32, "big")
+
+
+@pytest.fixture
+def sound(ledger, history):
+    """Three deposits, booked and answered in order, and one refused; the ledger they are in."""
+    for sequence in (1, 2, 3):
+        operation = a_deposit(f"d{sequence}")
+        book(ledger, operation, sequence)
+        told(history, operation, sequence, invoked_at=10.0 * sequence, replied_at=10.0 * sequence + 1)
+    told(history, a_deposit("no"), None)
+    history.reads.append(Read(ACCOUNT, 35.0, 3))
+    return ledger
+
+
+def found(database_url, history):
+    return {name for name, count in check(database_url, history).items() if count.total}
+
+
+def test_a_sound_ledger_has_nothing_wrong(sound, history, database_url):
+    assert found(database_url, history) == set()
+
+
+def answer_that_was_never_booked(ledger, history):
+    told(history, a_deposit("d9"), 9)
+
+
+def answer_without_a_stored_answer(ledger, history):
+    ledger.execute("UPDATE idempotency SET response = NULL WHERE key = 'd1'")
+
+
+def one_deposit_twice(ledger, history):
+    book(ledger, a_deposit("d3"), 4)
+
+
+def a_deposit_nobody_asked_for(ledger, history):
+    book(ledger, a_deposit("ghost"), 4)
+
+
+def another_quantity_than_asked(ledger, history):
+    ledger.execute("UPDATE posting SET quantity = quantity * 2 WHERE sequence = 3")
+    ledger.execute("UPDATE position SET quantity = quantity + 5")
+
+
+def a_refusal_that_was_booked(ledger, history):
+    book(ledger, a_deposit("no"), 4)
+
+
+def two_answers_to_one_request(ledger, history):
+    told(history, a_deposit("d3"), 2, invoked_at=30.0, replied_at=32.0)
+
+
+def one_sequence_for_two_requests(ledger, history):
+    told(history, a_deposit("d4"), 3, invoked_at=30.0, replied_at=32.0)
+
+
+def an_entry_that_is_gone(ledger, history):
+    ledger.execute("DELETE FROM entry WHERE sequence = 2")
+
+
+def a_head_that_is_behind(ledger, history):
+    ledger.execute("UPDATE account_head SET sequence = 2")
+
+
+def a_broken_link(ledger, history):
+    ledger.execute("UPDATE entry SET previous_hash = %s WHERE sequence = 2", [hash_of(9)])
+
+
+def a_position_that_is_not_the_sum(ledger, history):
+    ledger.execute("UPDATE position SET quantity = quantity + 0.01")
+
+
+def a_leg_too_many(ledger, history):
+    ledger.execute("UPDATE posting SET quantity = quantity + 1 WHERE sequence = 1 AND ledger_account = 'custodian'")
+
+
+def an_answer_before_an_earlier_one(ledger, history):
+    history.first_invoked["d1"] = 25.0
+
+
+def a_read_of_the_past(ledger, history):
+    history.reads.append(Read(ACCOUNT, 35.0, 2))
+
+
+@pytest.mark.parametrize(
+    ("tamper", "counted"),
+    [
+        (answer_that_was_never_booked, {"lost"}),
+        (answer_without_a_stored_answer, {"lost"}),
+        (one_deposit_twice, {"doubled"}),
+        (a_deposit_nobody_asked_for, {"phantom"}),
+        (another_quantity_than_asked, {"lost", "phantom"}),
+        (a_refusal_that_was_booked, {"refused but booked"}),
+        (two_answers_to_one_request, {"divergent replies"}),
+        (one_sequence_for_two_requests, {"divergent replies", "lost"}),
+        (an_entry_that_is_gone, {"lost", "sequence gaps"}),
+        (a_head_that_is_behind, {"sequence gaps"}),
+        (a_broken_link, {"sequence gaps"}),
+        (a_position_that_is_not_the_sum, {"balance is not the sum"}),
+        (a_leg_too_many, {"sum is not zero"}),
+        (an_answer_before_an_earlier_one, {"real-time order"}),
+        (a_read_of_the_past, {"real-time order"}),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_what_is_wrong_is_counted_under_its_name(tamper, counted, sound, history, database_url):
+    tamper(sound, history)
+    assert found(database_url, history) >= counted
+    assert counted <= set(COUNTERS)

@@ -1,0 +1,49 @@
+"""The service keeps its books under kills, crashes, silence and cut lines; and the harness that says so can tell a service that does not.
+
+The long forms are `python -m tests.faults`.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.bench import Bench
+from tests.faults.checker import COUNTERS
+from tests.faults.injectors import black_holes, crashes, cuts, delays, freezes, kills, together
+from tests.faults.mutants import MUTANTS, hunt
+from tests.faults.rig import Setup, standing_postgres
+
+QUICK = ("no-idempotency", "synchronous-commit-off")
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    """A server of its own, because it will be crashed."""
+    folder = tmp_path_factory.mktemp("faults")
+    with standing_postgres(folder / "postgres") as postgres:
+        yield Bench(postgres, folder)
+
+
+async def test_all_faults_at_once_leave_the_books_sound_and_every_operation_decided(bench):
+    body = together(
+        kills(3, between=(10, 25)),
+        crashes(2, between=(40, 60)),
+        freezes(1, between=(60, 90), seconds=2.7),
+        cuts(8),
+        black_holes(2, between=(15, 30)),
+        delays(8),
+    )
+    result = await bench.run("short", body, Setup())
+    assert result.findings == []
+    assert {name: count.total for name, count in result.counters.items()} == dict.fromkeys(COUNTERS, 0)
+    assert result.unknown == 0
+    tally = result.tally
+    assert (tally.kills, tally.crashes, tally.freezes, tally.black_holes >= 2) == (3, 2, 1, True)
+    assert min(tally.cuts_before, tally.cuts_after) >= 8
+
+
+@pytest.mark.parametrize("mutant", [mutant for mutant in MUTANTS if mutant.name in QUICK], ids=lambda mutant: mutant.name)
+async def test_a_service_that_is_wrong_is_found_out(bench, mutant):
+    result = await hunt(bench, mutant)
+    assert result.findings == []
+    assert "caught" in result.remarks[0]
