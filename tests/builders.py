@@ -107,7 +107,38 @@ def risk_parameters_document(**overrides: Any) -> dict[str, Any]:
         ],
     }
     document |= overrides
+    document = {"market_quality": market_quality_document()} | document
     return {"charges": charges_document(document["offset_groups"])} | document
+
+
+def market_quality_document(
+    *, limits: Mapping[str, Any] | None = None, breakers: Mapping[str, Any] | None = None, **changes: Any
+) -> dict[str, Any]:
+    """Quality of quotes as the document spells it, the same for every kind; `limits` change those of all kinds."""
+    same = {
+        "stale_after_s": "60",
+        "missing_after_s": "3600",
+        "jump_limit": "0.1",
+        "implausible_limit": "1",
+        "disagreement_limit": "0.02",
+        "drift": "0.02",
+        "widest_drift": "0.5",
+    }
+    kinds = ("spot", "fx", "zero", "vol", "basis", "spread", "price", "mark", "premium", "present_value")
+    return {
+        "minimum_sources": 1,
+        "confirming_sources": 2,
+        "confirming_ticks": 3,
+        "weekly_close": {"friday_hour": 21, "sunday_hour": 22},
+        "rules": [{"kind": kind, "clock": clock} | same | dict(limits or {}) for kind in kinds for clock in ("calendar", "business")],
+        "breakers": {
+            "calls_per_minute": 20,
+            "liquidations_per_minute": 10,
+            "concentration_fraction": "0.8",
+            "concentration_accounts": 5,
+        }
+        | dict(breakers or {}),
+    } | changes
 
 
 def charges_document(

@@ -24,6 +24,7 @@ from crossmargin.adapters.postgres.leadership import PostgresLeadership
 from crossmargin.adapters.postgres.ledger_view import PostgresLedgerView
 from crossmargin.adapters.postgres.market import PostgresMarketStore
 from crossmargin.adapters.postgres.migrate import current_revision, expected_revision, upgrade
+from crossmargin.adapters.postgres.quotes import PostgresQuoteStore
 from crossmargin.adapters.postgres.risk_parameters import PostgresParameterStore
 from crossmargin.adapters.postgres.server_checks import DatabaseRefusedError
 from crossmargin.adapters.postgres.writer import PostgresWriter
@@ -32,6 +33,7 @@ from crossmargin.adapters.prometheus.build_metrics import publish_build
 from crossmargin.adapters.prometheus.database_metrics import DatabaseMetrics
 from crossmargin.adapters.prometheus.ledger_metrics import LedgerMetrics
 from crossmargin.adapters.prometheus.margin_metrics import MarginMetrics
+from crossmargin.adapters.prometheus.market_metrics import QuoteMetrics
 from crossmargin.adapters.prometheus.rpc_metrics import RpcMetrics
 from crossmargin.adapters.runtime.anchor_file import AnchorFile, read_anchor_file
 from crossmargin.adapters.runtime.anchor_keys import (
@@ -54,6 +56,7 @@ from crossmargin.config import Settings
 from crossmargin.domain.parameter_governance import put_in_force
 from crossmargin.usecases.activate_parameters import ActivateParameters
 from crossmargin.usecases.approve_parameters import ApproveParameters
+from crossmargin.usecases.build_snapshot import BuildSnapshot
 from crossmargin.usecases.create_account import CreateAccount
 from crossmargin.usecases.create_client import CreateClient
 from crossmargin.usecases.create_instrument import CreateInstrument
@@ -72,11 +75,14 @@ from crossmargin.usecases.ports import (
     InstrumentReader,
     MarketStore,
     ParameterStore,
+    QuoteStore,
     Writer,
     WriteRequest,
 )
+from crossmargin.usecases.ports import QuoteMetrics as QuoteMetricsPort
 from crossmargin.usecases.preview_trades import PreviewTrades
 from crossmargin.usecases.propose_parameters import ProposeParameters
+from crossmargin.usecases.publish_quotes import PublishQuotes
 from crossmargin.usecases.publish_snapshot import PublishSnapshot
 from crossmargin.usecases.read_account import ReadAccount
 from crossmargin.usecases.record_trades import RecordTrades
@@ -85,6 +91,7 @@ from crossmargin.usecases.run_house import RunHouse
 from crossmargin.usecases.set_collateral_policy import SetCollateralPolicy
 from crossmargin.usecases.shadow_parameters import ShadowParameters
 from crossmargin.usecases.take_anchor import TakeAnchor
+from crossmargin.usecases.tick_market import TickMarket
 from crossmargin.usecases.use_cases import UseCases
 from crossmargin.usecases.verify_ledger import LedgerVerdict, Report, VerifyLedger
 from crossmargin.usecases.watch_margin import WatchMargin
@@ -201,9 +208,11 @@ class Ports:
     parameters: ParameterStore
     clock: Clock
     compute: ComputePool
+    quotes: QuoteStore
+    quote_metrics: QuoteMetricsPort
 
 
-def postgres_ports(database: Database, *, compute: ComputePool) -> Ports:
+def postgres_ports(database: Database, *, compute: ComputePool, registry: CollectorRegistry) -> Ports:
     """Return the ports on an open database."""
     return Ports(
         writer=PostgresWriter(database),
@@ -213,6 +222,8 @@ def postgres_ports(database: Database, *, compute: ComputePool) -> Ports:
         parameters=PostgresParameterStore(database),
         clock=SystemClock(),
         compute=compute,
+        quotes=PostgresQuoteStore(database),
+        quote_metrics=QuoteMetrics(registry),
     )
 
 
@@ -220,6 +231,7 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket) -> UseCases:
     """Return every use case over the ports."""
     read_account = ReadAccount(ports.books)
     evaluate_margin = EvaluateMargin(read_account, current_market, ports.compute)
+    publish_snapshot = PublishSnapshot(ports.writer)
     in_force = ParametersInForce(ports.parameters, ports.market, ports.clock)
     return UseCases(
         create_client=CreateClient(ports.writer),
@@ -228,7 +240,11 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket) -> UseCases:
         record_trades=RecordTrades(ports.writer, ports.instruments),
         deposit_collateral=DepositCollateral(ports.writer, ports.instruments),
         set_collateral_policy=SetCollateralPolicy(ports.writer, ports.instruments, ports.clock),
-        publish_snapshot=PublishSnapshot(ports.writer),
+        publish_snapshot=publish_snapshot,
+        publish_quotes=PublishQuotes(ports.quotes, ports.instruments, ports.quote_metrics, ports.clock),
+        build_snapshot=BuildSnapshot(
+            ports.quotes, ports.market, ports.instruments, ports.parameters, publish_snapshot, ports.quote_metrics
+        ),
         import_history=ImportHistory(ports.market),
         read_account=read_account,
         evaluate_margin=evaluate_margin,
@@ -280,9 +296,9 @@ async def _serve(settings: Settings, url: str) -> None:
         database = await resources.enter_async_context(_open_database(settings, url))
         compute = ThreadComputePool(settings.compute_threads)
         resources.callback(compute.close)
-        ports = postgres_ports(database, compute=compute)
-        await store_shipped_parameters(ports)
         registry = _new_registry()
+        ports = postgres_ports(database, compute=compute, registry=registry)
+        await store_shipped_parameters(ports)
         publish_build(registry, version=version_of("crossmargin"), schema_revision=expected_revision())
         DatabaseMetrics(registry, database.pool_statistics)
         current_market = CurrentMarket(ports.instruments, ports.market, ports.parameters, compute)
@@ -303,6 +319,8 @@ async def _serve(settings: Settings, url: str) -> None:
                 if anchor_key is not None:
                     guard = _guard_ledger(settings, database, leadership, anchor_key, registry)
                     tasks.append(background.create_task(guard(), name="ledger"))
+                ticks = TickMarket(use_cases.build_snapshot, metrics, leadership, ports.clock, settings.quote_tick_s)
+                tasks.append(background.create_task(ticks(), name="market"))
             _announce(settings, grpc_port, admin.port)
             await stopping.wait()
             log.info("stopping", drain_s=settings.drain_s)

@@ -17,6 +17,7 @@ from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.adapters.memory.instruments import MemoryInstrumentReader
 from crossmargin.adapters.memory.leadership import MemoryLeadership
 from crossmargin.adapters.memory.market import MemoryMarketStore
+from crossmargin.adapters.memory.quotes import MemoryQuoteStore
 from crossmargin.adapters.memory.risk_parameters import MemoryParameterStore
 from crossmargin.adapters.memory.writer import MemoryWriter
 from crossmargin.adapters.postgres.books import PostgresBookReader
@@ -24,6 +25,7 @@ from crossmargin.adapters.postgres.database import Database
 from crossmargin.adapters.postgres.instruments import PostgresInstrumentReader
 from crossmargin.adapters.postgres.leadership import PostgresLeadership
 from crossmargin.adapters.postgres.market import PostgresMarketStore
+from crossmargin.adapters.postgres.quotes import PostgresQuoteStore
 from crossmargin.adapters.postgres.risk_parameters import PostgresParameterStore
 from crossmargin.adapters.postgres.tables import metadata
 from crossmargin.adapters.postgres.writer import PostgresWriter
@@ -38,6 +40,7 @@ from crossmargin.usecases.ports import (
     Leadership,
     MarketStore,
     ParameterStore,
+    QuoteStore,
     Record,
     WriteOutcome,
     Writer,
@@ -60,6 +63,7 @@ class Storage:
     instruments: InstrumentReader
     market: MarketStore
     parameters: ParameterStore
+    quotes: QuoteStore
     new_leadership: Callable[[], Leadership]
     row_counts: Callable[[], dict[str, int]]
     set_halted: Callable[[bool], None]
@@ -99,6 +103,7 @@ def memory_storage() -> Storage:
         MemoryInstrumentReader(database),
         MemoryMarketStore(database),
         MemoryParameterStore(database),
+        MemoryQuoteStore(database),
         lambda: MemoryLeadership(database),
         row_counts,
         set_halted,
@@ -119,6 +124,7 @@ async def postgres_storage(url: str, **options: Any):
             PostgresInstrumentReader(database),
             PostgresMarketStore(database),
             PostgresParameterStore(database),
+            PostgresQuoteStore(database),
             lambda: PostgresLeadership(url),
             lambda: sql_row_counts(url),
             lambda is_halted: sql(url, "UPDATE control SET is_halted = %s", is_halted),

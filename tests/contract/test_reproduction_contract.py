@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pytest
 
+from crossmargin.adapters.memory.metrics import MemoryQuoteMetrics
 from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
 from crossmargin.adapters.runtime.standard_parameters import standard_parameters_document
 from crossmargin.app import Ports, build_use_cases, store_shipped_parameters
@@ -48,7 +49,17 @@ class Desk:
     """The use cases over one storage, and the business that goes on after a margin was computed."""
 
     def __init__(self, storage, compute):
-        self.ports = Ports(storage.writer, storage.books, storage.instruments, storage.market, storage.parameters, SteppedClock(), compute)
+        self.ports = Ports(
+            writer=storage.writer,
+            books=storage.books,
+            instruments=storage.instruments,
+            market=storage.market,
+            parameters=storage.parameters,
+            clock=SteppedClock(),
+            compute=compute,
+            quotes=storage.quotes,
+            quote_metrics=MemoryQuoteMetrics(),
+        )
         self.use_cases = self.replica()
         self._number = 0
 

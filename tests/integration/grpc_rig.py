@@ -22,6 +22,8 @@ from crossmargin.adapters.memory.books import MemoryBookReader
 from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.adapters.memory.instruments import MemoryInstrumentReader
 from crossmargin.adapters.memory.market import MemoryMarketStore
+from crossmargin.adapters.memory.metrics import MemoryQuoteMetrics
+from crossmargin.adapters.memory.quotes import MemoryQuoteStore
 from crossmargin.adapters.memory.risk_parameters import MemoryParameterStore
 from crossmargin.adapters.memory.writer import MemoryWriter
 from crossmargin.adapters.runtime.clock import SystemClock
@@ -159,6 +161,8 @@ async def memory_use_cases() -> AsyncIterator[UseCases]:
         parameters=MemoryParameterStore(database),
         clock=SystemClock(),
         compute=compute,
+        quotes=MemoryQuoteStore(database),
+        quote_metrics=MemoryQuoteMetrics(),
     )
     parameters = risk_parameters(observation_count=100, minimum_observation_count=50)
 

@@ -76,6 +76,12 @@ class RiskParameterSetId(_Identifier):
     noun, grammar, words = "risk parameter set", _LOWER, _LOWER_WORDS
 
 
+class SourceId(_Identifier):
+    """A publisher's feed of quotes, for example `exchange-a`."""
+
+    noun, grammar, words = "quote source", _LOWER, _LOWER_WORDS
+
+
 class SnapshotId(_Identifier):
     """A market snapshot; derived from its content, so equal content has an equal id."""
 

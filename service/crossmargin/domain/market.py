@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum, unique
@@ -15,6 +15,7 @@ from typing import Final
 from crossmargin.domain.book import check_aware
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import InstrumentId, SnapshotId
+from crossmargin.domain.market_quality import Quality, Verdict, valid_quality
 from crossmargin.domain.money import check_ledger_decimal, format_decimal
 
 
@@ -127,11 +128,15 @@ class MarketSnapshot:
         marks: Quoted prices of instruments, as the instrument quotes them. An instrument with a mark is worth its mark, and what the
             factors leave unexplained (its own volatility, carry or spread) is held fixed when the factors move. Without a mark it is
             worth what the factors say.
+        level_quality: How far each level can be believed. One that is not named is valid: what somebody published as a whole snapshot.
+        mark_quality: The same of each mark.
     """
 
     as_of: datetime
     levels: Mapping[FactorId, Decimal]
     marks: Mapping[InstrumentId, Decimal]
+    level_quality: Mapping[FactorId, Quality] = field(default_factory=dict)
+    mark_quality: Mapping[InstrumentId, Quality] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_aware(self.as_of, what="as_of")
@@ -139,14 +144,40 @@ class MarketSnapshot:
             check_level(factor, level)
         for instrument_id, mark in self.marks.items():
             check_ledger_decimal(mark, what=f"mark of {instrument_id}")
+        for factor, quality in self.level_quality.items():
+            _check_range(f"level of {factor}", self.levels.get(factor), quality)
+            check_level(factor, quality.low)
+            check_level(factor, quality.high)
+        for instrument_id, quality in self.mark_quality.items():
+            _check_range(f"mark of {instrument_id}", self.marks.get(instrument_id), quality)
 
     @cached_property
     def content_hash(self) -> bytes:
-        """SHA-256 over the time and all levels and marks in a fixed order."""
+        """SHA-256 over the time, all levels and marks and what is known of their quality, in a fixed order."""
         lines = [self.as_of.astimezone(UTC).isoformat(timespec="microseconds")]
         lines += [f"L {factor} {format_decimal(level)}" for factor, level in sorted(self.levels.items())]
         lines += [f"M {name} {format_decimal(mark)}" for name, mark in sorted(self.marks.items())]
+        lines += [f"LQ {factor} {quality.line}" for factor, quality in sorted(self.level_quality.items())]
+        lines += [f"MQ {name} {quality.line}" for name, quality in sorted(self.mark_quality.items())]
         return hashlib.sha256("\n".join(lines).encode()).digest()
+
+    @cached_property
+    def doubted_levels(self) -> Mapping[FactorId, Quality]:
+        """Levels that are not valid, in the order of their names."""
+        return {factor: quality for factor, quality in sorted(self.level_quality.items()) if quality.verdict is not Verdict.VALID}
+
+    @cached_property
+    def doubted_marks(self) -> Mapping[InstrumentId, Quality]:
+        """Marks that are not valid, in the order of their names."""
+        return {name: quality for name, quality in sorted(self.mark_quality.items()) if quality.verdict is not Verdict.VALID}
+
+    def quality_of_level(self, factor: FactorId) -> Quality:
+        """Return how far a level of this snapshot can be believed."""
+        return self.level_quality.get(factor) or valid_quality(self.levels[factor], self.as_of)
+
+    def quality_of_mark(self, instrument_id: InstrumentId) -> Quality:
+        """Return how far a mark of this snapshot can be believed."""
+        return self.mark_quality.get(instrument_id) or valid_quality(self.marks[instrument_id], self.as_of)
 
     @cached_property
     def snapshot_id(self) -> SnapshotId:
@@ -196,6 +227,17 @@ def check_level(factor: FactorId, level: Decimal) -> Decimal:
             value=level,
         )
     return level
+
+
+def _check_range(what: str, level: Decimal | None, quality: Quality) -> None:
+    if level is None or not quality.low <= level <= quality.high:
+        raise DomainError(
+            Reason.INVALID_SNAPSHOT,
+            f"{what} was {level}; expected one between {quality.low} and {quality.high}, the ends of its range",
+            value=level,
+            low=quality.low,
+            high=quality.high,
+        )
 
 
 def _check_history_column(factor: FactorId, dates: tuple[date, ...], column: tuple[Decimal | None, ...]) -> None:

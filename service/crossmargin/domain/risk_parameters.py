@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date
 from decimal import Decimal
-from enum import Enum, unique
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -29,18 +28,10 @@ from crossmargin.domain.collateral import CollateralTerms, HaircutTier, Maturity
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import OffsetGroupId, RiskParameterSetId
 from crossmargin.domain.market import LOG_KINDS, FactorId
+from crossmargin.domain.market_clock import HorizonClock, WeeklyClose
+from crossmargin.domain.market_quality_parameters import BreakerLimits, MarketQualityParameters, QuoteKind, QuoteRule
 
 KindOfNumbers = TypeVar("KindOfNumbers", LiquidityParameters, DepegParameters)
-
-
-@unique
-class HorizonClock(Enum):
-    """How the days of a margin period of risk are counted."""
-
-    CALENDAR = "calendar"
-    """Every UTC day: markets that never close."""
-    BUSINESS = "business"
-    """Monday to Friday."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +145,8 @@ class RiskParameters:
             that could as well be isolated; advice, which changes no requirement.
         circulating_supply: Units in circulation of the assets priced by each curve, such as `spot:RLUSD`, for limits by supply.
         charges: Parameters of what is added to the market requirement.
+        market_quality: How quotes become a market. None in sets of releases that took whole snapshots only: no snapshot is built from
+            quotes under them.
     """
 
     set_id: RiskParameterSetId
@@ -181,6 +174,7 @@ class RiskParameters:
     circulating_supply: Mapping[str, Decimal]
     charges: ChargeParameters
     document: str
+    market_quality: MarketQualityParameters | None = None
 
     def __post_init__(self) -> None:
         _require(0 < self.tail_fraction < 1, "tail_fraction", self.tail_fraction, "between 0 and 1")
@@ -332,6 +326,7 @@ def _from_document(document: dict[str, Any]) -> RiskParameters:
         circulating_supply=dict(map(_supply, supplies)),
         charges=_charges(document["charges"]),
         document=json.dumps(document, sort_keys=True, separators=(",", ":"), default=str),
+        market_quality=_market_quality(document["market_quality"]) if "market_quality" in document else None,
     )
 
 
@@ -462,6 +457,32 @@ def _issuer_group(item: dict[str, Any]) -> IssuerGroup:
     _refuse_unknown_keys(item, IssuerGroup)
     moves = {FactorId.parse(factor): _decimal(move) for factor, move in item["moves"].items()}
     return IssuerGroup(item["issuer_id"], _flag(item["is_own_issue"]), moves, _optional_decimal(item.get("collateral_limit")))
+
+
+def _market_quality(item: dict[str, Any]) -> MarketQualityParameters:
+    _refuse_unknown_keys(item, MarketQualityParameters)
+    close, breakers = item["weekly_close"], item["breakers"]
+    _refuse_unknown_keys(close, WeeklyClose)
+    _refuse_unknown_keys(breakers, BreakerLimits)
+    return MarketQualityParameters(
+        minimum_sources=_whole(item["minimum_sources"]),
+        confirming_sources=_whole(item["confirming_sources"]),
+        confirming_ticks=_whole(item["confirming_ticks"]),
+        weekly_close=WeeklyClose(_whole(close["friday_hour"]), _whole(close["sunday_hour"])),
+        rules=tuple(_quote_rule(rule) for rule in item["rules"]),
+        breakers=BreakerLimits(
+            calls_per_minute=_whole(breakers["calls_per_minute"]),
+            liquidations_per_minute=_whole(breakers["liquidations_per_minute"]),
+            concentration_fraction=_decimal(breakers["concentration_fraction"]),
+            concentration_accounts=_whole(breakers["concentration_accounts"]),
+        ),
+    )
+
+
+def _quote_rule(item: dict[str, Any]) -> QuoteRule:
+    _refuse_unknown_keys(item, QuoteRule)
+    limits = {field.name: _decimal(item[field.name]) for field in fields(QuoteRule) if field.name not in {"kind", "clock"}}
+    return QuoteRule(kind=QuoteKind(item["kind"]), clock=HorizonClock(item["clock"]), **limits)
 
 
 def _decimal(value: str | int | Decimal) -> Decimal:

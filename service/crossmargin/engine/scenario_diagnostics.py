@@ -11,7 +11,8 @@ import numpy as np
 from crossmargin.domain.explanation import RequirementInterval, ScenarioReport, TailReport
 from crossmargin.domain.identifiers import OffsetGroupId
 from crossmargin.domain.market import FactorId
-from crossmargin.domain.risk_parameters import HorizonClock, OffsetGroup, RiskParameters
+from crossmargin.domain.market_clock import HorizonClock
+from crossmargin.domain.risk_parameters import OffsetGroup, RiskParameters
 from crossmargin.engine.attribution import WORST_SCENARIO_COUNT
 from crossmargin.engine.axes import ByRow, ByRowScenario, ByScenario, Index
 from crossmargin.engine.diversification import stacked

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from crossmargin.usecases.activate_parameters import ActivateParameters
 from crossmargin.usecases.approve_parameters import ApproveParameters
+from crossmargin.usecases.build_snapshot import BuildSnapshot
 from crossmargin.usecases.create_account import CreateAccount
 from crossmargin.usecases.create_client import CreateClient
 from crossmargin.usecases.create_instrument import CreateInstrument
@@ -17,6 +18,7 @@ from crossmargin.usecases.parameters_in_force import ParametersInForce
 from crossmargin.usecases.ports import BookReader, InstrumentReader, MarketStore, ParameterStore
 from crossmargin.usecases.preview_trades import PreviewTrades
 from crossmargin.usecases.propose_parameters import ProposeParameters
+from crossmargin.usecases.publish_quotes import PublishQuotes
 from crossmargin.usecases.publish_snapshot import PublishSnapshot
 from crossmargin.usecases.read_account import ReadAccount
 from crossmargin.usecases.record_trades import RecordTrades
@@ -37,6 +39,8 @@ class UseCases:
     deposit_collateral: DepositCollateral
     set_collateral_policy: SetCollateralPolicy
     publish_snapshot: PublishSnapshot
+    publish_quotes: PublishQuotes
+    build_snapshot: BuildSnapshot
     import_history: ImportHistory
     read_account: ReadAccount
     evaluate_margin: EvaluateMargin

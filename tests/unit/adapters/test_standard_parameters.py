@@ -15,7 +15,7 @@ from crossmargin.domain.market import RATE_KINDS, FactorId, FactorKind
 from crossmargin.domain.risk_parameters import StressEvent, risk_parameters_from_json
 from crossmargin.engine.scenarios.stress import stress_moves
 
-SHIPPED_HASH = "64e1d665860a6b79e5f0ad45a7a4e1b272fd653d8a4ebdca8d1043ab01567a40"
+SHIPPED_HASH = "6696429068f6fe98325054ba2c8734a1cd4a221f3f78fa964cbc31c4ce9def61"
 STABLECOINS = ("spot:RLUSD", "spot:USDC", "spot:USDT")
 COINS = ("BTC", "ETH", "SOL", "XRP", "LTC", "ADA", "DOGE", "LINK", "AVAX", "BNB")
 

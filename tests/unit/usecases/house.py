@@ -16,6 +16,8 @@ from crossmargin.adapters.memory.books import MemoryBookReader
 from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.adapters.memory.instruments import MemoryInstrumentReader
 from crossmargin.adapters.memory.market import MemoryMarketStore
+from crossmargin.adapters.memory.metrics import MemoryQuoteMetrics
+from crossmargin.adapters.memory.quotes import MemoryQuoteStore
 from crossmargin.adapters.memory.risk_parameters import MemoryParameterStore
 from crossmargin.adapters.memory.writer import MemoryWriter
 from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
@@ -66,6 +68,10 @@ class SteppedClock:
 
     def now(self) -> datetime:
         return self._now
+
+    def move_to(self, moment: datetime) -> None:
+        """Let time pass, or run backwards, without waking anybody."""
+        self._now = moment
 
     async def sleep(self, seconds: float) -> None:
         self._sleeper = (seconds, asyncio.get_running_loop().create_future())
@@ -155,6 +161,8 @@ def an_empty_house(compute: CountingPool) -> House:
         parameters=MemoryParameterStore(database),
         clock=clock,
         compute=compute,
+        quotes=MemoryQuoteStore(database),
+        quote_metrics=MemoryQuoteMetrics(),
     )
     current_market = CurrentMarket(ports.instruments, ports.market, ports.parameters, compute)
     return House(database, compute, clock, ports, current_market, build_use_cases(ports, current_market))

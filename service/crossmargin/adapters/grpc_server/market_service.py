@@ -8,7 +8,13 @@ from collections.abc import AsyncIterator
 
 from crossmargin.adapters.grpc_server.context import Context, principal_of
 from crossmargin.adapters.grpc_server.history_blocks import HistoryBlocks
-from crossmargin.adapters.grpc_server.wire.market import history_from_block, snapshot_from_message, snapshot_to_message
+from crossmargin.adapters.grpc_server.wire.market import (
+    found_snapshot_to_message,
+    history_from_block,
+    quotes_from_message,
+    receipt_to_message,
+    snapshot_from_message,
+)
 from crossmargin.api.v1 import market_service_pb2 as pb
 from crossmargin.api.v1.market_service_pb2_grpc import MarketServiceServicer
 from crossmargin.domain.identifiers import SnapshotId
@@ -33,7 +39,15 @@ class MarketService(MarketServiceServicer):
             found = await market.get_snapshot(SnapshotId(request.snapshot_id))
         else:
             found = await market.latest_snapshot()
-        return pb.GetSnapshotResponse(snapshot_id=found.snapshot_id, snapshot=snapshot_to_message(found))
+        return found_snapshot_to_message(found)
+
+    async def PublishQuotes(
+        self, request_iterator: AsyncIterator[pb.PublishQuotesRequest], context: Context
+    ) -> AsyncIterator[pb.PublishQuotesResponse]:
+        """Take quotes, and answer each message once they are durable."""
+        async for request in request_iterator:
+            source, batch = quotes_from_message(request)
+            yield receipt_to_message(await self._use_cases.publish_quotes(source, batch))
 
     async def ImportHistory(self, request_iterator: AsyncIterator[pb.ImportHistoryRequest], context: Context) -> pb.ImportHistoryResponse:
         """Import history; the whole stream or nothing."""

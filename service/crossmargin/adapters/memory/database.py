@@ -13,11 +13,12 @@ from crossmargin.domain.account import Account, AccountHead, Client
 from crossmargin.domain.audit_anchor import Anchor
 from crossmargin.domain.book import Entry
 from crossmargin.domain.collateral import CollateralPolicy
-from crossmargin.domain.identifiers import AccountRef, BookId, ClientId, InstrumentId, RiskParameterSetId, SnapshotId
+from crossmargin.domain.identifiers import AccountRef, BookId, ClientId, InstrumentId, RiskParameterSetId, SnapshotId, SourceId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.market import FactorId, MarketSnapshot
 from crossmargin.domain.parameter_governance import Activation, Governance
 from crossmargin.domain.position import Position
+from crossmargin.domain.quote import Quote, SourceProgress, Subject
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.usecases.ports import ScenarioRecipe
 
@@ -72,6 +73,8 @@ class MemoryDatabase:
         self.history_version = 0
         self.scenario_recipes: dict[str, ScenarioRecipe] = {}
         self.anchors: list[Anchor] = []
+        self.quotes: dict[tuple[Subject, SourceId], Quote] = {}
+        self.quote_sources: dict[SourceId, SourceProgress] = {}
         self.is_halted = False
         self.lock = asyncio.Lock()
         self.leader: object | None = None

@@ -26,6 +26,7 @@ class PostgresLeadership:
         self._url = url
         self._connection: AsyncConnection[tuple[bool]] | None = None
         self._leads = False
+        self._asking = asyncio.Lock()
 
     @property
     def leads(self) -> bool:
@@ -34,11 +35,12 @@ class PostgresLeadership:
 
     async def try_lead(self) -> bool:
         """Return True while this process leads, trying to become the leader if nobody is. A database that does not answer elects nobody."""
-        try:
-            self._leads = await self._ask(self._connection or await self._connect())
-        except psycopg.Error:
-            await self.close()
-        return self._leads
+        async with self._asking:  # the loops of one monitor share one connection
+            try:
+                self._leads = await self._ask(self._connection or await self._connect())
+            except psycopg.Error:
+                await self.close()
+            return self._leads
 
     async def close(self) -> None:
         """Stop leading, so that another process may at once."""

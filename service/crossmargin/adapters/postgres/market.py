@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by, distinct_on, inse
 from crossmargin.adapters.postgres.counters import advance, counter_value
 from crossmargin.adapters.postgres.database import Connection, Database, Row
 from crossmargin.adapters.postgres.driver_errors import caller_error
+from crossmargin.adapters.postgres.quality import quality_from_json
 from crossmargin.adapters.postgres.statements import Statement, compiled
 from crossmargin.adapters.postgres.tables import factor_history, factor_level, market_snapshot, scenario_set
 from crossmargin.domain.identifiers import InstrumentId, RiskParameterSetId, SnapshotId
@@ -22,7 +23,13 @@ from crossmargin.usecases.ports import ScenarioRecipe
 from crossmargin.usecases.storage_errors import no_market_snapshot, unknown_scenario_set, unknown_snapshot
 
 _HISTORY_VERSION: Final = "history"
-_CONTENT: Final = select(market_snapshot.c.as_of, market_snapshot.c.levels, market_snapshot.c.marks)
+_CONTENT: Final = select(
+    market_snapshot.c.as_of,
+    market_snapshot.c.levels,
+    market_snapshot.c.marks,
+    market_snapshot.c.level_quality,
+    market_snapshot.c.mark_quality,
+)
 _LATEST_FIRST: Final = (market_snapshot.c.as_of.desc(), market_snapshot.c.stored_order.desc())
 _LATEST: Final = compiled(_CONTENT.order_by(*_LATEST_FIRST).limit(1))
 _LATEST_ID: Final = compiled(select(market_snapshot.c.snapshot_id).order_by(*_LATEST_FIRST).limit(1))
@@ -161,6 +168,8 @@ def snapshot_from_row(row: Row) -> MarketSnapshot:
         as_of=row["as_of"],
         levels={FactorId.parse(factor): Decimal(level) for factor, level in row["levels"].items()},
         marks={InstrumentId(name): Decimal(mark) for name, mark in row["marks"].items()},
+        level_quality={FactorId.parse(factor): quality_from_json(known) for factor, known in row["level_quality"].items()},
+        mark_quality={InstrumentId(name): quality_from_json(known) for name, known in row["mark_quality"].items()},
     )
 
 

@@ -19,6 +19,7 @@ from crossmargin.adapters.postgres.database import Connection, Row
 from crossmargin.adapters.postgres.instrument_terms import terms_to_json
 from crossmargin.adapters.postgres.instruments import INSTRUMENTS_BY_ID, INSTRUMENTS_VERSION, instrument_from_row
 from crossmargin.adapters.postgres.market import SNAPSHOT_BY_ID, snapshot_from_row
+from crossmargin.adapters.postgres.quality import quality_to_json
 from crossmargin.adapters.postgres.risk_parameters import PARAMETERS_BY_ID, STORED_ORDER
 from crossmargin.adapters.postgres.statements import Statement, compiled
 from crossmargin.adapters.postgres.tables import (
@@ -129,6 +130,8 @@ async def _store_snapshot(connection: Connection, new: MarketSnapshot) -> bool:
         content_hash=new.content_hash,
         levels=Jsonb({str(factor): format_decimal(level) for factor, level in new.levels.items()}),
         marks=Jsonb({str(name): format_decimal(mark) for name, mark in new.marks.items()}),
+        level_quality=Jsonb(quality_to_json(new.level_quality)),
+        mark_quality=Jsonb(quality_to_json(new.mark_quality)),
     )
     if is_new:
         return True
@@ -187,9 +190,8 @@ _NEW_POLICY: Final = _insert(collateral_policy, "client_id", "account_id", "inst
 _REPLACE_POLICY: Final = compiled(
     _NEW_POLICY.on_conflict_do_update(constraint=collateral_policy.primary_key, set_={"policy": _NEW_POLICY.excluded.policy})
 )
-_INSERT_SNAPSHOT: Final = compiled(
-    _insert(market_snapshot, "snapshot_id", "as_of", "content_hash", "levels", "marks").on_conflict_do_nothing()
-)
+_SNAPSHOT_COLUMNS: Final = ("snapshot_id", "as_of", "content_hash", "levels", "marks", "level_quality", "mark_quality")
+_INSERT_SNAPSHOT: Final = compiled(_insert(market_snapshot, *_SNAPSHOT_COLUMNS).on_conflict_do_nothing())
 _GOVERNANCE_COLUMNS: Final = tuple(field.name for field in fields(Governance))
 _INSERT_RISK_PARAMETERS: Final = compiled(
     _insert(risk_parameters, "stored_order", "document", *_GOVERNANCE_COLUMNS).on_conflict_do_nothing(

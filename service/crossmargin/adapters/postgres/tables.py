@@ -222,9 +222,35 @@ market_snapshot: Final = Table(
     Column("content_hash", LargeBinary, nullable=False),
     Column("levels", JSONB, nullable=False),
     Column("marks", JSONB, nullable=False),
+    Column("level_quality", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("mark_quality", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     PrimaryKeyConstraint("snapshot_id"),
 )
 Index("market_snapshot_latest", market_snapshot.c.as_of.desc(), market_snapshot.c.stored_order.desc())
+
+quote_source: Final = Table(
+    "quote_source",
+    metadata,
+    _name("source"),
+    Column("last_sequence", BigInteger, nullable=False),
+    Column("missed_count", BigInteger, nullable=False),
+    PrimaryKeyConstraint("source"),
+    CheckConstraint("last_sequence >= 0 AND missed_count >= 0", name="counts_are_not_negative"),
+)
+
+# The last word of every source on every subject; what was said before is in the snapshots it made.
+latest_quote: Final = Table(
+    "latest_quote",
+    metadata,
+    _name("subject"),
+    _name("source"),
+    Column("value", LEDGER_DECIMAL, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("observed_at", DateTime(timezone=True), nullable=False),
+    PrimaryKeyConstraint("subject", "source"),
+    ForeignKeyConstraint(["source"], ["quote_source.source"], name="latest_quote_source_fk"),
+    CheckConstraint("sequence >= 1", name="sequence_is_positive"),
+)
 
 factor_history: Final = Table(
     "factor_history",

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'crossmargin/api/v1/market_service.proto\x12\x12\x63rossmargin.api.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\"\xeb\x04\n\x0eMarketSnapshot\x12\x44\n\nas_of_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x08\x61sOfTime\x12\xeb\x01\n\x06levels\x18\x02 \x03(\x0b\x32..crossmargin.api.v1.MarketSnapshot.LevelsEntryB\xa2\x01\xe2\x41\x01\x02\xbaH\x9a\x01\x9a\x01\x96\x01\x08\x01\x10\x90N\"ar_2]^(spot|fx|zero|vol|basis|spread|price):[A-Z0-9][A-Za-z0-9._-]{0,63}(:[1-9][0-9]{0,2}[DWMY])?$*,r*2(^-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,18})?$R\x06levels\x12\xaf\x01\n\x05marks\x18\x03 \x03(\x0b\x32-.crossmargin.api.v1.MarketSnapshot.MarksEntryBj\xbaHg\x9a\x01\x64\x10\xa0\x9c\x01\"0r.2,^[A-Z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$*,r*2(^-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,18})?$R\x05marks\x1a\x39\n\x0bLevelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x1a\x38\n\nMarksEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"d\n\x16PublishSnapshotRequest\x12J\n\x08snapshot\x18\x01 \x01(\x0b\x32\".crossmargin.api.v1.MarketSnapshotB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x08snapshot\":\n\x17PublishSnapshotResponse\x12\x1f\n\x0bsnapshot_id\x18\x01 \x01(\tR\nsnapshotId\"O\n\x12GetSnapshotRequest\x12\x39\n\x0bsnapshot_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^([0-9a-f]{32})?$R\nsnapshotId\"v\n\x13GetSnapshotResponse\x12\x1f\n\x0bsnapshot_id\x18\x01 \x01(\tR\nsnapshotId\x12>\n\x08snapshot\x18\x02 \x01(\x0b\x32\".crossmargin.api.v1.MarketSnapshotR\x08snapshot\"\xeb\x01\n\x0c\x46\x61\x63torColumn\x12\x85\x01\n\tfactor_id\x18\x01 \x01(\tBh\xe2\x41\x01\x02\xbaHar_2]^(spot|fx|zero|vol|basis|spread|price):[A-Z0-9][A-Za-z0-9._-]{0,63}(:[1-9][0-9]{0,2}[DWMY])?$R\x08\x66\x61\x63torId\x12S\n\x06levels\x18\x02 \x03(\tB;\xe2\x41\x01\x02\xbaH4\x92\x01\x31\"/r-2+^(-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,18})?)?$R\x06levels\"\x9d\x01\n\x14ImportHistoryRequest\x12\x38\n\x05\x64\x61tes\x18\x01 \x03(\x0b\x32\x11.google.type.DateB\x0f\xe2\x41\x01\x02\xbaH\x08\x92\x01\x05\x08\x01\x10\x88\'R\x05\x64\x61tes\x12K\n\x07\x63olumns\x18\x02 \x03(\x0b\x32 .crossmargin.api.v1.FactorColumnB\x0f\xe2\x41\x01\x02\xbaH\x08\x92\x01\x05\x08\x01\x10\xd0\x0fR\x07\x63olumns\"[\n\x15ImportHistoryResponse\x12\x1f\n\x0blevel_count\x18\x01 \x01(\x03R\nlevelCount\x12!\n\x0c\x66\x61\x63tor_count\x18\x02 \x01(\x05R\x0b\x66\x61\x63torCount2\xc3\x02\n\rMarketService\x12j\n\x0fPublishSnapshot\x12*.crossmargin.api.v1.PublishSnapshotRequest\x1a+.crossmargin.api.v1.PublishSnapshotResponse\x12^\n\x0bGetSnapshot\x12&.crossmargin.api.v1.GetSnapshotRequest\x1a\'.crossmargin.api.v1.GetSnapshotResponse\x12\x66\n\rImportHistory\x12(.crossmargin.api.v1.ImportHistoryRequest\x1a).crossmargin.api.v1.ImportHistoryResponse(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'crossmargin/api/v1/market_service.proto\x12\x12\x63rossmargin.api.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\"\xeb\x04\n\x0eMarketSnapshot\x12\x44\n\nas_of_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x08\x61sOfTime\x12\xeb\x01\n\x06levels\x18\x02 \x03(\x0b\x32..crossmargin.api.v1.MarketSnapshot.LevelsEntryB\xa2\x01\xe2\x41\x01\x02\xbaH\x9a\x01\x9a\x01\x96\x01\x08\x01\x10\x90N\"ar_2]^(spot|fx|zero|vol|basis|spread|price):[A-Z0-9][A-Za-z0-9._-]{0,63}(:[1-9][0-9]{0,2}[DWMY])?$*,r*2(^-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,18})?$R\x06levels\x12\xaf\x01\n\x05marks\x18\x03 \x03(\x0b\x32-.crossmargin.api.v1.MarketSnapshot.MarksEntryBj\xbaHg\x9a\x01\x64\x10\xa0\x9c\x01\"0r.2,^[A-Z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$*,r*2(^-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,18})?$R\x05marks\x1a\x39\n\x0bLevelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x1a\x38\n\nMarksEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xc6\x01\n\x05Quote\x12&\n\x07subject\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x02\xbaH\x05r\x03\x18\xc8\x01R\x07subject\x12!\n\x05value\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x02\xbaH\x04r\x02\x18\x64R\x05value\x12\'\n\x08sequence\x18\x03 \x01(\x03\x42\x0b\xe2\x41\x01\x02\xbaH\x04\"\x02 \x00R\x08sequence\x12I\n\x0cobserve_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x0bobserveTime\"\x9a\x01\n\x14PublishQuotesRequest\x12\x44\n\x06source\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$R\x06source\x12<\n\x06quotes\x18\x02 \x03(\x0b\x32\x19.crossmargin.api.v1.QuoteB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07R\x06quotes\"\x92\x01\n\x0cQuoteOutcome\x12\x1a\n\x08sequence\x18\x01 \x01(\x03R\x08sequence\x12\x34\n\x05state\x18\x02 \x01(\x0e\x32\x1e.crossmargin.api.v1.QuoteStateR\x05state\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n\x07message\x18\x04 \x01(\tR\x07message\"\xec\x01\n\x15PublishQuotesResponse\x12\x16\n\x06source\x18\x01 \x01(\tR\x06source\x12\x33\n\x15\x61\x63knowledged_sequence\x18\x02 \x01(\x03R\x14\x61\x63knowledgedSequence\x12%\n\x0e\x61\x63\x63\x65pted_count\x18\x03 \x01(\x05R\racceptedCount\x12<\n\x08outcomes\x18\x04 \x03(\x0b\x32 .crossmargin.api.v1.QuoteOutcomeR\x08outcomes\x12!\n\x0cmissed_count\x18\x05 \x01(\x03R\x0bmissedCount\"\xab\x02\n\x07Quality\x12\x35\n\x07verdict\x18\x01 \x01(\x0e\x32\x1b.crossmargin.api.v1.VerdictR\x07verdict\x12=\n\x0cobserve_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bobserveTime\x12\x10\n\x03low\x18\x03 \x01(\tR\x03low\x12\x12\n\x04high\x18\x04 \x01(\tR\x04high\x12\x1c\n\tcandidate\x18\x05 \x01(\tR\tcandidate\x12\x41\n\x0e\x63\x61ndidate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rcandidateTime\x12#\n\rsuspect_ticks\x18\x07 \x01(\x05R\x0csuspectTicks\"d\n\x16PublishSnapshotRequest\x12J\n\x08snapshot\x18\x01 \x01(\x0b\x32\".crossmargin.api.v1.MarketSnapshotB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x08snapshot\":\n\x17PublishSnapshotResponse\x12\x1f\n\x0bsnapshot_id\x18\x01 \x01(\tR\nsnapshotId\"O\n\x12GetSnapshotRequest\x12\x39\n\x0bsnapshot_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^([0-9a-f]{32})?$R\nsnapshotId\"\xee\x03\n\x13GetSnapshotResponse\x12\x1f\n\x0bsnapshot_id\x18\x01 \x01(\tR\nsnapshotId\x12>\n\x08snapshot\x18\x02 \x01(\x0b\x32\".crossmargin.api.v1.MarketSnapshotR\x08snapshot\x12^\n\rlevel_quality\x18\x03 \x03(\x0b\x32\x39.crossmargin.api.v1.GetSnapshotResponse.LevelQualityEntryR\x0clevelQuality\x12[\n\x0cmark_quality\x18\x04 \x03(\x0b\x32\x38.crossmargin.api.v1.GetSnapshotResponse.MarkQualityEntryR\x0bmarkQuality\x1a\\\n\x11LevelQualityEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x31\n\x05value\x18\x02 \x01(\x0b\x32\x1b.crossmargin.api.v1.QualityR\x05value:\x02\x38\x01\x1a[\n\x10MarkQualityEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x31\n\x05value\x18\x02 \x01(\x0b\x32\x1b.crossmargin.api.v1.QualityR\x05value:\x02\x38\x01\"\xeb\x01\n\x0c\x46\x61\x63torColumn\x12\x85\x01\n\tfactor_id\x18\x01 \x01(\tBh\xe2\x41\x01\x02\xbaHar_2]^(spot|fx|zero|vol|basis|spread|price):[A-Z0-9][A-Za-z0-9._-]{0,63}(:[1-9][0-9]{0,2}[DWMY])?$R\x08\x66\x61\x63torId\x12S\n\x06levels\x18\x02 \x03(\tB;\xe2\x41\x01\x02\xbaH4\x92\x01\x31\"/r-2+^(-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,18})?)?$R\x06levels\"\x9d\x01\n\x14ImportHistoryRequest\x12\x38\n\x05\x64\x61tes\x18\x01 \x03(\x0b\x32\x11.google.type.DateB\x0f\xe2\x41\x01\x02\xbaH\x08\x92\x01\x05\x08\x01\x10\x88\'R\x05\x64\x61tes\x12K\n\x07\x63olumns\x18\x02 \x03(\x0b\x32 .crossmargin.api.v1.FactorColumnB\x0f\xe2\x41\x01\x02\xbaH\x08\x92\x01\x05\x08\x01\x10\xd0\x0fR\x07\x63olumns\"[\n\x15ImportHistoryResponse\x12\x1f\n\x0blevel_count\x18\x01 \x01(\x03R\nlevelCount\x12!\n\x0c\x66\x61\x63tor_count\x18\x02 \x01(\x05R\x0b\x66\x61\x63torCount*v\n\nQuoteState\x12\x1b\n\x17QUOTE_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14QUOTE_STATE_ACCEPTED\x10\x01\x12\x18\n\x14QUOTE_STATE_REPLAYED\x10\x02\x12\x17\n\x13QUOTE_STATE_REFUSED\x10\x03*r\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x11\n\rVERDICT_VALID\x10\x01\x12\x13\n\x0fVERDICT_SUSPECT\x10\x02\x12\x11\n\rVERDICT_STALE\x10\x03\x12\x13\n\x0fVERDICT_MISSING\x10\x04\x32\xad\x03\n\rMarketService\x12h\n\rPublishQuotes\x12(.crossmargin.api.v1.PublishQuotesRequest\x1a).crossmargin.api.v1.PublishQuotesResponse(\x01\x30\x01\x12j\n\x0fPublishSnapshot\x12*.crossmargin.api.v1.PublishSnapshotRequest\x1a+.crossmargin.api.v1.PublishSnapshotResponse\x12^\n\x0bGetSnapshot\x12&.crossmargin.api.v1.GetSnapshotRequest\x1a\'.crossmargin.api.v1.GetSnapshotResponse\x12\x66\n\rImportHistory\x12(.crossmargin.api.v1.ImportHistoryRequest\x1a).crossmargin.api.v1.ImportHistoryResponse(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,10 +44,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MARKETSNAPSHOT'].fields_by_name['levels']._serialized_options = b'\342A\001\002\272H\232\001\232\001\226\001\010\001\020\220N\"ar_2]^(spot|fx|zero|vol|basis|spread|price):[A-Z0-9][A-Za-z0-9._-]{0,63}(:[1-9][0-9]{0,2}[DWMY])?$*,r*2(^-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,18})?$'
   _globals['_MARKETSNAPSHOT'].fields_by_name['marks']._loaded_options = None
   _globals['_MARKETSNAPSHOT'].fields_by_name['marks']._serialized_options = b'\272Hg\232\001d\020\240\234\001\"0r.2,^[A-Z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$*,r*2(^-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,18})?$'
+  _globals['_QUOTE'].fields_by_name['subject']._loaded_options = None
+  _globals['_QUOTE'].fields_by_name['subject']._serialized_options = b'\342A\001\002\272H\005r\003\030\310\001'
+  _globals['_QUOTE'].fields_by_name['value']._loaded_options = None
+  _globals['_QUOTE'].fields_by_name['value']._serialized_options = b'\342A\001\002\272H\004r\002\030d'
+  _globals['_QUOTE'].fields_by_name['sequence']._loaded_options = None
+  _globals['_QUOTE'].fields_by_name['sequence']._serialized_options = b'\342A\001\002\272H\004\"\002 \000'
+  _globals['_QUOTE'].fields_by_name['observe_time']._loaded_options = None
+  _globals['_QUOTE'].fields_by_name['observe_time']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
+  _globals['_PUBLISHQUOTESREQUEST'].fields_by_name['source']._loaded_options = None
+  _globals['_PUBLISHQUOTESREQUEST'].fields_by_name['source']._serialized_options = b'\342A\001\002\272H%r#2!^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$'
+  _globals['_PUBLISHQUOTESREQUEST'].fields_by_name['quotes']._loaded_options = None
+  _globals['_PUBLISHQUOTESREQUEST'].fields_by_name['quotes']._serialized_options = b'\272H\006\222\001\003\020\350\007'
   _globals['_PUBLISHSNAPSHOTREQUEST'].fields_by_name['snapshot']._loaded_options = None
   _globals['_PUBLISHSNAPSHOTREQUEST'].fields_by_name['snapshot']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_GETSNAPSHOTREQUEST'].fields_by_name['snapshot_id']._loaded_options = None
   _globals['_GETSNAPSHOTREQUEST'].fields_by_name['snapshot_id']._serialized_options = b'\272H\025r\0232\021^([0-9a-f]{32})?$'
+  _globals['_GETSNAPSHOTRESPONSE_LEVELQUALITYENTRY']._loaded_options = None
+  _globals['_GETSNAPSHOTRESPONSE_LEVELQUALITYENTRY']._serialized_options = b'8\001'
+  _globals['_GETSNAPSHOTRESPONSE_MARKQUALITYENTRY']._loaded_options = None
+  _globals['_GETSNAPSHOTRESPONSE_MARKQUALITYENTRY']._serialized_options = b'8\001'
   _globals['_FACTORCOLUMN'].fields_by_name['factor_id']._loaded_options = None
   _globals['_FACTORCOLUMN'].fields_by_name['factor_id']._serialized_options = b'\342A\001\002\272Har_2]^(spot|fx|zero|vol|basis|spread|price):[A-Z0-9][A-Za-z0-9._-]{0,63}(:[1-9][0-9]{0,2}[DWMY])?$'
   _globals['_FACTORCOLUMN'].fields_by_name['levels']._loaded_options = None
@@ -56,26 +72,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IMPORTHISTORYREQUEST'].fields_by_name['dates']._serialized_options = b'\342A\001\002\272H\010\222\001\005\010\001\020\210\''
   _globals['_IMPORTHISTORYREQUEST'].fields_by_name['columns']._loaded_options = None
   _globals['_IMPORTHISTORYREQUEST'].fields_by_name['columns']._serialized_options = b'\342A\001\002\272H\010\222\001\005\010\001\020\320\017'
+  _globals['_QUOTESTATE']._serialized_start=3054
+  _globals['_QUOTESTATE']._serialized_end=3172
+  _globals['_VERDICT']._serialized_start=3174
+  _globals['_VERDICT']._serialized_end=3288
   _globals['_MARKETSNAPSHOT']._serialized_start=154
   _globals['_MARKETSNAPSHOT']._serialized_end=773
   _globals['_MARKETSNAPSHOT_LEVELSENTRY']._serialized_start=658
   _globals['_MARKETSNAPSHOT_LEVELSENTRY']._serialized_end=715
   _globals['_MARKETSNAPSHOT_MARKSENTRY']._serialized_start=717
   _globals['_MARKETSNAPSHOT_MARKSENTRY']._serialized_end=773
-  _globals['_PUBLISHSNAPSHOTREQUEST']._serialized_start=775
-  _globals['_PUBLISHSNAPSHOTREQUEST']._serialized_end=875
-  _globals['_PUBLISHSNAPSHOTRESPONSE']._serialized_start=877
-  _globals['_PUBLISHSNAPSHOTRESPONSE']._serialized_end=935
-  _globals['_GETSNAPSHOTREQUEST']._serialized_start=937
-  _globals['_GETSNAPSHOTREQUEST']._serialized_end=1016
-  _globals['_GETSNAPSHOTRESPONSE']._serialized_start=1018
-  _globals['_GETSNAPSHOTRESPONSE']._serialized_end=1136
-  _globals['_FACTORCOLUMN']._serialized_start=1139
-  _globals['_FACTORCOLUMN']._serialized_end=1374
-  _globals['_IMPORTHISTORYREQUEST']._serialized_start=1377
-  _globals['_IMPORTHISTORYREQUEST']._serialized_end=1534
-  _globals['_IMPORTHISTORYRESPONSE']._serialized_start=1536
-  _globals['_IMPORTHISTORYRESPONSE']._serialized_end=1627
-  _globals['_MARKETSERVICE']._serialized_start=1630
-  _globals['_MARKETSERVICE']._serialized_end=1953
+  _globals['_QUOTE']._serialized_start=776
+  _globals['_QUOTE']._serialized_end=974
+  _globals['_PUBLISHQUOTESREQUEST']._serialized_start=977
+  _globals['_PUBLISHQUOTESREQUEST']._serialized_end=1131
+  _globals['_QUOTEOUTCOME']._serialized_start=1134
+  _globals['_QUOTEOUTCOME']._serialized_end=1280
+  _globals['_PUBLISHQUOTESRESPONSE']._serialized_start=1283
+  _globals['_PUBLISHQUOTESRESPONSE']._serialized_end=1519
+  _globals['_QUALITY']._serialized_start=1522
+  _globals['_QUALITY']._serialized_end=1821
+  _globals['_PUBLISHSNAPSHOTREQUEST']._serialized_start=1823
+  _globals['_PUBLISHSNAPSHOTREQUEST']._serialized_end=1923
+  _globals['_PUBLISHSNAPSHOTRESPONSE']._serialized_start=1925
+  _globals['_PUBLISHSNAPSHOTRESPONSE']._serialized_end=1983
+  _globals['_GETSNAPSHOTREQUEST']._serialized_start=1985
+  _globals['_GETSNAPSHOTREQUEST']._serialized_end=2064
+  _globals['_GETSNAPSHOTRESPONSE']._serialized_start=2067
+  _globals['_GETSNAPSHOTRESPONSE']._serialized_end=2561
+  _globals['_GETSNAPSHOTRESPONSE_LEVELQUALITYENTRY']._serialized_start=2376
+  _globals['_GETSNAPSHOTRESPONSE_LEVELQUALITYENTRY']._serialized_end=2468
+  _globals['_GETSNAPSHOTRESPONSE_MARKQUALITYENTRY']._serialized_start=2470
+  _globals['_GETSNAPSHOTRESPONSE_MARKQUALITYENTRY']._serialized_end=2561
+  _globals['_FACTORCOLUMN']._serialized_start=2564
+  _globals['_FACTORCOLUMN']._serialized_end=2799
+  _globals['_IMPORTHISTORYREQUEST']._serialized_start=2802
+  _globals['_IMPORTHISTORYREQUEST']._serialized_end=2959
+  _globals['_IMPORTHISTORYRESPONSE']._serialized_start=2961
+  _globals['_IMPORTHISTORYRESPONSE']._serialized_end=3052
+  _globals['_MARKETSERVICE']._serialized_start=3291
+  _globals['_MARKETSERVICE']._serialized_end=3720
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import date_pb2 as _date_pb2
 import builtins as _builtins
 import sys
@@ -19,6 +20,46 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _QuoteState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _QuoteStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_QuoteState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    QUOTE_STATE_UNSPECIFIED: _QuoteState.ValueType  # 0
+    QUOTE_STATE_ACCEPTED: _QuoteState.ValueType  # 1
+    QUOTE_STATE_REPLAYED: _QuoteState.ValueType  # 2
+    QUOTE_STATE_REFUSED: _QuoteState.ValueType  # 3
+
+class QuoteState(_QuoteState, metaclass=_QuoteStateEnumTypeWrapper): ...
+
+QUOTE_STATE_UNSPECIFIED: QuoteState.ValueType  # 0
+QUOTE_STATE_ACCEPTED: QuoteState.ValueType  # 1
+QUOTE_STATE_REPLAYED: QuoteState.ValueType  # 2
+QUOTE_STATE_REFUSED: QuoteState.ValueType  # 3
+Global___QuoteState: _TypeAlias = QuoteState  # noqa: Y015
+
+class _Verdict:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _VerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Verdict.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    VERDICT_UNSPECIFIED: _Verdict.ValueType  # 0
+    VERDICT_VALID: _Verdict.ValueType  # 1
+    VERDICT_SUSPECT: _Verdict.ValueType  # 2
+    VERDICT_STALE: _Verdict.ValueType  # 3
+    VERDICT_MISSING: _Verdict.ValueType  # 4
+
+class Verdict(_Verdict, metaclass=_VerdictEnumTypeWrapper): ...
+
+VERDICT_UNSPECIFIED: Verdict.ValueType  # 0
+VERDICT_VALID: Verdict.ValueType  # 1
+VERDICT_SUSPECT: Verdict.ValueType  # 2
+VERDICT_STALE: Verdict.ValueType  # 3
+VERDICT_MISSING: Verdict.ValueType  # 4
+Global___Verdict: _TypeAlias = Verdict  # noqa: Y015
 
 @_typing.final
 class MarketSnapshot(_message.Message):
@@ -89,6 +130,157 @@ class MarketSnapshot(_message.Message):
 Global___MarketSnapshot: _TypeAlias = MarketSnapshot  # noqa: Y015
 
 @_typing.final
+class Quote(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    OBSERVE_TIME_FIELD_NUMBER: _builtins.int
+    subject: _builtins.str
+    value: _builtins.str
+    sequence: _builtins.int
+    @_builtins.property
+    def observe_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        subject: _builtins.str = ...,
+        value: _builtins.str = ...,
+        sequence: _builtins.int = ...,
+        observe_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["observe_time", b"observe_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["observe_time", b"observe_time", "sequence", b"sequence", "subject", b"subject", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Quote: _TypeAlias = Quote  # noqa: Y015
+
+@_typing.final
+class PublishQuotesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    QUOTES_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    @_builtins.property
+    def quotes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Quote]: ...
+    def __init__(
+        self,
+        *,
+        source: _builtins.str = ...,
+        quotes: _abc.Iterable[Global___Quote] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quotes", b"quotes", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublishQuotesRequest: _TypeAlias = PublishQuotesRequest  # noqa: Y015
+
+@_typing.final
+class QuoteOutcome(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    state: Global___QuoteState.ValueType
+    reason: _builtins.str
+    message: _builtins.str
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        state: Global___QuoteState.ValueType = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "reason", b"reason", "sequence", b"sequence", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuoteOutcome: _TypeAlias = QuoteOutcome  # noqa: Y015
+
+@_typing.final
+class PublishQuotesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    ACKNOWLEDGED_SEQUENCE_FIELD_NUMBER: _builtins.int
+    ACCEPTED_COUNT_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    MISSED_COUNT_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    acknowledged_sequence: _builtins.int
+    accepted_count: _builtins.int
+    missed_count: _builtins.int
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuoteOutcome]: ...
+    def __init__(
+        self,
+        *,
+        source: _builtins.str = ...,
+        acknowledged_sequence: _builtins.int = ...,
+        accepted_count: _builtins.int = ...,
+        outcomes: _abc.Iterable[Global___QuoteOutcome] | None = ...,
+        missed_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_count", b"accepted_count", "acknowledged_sequence", b"acknowledged_sequence", "missed_count", b"missed_count", "outcomes", b"outcomes", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublishQuotesResponse: _TypeAlias = PublishQuotesResponse  # noqa: Y015
+
+@_typing.final
+class Quality(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERDICT_FIELD_NUMBER: _builtins.int
+    OBSERVE_TIME_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    CANDIDATE_FIELD_NUMBER: _builtins.int
+    CANDIDATE_TIME_FIELD_NUMBER: _builtins.int
+    SUSPECT_TICKS_FIELD_NUMBER: _builtins.int
+    verdict: Global___Verdict.ValueType
+    low: _builtins.str
+    high: _builtins.str
+    candidate: _builtins.str
+    suspect_ticks: _builtins.int
+    @_builtins.property
+    def observe_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def candidate_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        verdict: Global___Verdict.ValueType = ...,
+        observe_time: _timestamp_pb2.Timestamp | None = ...,
+        low: _builtins.str = ...,
+        high: _builtins.str = ...,
+        candidate: _builtins.str = ...,
+        candidate_time: _timestamp_pb2.Timestamp | None = ...,
+        suspect_ticks: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["candidate_time", b"candidate_time", "observe_time", b"observe_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "candidate_time", b"candidate_time", "high", b"high", "low", b"low", "observe_time", b"observe_time", "suspect_ticks", b"suspect_ticks", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Quality: _TypeAlias = Quality  # noqa: Y015
+
+@_typing.final
 class PublishSnapshotRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -150,20 +342,70 @@ Global___GetSnapshotRequest: _TypeAlias = GetSnapshotRequest  # noqa: Y015
 class GetSnapshotResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LevelQualityEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___Quality: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___Quality | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class MarkQualityEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___Quality: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___Quality | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     SNAPSHOT_ID_FIELD_NUMBER: _builtins.int
     SNAPSHOT_FIELD_NUMBER: _builtins.int
+    LEVEL_QUALITY_FIELD_NUMBER: _builtins.int
+    MARK_QUALITY_FIELD_NUMBER: _builtins.int
     snapshot_id: _builtins.str
     @_builtins.property
     def snapshot(self) -> Global___MarketSnapshot: ...
+    @_builtins.property
+    def level_quality(self) -> _containers.MessageMap[_builtins.str, Global___Quality]: ...
+    @_builtins.property
+    def mark_quality(self) -> _containers.MessageMap[_builtins.str, Global___Quality]: ...
     def __init__(
         self,
         *,
         snapshot_id: _builtins.str = ...,
         snapshot: Global___MarketSnapshot | None = ...,
+        level_quality: _abc.Mapping[_builtins.str, Global___Quality] | None = ...,
+        mark_quality: _abc.Mapping[_builtins.str, Global___Quality] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["snapshot", b"snapshot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["snapshot", b"snapshot", "snapshot_id", b"snapshot_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["level_quality", b"level_quality", "mark_quality", b"mark_quality", "snapshot", b"snapshot", "snapshot_id", b"snapshot_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -34,6 +34,11 @@ class MarketServiceStub(object):
         Args:
             channel: A grpc.Channel.
         """
+        self.PublishQuotes = channel.stream_stream(
+                '/crossmargin.api.v1.MarketService/PublishQuotes',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_market__service__pb2.PublishQuotesRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_market__service__pb2.PublishQuotesResponse.FromString,
+                _registered_method=True)
         self.PublishSnapshot = channel.unary_unary(
                 '/crossmargin.api.v1.MarketService/PublishSnapshot',
                 request_serializer=crossmargin_dot_api_dot_v1_dot_market__service__pb2.PublishSnapshotRequest.SerializeToString,
@@ -53,6 +58,12 @@ class MarketServiceStub(object):
 
 class MarketServiceServicer(object):
     """Missing associated documentation comment in .proto file."""
+
+    def PublishQuotes(self, request_iterator, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def PublishSnapshot(self, request, context):
         """Missing associated documentation comment in .proto file."""
@@ -75,6 +86,11 @@ class MarketServiceServicer(object):
 
 def add_MarketServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'PublishQuotes': grpc.stream_stream_rpc_method_handler(
+                    servicer.PublishQuotes,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_market__service__pb2.PublishQuotesRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_market__service__pb2.PublishQuotesResponse.SerializeToString,
+            ),
             'PublishSnapshot': grpc.unary_unary_rpc_method_handler(
                     servicer.PublishSnapshot,
                     request_deserializer=crossmargin_dot_api_dot_v1_dot_market__service__pb2.PublishSnapshotRequest.FromString,
@@ -100,6 +116,33 @@ def add_MarketServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class MarketService(object):
     """Missing associated documentation comment in .proto file."""
+
+    @staticmethod
+    def PublishQuotes(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/crossmargin.api.v1.MarketService/PublishQuotes',
+            crossmargin_dot_api_dot_v1_dot_market__service__pb2.PublishQuotesRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_market__service__pb2.PublishQuotesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def PublishSnapshot(request,

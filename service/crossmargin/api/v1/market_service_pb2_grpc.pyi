@@ -31,6 +31,7 @@ class MarketServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> MarketServiceAsyncStub: ...
+    PublishQuotes: _grpc.StreamStreamMultiCallable[_market_service_pb2.PublishQuotesRequest, _market_service_pb2.PublishQuotesResponse]
     PublishSnapshot: _grpc.UnaryUnaryMultiCallable[_market_service_pb2.PublishSnapshotRequest, _market_service_pb2.PublishSnapshotResponse]
     GetSnapshot: _grpc.UnaryUnaryMultiCallable[_market_service_pb2.GetSnapshotRequest, _market_service_pb2.GetSnapshotResponse]
     ImportHistory: _grpc.StreamUnaryMultiCallable[_market_service_pb2.ImportHistoryRequest, _market_service_pb2.ImportHistoryResponse]
@@ -38,11 +39,19 @@ class MarketServiceStub:
 @_typing.type_check_only
 class MarketServiceAsyncStub(MarketServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
+    PublishQuotes: _aio.StreamStreamMultiCallable[_market_service_pb2.PublishQuotesRequest, _market_service_pb2.PublishQuotesResponse]  # type: ignore[assignment]
     PublishSnapshot: _aio.UnaryUnaryMultiCallable[_market_service_pb2.PublishSnapshotRequest, _market_service_pb2.PublishSnapshotResponse]  # type: ignore[assignment]
     GetSnapshot: _aio.UnaryUnaryMultiCallable[_market_service_pb2.GetSnapshotRequest, _market_service_pb2.GetSnapshotResponse]  # type: ignore[assignment]
     ImportHistory: _aio.StreamUnaryMultiCallable[_market_service_pb2.ImportHistoryRequest, _market_service_pb2.ImportHistoryResponse]  # type: ignore[assignment]
 
 class MarketServiceServicer(metaclass=_abc_1.ABCMeta):
+    @_abc_1.abstractmethod
+    def PublishQuotes(
+        self,
+        request_iterator: _MaybeAsyncIterator[_market_service_pb2.PublishQuotesRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_market_service_pb2.PublishQuotesResponse], _abc.AsyncIterator[_market_service_pb2.PublishQuotesResponse]]: ...
+
     @_abc_1.abstractmethod
     def PublishSnapshot(
         self,

@@ -128,7 +128,13 @@ def revalue_moved_market(
 
 
 def required_factors(instruments: Collection[Instrument], snapshot: MarketSnapshot) -> frozenset[FactorId]:
-    """Return the factors of the snapshot that the instruments are valued from: what a scenario set for them must shock.
+    """Return the factors of the snapshot that the instruments are valued from: what a scenario set for them must shock."""
+    curves = required_curves(instruments)
+    return frozenset(factor for factor in snapshot.levels if factor.curve in curves)
+
+
+def required_curves(instruments: Collection[Instrument]) -> frozenset[str]:
+    """Return the curves that the instruments are valued from.
 
     An instrument whose settlement asset is not among `instruments` cannot be valued and needs nothing.
     """
@@ -138,7 +144,7 @@ def required_factors(instruments: Collection[Instrument], snapshot: MarketSnapsh
         if instrument.references() <= assets.keys():
             curves |= KINDS[type(instrument.terms)].curves(instrument, assets)
             curves |= {factor.curve for factor in _price_factors(instrument, assets)}
-    return frozenset(factor for factor in snapshot.levels if factor.curve in curves)
+    return frozenset(curves)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from scipy.special import ndtri
 
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.market import FactorHistory, FactorId
-from crossmargin.domain.risk_parameters import FactorProxy, HorizonClock, OffsetGroup, RiskParameters
+from crossmargin.domain.market_clock import HorizonClock
+from crossmargin.domain.risk_parameters import FactorProxy, OffsetGroup, RiskParameters
 from crossmargin.engine.axes import ByScenario, ByScenarioFactor, Index
 from crossmargin.engine.scenarios.history_arrays import ByDay, HistoryArrays, every_day, history_arrays
 from crossmargin.engine.scenarios.volatility_scaling import scaling_ratios

@@ -1,0 +1,162 @@
+"""The next snapshot of the market: what sources have said last, judged against the snapshot before."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+
+from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.identifiers import InstrumentId
+from crossmargin.domain.instrument import (
+    AmericanOption,
+    Bill,
+    BondFuture,
+    DatedFuture,
+    EuropeanOption,
+    FixedRateBond,
+    FloatingRateNote,
+    FxForward,
+    FxOption,
+    Instrument,
+    InterestRateSwap,
+    NonDeliverableForward,
+    OptionTerms,
+    PresentValueTerms,
+)
+from crossmargin.domain.market import FactorId, MarketSnapshot
+from crossmargin.domain.market_clock import HorizonClock
+from crossmargin.domain.market_quality import Judged, Sighting, judge
+from crossmargin.domain.market_quality_parameters import MarketQualityParameters, QuoteKind
+from crossmargin.domain.quote import Quote, Subject
+from crossmargin.domain.risk_parameters import RiskParameters
+
+_DEFAULT_CLOCK: Final = HorizonClock.CALENDAR
+
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """An instrument that may have a mark, and the clock of the market it is traded on."""
+
+    instrument: Instrument
+    clock: HorizonClock
+
+
+def next_snapshot(
+    previous: MarketSnapshot | None,
+    quotes: Iterable[Quote],
+    listings: Mapping[InstrumentId, Listing],
+    parameters: RiskParameters,
+    now: datetime,
+) -> MarketSnapshot | None:
+    """Return the market at `now`, or None when nothing is known of it. The same inputs give the same snapshot.
+
+    Everything in the snapshot before is in this one, with the quality it has by now; but not the mark of an instrument that has ended,
+    nor a quote of an instrument that is not listed.
+
+    Raises:
+        DomainError: NO_RISK_PARAMETERS when the parameters say nothing of the quality of quotes.
+    """
+    bench = _Bench(parameters, quality_parameters_of(parameters), now)
+    sightings: defaultdict[Subject, list[Sighting]] = defaultdict(list)
+    for quote in quotes:
+        sightings[quote.subject].append(Sighting(quote.value, quote.observed_at))
+    earlier = _earlier(previous)
+    levels: dict[FactorId, Judged] = {}
+    marks: dict[InstrumentId, Judged] = {}
+    for subject in sorted({*sightings, *earlier}, key=str):
+        judged = bench.judged(subject, sightings[subject], earlier.get(subject), listings)
+        if judged is None:
+            continue
+        if isinstance(subject, FactorId):
+            levels[subject] = judged
+        else:
+            marks[subject] = judged
+    if not levels and not marks:
+        return None
+    return MarketSnapshot(
+        as_of=now,
+        levels={factor: judged.level for factor, judged in levels.items()},
+        marks={name: judged.level for name, judged in marks.items()},
+        level_quality={factor: judged.quality for factor, judged in levels.items()},
+        mark_quality={name: judged.quality for name, judged in marks.items()},
+    )
+
+
+def quality_parameters_of(parameters: RiskParameters) -> MarketQualityParameters:
+    """Return what a parameter set says of the quality of quotes; NO_RISK_PARAMETERS if it says nothing."""
+    if parameters.market_quality is None:
+        raise DomainError(
+            Reason.NO_RISK_PARAMETERS,
+            f"risk parameters {parameters.set_id} are in force and say nothing of market quality, so no snapshot is built from quotes; "
+            "put a set with market_quality in force",
+            parameter_set=parameters.set_id,
+        )
+    return parameters.market_quality
+
+
+def says_more_than(snapshot: MarketSnapshot, previous: MarketSnapshot | None) -> bool:
+    """Return whether a snapshot says anything that the one before did not, beside the time."""
+    return previous is None or (snapshot.levels, snapshot.marks, snapshot.level_quality, snapshot.mark_quality) != (
+        previous.levels,
+        previous.marks,
+        previous.level_quality,
+        previous.mark_quality,
+    )
+
+
+def kind_of_mark(instrument: Instrument) -> QuoteKind:
+    """Return which limits the mark of an instrument is held to."""
+    if isinstance(instrument.terms, PresentValueTerms):
+        return QuoteKind.PRESENT_VALUE
+    return QuoteKind.PREMIUM if isinstance(instrument.terms, OptionTerms) else QuoteKind.MARK
+
+
+def has_ended(instrument: Instrument, today: date) -> bool:
+    """Return whether the last day of an instrument is over."""
+    match instrument.terms:
+        case DatedFuture(expiry=expiry) | EuropeanOption(expiry=expiry) | AmericanOption(expiry=expiry) | FxOption(expiry=expiry):
+            return expiry.date() < today
+        case BondFuture(delivery_date=last) | FxForward(delivery_date=last) | NonDeliverableForward(settlement_date=last):
+            return last < today
+        case Bill() | FixedRateBond() | FloatingRateNote() | InterestRateSwap() as terms:
+            return terms.maturity_date < today
+    return False
+
+
+def clock_of_curves(curves: Iterable[str], parameters: RiskParameters) -> HorizonClock:
+    """Return the clock of what is priced from these curves: it has a price at weekends if any of them has."""
+    clocks = {_clock_of(curve, parameters) for curve in curves}
+    return HorizonClock.BUSINESS if clocks == {HorizonClock.BUSINESS} else _DEFAULT_CLOCK
+
+
+def _clock_of(curve: str, parameters: RiskParameters) -> HorizonClock:
+    group = parameters.group_of_curve.get(curve)
+    return _DEFAULT_CLOCK if group is None else group.mpor_clock
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    parameters: RiskParameters
+    quality: MarketQualityParameters
+    now: datetime
+
+    def judged(
+        self, subject: Subject, sightings: Sequence[Sighting], before: Judged | None, listings: Mapping[InstrumentId, Listing]
+    ) -> Judged | None:
+        if isinstance(subject, FactorId):
+            rule = self.quality.rule_of[QuoteKind(subject.kind.value), _clock_of(subject.curve, self.parameters)]
+            return judge(sightings, before, rule, self.quality, self.now)
+        listing = listings.get(subject)
+        if listing is None or has_ended(listing.instrument, self.now.date()):
+            return None
+        return judge(sightings, before, self.quality.rule_of[kind_of_mark(listing.instrument), listing.clock], self.quality, self.now)
+
+
+def _earlier(previous: MarketSnapshot | None) -> Mapping[Subject, Judged]:
+    if previous is None:
+        return {}
+    levels: dict[Subject, Judged] = {name: Judged(level, previous.quality_of_level(name)) for name, level in previous.levels.items()}
+    return levels | {name: Judged(mark, previous.quality_of_mark(name)) for name, mark in previous.marks.items()}
