@@ -15,6 +15,7 @@ from crossmargin_client.errors import (
     PreconditionFailed,
     Unavailable,
 )
+from crossmargin_client.publisher import AsyncQuotePublisher, QuotePublisher
 from crossmargin_client.values import (
     ACT_360,
     ACT_365F,
@@ -49,6 +50,7 @@ from crossmargin_client.values import (
     moment_of,
     non_deliverable_forward,
     perpetual,
+    quote,
     stablecoin,
     trade,
 )
@@ -71,6 +73,7 @@ __all__ = [
     "UNADJUSTED",
     "AlreadyExists",
     "AsyncClient",
+    "AsyncQuotePublisher",
     "Busy",
     "Client",
     "Conflict",
@@ -81,6 +84,7 @@ __all__ = [
     "InvalidRequest",
     "NotFound",
     "PreconditionFailed",
+    "QuotePublisher",
     "Unavailable",
     "account_name",
     "american_option",
@@ -100,6 +104,7 @@ __all__ = [
     "moment_of",
     "non_deliverable_forward",
     "perpetual",
+    "quote",
     "stablecoin",
     "trade",
 ]

@@ -243,6 +243,26 @@ class AsyncClient:
         """Publish a market snapshot and return its id: levels of risk factors, marks of instruments as each quotes."""
         return (await self._call(self._market.PublishSnapshot, requests.publish_snapshot(as_of, levels, marks or {}))).snapshot_id
 
+    async def publish_quotes(
+        self, source: str, quotes: Sequence[market_service_pb2.Quote]
+    ) -> list[market_service_pb2.PublishQuotesResponse]:
+        """Publish quotes of one source and return what came of them, an answer for each thousand; all are durable then.
+
+        After a break what was not acknowledged is sent again, and ignored where it had arrived. Without quotes the one answer says how far
+        the source has come. `AsyncQuotePublisher` numbers quotes by itself.
+        """
+        messages = requests.publish_quotes(source, quotes)
+        answers: list[market_service_pb2.PublishQuotesResponse] = []
+        attempts = retries.Attempts(self.timeout_s)
+        while len(answers) < len(messages):
+            stream = self._market.PublishQuotes(iter(messages[len(answers) :]), timeout=attempts.remaining_s, metadata=self._metadata)
+            try:
+                async for answer in stream:
+                    answers.append(answer)  # noqa: PERF401 - what was answered before a break counts
+            except grpc.RpcError as failure:
+                await asyncio.sleep(attempts.delay_after(failure))
+        return answers
+
     async def get_snapshot(self, snapshot_id: str = "") -> market_service_pb2.GetSnapshotResponse:
         """Return a market snapshot; the latest when no id is given."""
         return await self._call(self._market.GetSnapshot, requests.get_snapshot(snapshot_id))

@@ -21,6 +21,7 @@ PAGE_SIZE: Final = 1000
 _LARGEST_HISTORY_BYTES: Final = 900_000
 """The service takes messages of a mebibyte; the rest is for what the estimate leaves out."""
 _MOST_DATES: Final = 5000
+_MOST_QUOTES: Final = 1000
 _MOST_COLUMNS: Final = 2000
 _BYTES_OF_DATE: Final = 12
 _BYTES_AROUND_LEVEL: Final = 2
@@ -214,6 +215,12 @@ def publish_snapshot(as_of: datetime, levels: Mapping[str, Exact], marks: Mappin
             marks={instrument: exact_text(mark, field=f"mark of {instrument}") for instrument, mark in marks.items()},
         )
     )
+
+
+def publish_quotes(source: str, quotes: Sequence[market_service_pb2.Quote]) -> list[market_service_pb2.PublishQuotesRequest]:
+    """Return the messages that publish quotes, each small enough for the service; without quotes one that asks how far the source is."""
+    starts = range(0, max(len(quotes), 1), _MOST_QUOTES)
+    return [market_service_pb2.PublishQuotesRequest(source=source, quotes=quotes[start : start + _MOST_QUOTES]) for start in starts]
 
 
 def get_snapshot(snapshot_id: str) -> market_service_pb2.GetSnapshotRequest:

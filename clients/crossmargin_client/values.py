@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
 
-from crossmargin.api.v1 import book_service_pb2, collateral_service_pb2, reference_service_pb2
+from crossmargin.api.v1 import book_service_pb2, collateral_service_pb2, market_service_pb2, reference_service_pb2
 
 Exact: TypeAlias = Decimal | int | str
 """A number that says exactly what it is."""
@@ -136,6 +136,23 @@ def trade(
         settlement=settlement,
         execute_time=timestamp_of(executed_at, field="executed_at"),
         reference=reference,
+    )
+
+
+def quote(subject: str, value: Exact, *, sequence: int, observed_at: datetime) -> market_service_pb2.Quote:
+    """Return what a source has seen: the level of a risk factor or the price of an instrument, under the source's own number.
+
+    Args:
+        subject: A factor such as spot:BTC, or an instrument such as BTC-USD-PERP.
+        value: Level or price as the factor or instrument quotes.
+        sequence: From 1, strictly increasing over all that the source says.
+        observed_at: When the source saw it, with a time zone; not more than a second ahead of the service.
+    """
+    return market_service_pb2.Quote(
+        subject=subject,
+        value=exact_text(value, field=f"quote of {subject}"),
+        sequence=sequence,
+        observe_time=timestamp_of(observed_at, field="observed_at"),
     )
 
 

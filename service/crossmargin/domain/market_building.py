@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
-from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import (
     AmericanOption,
@@ -29,7 +28,7 @@ from crossmargin.domain.instrument import (
 from crossmargin.domain.market import FactorId, MarketSnapshot
 from crossmargin.domain.market_clock import HorizonClock
 from crossmargin.domain.market_quality import Judged, Sighting, judge
-from crossmargin.domain.market_quality_parameters import MarketQualityParameters, QuoteKind
+from crossmargin.domain.market_quality_parameters import QuoteKind
 from crossmargin.domain.quote import Quote, Subject
 from crossmargin.domain.risk_parameters import RiskParameters
 
@@ -55,11 +54,8 @@ def next_snapshot(
 
     Everything in the snapshot before is in this one, with the quality it has by now; but not the mark of an instrument that has ended,
     nor a quote of an instrument that is not listed.
-
-    Raises:
-        DomainError: NO_RISK_PARAMETERS when the parameters say nothing of the quality of quotes.
     """
-    bench = _Bench(parameters, quality_parameters_of(parameters), now)
+    bench = _Bench(parameters, now)
     sightings: defaultdict[Subject, list[Sighting]] = defaultdict(list)
     for quote in quotes:
         sightings[quote.subject].append(Sighting(quote.value, quote.observed_at))
@@ -83,18 +79,6 @@ def next_snapshot(
         level_quality={factor: judged.quality for factor, judged in levels.items()},
         mark_quality={name: judged.quality for name, judged in marks.items()},
     )
-
-
-def quality_parameters_of(parameters: RiskParameters) -> MarketQualityParameters:
-    """Return what a parameter set says of the quality of quotes; NO_RISK_PARAMETERS if it says nothing."""
-    if parameters.market_quality is None:
-        raise DomainError(
-            Reason.NO_RISK_PARAMETERS,
-            f"risk parameters {parameters.set_id} are in force and say nothing of market quality, so no snapshot is built from quotes; "
-            "put a set with market_quality in force",
-            parameter_set=parameters.set_id,
-        )
-    return parameters.market_quality
 
 
 def says_more_than(snapshot: MarketSnapshot, previous: MarketSnapshot | None) -> bool:
@@ -140,19 +124,19 @@ def _clock_of(curve: str, parameters: RiskParameters) -> HorizonClock:
 @dataclass(frozen=True, slots=True)
 class _Bench:
     parameters: RiskParameters
-    quality: MarketQualityParameters
     now: datetime
 
     def judged(
         self, subject: Subject, sightings: Sequence[Sighting], before: Judged | None, listings: Mapping[InstrumentId, Listing]
     ) -> Judged | None:
+        quality = self.parameters.market_quality
         if isinstance(subject, FactorId):
-            rule = self.quality.rule_of[QuoteKind(subject.kind.value), _clock_of(subject.curve, self.parameters)]
-            return judge(sightings, before, rule, self.quality, self.now)
+            rule = quality.rule_of[QuoteKind(subject.kind.value), _clock_of(subject.curve, self.parameters)]
+            return judge(sightings, before, rule, quality, self.now)
         listing = listings.get(subject)
         if listing is None or has_ended(listing.instrument, self.now.date()):
             return None
-        return judge(sightings, before, self.quality.rule_of[kind_of_mark(listing.instrument), listing.clock], self.quality, self.now)
+        return judge(sightings, before, quality.rule_of[kind_of_mark(listing.instrument), listing.clock], quality, self.now)
 
 
 def _earlier(previous: MarketSnapshot | None) -> Mapping[Subject, Judged]:

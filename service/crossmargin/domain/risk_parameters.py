@@ -145,8 +145,7 @@ class RiskParameters:
             that could as well be isolated; advice, which changes no requirement.
         circulating_supply: Units in circulation of the assets priced by each curve, such as `spot:RLUSD`, for limits by supply.
         charges: Parameters of what is added to the market requirement.
-        market_quality: How quotes become a market. None in sets of releases that took whole snapshots only: no snapshot is built from
-            quotes under them.
+        market_quality: How quotes become a market, and how far its levels can be believed.
     """
 
     set_id: RiskParameterSetId
@@ -173,8 +172,8 @@ class RiskParameters:
     haircut_schedule: Mapping[str, CollateralTerms]
     circulating_supply: Mapping[str, Decimal]
     charges: ChargeParameters
+    market_quality: MarketQualityParameters
     document: str
-    market_quality: MarketQualityParameters | None = None
 
     def __post_init__(self) -> None:
         _require(0 < self.tail_fraction < 1, "tail_fraction", self.tail_fraction, "between 0 and 1")
@@ -325,8 +324,8 @@ def _from_document(document: dict[str, Any]) -> RiskParameters:
         haircut_schedule={item["collateral_class"]: _collateral_terms(item) for item in document["haircut_schedule"]},
         circulating_supply=dict(map(_supply, supplies)),
         charges=_charges(document["charges"]),
+        market_quality=_market_quality(document["market_quality"]),
         document=json.dumps(document, sort_keys=True, separators=(",", ":"), default=str),
-        market_quality=_market_quality(document["market_quality"]) if "market_quality" in document else None,
     )
 
 

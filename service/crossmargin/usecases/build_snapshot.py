@@ -41,7 +41,7 @@ class BuildSnapshot:
         """Return the snapshot that was published, or None when there was nothing new to say.
 
         Raises:
-            DomainError: NO_RISK_PARAMETERS when none are in force at `now`, or those that are say nothing of the quality of quotes.
+            DomainError: NO_RISK_PARAMETERS when none are in force at `now`.
         """
         quotes = await self.quotes.latest_quotes()
         if not quotes:

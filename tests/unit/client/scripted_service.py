@@ -58,6 +58,8 @@ class ScriptedService(grpc.GenericRpcHandler):
             "request_deserializer": message_factory.GetMessageClass(found.input_type).FromString,
             "response_serializer": message_factory.GetMessageClass(found.output_type).SerializeToString,
         }
+        if found.server_streaming and found.client_streaming:
+            return grpc.stream_stream_rpc_method_handler(lambda messages, context: self._answers(list(messages), context), **codec)
         if found.server_streaming:
             return grpc.unary_stream_rpc_method_handler(self._answers, **codec)
         if found.client_streaming:

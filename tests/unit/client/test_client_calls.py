@@ -31,6 +31,7 @@ from crossmargin_client import (
     NotFound,
     PreconditionFailed,
     Unavailable,
+    quote,
 )
 from tests.unit.client.scripted_service import UNAVAILABLE, Failure, scripted_service
 
@@ -222,6 +223,27 @@ def test_an_import_that_was_cut_off_is_sent_again_whole(rig):
     answer = both.call("import_history", [date(2026, 1, 1), date(2026, 1, 2)], {"spot:BTC": [1, 2]})
     assert answer.level_count == 2
     assert service.seen[0] == service.seen[1] != []
+
+
+def acknowledged(sequence):
+    return market_service_pb2.PublishQuotesResponse(source="feed-a", acknowledged_sequence=sequence)
+
+
+def test_quotes_that_were_not_acknowledged_are_sent_again_and_the_others_are_not(rig):
+    service, both = rig
+    quotes = [quote("spot:BTC", 60_000, sequence=number, observed_at=NOON) for number in range(1, 2002)]
+    service.script([acknowledged(1000), Failure(UNAVAILABLE)], [acknowledged(2000), acknowledged(2001)])
+    answers = both.call("publish_quotes", "feed-a", quotes)
+    assert [answer.acknowledged_sequence for answer in answers] == [1000, 2000, 2001]
+    assert [[len(message.quotes) for message in messages] for messages in service.seen] == [[1000, 1000, 1], [1000, 1]]
+    assert service.seen[1][0].quotes[0].sequence == 1001
+
+
+def test_quotes_that_are_not_taken_end_with_the_reason(rig):
+    service, both = rig
+    service.script([Failure(grpc.StatusCode.INVALID_ARGUMENT, reason="INVALID_ARGUMENT")])
+    with pytest.raises(InvalidRequest):
+        both.call("publish_quotes", "feed-a", [])
 
 
 def test_a_watch_goes_on_after_a_break_and_starts_with_the_present_state(rig):

@@ -57,15 +57,6 @@ def test_what_cannot_be_is_refused_by_name(changes, name):
     assert name in refused.value.message
 
 
-def test_a_set_of_a_release_without_quotes_can_still_be_read():
-    document = standard_parameters().document
-    assert '"market_quality"' in document
-    assert (
-        risk_parameters(market_quality=market_quality_document()).content_hash
-        != risk_parameters(market_quality=market_quality_document(confirming_ticks=4)).content_hash
-    )
-
-
 def test_the_shipped_set_has_a_rule_for_every_kind_on_every_clock():
     shipped = standard_parameters().market_quality
     assert len(shipped.rule_of) == len(QuoteKind) * len(HorizonClock)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -19,7 +18,6 @@ from crossmargin.domain.quote import Quote, subject_from_text
 from crossmargin.usecases.publish_quotes import QuoteState, UnreadableQuote
 from crossmargin.usecases.tick_market import TickMarket
 from tests.unit.usecases.house import NOON
-from tests.unit.usecases.refusals import refused
 
 FEED = SourceId("feed-a")
 BITCOIN = FactorId.parse("spot:BTC")
@@ -130,15 +128,6 @@ async def test_two_builders_of_the_same_quotes_make_the_same_snapshot(house):
     house.database.contents.snapshots.update(before)
     house.database.contents.responses.clear()
     assert (await house.use_cases.build_snapshot(NOON + SECOND)).content_hash == first.content_hash
-
-
-async def test_under_parameters_that_say_nothing_of_quality_nothing_is_built(house):
-    parameters = house.database.contents.risk_parameters
-    name = next(iter(parameters))
-    parameters[name] = replace(parameters[name], market_quality=None)
-    await house.use_cases.publish_quotes(FEED, [a_quote(1)])
-    error = await refused(house.use_cases.build_snapshot(NOON + SECOND), Reason.NO_RISK_PARAMETERS)
-    assert "market_quality" in error.message
 
 
 async def test_the_leader_builds_a_snapshot_every_tick_and_nobody_else_does(house):
