@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from crossmargin.adapters.runtime.standard_parameters import standard_parameters
-from tests.validation.historical_book import LAST_FULL_DAY, REVIEW_DAYS, margin_alone, margin_book, single_legs
+from crossmargin.engine.scenarios.history_arrays import known_history
+from tests.validation.crisis_days import days_are_by_rule
+from tests.validation.historical_book import FIRST_DAY, LAST_CRISIS_DAY, LAST_FULL_DAY, REVIEW_DAYS, margin_alone, margin_book, single_legs
 from tests.validation.market_history import HistoryError, known_truths, load_market_history
 from tests.validation.option_surface import check_options, load_option_snapshot
 from tests.validation.report import Findings, LineAlone, render
@@ -50,6 +52,7 @@ def validate(folder: Path) -> Findings:
     return Findings(
         parameters=parameters,
         truths=known_truths(history),
+        days_are_by_rule=days_are_by_rule(known_history(history.factor_history(FIRST_DAY, LAST_CRISIS_DAY), parameters), parameters),
         curve_days=len(history.par_yields["10Y"]),
         largest_par_error=history.largest_par_error,
         books=[margin_book(history, day, parameters) for day in REVIEW_DAYS],

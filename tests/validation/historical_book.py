@@ -28,15 +28,17 @@ from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.market import MarketSnapshot
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.position import Holding
-from crossmargin.domain.risk_parameters import RiskParameters
+from crossmargin.domain.risk_parameters import RiskParameters, known_on
 from crossmargin.engine.portfolio_margin import compute_margin
 from crossmargin.engine.revaluation import required_factors, revalue_market
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from crossmargin.engine.scenarios.build import build_scenario_set
 from tests.validation.market_history import MarketHistory, as_decimal
 
-FIRST_DAY: Final = date(2016, 6, 1)
-"""First day on which both coins have a close."""
+FIRST_DAY: Final = date(2008, 1, 2)
+"""Before the first crisis window; coins come later."""
+LAST_CRISIS_DAY: Final = date(2025, 12, 31)
+"""After the margin periods of the last crisis window."""
 LAST_GILT_DAY: Final = date(2024, 4, 30)
 """Last day of the sterling curve; the book has no sterling after it."""
 REVIEW_DAYS: Final = (
@@ -74,12 +76,13 @@ class BookMargin:
     """Margin of the book on one day, with the full scenario set, with named events as the only stress, and with ordinary scenarios alone.
 
     Attributes:
-        observations: Ordinary scenarios found. stress_count: Stress scenarios: named events, and the days of crises so far.
+        observations: Ordinary scenarios found. event_count, stress_count: Scenarios of events that were over; those and days of crises.
         realised_pnl: What the unchanged book gained or lost over the next two business days, USD.
     """
 
     day: date
     observations: int
+    event_count: int
     stress_count: int
     result: MarginResult
     events_only: MarginResult
@@ -93,7 +96,8 @@ class BookMargin:
 
 
 def margin_book(history: MarketHistory, day: date, parameters: RiskParameters) -> BookMargin:
-    """Return the margin of the cross-asset book on a day, from levels and history up to that day only."""
+    """Return the margin of the cross-asset book on a day, from levels, history and events up to that day only."""
+    parameters = known_on(parameters, day)
     legs = cross_asset_book(history, day)
     instruments = [leg.instrument for leg in legs]
     market = revalued(history, day, instruments, parameters)
@@ -102,6 +106,7 @@ def margin_book(history: MarketHistory, day: date, parameters: RiskParameters) -
     return BookMargin(
         day=day,
         observations=market.scenarios.ordinary_count,
+        event_count=stress_scenario_count(parameters),
         stress_count=len(market.scenarios.names) - market.scenarios.ordinary_count,
         result=compute_margin(portfolio, market, parameters),
         events_only=compute_margin(portfolio, revalued(history, day, instruments, events), events),
@@ -129,13 +134,24 @@ def two_business_days_after(day: date) -> date:
 
 
 def margin_alone(leg: Leg, history: MarketHistory, day: date, parameters: RiskParameters) -> tuple[Decimal, ...]:
-    """Return the market requirement of one line alone: with the full scenario set, with named events as the only stress, without stress."""
+    """Return the market requirement of one line alone: standard, with every day of every window, with named events only, without stress."""
+    parameters = known_on(parameters, day)
     requirements = []
-    for rules in (parameters, named_events_only(parameters), ordinary_only(parameters)):
+    for rules in (parameters, every_window_day(parameters), named_events_only(parameters), ordinary_only(parameters)):
         market = revalued(history, day, [*money(), leg.instrument], rules)
         portfolio = Portfolio(ACCOUNT, AccountMode.CROSS, 1, holdings([leg], history, day))
         requirements.append(compute_margin(portfolio, market, rules).requirement.market_requirement)
     return tuple(requirements)
+
+
+def stress_scenario_count(parameters: RiskParameters) -> int:
+    """Return how many scenarios the stress events make: two for an event of both directions."""
+    return sum(1 + event.both_directions for event in parameters.stress_events)
+
+
+def every_window_day(parameters: RiskParameters) -> RiskParameters:
+    """Return the parameters with all days of each crisis window, whether they were chosen or not."""
+    return replace(parameters, crisis_windows=tuple(replace(window, days=()) for window in parameters.crisis_windows))
 
 
 def named_events_only(parameters: RiskParameters) -> RiskParameters:
@@ -187,8 +203,13 @@ def revalued(history: MarketHistory, day: date, instruments: Sequence[Instrument
     """Return the market of a day under scenarios built from the history up to that day."""
     every = sorted({*instruments, *money()}, key=lambda instrument: instrument.instrument_id)
     snapshot = snapshot_of(history, day)
-    scenarios = build_scenario_set(history.factor_history(FIRST_DAY, day), required_factors(every, snapshot), parameters)
+    scenarios = build_scenario_set(history.factor_history(first_day_of(history), day), required_factors(every, snapshot), parameters)
     return revalue_market(every, snapshot, scenarios, parameters)
+
+
+def first_day_of(history: MarketHistory) -> date:
+    """Return the first day that counts: a history does not reach a window before its own first level."""
+    return max(FIRST_DAY, min(min(series) for series in history.series.values()))
 
 
 def snapshot_of(history: MarketHistory, day: date) -> MarketSnapshot:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmargin.domain.risk_parameters import RiskParameters
+from tests.validation.crisis_days import DAYS_EACH_WAY, LEADING_FACTORS
 from tests.validation.historical_book import LAST_GILT_DAY, LOAN_USD, BookMargin
 from tests.validation.market_history import KnownTruth
 from tests.validation.option_surface import HALF_TICK, OptionReport
@@ -19,10 +20,11 @@ from tests.validation.option_surface import HALF_TICK, OptionReport
 
 @dataclass(frozen=True)
 class LineAlone:
-    """Market requirement of ten million dollars of one thing: with all stress, with named events only, and without."""
+    """Market requirement of ten million dollars of one thing: standard, all days of crises, named events only, without stress."""
 
     name: str
     required: Decimal
+    every_day: Decimal
     events_only: Decimal
     without_stress: Decimal
 
@@ -32,12 +34,14 @@ class Findings:
     """Everything the page says.
 
     Attributes:
+        days_are_by_rule: True when the shipped days of the crisis windows are those that the rule picks from the history.
         curve_days: Days with a bootstrapped Treasury curve. largest_par_error: Farthest a par bond reprices from 100.
         alone_day: Day of `alone`.
     """
 
     parameters: RiskParameters
     truths: Sequence[KnownTruth]
+    days_are_by_rule: bool
     curve_days: int
     largest_par_error: float
     books: Sequence[BookMargin]
@@ -48,17 +52,12 @@ class Findings:
     @property
     def holds(self) -> bool:
         """True when every check of the validation holds."""
-        return all(truth.holds for truth in self.truths) and self.options.holds
-
-
-def stress_scenario_count(parameters: RiskParameters) -> int:
-    """Return how many scenarios the stress events make: two for an event of both directions."""
-    return sum(1 + event.both_directions for event in parameters.stress_events)
+        return all(truth.holds for truth in self.truths) and self.days_are_by_rule and self.options.holds
 
 
 def render(findings: Findings) -> str:
     """Return the page, Markdown."""
-    parts = (_introduction, _data, _curve, _margins, _worst, _stress_share, _options, _judgement)
+    parts = (_introduction, _data, _curve, _crisis_days, _margins, _worst, _stress_share, _options, _judgement)
     blocks = "\n\n".join(part(findings) for part in parts).split("\n\n")
     return "\n\n".join(_wrapped(block) for block in blocks) + "\n"
 
@@ -102,6 +101,19 @@ nodes. On {findings.curve_days:,} days every par bond reprices to 100 within {fi
 which a tenor was not published have no curve."""
 
 
+def _crisis_days(findings: Findings) -> str:
+    rows = [
+        (window.name, f"{window.first_day} to {window.last_day}", str(len(window.days))) for window in findings.parameters.crisis_windows
+    ]
+    verdict = "are exactly these" if findings.days_are_by_rule else "ARE OTHERS"
+    return f"""## Days of past crises
+
+The worst {DAYS_EACH_WAY} falls and rises of each of {len(LEADING_FACTORS)} leading factors, out of all days of all windows. The
+shipped days {verdict}.
+
+{_table(("window", "days it was chosen from", "chosen"), rows)}"""
+
+
 def _margins(findings: Findings) -> str:
     rows = [
         (
@@ -139,10 +151,10 @@ def _margins(findings: Findings) -> str:
 
 The same book every day, in dollars at that day's prices: long 15m BTC and 5m ETH, short 10m and 8m of their perpetuals; 20m dollars of
 euro bought and 12m of sterling sold three months forward; a 20m bill, a 30m two-year note, 10m of ten-year notes sold short; a dollar
-loan of {LOAN_USD // 1_000_000}m. Each day sees the history up to that day only: {_spoken(observations)} overlapping joint moves, the
-{stress_scenario_count(findings.parameters)} scenarios of named events, and every day of the crises so far that the history holds.
-"MM, named events" leaves those days out, "MM, no stress" all stress. "Next two days" is what the unchanged book then gained or lost over
-two business days. The sterling curve ends on {LAST_GILT_DAY}, so the last line is the book without its sterling forward.
+loan of {LOAN_USD // 1_000_000}m. Each day sees only what was known by then: {_spoken(observations)} overlapping joint moves, scenarios of
+named events that were over, and the chosen days of crises so far. "MM, named events" leaves those days out, "MM, no stress" all stress.
+"Next two days" is what the unchanged book then gained or lost over two business days. The
+sterling curve ends on {LAST_GILT_DAY}, so the last line is the book without its sterling forward.
 
 Equity and requirements are in thousands of dollars. MM is the maintenance and IM the initial margin, U the utilization MM / equity.
 Gross is what every line would need alone. Most of the netting is coins against their own perpetuals and notes against notes.
@@ -168,24 +180,25 @@ def _stress_share(findings: Findings) -> str:
         (
             line.name,
             f"{line.required / 10_000_000:.1%}",
+            f"{line.every_day / 10_000_000:.1%}",
             f"{line.events_only / 10_000_000:.1%}",
             f"{line.without_stress / 10_000_000:.1%}",
             f"{line.required / line.without_stress:.1f}x",
         )
         for line in findings.alone
     ]
-    parameters, events = findings.parameters, stress_scenario_count(findings.parameters)
+    parameters = findings.parameters
     day = next(book for book in findings.books if book.day == findings.alone_day)
     weight, alpha = 1 - parameters.ordinary_weight, parameters.tail_fraction
     return f"""## What the stress set does to the tail
 
-On {findings.alone_day} the stress set is the {events} scenarios of named events and {day.stress_count - events} days of past crises.
-They share a weight of {weight:.0%}, so each weighs {weight / day.stress_count:.3%}, and {alpha * day.stress_count / weight:.0f} of them
-would fill the tail of {alpha:.1%} alone; with the named events only it took {alpha * events / weight:.1f}. The calmer days of a crisis
-dilute its worst ones: the requirement is lower than with the named events alone, and no event of one coin moves it much any more. Ten
-million dollars of one thing, market requirement as a share of notional:
+On {findings.alone_day} the stress set is the {day.event_count} scenarios of named events and {day.stress_count - day.event_count} days of
+past crises, the worst of them for coins, currencies and rates each way. They share a weight of {weight:.0%}, so each weighs
+{weight / day.stress_count:.3%}, and {alpha * day.stress_count / weight:.0f} of them would fill the tail of {alpha:.1%} alone; with the
+named events only it took {alpha * day.event_count / weight:.1f}. With every day of the windows, calm ones and all, the weight is spread
+thinner and the requirement lower. Ten million dollars of one thing, market requirement as a share of notional:
 
-{_table(("position", "standard", "named events only", "no stress", "standard / no stress"), rows)}"""
+{_table(("position", "standard", "all days of the windows", "named events only", "no stress", "standard / no stress"), rows)}"""
 
 
 def _options(findings: Findings) -> str:
@@ -238,21 +251,22 @@ def _judgement(findings: Findings) -> str:
 
 - {"On every day of the table" if covered else "NOT on every day of the table"} the maintenance margin covered the loss of the next two
   business days. The largest loss was {_money(-worst.realised_pnl)} thousand after {worst.day}, against a margin of
-  {_money(worst.result.requirement.maintenance_margin)} thousand. Eleven days are an illustration and not a backtest.
+  {_money(worst.result.requirement.maintenance_margin)} thousand. Eleven days are an illustration and
+  not a backtest.
 - From the end of February to the end of March 2020 the margin rose by {rise:.0%}; without the stress set it would have risen by
   {calm_rise:.0%}. The stress set works as the buffer against procyclicality that it is meant to be.
 - Its price is a requirement that leans on chosen scenarios. On {last.day} {last.stress_among_worst} of the ten worst scenarios are stress.
-- The days of past crises weigh as much as the named events, and most of them are calmer. They make the requirement rest on more
-  scenarios and lower it: {_money(after.result.requirement.maintenance_margin)} thousand instead of
+- The chosen days of past crises make the requirement rest on more scenarios than the named events alone, which are the worst of all and
+  many of them hypothetical: {_money(after.result.requirement.maintenance_margin)} thousand instead of
   {_money(after.events_only.requirement.maintenance_margin)} on {after.day}, {_money(last.result.requirement.maintenance_margin)} instead of
   {_money(last.events_only.requirement.maintenance_margin)} on {last.day}.
+- The days were chosen with hindsight, from all of history up to 2025; a day of 2020 is margined with those of its past alone.
 - Options are priced to the rounding of a float. The size of their volatility shocks is not validated: there is no history of implied
   volatilities here.
 - No stablecoin has a price series here, so the book holds dollars and bills instead. What a stablecoin needs comes from the depeg
   event and, in operation, from an imported history.
 - Carry of futures has no history here either: perpetuals move with spot one for one.
-- One book on eleven days says nothing about other books. Coverage tests over many books and days belong to a backtest, which is not part of
-  this release."""
+- One book on eleven days says nothing about other books. Coverage tests over many books and days belong to a backtest."""
 
 
 def _parity_row(name: str, price_gap: NDArray[np.float64], volatility_gap: NDArray[np.float64]) -> tuple[str, ...]:

@@ -189,7 +189,7 @@ INSTITUTIONS: Final = (
                 "Options market making",
                 story="Calls and puts on BTC bought and sold, settled in coins and in dollars, hedged with a perpetual.",
                 lesson="Every option is repriced in every scenario, so strikes, styles and the hedge offset as one book.",
-                deposits={"USD": "300000", "BTC": "20"},
+                deposits={"USD": "1260000", "BTC": "20"},
                 trades=(
                     _option("BTC-26MAR27-100000-C", "250"),
                     _option("BTC-26MAR27-120000-C", "-300"),
@@ -210,7 +210,7 @@ INSTITUTIONS: Final = (
                 "Long digital assets",
                 story="Long BTC, ETH, SOL and XRP: one view, four times.",
                 lesson="Coins that fall together offset nothing, and margining them together gives nothing away.",
-                deposits={"USD": "5900000"},
+                deposits={"USD": "6735000"},
                 trades=(
                     DemoTrade("BTC", "60", "91200", "USD"),
                     DemoTrade("ETH-USD-PERP", "1500", "3040"),
@@ -223,7 +223,7 @@ INSTITUTIONS: Final = (
                 "AVAX, isolated",
                 story="Long AVAX, walled off from the core account with collateral of its own.",
                 lesson="The bet is called on its own, cannot lose more than it was given, and leaves the core account as it is.",
-                deposits={"USD": "615000"},
+                deposits={"USD": "736500"},
                 trades=(DemoTrade("AVAX-USD-PERP", "120000", "14.9"),),
                 parent="core",
             ),

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
@@ -80,6 +80,7 @@ class StressEvent:
         default_class_moves: Simple return of every spot factor of an asset class that `moves` does not name.
         both_directions: True for hypothetical events, which also come with the opposite sign (log-returns negated).
         source: Where the figures come from, or "house" for the house's own choice.
+        last_day: Day on which something that happened was over; None for a hypothetical event. A backtest uses it from that day on.
     """
 
     name: str
@@ -87,6 +88,7 @@ class StressEvent:
     both_directions: bool
     moves: Mapping[FactorId, Decimal]
     default_class_moves: Mapping[str, Decimal]
+    last_day: date | None = None
 
     def __post_init__(self) -> None:
         returns = {str(factor): move for factor, move in self.moves.items() if factor.kind in LOG_KINDS} | dict(self.default_class_moves)
@@ -100,6 +102,7 @@ class CrisisWindow:
 
     Attributes:
         last_day: Last day on which a margin period starts.
+        days: The days that count, ascending; empty for all from the first to the last.
         event: Name of the stress event whose published moves stand in for factors without history in the window; None for none.
     """
 
@@ -108,9 +111,17 @@ class CrisisWindow:
     first_day: date
     last_day: date
     event: str | None = None
+    days: tuple[date, ...] = ()
 
     def __post_init__(self) -> None:
         _require(self.first_day <= self.last_day, f"last_day of crisis window {self.name}", self.last_day, f"{self.first_day} or later")
+        is_inside = all(self.first_day <= day <= self.last_day for day in self.days)
+        _require(
+            is_inside and list(self.days) == sorted(set(self.days)),
+            f"days of crisis window {self.name}",
+            ", ".join(map(str, self.days[:4])),
+            f"ascending days from {self.first_day} to {self.last_day}",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +151,7 @@ class RiskParameters:
             volatility.
         fx_mismatch_haircut_fraction: Haircut on pledged money of another currency over `fx_mismatch_days`; scales with the square root of
             the margin period.
-        crisis_windows: Crises whose days are stress scenarios, as far as the history goes.
+        crisis_windows: Crises, some or all of whose days are stress scenarios, as far as the history goes.
         isolation_benefit_fraction: A contract whose margin falls by less than this share for being held with the rest is named as one
             that could as well be isolated; advice, which changes no requirement.
         circulating_supply: Units in circulation of the assets priced by each curve, such as `spot:RLUSD`, for limits by supply.
@@ -270,6 +281,18 @@ class RiskParameters:
             ) from None
 
 
+def known_on(parameters: RiskParameters, day: date) -> RiskParameters:
+    """Return the parameters without the stress events that were still to come at the end of a day.
+
+    A crisis window that names such an event goes with it: before its event a crisis had no name. Hypothetical events stay, because
+    when the house thought of them is not recorded.
+    """
+    events = tuple(event for event in parameters.stress_events if event.last_day is None or event.last_day <= day)
+    names = {event.name for event in events}
+    windows = tuple(window for window in parameters.crisis_windows if window.event is None or window.event in names)
+    return replace(parameters, stress_events=events, crisis_windows=windows)
+
+
 def risk_parameters_from_json(text: str) -> RiskParameters:
     """Return the parameter set that a JSON document spells. Numbers are decimal strings, fractions and not percents.
 
@@ -354,13 +377,15 @@ def _stress_event(item: dict[str, Any]) -> StressEvent:
         both_directions=_flag(item["both_directions"]),
         moves={FactorId.parse(factor): _decimal(move) for factor, move in item["moves"].items()},
         default_class_moves={name: _decimal(move) for name, move in item.get("default_class_moves", {}).items()},
+        last_day=_optional_day(item.get("last_day")),
     )
 
 
 def _crisis_window(item: dict[str, Any]) -> CrisisWindow:
     _refuse_unknown_keys(item, CrisisWindow)
     first_day, last_day = date.fromisoformat(item["first_day"]), date.fromisoformat(item["last_day"])
-    return CrisisWindow(item["name"], item["source"], first_day, last_day, item.get("event"))
+    days = tuple(date.fromisoformat(day) for day in item.get("days", ()))
+    return CrisisWindow(item["name"], item["source"], first_day, last_day, item.get("event"), days)
 
 
 def _collateral_terms(item: dict[str, Any]) -> CollateralTerms:
@@ -493,6 +518,10 @@ def _decimal(value: str | int | Decimal) -> Decimal:
 
 def _optional_decimal(value: str | int | Decimal | None) -> Decimal | None:
     return None if value is None else _decimal(value)
+
+
+def _optional_day(value: str | None) -> date | None:
+    return None if value is None else date.fromisoformat(value)
 
 
 def _whole(value: str | int | Decimal) -> int:

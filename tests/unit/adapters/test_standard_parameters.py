@@ -15,7 +15,7 @@ from crossmargin.domain.market import RATE_KINDS, FactorId, FactorKind
 from crossmargin.domain.risk_parameters import StressEvent, risk_parameters_from_json
 from crossmargin.engine.scenarios.stress import stress_moves
 
-SHIPPED_HASH = "6696429068f6fe98325054ba2c8734a1cd4a221f3f78fa964cbc31c4ce9def61"
+SHIPPED_HASH = "1a3990475018f0b5c6ac0635b6a793f2844d1c11ff4ebc6f36e3223195f9890c"
 STABLECOINS = ("spot:RLUSD", "spot:USDC", "spot:USDT")
 COINS = ("BTC", "ETH", "SOL", "XRP", "LTC", "ADA", "DOGE", "LINK", "AVAX", "BNB")
 
@@ -173,12 +173,15 @@ def test_names_of_events_are_unique_and_crises_are_in_the_order_of_their_dates()
     assert days == sorted(days)
 
 
-def test_the_crisis_windows_hold_at_least_250_days_in_order_and_apart():
+def test_the_crisis_windows_are_in_order_and_apart_and_each_names_its_days():
     windows = standard_parameters().crisis_windows
     assert [window.name for window in windows] == [
+        "September 2008",
         "January 2015",
         "June 2016",
+        "December 2017",
         "March 2020",
+        "January 2021",
         "May 2021",
         "May 2022",
         "June 2022",
@@ -189,8 +192,24 @@ def test_the_crisis_windows_hold_at_least_250_days_in_order_and_apart():
         "April 2025",
         "October 2025",
     ]
-    assert sum((window.last_day - window.first_day).days + 1 for window in windows) >= 250
     assert all(earlier.last_day < later.first_day for earlier, later in pairwise(windows))
+    assert all(window.days for window in windows)
+
+
+def test_events_and_days_of_crises_are_at_least_250_stress_scenarios():
+    parameters = standard_parameters()
+    events = sum(1 + event.both_directions for event in parameters.stress_events)
+    assert events + sum(len(window.days) for window in parameters.crisis_windows) >= 250
+
+
+def test_every_event_that_happened_says_when_it_was_over_and_no_hypothetical_one_does():
+    """A backtest leaves out what was still to come: 2022-05-06..12 was over on the 12th."""
+    for one in standard_parameters().stress_events:
+        assert (one.last_day is None) == one.both_directions, one.name
+        if one.last_day is not None:
+            (words,) = [word.strip("(),") for word in one.name.split() if word[:4].isdigit() and word.count("-") == 2][:1]
+            assert words[8:].endswith(f"{one.last_day.day:02d}"), one.name
+            assert one.last_day >= first_day(one.name)
 
 
 def test_the_event_of_a_window_happened_in_it():

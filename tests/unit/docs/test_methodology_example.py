@@ -104,12 +104,12 @@ def test_the_page_states_the_shipped_parameters():
     page, parameters = " ".join(PAGE.read_text(encoding="utf-8").split()), standard_parameters()
     hypothetical = sum(event.both_directions for event in parameters.stress_events)
     scenario_count = len(parameters.stress_events) + hypothetical
-    window_days = sum((window.last_day - window.first_day).days + 1 for window in parameters.crisis_windows)
+    window_days = sum(len(window.days) for window in parameters.crisis_windows)
     stated = [
         f"{len(parameters.stress_events)} events make {scenario_count} scenarios",
         f"{len(parameters.stress_events) - hypothetical} are things that happened",
         f"{hypothetical} are hypothetical",
-        f"{len(parameters.crisis_windows)} windows of {window_days} days",
+        f"{window_days} days of {len(parameters.crisis_windows)} windows",
         f"0.25 / {scenario_count + window_days} = {0.25 / (scenario_count + window_days):.2%}",
         f"less than {parameters.isolation_benefit_fraction:.0%}",
         f"{REPLICATE_COUNT} histories",

@@ -145,6 +145,7 @@ ENDS = {
     ),
     "crisis_windows.first_day": _window({"first_day": "2025-02-01"}, {"first_day": "2025-03-19"}),
     "crisis_windows.last_day": _window({"last_day": "2025-03-02"}, {"last_day": "2025-06-01"}),
+    "crisis_windows.days": _window({"days": []}, {"days": ["2025-03-01"]}, {"days": ["2025-03-19", "2025-03-20"]}),
     "crisis_windows.event": Ends([{"crisis_windows": [WINDOW | {"event": event}]} for event in ("Crash", None)], {"USD": 1000, "LATE": 10}),
 }
 MAY_REFUSE = {"minimum_observation_count", "maximum_carry_days", "offset_groups.curves", "proxies.curve", "crisis_windows.event"}
@@ -159,6 +160,7 @@ ELSEWHERE = {
     "haircut_schedule.": "test_collateral_parameters_matter.py",
     "circulating_supply": "test_collateral_parameters_matter.py",
     "fx_mismatch_": "test_collateral_parameters_matter.py",
+    "stress_events.last_day": "test_backtest.py",
     "market_quality.": "../domain/test_market_quality_parameters.py",
 }
 """By the beginning of the name: the file beside this one that tries them."""

@@ -92,7 +92,7 @@ async def test_a_change_of_band_is_told_however_large_the_step_is(house):
         first = await watcher.told()
         await house.trade("0.001")
         assert await watcher.poll() is None
-        await house.trade("6")
+        await house.trade("5")
         second = await watcher.poll()
         assert (first.band, second.band) == (Band.HEALTHY, Band.MARGIN_CALL)
 

@@ -12,6 +12,7 @@ from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.axes import ByScenario
 from crossmargin.engine.scenarios.crisis_windows import window_moves
 from crossmargin.engine.scenarios.historical import ordinary_moves
+from crossmargin.engine.scenarios.history_arrays import HistoryArrays, known_history
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
 from crossmargin.engine.scenarios.stress import stress_moves
 
@@ -26,6 +27,11 @@ def build_scenario_set(history: FactorHistory, factors: Collection[FactorId], pa
     Raises:
         DomainError: INSUFFICIENT_HISTORY when the whole history is shorter than the parameters allow.
     """
+    return scenarios_known_from(known_history(history, parameters), factors, parameters)
+
+
+def scenarios_known_from(history: HistoryArrays, factors: Collection[FactorId], parameters: RiskParameters) -> ScenarioSet:
+    """Return the same from a history that is arrays already: of a part of its days, for instance, without reading all of it again."""
     unmapped: dict[FactorId, DomainError] = {}
     mapped: list[FactorId] = []
     for factor in sorted(set(factors)):

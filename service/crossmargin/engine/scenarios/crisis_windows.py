@@ -1,4 +1,4 @@
-"""Stress scenarios from history: every margin period that starts inside a named crisis, as it was and unscaled."""
+"""Stress scenarios from history: margin periods that start inside a named crisis, as they were and unscaled."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Final
 import numpy as np
 
 from crossmargin.domain.errors import DomainError, Reason
-from crossmargin.domain.market import FactorHistory, FactorId, FactorKind
+from crossmargin.domain.market import FactorId, FactorKind
 from crossmargin.domain.risk_parameters import CrisisWindow, RiskParameters, StressEvent
 from crossmargin.engine.axes import ByScenario, ByScenarioFactor
 from crossmargin.engine.scenarios.historical import nearest_node, unscaled_moves, whole_periods
-from crossmargin.engine.scenarios.history_arrays import ByDay, every_day
+from crossmargin.engine.scenarios.history_arrays import ByDay, HistoryArrays
 from crossmargin.engine.scenarios.stress import published_move
 
 STILL: Final = "not part of this crisis: no move"
@@ -38,8 +38,10 @@ class WindowMoves:
     unavailable: Mapping[FactorId, DomainError]
 
 
-def window_moves(history: FactorHistory, factors: Sequence[FactorId], parameters: RiskParameters) -> WindowMoves:
-    """Return the moves of `factors` from every day of every crisis window from which all margin periods end within the history.
+def window_moves(history: HistoryArrays, factors: Sequence[FactorId], parameters: RiskParameters) -> WindowMoves:
+    """Return the moves of `factors` from the days of all crisis windows from which every margin period ends within the history.
+
+    Those are the days that a window names, or all of its days if it names none.
 
     In each window a factor moves by the first of these that there is:
 
@@ -52,7 +54,8 @@ def window_moves(history: FactorHistory, factors: Sequence[FactorId], parameters
     A factor that the crisis concerns and none of these moves is unavailable: a day of the past on which it stood still would be a guess.
     Everything but the first is recorded. What a factor gets never depends on which other factors are asked for.
     """
-    days_of = {window.name: _days(window, history, parameters) for window in parameters.crisis_windows}
+    whole = whole_periods(history.days, parameters)
+    days_of = {window.name: _days(window, whole) for window in parameters.crisis_windows}
     blocks = [_one_window(window, days_of[window.name], history, factors, parameters) for window in parameters.crisis_windows]
     stand_ins: defaultdict[FactorId, dict[str, str]] = defaultdict(dict)
     unavailable: dict[FactorId, DomainError] = {}
@@ -76,15 +79,17 @@ class _Window:
     unmoved: Sequence[FactorId]
 
 
-def _days(window: CrisisWindow, history: FactorHistory, parameters: RiskParameters) -> ByDay:
-    days = whole_periods(every_day(history), parameters)
-    inside = (days >= np.datetime64(window.first_day)) & (days <= np.datetime64(window.last_day))
-    found: ByDay = days[inside]
-    return found
+def _days(window: CrisisWindow, whole: ByDay) -> ByDay:
+    """Return those of the days with whole margin periods that the window counts: the ones it names, or all from its first to its last."""
+    if window.days:
+        named: ByDay = whole[np.isin(whole, np.array(window.days, dtype="datetime64[D]"))]
+        return named
+    inside: ByDay = whole[(whole >= np.datetime64(window.first_day)) & (whole <= np.datetime64(window.last_day))]
+    return inside
 
 
 def _one_window(
-    window: CrisisWindow, days: ByDay, history: FactorHistory, factors: Sequence[FactorId], parameters: RiskParameters
+    window: CrisisWindow, days: ByDay, history: HistoryArrays, factors: Sequence[FactorId], parameters: RiskParameters
 ) -> _Window:
     if not len(days):
         return _Window(np.empty((0, len(factors))), {}, ())

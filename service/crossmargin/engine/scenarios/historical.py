@@ -11,11 +11,11 @@ import numpy as np
 from scipy.special import ndtri
 
 from crossmargin.domain.errors import DomainError, Reason
-from crossmargin.domain.market import FactorHistory, FactorId
+from crossmargin.domain.market import FactorId
 from crossmargin.domain.market_clock import HorizonClock
 from crossmargin.domain.risk_parameters import FactorProxy, OffsetGroup, RiskParameters
 from crossmargin.engine.axes import ByScenario, ByScenarioFactor, Index
-from crossmargin.engine.scenarios.history_arrays import ByDay, HistoryArrays, every_day, history_arrays
+from crossmargin.engine.scenarios.history_arrays import ByDay, HistoryArrays
 from crossmargin.engine.scenarios.volatility_scaling import scaling_ratios
 
 
@@ -38,7 +38,7 @@ class OrdinaryMoves:
     unavailable: Mapping[FactorId, DomainError]
 
 
-def ordinary_moves(history: FactorHistory, factors: Sequence[FactorId], parameters: RiskParameters) -> OrdinaryMoves:
+def ordinary_moves(history: HistoryArrays, factors: Sequence[FactorId], parameters: RiskParameters) -> OrdinaryMoves:
     """Return the last `observation_count` joint moves of `factors`, which are sorted and each in an offset group.
 
     The move of a factor from day d ends when its group's margin period does. A factor without a level somewhere in the window
@@ -78,13 +78,13 @@ def proxied_shocks(shocks: ByScenario, proxy: FactorProxy, starts: ByDay) -> ByS
     return np.asarray(float(proxy.beta) * shocks + own_part)
 
 
-def start_days(history: FactorHistory, parameters: RiskParameters) -> ByDay:
+def start_days(history: HistoryArrays, parameters: RiskParameters) -> ByDay:
     """Return [S] the last `observation_count` days from which the longest margin period of any group ends within the history.
 
     Raises:
         DomainError: INSUFFICIENT_HISTORY for fewer than `minimum_observation_count`.
     """
-    days = every_day(history)
+    days = history.days
     starts: ByDay = whole_periods(days, parameters)[-parameters.observation_count :]
     if len(starts) < parameters.minimum_observation_count:
         raise DomainError(
@@ -99,13 +99,14 @@ def start_days(history: FactorHistory, parameters: RiskParameters) -> ByDay:
 
 def whole_periods(days: ByDay, parameters: RiskParameters) -> ByDay:
     """Return those of consecutive `days` from which the margin period of every group ends on one of them."""
-    last_end = np.max([days, *(end_days(days, group) for group in parameters.offset_groups)], axis=0)
+    horizons = {(group.mpor_days, group.mpor_clock): group for group in parameters.offset_groups}
+    last_end = np.max([days, *(end_days(days, group) for group in horizons.values())], axis=0)
     whole: ByDay = days[last_end <= days[-1:]]
     return whole
 
 
 def unscaled_moves(
-    history: FactorHistory, factors: Sequence[FactorId], starts: ByDay, parameters: RiskParameters
+    history: HistoryArrays, factors: Sequence[FactorId], starts: ByDay, parameters: RiskParameters
 ) -> dict[FactorId, ByScenario]:
     """Return the moves as they were from each of `starts`, of all factors with a level on every day that is needed.
 
@@ -114,7 +115,7 @@ def unscaled_moves(
     mapped = [factor for factor in factors if factor.curve in parameters.group_of_curve]
     moves_of: dict[FactorId, ByScenario] = {}
     for group, members in _members_by_group(history, mapped, parameters).items():
-        moves = _moves(_arrays(history, members, parameters), starts, group)
+        moves = _moves(history.of(members), starts, group)
         for column in np.flatnonzero(~np.any(np.isnan(moves), axis=0)):
             moves_of[members[column]] = moves[:, column]
     return moves_of
@@ -140,25 +141,24 @@ def nearest_node(candidates: Mapping[FactorId, ByScenario], curve: str, years: f
 
 
 def _complete_shocks(
-    history: FactorHistory, factors: Sequence[FactorId], starts: ByDay, parameters: RiskParameters
+    history: HistoryArrays, factors: Sequence[FactorId], starts: ByDay, parameters: RiskParameters
 ) -> dict[FactorId, ByScenario]:
     """Return the scaled shocks of all factors with a full history in the groups that `factors` and their proxies belong to."""
     shocks_of: dict[FactorId, ByScenario] = {}
     for group, members in _members_by_group(history, factors, parameters).items():
-        arrays = _arrays(history, members, parameters)
-        shocks = _scaled_shocks(arrays, starts, group, parameters)
+        shocks = _scaled_shocks(history.of(members), starts, group, parameters)
         for column in np.flatnonzero(~np.any(np.isnan(shocks), axis=0)):
             shocks_of[members[column]] = shocks[:, column]
     return shocks_of
 
 
 def _members_by_group(
-    history: FactorHistory, factors: Sequence[FactorId], parameters: RiskParameters
+    history: HistoryArrays, factors: Sequence[FactorId], parameters: RiskParameters
 ) -> Mapping[OffsetGroup, list[FactorId]]:
     """Return, for each group wanted, its factors in the history: all of them, because a group's volatility is that of all."""
     wanted = set(_groups_of(factors, parameters))
     members: defaultdict[OffsetGroup, list[FactorId]] = defaultdict(list)
-    for factor in sorted(history.levels):
+    for factor in sorted(history.factors):
         group = parameters.group_of_curve.get(factor.curve)
         if group in wanted and group is not None:
             members[group].append(factor)
@@ -181,11 +181,7 @@ def _scaled_shocks(arrays: HistoryArrays, starts: ByDay, group: OffsetGroup, par
 
 def _moves(arrays: HistoryArrays, starts: ByDay, group: OffsetGroup) -> ByScenarioFactor:
     """Return [S, F] moves over the group's margin period; NaN where a level is missing."""
-    return arrays.coordinates[_rows(arrays, end_days(starts, group))] - arrays.coordinates[_rows(arrays, starts)]
-
-
-def _arrays(history: FactorHistory, members: Sequence[FactorId], parameters: RiskParameters) -> HistoryArrays:
-    return history_arrays(history, members, maximum_carry_days=parameters.maximum_carry_days)
+    return arrays.moves(starts, end_days(starts, group))
 
 
 def _rows(arrays: HistoryArrays, days: ByDay) -> Index:
@@ -200,9 +196,9 @@ def _hashed_normals(curve: str, days: ByDay) -> ByScenario:
     return np.asarray(ndtri(shares), dtype=np.float64)
 
 
-def _insufficient_history(factor: FactorId, history: FactorHistory, starts: ByDay, parameters: RiskParameters) -> DomainError:
-    column = history.levels.get(factor, ())
-    observed = [day for day, level in zip(history.dates, column, strict=False) if level is not None]
+def _insufficient_history(factor: FactorId, history: HistoryArrays, starts: ByDay, parameters: RiskParameters) -> DomainError:
+    is_known = factor in history.factors
+    observed = history.days[history.of([factor]).observed[:, 0]].tolist() if is_known else []
     first, last = (observed[0], observed[-1]) if observed else ("never", "never")
     end = end_days(starts[-1:], parameters.group_of(factor))[0]
     return DomainError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmargin.domain.market import LOG_KINDS, FactorHistory, FactorId
+from crossmargin.domain.risk_parameters import RiskParameters
 
 ByDay: TypeAlias = NDArray[np.datetime64]
 """[T] days, datetime64[D]"""
@@ -42,6 +43,34 @@ class HistoryArrays:
         """[T, F] logarithm of what moves by log-return, the level itself otherwise: a move is a difference of two rows."""
         moves_by_log = np.array([factor.kind in LOG_KINDS for factor in self.factors], dtype=np.bool_)
         return np.where(moves_by_log, np.log(np.where(moves_by_log, self.levels, 1.0)), self.levels)
+
+    def until(self, last_day: np.datetime64) -> HistoryArrays:
+        """Return what was known at the end of a day. Levels are carried forward only, so they are those of a history that ends there."""
+        count = int(np.searchsorted(self.days, last_day, side="right"))
+        return HistoryArrays(self.days[:count], self.factors, self.levels[:count], self.observed[:count])
+
+    def of(self, factors: Sequence[FactorId]) -> HistoryArrays:
+        """Return some of the factors, in the order asked for; each must be there."""
+        columns = [self._column_of[factor] for factor in factors]
+        # Contiguous, so that sums over days add up in the same order whatever else the history holds.
+        levels, observed = np.ascontiguousarray(self.levels[:, columns]), np.ascontiguousarray(self.observed[:, columns])
+        return HistoryArrays(self.days, tuple(factors), levels, observed)
+
+    def moves(self, starts: ByDay, ends: ByDay) -> ByDayFactor:
+        """Return [S, F] log-returns or differences from each start to its end; NaN where a level is missing or outside the history."""
+        rows = [(days - self.days[0]).astype(np.int64) for days in (starts, ends)]
+        inside = np.logical_and.reduce([(row >= 0) & (row < len(self.days)) for row in rows])
+        start_rows, end_rows = (np.where(inside, row, 0) for row in rows)
+        return np.where(inside[:, np.newaxis], self.coordinates[end_rows] - self.coordinates[start_rows], np.nan)
+
+    @cached_property
+    def _column_of(self) -> Mapping[FactorId, int]:
+        return {factor: column for column, factor in enumerate(self.factors)}
+
+
+def known_history(history: FactorHistory, parameters: RiskParameters) -> HistoryArrays:
+    """Return the levels of all factors of a history, closed markets carried as the parameters allow."""
+    return history_arrays(history, sorted(history.levels), maximum_carry_days=parameters.maximum_carry_days)
 
 
 def history_arrays(history: FactorHistory, factors: Sequence[FactorId], *, maximum_carry_days: int) -> HistoryArrays:

@@ -8,9 +8,10 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from crossmargin.domain.errors import Reason
+from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.engine.scenarios import build_scenario_set
 from crossmargin.engine.scenarios.crisis_windows import STILL, window_moves
+from crossmargin.engine.scenarios.history_arrays import known_history
 from tests.unit.engine.scenarios.histories import MONDAY, a_history, a_walk, an_event, factor, parameters
 
 BTC, ETH, XRP, EUR = factor("spot:BTC"), factor("spot:ETH"), factor("spot:XRP"), factor("fx:EUR")
@@ -42,9 +43,13 @@ def history(**short):
     return a_history(columns)
 
 
+def arrays(levels):
+    return known_history(levels, parameters())
+
+
 def test_every_day_of_a_window_is_the_start_of_one_unscaled_move():
     known = history()
-    found = window_moves(known, [BTC], rules(a_window(), scaling_floor="0.5", scaling_cap="2"))
+    found = window_moves(arrays(known), [BTC], rules(a_window(), scaling_floor="0.5", scaling_cap="2"))
     levels = np.log([float(level) for level in known.levels[BTC]])
     assert found.names == tuple(f"Crisis, {MONDAY + timedelta(days=day)}" for day in range(10, 20))
     np.testing.assert_allclose(found.shocks[:, 0], levels[11:21] - levels[10:20], rtol=1e-12)
@@ -52,17 +57,32 @@ def test_every_day_of_a_window_is_the_start_of_one_unscaled_move():
 
 def test_each_group_moves_over_its_own_margin_period_from_the_same_day():
     known = history(spot_ETH=0)
-    found = window_moves(known, [ETH, EUR], rules(a_window()))
+    found = window_moves(arrays(known), [ETH, EUR], rules(a_window()))
     ether = np.log([float(level) for level in known.levels[ETH]])
     np.testing.assert_allclose(found.shocks[:, 0], ether[12:22] - ether[10:20], rtol=1e-12)
     friday, tuesday = (math.log(float(known.levels[EUR][day])) for day in (11, 15))
     assert found.shocks[1, 1] == pytest.approx(tuesday - friday)  # two business days from Friday 12 January
 
 
+def test_a_window_that_names_days_has_those_and_no_others():
+    """Day 58 is too late: not every group's margin period ends within the sixty days."""
+    days = [str(MONDAY + timedelta(days=day)) for day in (12, 15, 58)]
+    found = window_moves(arrays(history()), [BTC], rules(a_window(10, 59) | {"days": days}))
+    assert found.names == tuple(f"Crisis, {day}" for day in days[:2])
+    every = window_moves(arrays(history()), [BTC], rules(a_window(10, 59)))
+    np.testing.assert_array_equal(found.shocks, every.shocks[[2, 5]])
+
+
+@pytest.mark.parametrize("days", [["2024-01-10"], ["2024-01-25"], ["2024-01-13", "2024-01-12"], ["2024-01-12", "2024-01-12"]], ids=str)
+def test_days_outside_the_window_out_of_order_or_twice_are_refused(days):
+    with pytest.raises(DomainError, match=r"days of crisis window Crisis was .* expected ascending days from 2024-01-11 to 2024-01-20"):
+        rules(a_window() | {"days": days})
+
+
 @pytest.mark.parametrize(("first", "last", "count"), [(0, 0, 1), (-5, 4, 5), (-9, -1, 0), (55, 80, 3), (58, 58, 0), (70, 80, 0)], ids=str)
 def test_a_window_has_the_days_that_the_history_has(first, last, count):
     """A day counts when every group's margin period ends within the sixty days: the last is day 57, a Tuesday."""
-    found = window_moves(history(), [BTC], rules(a_window(first, last)))
+    found = window_moves(arrays(history()), [BTC], rules(a_window(first, last)))
     assert found.counts == {"Crisis": count}
     assert len(found.names) == len(found.shocks) == count
 
@@ -183,6 +203,6 @@ def test_windows_know_nothing_after_the_history_ends():
     wanted = rules(a_window(40, 70))
     longer = history()
     shorter = a_history({"spot:BTC": [str(level) for level in longer.levels[BTC][:50]]})
-    few, many = (window_moves(known, [BTC], wanted) for known in (shorter, longer))
+    few, many = (window_moves(arrays(known), [BTC], wanted) for known in (shorter, longer))
     assert 0 < len(few.names) < len(many.names)
     np.testing.assert_array_equal(few.shocks, many.shocks[: len(few.shocks)])

@@ -65,3 +65,25 @@ def test_a_history_refuses_a_level_that_cannot_be(name, level):
 
 def test_a_history_takes_negative_rates():
     assert a_history({"zero:USD:1Y": ["-0.01"], "basis:BTC:1M": ["-0.2"]}).dates == (date(2024, 1, 1),)
+
+
+def test_what_was_known_on_a_day_is_what_a_history_that_ends_there_says():
+    columns = {"spot:BTC": [1, 2, 3, 4, 5], "fx:EUR": [None, 2, None, None, 3]}
+    whole = history_arrays(a_history(columns), [BTC, EUR], maximum_carry_days=2)
+    short = history_arrays(a_history({name: column[:4] for name, column in columns.items()}), [BTC, EUR], maximum_carry_days=2)
+    known = whole.until(np.datetime64("2024-01-04"))
+    for one, other in ((known.days, short.days), (known.levels, short.levels), (known.observed, short.observed)):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(known.coordinates, short.coordinates)
+
+
+def test_a_move_outside_the_history_or_from_no_level_is_not_a_number():
+    arrays = history_arrays(a_history({"fx:EUR": [None, 2, 4]}), [EUR], maximum_carry_days=2)
+    starts = np.array(["2023-12-31", "2024-01-01", "2024-01-02", "2024-01-03"], dtype="datetime64[D]")
+    moves = arrays.moves(starts, starts + 1)[:, 0]
+    np.testing.assert_allclose(moves, [np.nan, np.nan, np.log(2.0), np.nan])
+
+
+def test_some_factors_of_a_history_are_in_the_order_asked_for():
+    arrays = history_arrays(a_history({"spot:BTC": [1, 2], "fx:EUR": [3, 4]}), [BTC, EUR], maximum_carry_days=7)
+    assert arrays.of([EUR, BTC]).levels.tolist() == [[3, 1], [4, 2]]
