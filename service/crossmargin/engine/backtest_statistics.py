@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, unique
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, chdtrc, xlogy
 
+from crossmargin.domain.backtest import Zone
 from crossmargin.domain.errors import DomainError, Reason
 
 ByBacktestDay: TypeAlias = NDArray[np.float64]
@@ -31,15 +31,6 @@ class LikelihoodRatio:
 
     statistic: float
     p_value: float
-
-
-@unique
-class Zone(Enum):
-    """The zones of the Basel backtest."""
-
-    GREEN = "green"
-    YELLOW = "yellow"
-    RED = "red"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +112,29 @@ def zone_limits(observations: int, expected_fraction: float, *, yellow_from: flo
     return ZoneLimits(green_max=green_max, yellow_max=max(green_max, int((cumulative < red_from).sum()) - 1))
 
 
-def traffic_light(observations: int, breaches: int, expected_fraction: float, *, yellow_from: float, red_from: float) -> Zone:
-    """Return the zone of a number of breaches; arguments and errors as `zone_limits`."""
-    _check_counts(observations, breaches, expected_fraction)
-    limits = zone_limits(observations, expected_fraction, yellow_from=yellow_from, red_from=red_from)
+def zone_limits_by_exceedance(observations: int, expected_fraction: float, *, yellow_from: float, red_from: float) -> ZoneLimits:
+    """Return the same by the other reading of a binomial test: a zone begins at the x for which P(X >= x) falls to 1 - its probability.
+
+    P(X >= x) counts x itself, so each zone begins at least one breach later than in `zone_limits`: at x where the other's began at x - 1.
+
+    >>> zone_limits_by_exceedance(250, 0.01, yellow_from=0.95, red_from=0.9999)
+    ZoneLimits(green_max=5, yellow_max=10)
+    """
+    basel = zone_limits(observations, expected_fraction, yellow_from=yellow_from, red_from=red_from)
+    return ZoneLimits(green_max=basel.green_max + 1, yellow_max=basel.yellow_max + 1)
+
+
+def zone_of(breaches: int, limits: ZoneLimits) -> Zone:
+    """Return the zone of a number of breaches."""
     if breaches <= limits.green_max:
         return Zone.GREEN
     return Zone.YELLOW if breaches <= limits.yellow_max else Zone.RED
+
+
+def traffic_light(observations: int, breaches: int, expected_fraction: float, *, yellow_from: float, red_from: float) -> Zone:
+    """Return the zone of a number of breaches; arguments and errors as `zone_limits`."""
+    _check_counts(observations, breaches, expected_fraction)
+    return zone_of(breaches, zone_limits(observations, expected_fraction, yellow_from=yellow_from, red_from=red_from))
 
 
 def shortfall_given_breach(pnl: ByPathDay, value_at_risk: ByBacktestDay, expected_shortfall: ByBacktestDay) -> ByPath:

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from crossmargin.domain.backtest import Zone
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.engine.backtest_statistics import (
-    Zone,
     conditional_coverage,
     independence,
     largest_rise,
@@ -15,6 +15,7 @@ from crossmargin.engine.backtest_statistics import (
     simulated_p_value,
     traffic_light,
     zone_limits,
+    zone_limits_by_exceedance,
 )
 
 BASEL = {"yellow_from": 0.95, "red_from": 0.9999}
@@ -207,3 +208,11 @@ def test_a_requirement_that_is_not_above_zero_is_refused(requirement):
     for measure in (peak_to_trough, lambda series: largest_rise(series, 1)):
         with pytest.raises(DomainError):
             measure(requirement)
+
+
+@pytest.mark.parametrize("observations", [100, 250, 1121])
+def test_by_exceedance_a_zone_begins_where_so_many_breaches_or_more_are_improbable(observations):
+    found = zone_limits_by_exceedance(observations, 0.01, **BASEL)
+    exceedance = stats.binom.sf(np.arange(observations + 1) - 1, observations, 0.01)
+    assert found.green_max == int(np.argmax(exceedance <= 0.05)) - 1
+    assert found.yellow_max == int(np.argmax(exceedance <= 0.0001)) - 1
