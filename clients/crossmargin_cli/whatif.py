@@ -97,6 +97,8 @@ def verdict(preview: margin_service_pb2.PreviewTradesResponse) -> str:
     before, after = preview.before, preview.after
     excess = decimal_of(after.excess_to_initial)
     raised = decimal_of(after.requirement.initial_margin) - decimal_of(before.requirement.initial_margin)
+    if preview.market_refusal_message:
+        return f"Not acceptable: {preview.market_refusal_message}."
     if not preview.acceptable:
         return f"Not acceptable: equity would be ${money(-excess)} short of the initial margin, which the trades raise by ${money(raised)}."
     if excess >= Decimal(0):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from math import sin
+from typing import Any
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -42,7 +43,7 @@ from crossmargin.api.v1.reference_service_pb2_grpc import ReferenceServiceStub
 from crossmargin.app import Ports, build_use_cases
 from crossmargin.domain.parameter_governance import put_in_force
 from crossmargin.usecases.current_market import CurrentMarket
-from crossmargin.usecases.ports import Decision, WriteRequest
+from crossmargin.usecases.ports import Clock, Decision, WriteRequest
 from crossmargin.usecases.use_cases import UseCases
 from tests.builders import risk_parameters
 
@@ -149,8 +150,8 @@ def unpacked(error: grpc.aio.AioRpcError) -> Refusal:
 
 
 @asynccontextmanager
-async def memory_use_cases() -> AsyncIterator[UseCases]:
-    """The real use cases over an empty memory database with small risk parameters in force."""
+async def memory_use_cases(*, clock: Clock | None = None, **changes: Any) -> AsyncIterator[UseCases]:
+    """The real use cases over an empty memory database with small risk parameters in force, some keys of them changed."""
     database = MemoryDatabase()
     compute = ThreadComputePool()
     ports = Ports(
@@ -159,12 +160,12 @@ async def memory_use_cases() -> AsyncIterator[UseCases]:
         instruments=MemoryInstrumentReader(database),
         market=MemoryMarketStore(database),
         parameters=MemoryParameterStore(database),
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
         compute=compute,
         quotes=MemoryQuoteStore(database),
         quote_metrics=MemoryQuoteMetrics(),
     )
-    parameters = risk_parameters(observation_count=100, minimum_observation_count=50)
+    parameters = risk_parameters(observation_count=100, minimum_observation_count=50, **changes)
 
     async def decide(_: object) -> Decision:
         return Decision(response=b"", records=(put_in_force(parameters, "test", EXECUTED),))

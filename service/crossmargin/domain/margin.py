@@ -15,6 +15,7 @@ from crossmargin.domain.identifiers import (
     RiskParameterSetId,
     SnapshotId,
 )
+from crossmargin.domain.market_quality import Quality
 
 
 @unique
@@ -176,10 +177,51 @@ class WorstScenario:
 
 
 @dataclass(frozen=True, slots=True)
+class DoubtedInput:
+    """A level or mark that the account is exposed to and that cannot be taken at its word.
+
+    Attributes:
+        subject: The risk factor, or the instrument whose mark it is.
+    """
+
+    subject: str
+    quality: Quality
+
+
+@dataclass(frozen=True, slots=True)
+class DataQuality:
+    """What the margin would be at the ends of what the market may really be.
+
+    Nowhere inside the ranges of the doubted inputs is the account better or worse off than this. Fractions; money in base currency.
+
+    Attributes:
+        doubted: In the order of their names; at least one.
+        utilization_low: At the most favourable end. utilization_high: at the least favourable one. None is infinite.
+        excess_to_initial_low: Equity less initial margin at the least favourable end; None when it cannot be bounded.
+        excess_to_initial_high: At the most favourable end; None when it cannot be bounded.
+        best_band: By `utilization_low`. worst_band: by `utilization_high`.
+        may_liquidate: False while a doubted input stands in the way: missing, or suspect and not confirmed.
+        is_provisional: True when the account is in a band that stands on suspect inputs: a person should look before the client is called.
+    """
+
+    doubted: tuple[DoubtedInput, ...]
+    utilization_low: Decimal | None
+    utilization_high: Decimal | None
+    excess_to_initial_low: Decimal | None
+    excess_to_initial_high: Decimal | None
+    best_band: Band
+    worst_band: Band
+    may_liquidate: bool
+    is_provisional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class MarginResult:
     """Margin of one account. Money in base currency, rounded to the cent against the client.
 
     Attributes:
+        quality: What doubted market data leaves open; None when the account is exposed to none, so that both ends are this result. With
+            doubts the band is that of the most favourable end as far as calls and liquidations go (see `alert_band`).
         utilization: maintenance margin / equity; 0 without risk, None (infinite) when equity is gone and risk is not.
         excess_to_initial: equity - initial margin; a negative figure is a deficit.
     """
@@ -192,6 +234,19 @@ class MarginResult:
     groups: tuple[GroupRequirement, ...]
     contributions: tuple[Contribution, ...]
     worst_scenarios: tuple[WorstScenario, ...]
+    quality: DataQuality | None = None
+
+    @property
+    def least_excess_to_initial(self) -> Decimal | None:
+        """Equity above the initial margin at the least favourable end of the market; None when nobody can say."""
+        return self.excess_to_initial if self.quality is None else self.quality.excess_to_initial_low
+
+    @property
+    def utilization_range(self) -> tuple[Decimal | None, Decimal | None]:
+        """Utilization at the most and at the least favourable end; None is infinite."""
+        if self.quality is None:
+            return self.utilization, self.utilization
+        return self.quality.utilization_low, self.quality.utilization_high
 
     @property
     def excess_to_initial(self) -> Decimal:

@@ -20,6 +20,7 @@ from crossmargin.domain.margin import (
     RampStamp,
     RequirementBridge,
 )
+from crossmargin.domain.market_gate import gated, widest
 from crossmargin.domain.money import CENT, EXACT, round_down_to_cent, round_up_to_cent
 from crossmargin.domain.risk_parameters import BandLines
 from crossmargin.engine.attribution import round_to_total
@@ -34,7 +35,8 @@ def ramped_margin(before: MarginResult, after: MarginResult, fraction: Decimal, 
 
     Every line of both bridges is taken so and rounded against the client; sums, utilization and contributions follow from them. So
     equity, haircuts included, moves as slowly as the requirement, and nothing jumps at either end. The band is read off the lines of
-    both sets, taken so too. The worst scenarios are the successor's, and so is the stamp, which names the earlier set beside it.
+    both sets, taken so too, and what doubted market data leaves open is the wider of both. The worst scenarios are the successor's, and
+    so is the stamp, which names the earlier set beside it.
 
     Args:
         before: Under the earlier set, in full.
@@ -50,7 +52,7 @@ def ramped_margin(before: MarginResult, after: MarginResult, fraction: Decimal, 
     requirement = _requirement(before.requirement, after.requirement, blend)
     utilization = utilization_of(requirement.maintenance_margin, equity.equity)
     stamp = before.stamp
-    return replace(
+    result = replace(
         after,
         stamp=replace(after.stamp, ramp=RampStamp(stamp.parameter_set_id, stamp.parameters_hash, stamp.scenario_set_hash, fraction)),
         equity=equity,
@@ -60,6 +62,7 @@ def ramped_margin(before: MarginResult, after: MarginResult, fraction: Decimal, 
         groups=_groups(before, after, blend),
         contributions=_contributions(before, after, blend, requirement.maintenance_margin),
     )
+    return gated(result, widest(before.quality, after.quality))
 
 
 def _equity(old: EquityBridge, new: EquityBridge, blend: _Blend) -> EquityBridge:

@@ -13,7 +13,7 @@ from crossmargin.domain.market import FactorId, MarketSnapshot
 from crossmargin.domain.parameter_governance import Activation, in_force
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.risk_parameters import RiskParameters
-from crossmargin.engine.portfolio_margin import compute_margin
+from crossmargin.engine.market_ends import margin_with_ends
 from crossmargin.engine.ramped_margin import ramped_margin
 from crossmargin.engine.revaluation import required_factors, revalue_market
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
@@ -43,8 +43,11 @@ class MarketView:
     fraction: Decimal = Decimal(1)
 
     def margin(self, portfolio: Portfolio) -> MarginResult:
-        """Return the margin of an account; numpy work, for the compute pool. Raises what `compute_margin` raises."""
-        result = compute_margin(portfolio, self.market, self.parameters)
+        """Return the margin of an account, with what doubted market data leaves open; numpy work, for the compute pool.
+
+        Raises what `compute_margin` raises.
+        """
+        result = margin_with_ends(portfolio, self.snapshot, self.market, self.parameters)
         if self.previous is None:
             return result
         lines = (self.previous.parameters.bands, self.parameters.bands)

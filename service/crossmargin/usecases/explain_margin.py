@@ -27,9 +27,10 @@ class ExplainMargin:
     async def __call__(self, account: AccountRef, *, min_sequence: int = 0) -> MarginExplanation:
         """Return the margin result with its explanation; raises what EvaluateMargin raises.
 
-        While one parameter set takes over from another by degrees, the margin is the one that EvaluateMargin returns, and everything
-        beside it is said of the set in force alone: the interval, the tail and the distances are those at the ramp's end. The bootstrap is
-        seeded with the hash of the scenarios it draws from, so that the same stamp has the same interval.
+        What is beside the margin is said of the levels of the snapshot, doubted or not. While one parameter set takes over from another by
+        degrees, the margin is the one that EvaluateMargin returns, and everything beside it is said of the set in force alone: the
+        interval, the tail and the distances are those at the ramp's end. The bootstrap is seeded with the hash of the scenarios it draws
+        from, so that the same stamp has the same interval.
         """
         portfolio = portfolio_of(await self.read_account(account, min_sequence=min_sequence))
         view = await self.current_market()
@@ -39,4 +40,4 @@ class ExplainMargin:
 def _explain(portfolio: Portfolio, view: MarketView) -> MarginExplanation:
     random = np.random.default_rng(int(view.market.scenarios.content_hash, 16))
     explanation = explain_margin(portfolio, view.snapshot, view.market, view.parameters, random=random)
-    return explanation if view.previous is None else replace(explanation, margin=view.margin(portfolio))
+    return replace(explanation, margin=view.margin(portfolio))

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from crossmargin.domain.book import NewEntry, Trade, entry_from_trade
-from crossmargin.domain.identifiers import AccountRef
+from crossmargin.domain.errors import DomainError
+from crossmargin.domain.identifiers import AccountRef, InstrumentId
 from crossmargin.domain.margin import MarginResult
+from crossmargin.domain.market_gate import Action, market_refusal
+from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.position import Position
-from crossmargin.usecases.current_market import CurrentMarket
+from crossmargin.engine.market_ends import doubts_touched_by
+from crossmargin.usecases.current_market import CurrentMarket, MarketView
 from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.known_instruments import known_instruments
 from crossmargin.usecases.ports import ComputePool, InstrumentReader
@@ -21,13 +25,15 @@ class TradePreview:
     """Margin without and with the trades, at one snapshot.
 
     Attributes:
-        acceptable: True when equity covers the initial margin with the trades, or the trades do not raise the initial margin: what
-            reduces risk is never held up.
+        acceptable: True when equity covers the initial margin with the trades at the least favourable end of the market, and nothing that
+            the trades touch is stale; or the trades do not raise the initial margin: what reduces risk is never held up.
+        market_refusal: Why not, if market data is the reason.
     """
 
     before: MarginResult
     after: MarginResult
     acceptable: bool
+    market_refusal: DomainError | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +53,8 @@ class PreviewTrades:
         before = portfolio_of(state)
         after = portfolio_of(replace(state, positions=(*state.positions, *positions_from(entries, account))))
 
-        def both() -> tuple[MarginResult, MarginResult]:
-            return view.margin(before), view.margin(after)
-
-        margin_before, margin_after = await self.compute.run(both)
-        return TradePreview(margin_before, margin_after, _is_acceptable(margin_before, margin_after))
+        traded = frozenset(posting.instrument_id for entry in entries for posting in entry.postings)
+        return await self.compute.run(lambda: _preview(before, after, traded, view))
 
     async def _entries(self, trades: Sequence[Trade]) -> list[NewEntry]:
         known = await known_instruments(
@@ -72,6 +75,18 @@ def positions_from(entries: Sequence[NewEntry], account: AccountRef) -> list[Pos
     ]
 
 
-def _is_acceptable(before: MarginResult, after: MarginResult) -> bool:
-    raises_requirement = after.requirement.initial_margin > before.requirement.initial_margin
-    return after.excess_to_initial >= 0 or not raises_requirement
+def _preview(before: Portfolio, after: Portfolio, traded: frozenset[InstrumentId], view: MarketView) -> TradePreview:
+    margin_before, margin_after = view.margin(before), view.margin(after)
+    raises_requirement = margin_after.requirement.initial_margin > margin_before.requirement.initial_margin
+    if not raises_requirement:
+        return TradePreview(margin_before, margin_after, acceptable=True, market_refusal=None)
+    covers = margin_after.excess_to_initial >= 0
+    refusal = market_refusal(
+        Action.RISK_INCREASING,
+        doubts_touched_by(traded, margin_after.quality, view.market, view.parameters),
+        covers_at_levels=covers,
+        least_excess=margin_after.least_excess_to_initial,
+    )
+    least = margin_after.least_excess_to_initial
+    is_covered = covers and least is not None and least >= 0
+    return TradePreview(margin_before, margin_after, acceptable=is_covered and refusal is None, market_refusal=refusal)

@@ -11,7 +11,7 @@ from crossmargin.domain.margin import MarginResult, MarginStamp
 from crossmargin.domain.market import MarketSnapshot
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.engine import ENGINE_VERSION
-from crossmargin.engine.portfolio_margin import compute_margin
+from crossmargin.engine.market_ends import margin_with_ends
 from crossmargin.engine.ramped_margin import ramped_margin
 from crossmargin.engine.revaluation import revalue_market
 from crossmargin.engine.scenarios import build_scenario_set
@@ -86,7 +86,8 @@ class ReproduceMargin:
 
         def compute() -> MarginResult:
             scenarios = build_scenario_set(history, recipe.factors, built_with)
-            return compute_margin(portfolio, revalue_market(instruments, snapshot, scenarios, parameters), parameters)
+            market = revalue_market(instruments, snapshot, scenarios, parameters)
+            return margin_with_ends(portfolio, snapshot, market, parameters)
 
         return await self.compute.run(compute)
 

@@ -43,7 +43,11 @@ class MarginService(MarginServiceServicer):
         trades = trades_from_messages(request.trades, account)
         preview = await self._use_cases.preview_trades(account, trades, min_sequence=request.min_seq)
         return pb.PreviewTradesResponse(
-            before=margin_to_message(preview.before), after=margin_to_message(preview.after), acceptable=preview.acceptable
+            before=margin_to_message(preview.before),
+            after=margin_to_message(preview.after),
+            acceptable=preview.acceptable,
+            market_refusal="" if preview.market_refusal is None else preview.market_refusal.reason.code,
+            market_refusal_message="" if preview.market_refusal is None else preview.market_refusal.message,
         )
 
     async def WatchMargin(self, request: pb.WatchMarginRequest, context: Context) -> AsyncIterator[pb.WatchMarginResponse]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from threading import Lock
 from typing import Final
 
@@ -13,8 +14,13 @@ from prometheus_client.registry import Collector
 
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.margin import Band, MarginResult
+from crossmargin.domain.market_quality import Verdict
 
 _BANDS: Final = tuple(Band)
+
+
+def _ratio(utilization: Decimal | None) -> float:
+    return float("inf") if utilization is None else float(utilization)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +34,22 @@ ACCOUNT_GAUGES: Final = (
     _AccountGauge(
         "crossmargin_utilization_ratio",
         "Maintenance margin over equity: watch from 0.6, at risk 0.7, margin call 0.8, liquidation 1; +Inf when equity is gone.",
-        lambda result: float("inf") if result.utilization is None else float(result.utilization),
+        lambda result: _ratio(result.utilization),
+    ),
+    _AccountGauge(
+        "crossmargin_utilization_low_ratio",
+        "Utilization at the most favourable end of doubted market data, by which margin is called; the utilization itself without doubt.",
+        lambda result: _ratio(result.utilization_range[0]),
+    ),
+    _AccountGauge(
+        "crossmargin_utilization_high_ratio",
+        "Utilization at the least favourable end of doubted market data; the utilization itself without doubt.",
+        lambda result: _ratio(result.utilization_range[1]),
+    ),
+    _AccountGauge(
+        "crossmargin_band_provisional",
+        "1 when the account is in margin call or worse on suspect market data: look before calling.",
+        lambda result: float(result.quality is not None and result.quality.is_provisional),
     ),
     _AccountGauge("crossmargin_equity_usd", "Equity after haircuts.", lambda result: float(result.equity.equity)),
     _AccountGauge(
@@ -143,6 +164,15 @@ def _house_families(
     )
     for reason in sorted(set(failed.values())):
         failures.add_metric([reason], sum(1 for other in failed.values() if other == reason))
+    doubted = GaugeMetricFamily(
+        "crossmargin_accounts_doubted",
+        "Accounts exposed to market data that cannot be taken at its word, by the worst verdict.",
+        labels=["verdict"],
+    )
+    worst = [_worst_verdict(result) for result in results.values()]
+    for verdict in (Verdict.SUSPECT, Verdict.STALE, Verdict.MISSING):
+        doubted.add_metric([verdict.value], worst.count(verdict))
+    yield doubted
     hidden = GaugeMetricFamily(
         "crossmargin_clients_dropped", "Clients without series of their own because of the cap on labels.", value=dropped
     )
@@ -155,6 +185,11 @@ def _house_families(
             "When the market snapshot of the last house run was taken (Unix time).",
             value=snapshot_time,
         )
+
+
+def _worst_verdict(result: MarginResult) -> Verdict:
+    verdicts = [each.quality.verdict for each in result.quality.doubted] if result.quality else []
+    return max(verdicts, key=lambda verdict: verdict.severity, default=Verdict.VALID)
 
 
 def _worst_by_client(results: Mapping[AccountRef, MarginResult]) -> dict[str, float]:

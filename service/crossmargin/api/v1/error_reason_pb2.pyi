@@ -60,6 +60,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_ENGINE_VERSION_DIFFERS: _ErrorReason.ValueType  # 35
     ERROR_REASON_PARAMETERS_CHANGED: _ErrorReason.ValueType  # 36
     ERROR_REASON_UNKNOWN_SCENARIO_SET: _ErrorReason.ValueType  # 37
+    ERROR_REASON_SUSPECT_MARKET_DATA: _ErrorReason.ValueType  # 60
+    ERROR_REASON_STALE_MARKET_DATA: _ErrorReason.ValueType  # 61
+    ERROR_REASON_MISSING_MARKET_DATA: _ErrorReason.ValueType  # 62
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper): ...
 
@@ -101,4 +104,7 @@ ERROR_REASON_RAMP_UNDER_WAY: ErrorReason.ValueType  # 34
 ERROR_REASON_ENGINE_VERSION_DIFFERS: ErrorReason.ValueType  # 35
 ERROR_REASON_PARAMETERS_CHANGED: ErrorReason.ValueType  # 36
 ERROR_REASON_UNKNOWN_SCENARIO_SET: ErrorReason.ValueType  # 37
+ERROR_REASON_SUSPECT_MARKET_DATA: ErrorReason.ValueType  # 60
+ERROR_REASON_STALE_MARKET_DATA: ErrorReason.ValueType  # 61
+ERROR_REASON_MISSING_MARKET_DATA: ErrorReason.ValueType  # 62
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

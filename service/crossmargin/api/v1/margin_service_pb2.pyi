@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from crossmargin.api.v1 import book_service_pb2 as _book_service_pb2
 from crossmargin.api.v1 import collateral_service_pb2 as _collateral_service_pb2
+from crossmargin.api.v1 import market_service_pb2 as _market_service_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -195,6 +196,73 @@ class RequirementBridge(_message.Message):
 Global___RequirementBridge: _TypeAlias = RequirementBridge  # noqa: Y015
 
 @_typing.final
+class DoubtedInput(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
+    subject: _builtins.str
+    @_builtins.property
+    def quality(self) -> _market_service_pb2.Quality: ...
+    def __init__(
+        self,
+        *,
+        subject: _builtins.str = ...,
+        quality: _market_service_pb2.Quality | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quality", b"quality"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quality", b"quality", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DoubtedInput: _TypeAlias = DoubtedInput  # noqa: Y015
+
+@_typing.final
+class DataQuality(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOUBTED_FIELD_NUMBER: _builtins.int
+    UTILIZATION_LOW_FIELD_NUMBER: _builtins.int
+    UTILIZATION_HIGH_FIELD_NUMBER: _builtins.int
+    EXCESS_TO_INITIAL_LOW_FIELD_NUMBER: _builtins.int
+    EXCESS_TO_INITIAL_HIGH_FIELD_NUMBER: _builtins.int
+    BEST_BAND_FIELD_NUMBER: _builtins.int
+    WORST_BAND_FIELD_NUMBER: _builtins.int
+    MAY_LIQUIDATE_FIELD_NUMBER: _builtins.int
+    PROVISIONAL_FIELD_NUMBER: _builtins.int
+    utilization_low: _builtins.str
+    utilization_high: _builtins.str
+    excess_to_initial_low: _builtins.str
+    excess_to_initial_high: _builtins.str
+    best_band: Global___Band.ValueType
+    worst_band: Global___Band.ValueType
+    may_liquidate: _builtins.bool
+    provisional: _builtins.bool
+    @_builtins.property
+    def doubted(self) -> _containers.RepeatedCompositeFieldContainer[Global___DoubtedInput]: ...
+    def __init__(
+        self,
+        *,
+        doubted: _abc.Iterable[Global___DoubtedInput] | None = ...,
+        utilization_low: _builtins.str = ...,
+        utilization_high: _builtins.str = ...,
+        excess_to_initial_low: _builtins.str = ...,
+        excess_to_initial_high: _builtins.str = ...,
+        best_band: Global___Band.ValueType = ...,
+        worst_band: Global___Band.ValueType = ...,
+        may_liquidate: _builtins.bool = ...,
+        provisional: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_band", b"best_band", "doubted", b"doubted", "excess_to_initial_high", b"excess_to_initial_high", "excess_to_initial_low", b"excess_to_initial_low", "may_liquidate", b"may_liquidate", "provisional", b"provisional", "utilization_high", b"utilization_high", "utilization_low", b"utilization_low", "worst_band", b"worst_band"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DataQuality: _TypeAlias = DataQuality  # noqa: Y015
+
+@_typing.final
 class Margin(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -205,6 +273,7 @@ class Margin(_message.Message):
     BAND_FIELD_NUMBER: _builtins.int
     EXCESS_TO_INITIAL_FIELD_NUMBER: _builtins.int
     EXCESS_TO_MAINTENANCE_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
     utilization: _builtins.str
     band: Global___Band.ValueType
     excess_to_initial: _builtins.str
@@ -215,6 +284,8 @@ class Margin(_message.Message):
     def equity(self) -> Global___EquityBridge: ...
     @_builtins.property
     def requirement(self) -> Global___RequirementBridge: ...
+    @_builtins.property
+    def quality(self) -> Global___DataQuality: ...
     def __init__(
         self,
         *,
@@ -225,10 +296,11 @@ class Margin(_message.Message):
         band: Global___Band.ValueType = ...,
         excess_to_initial: _builtins.str = ...,
         excess_to_maintenance: _builtins.str = ...,
+        quality: Global___DataQuality | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["equity", b"equity", "requirement", b"requirement", "stamp", b"stamp"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["equity", b"equity", "quality", b"quality", "requirement", b"requirement", "stamp", b"stamp"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["band", b"band", "equity", b"equity", "excess_to_initial", b"excess_to_initial", "excess_to_maintenance", b"excess_to_maintenance", "requirement", b"requirement", "stamp", b"stamp", "utilization", b"utilization"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["band", b"band", "equity", b"equity", "excess_to_initial", b"excess_to_initial", "excess_to_maintenance", b"excess_to_maintenance", "quality", b"quality", "requirement", b"requirement", "stamp", b"stamp", "utilization", b"utilization"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -786,7 +858,11 @@ class PreviewTradesResponse(_message.Message):
     BEFORE_FIELD_NUMBER: _builtins.int
     AFTER_FIELD_NUMBER: _builtins.int
     ACCEPTABLE_FIELD_NUMBER: _builtins.int
+    MARKET_REFUSAL_FIELD_NUMBER: _builtins.int
+    MARKET_REFUSAL_MESSAGE_FIELD_NUMBER: _builtins.int
     acceptable: _builtins.bool
+    market_refusal: _builtins.str
+    market_refusal_message: _builtins.str
     @_builtins.property
     def before(self) -> Global___Margin: ...
     @_builtins.property
@@ -797,10 +873,12 @@ class PreviewTradesResponse(_message.Message):
         before: Global___Margin | None = ...,
         after: Global___Margin | None = ...,
         acceptable: _builtins.bool = ...,
+        market_refusal: _builtins.str = ...,
+        market_refusal_message: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptable", b"acceptable", "after", b"after", "before", b"before"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptable", b"acceptable", "after", b"after", "before", b"before", "market_refusal", b"market_refusal", "market_refusal_message", b"market_refusal_message"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from crossmargin.adapters.grpc_server.wire.collateral import holdings_to_messages
 from crossmargin.adapters.grpc_server.wire.differences import first_difference
+from crossmargin.adapters.grpc_server.wire.market import quality_to_message
 from crossmargin.adapters.grpc_server.wire.values import (
     account_ref_from_name,
     format_fraction,
@@ -17,7 +18,7 @@ from crossmargin.adapters.grpc_server.wire.values import (
 )
 from crossmargin.api.v1 import margin_service_pb2 as pb
 from crossmargin.domain.identifiers import RiskParameterSetId, SnapshotId
-from crossmargin.domain.margin import Band, Charge, EquityBridge, MarginResult, MarginStamp, RampStamp, RequirementBridge
+from crossmargin.domain.margin import Band, Charge, DataQuality, EquityBridge, MarginResult, MarginStamp, RampStamp, RequirementBridge
 from crossmargin.domain.money import format_decimal, parse_decimal
 from crossmargin.usecases.reproduce_margin import Reproduction
 
@@ -43,6 +44,7 @@ def margin_to_message(result: MarginResult) -> pb.Margin:
         band=band_to_message(result.band),
         excess_to_initial=format_decimal(result.excess_to_initial),
         excess_to_maintenance=format_decimal(result.excess_to_maintenance),
+        quality=None if result.quality is None else _quality_to_message(result.quality),
     )
 
 
@@ -101,6 +103,24 @@ def utilization_text(utilization: Decimal | None) -> str:
 def band_to_message(band: Band) -> pb.Band.ValueType:
     """Return the message value of a band."""
     return _BAND_VALUES[band]
+
+
+def _quality_to_message(quality: DataQuality) -> pb.DataQuality:
+    return pb.DataQuality(
+        doubted=[pb.DoubtedInput(subject=one.subject, quality=quality_to_message(one.quality)) for one in quality.doubted],
+        utilization_low=utilization_text(quality.utilization_low),
+        utilization_high=utilization_text(quality.utilization_high),
+        excess_to_initial_low=_known(quality.excess_to_initial_low),
+        excess_to_initial_high=_known(quality.excess_to_initial_high),
+        best_band=band_to_message(quality.best_band),
+        worst_band=band_to_message(quality.worst_band),
+        may_liquidate=quality.may_liquidate,
+        provisional=quality.is_provisional,
+    )
+
+
+def _known(amount: Decimal | None) -> str:
+    return "" if amount is None else format_decimal(amount)
 
 
 def _stamp_to_message(stamp: MarginStamp) -> pb.MarginStamp:
