@@ -26,6 +26,7 @@ def observed_service(data_dir: Path) -> Iterator[list[Metric]]:
         with Client(addresses["grpc_address"]) as client:
             load_demo(client, report=lambda _: None)
             _book_what_has_no_price(client)
+            _quote_what_cannot_be(client)
             client.get_margin("clients/meridian-basis/accounts/core")
         wait_until(lambda: "crossmargin_accounts_failed{" in _scrape(addresses))
         yield families(_scrape(addresses))
@@ -41,6 +42,11 @@ def _book_what_has_no_price(client: Client) -> None:
     client.create_account(_UNMARGINED, "Core")
     client.create_instrument(values.cash("NOK"))
     client.deposit(_UNMARGINED, "NOK", 1_000, received_at=datetime(2026, 11, 20, tzinfo=UTC), request_id="without-price")
+
+
+def _quote_what_cannot_be(client: Client) -> None:
+    quotes = [values.quote("spot:BTC", 0, sequence=number, observed_at=datetime(2026, 11, 20, tzinfo=UTC)) for number in (1, 3)]
+    client.publish_quotes("exchange-a", quotes)
 
 
 def _scrape(addresses: dict[str, str]) -> str:

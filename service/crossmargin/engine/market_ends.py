@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from itertools import product
 from typing import Final, TypeAlias
@@ -303,7 +303,8 @@ def _grid(account: _Account, dials: Sequence[Dial]) -> Grid | None:
 
 def _star(account: _Account, dials: Sequence[Dial]) -> Star | None:
     rest, rays = account.figures({}), []
-    for dial in dials:
+    coarse = [replace(dial, nodes=tuple(sorted({dial.nodes[0], dial.level, dial.nodes[-1]}))) for dial in dials]
+    for dial in coarse:
         points = [account.figures({dial.subject: node}) for node in dial.nodes]
         known = [point for point in points if point is not None]
         if len(known) < len(points):
@@ -312,7 +313,7 @@ def _star(account: _Account, dials: Sequence[Dial]) -> Star | None:
     corners = []
     for pick in (np.argmin, np.argmax):
         nodes = tuple(int(pick(figures @ np.array([1.0, 0.0, -1.0]))) for _, figures in rays)
-        corner = account.figures({dial.subject: dial.nodes[node] for dial, node in zip(dials, nodes, strict=True)})
+        corner = account.figures({dial.subject: dial.nodes[node] for dial, node in zip(coarse, nodes, strict=True)})
         if corner is None:
             return None
         corners.append((corner, nodes))

@@ -25,6 +25,9 @@ class QuoteMetrics:
             ["kind", "verdict"],
             registry=registry,
         )
+        for kind in ("level", "mark"):
+            for verdict in Verdict:
+                self._quality.labels(kind, verdict.value)
 
     def quotes_received(self, source: SourceId, *, accepted: int, replayed: int, refused: int, missed: int) -> None:
         """Count what came of the quotes of one batch."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from crossmargin.adapters.prometheus.margin_metrics import ACCOUNT_GAUGES, MarginMetrics
-from crossmargin.domain.margin import Band
+from crossmargin.domain.margin import Band, DataQuality, DoubtedInput
+from crossmargin.domain.market_quality import Quality, Verdict
 from tests.unit.adapters.prometheus.results import AS_OF, a_result, an_account
 
 CORE = {"client": "alpha", "account": "core"}
@@ -168,3 +171,21 @@ def test_a_run_that_could_not_begin_is_counted_and_leaves_the_last_results(regis
     metrics.house_failed("STORAGE_UNAVAILABLE")
     assert series(registry, "crossmargin_house_run_failures_total") == {("NO_MARKET_SNAPSHOT",): 2.0, ("STORAGE_UNAVAILABLE",): 1.0}
     assert registry.get_sample_value("crossmargin_equity_usd", CORE) == 1000.0
+
+
+def test_doubted_market_data_shows_as_a_range_and_as_a_count_of_accounts(registry, metrics):
+    suspect = DoubtedInput("spot:BTC", Quality(Verdict.SUSPECT, AS_OF, Decimal(1), Decimal(2)))
+    stale = DoubtedInput("spot:ETH", Quality(Verdict.STALE, AS_OF, Decimal(1), Decimal(2)))
+    open_ended = DataQuality(
+        (suspect, stale), Decimal("0.4"), None, None, None, Band.HEALTHY, Band.LIQUIDATION, may_liquidate=False, is_provisional=True
+    )
+    doubted = replace(a_result(utilization="0.5"), quality=open_ended)
+    publish(metrics, doubted, a_result(an_account("beta"), utilization="0.3"))
+    assert series(registry, "crossmargin_utilization_low_ratio") == {("alpha", "core"): 0.4, ("beta", "core"): 0.3}
+    assert series(registry, "crossmargin_utilization_high_ratio") == {("alpha", "core"): math.inf, ("beta", "core"): 0.3}
+    assert series(registry, "crossmargin_band_provisional") == {("alpha", "core"): 1.0, ("beta", "core"): 0.0}
+    counts = {
+        verdict: registry.get_sample_value("crossmargin_accounts_doubted", {"verdict": verdict})
+        for verdict in ("suspect", "stale", "missing")
+    }
+    assert counts == {"suspect": 0, "stale": 1, "missing": 0}
