@@ -95,6 +95,8 @@ def kind_of_mark(instrument: Instrument) -> QuoteKind:
     """Return which limits the mark of an instrument is held to."""
     if isinstance(instrument.terms, PresentValueTerms):
         return QuoteKind.PRESENT_VALUE
+    if isinstance(instrument.terms, DatedFuture) and instrument.terms.price_may_be_negative:
+        return QuoteKind.PRICE
     return QuoteKind.PREMIUM if isinstance(instrument.terms, OptionTerms) else QuoteKind.MARK
 
 
