@@ -19,7 +19,10 @@ class SlowGroupRates:
 
 @dataclass(frozen=True)
 class SlowChargeRates:
-    """`issuers` are the groups of each issuer; `tiers` are (up to or None, fraction); `schedule` is (class, up to years or None, rate)."""
+    """`issuers` are the groups of each issuer, `own_issues` the names of the operator's own coins.
+
+    `tiers` are (up to or None, fraction), `schedule` is (class, up to years or None, rate).
+    """
 
     k: Fraction
     h0: Fraction
@@ -37,6 +40,7 @@ class SlowChargeRates:
     schedule: list[tuple[str, Fraction | None, Fraction]]
     groups: dict[str, SlowGroupRates]
     issuers: list[set[str]]
+    own_issues: set[str]
 
 
 @dataclass
@@ -152,6 +156,8 @@ def _minimum(model, charges, holdings, exposure, *, net, group, rest):
 
 def is_ineligible(model, name) -> bool:
     peg_price = model.instruments[name].peg_price
+    if name in model.charges.own_issues:
+        return True
     return peg_price is not None and peg_price < model.charges.ineligible_price
 
 

@@ -81,6 +81,7 @@ class SlowResult:
     group_requirement: dict[str, Fraction] = field(default_factory=dict)
     class_requirement: dict[str, Fraction] = field(default_factory=dict)
     account_requirement: Fraction = ZERO
+    account_pnl: list[Fraction] = field(default_factory=list)
     market: Fraction = ZERO
     contribution: dict[str, Fraction] = field(default_factory=dict)
     charges: SlowCharges = field(default_factory=SlowCharges)
@@ -96,7 +97,7 @@ def slow_margin(model: SlowModel, holdings: dict[str, SlowHolding]) -> SlowResul
     account_pnl = _sum_by(pnl, lambda _group: "account").get("account", [ZERO] * len(model.weights))
     result.group_requirement = {group: shortfall(row, model) for group, row in group_pnl.items()}
     result.class_requirement = {name: shortfall(row, model) for name, row in class_pnl.items()}
-    result.account_requirement = shortfall(account_pnl, model)
+    result.account_requirement, result.account_pnl = shortfall(account_pnl, model), account_pnl
     group_part, class_part, account_part = 1 - model.rho1, model.rho1 - model.rho2, model.rho2
     result.market = (
         group_part * sum(result.group_requirement.values())
