@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import json as json_text
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -20,10 +22,11 @@ from crossmargin_cli.connection import DEFAULT_TARGET, JsonOption, TargetOption,
 from crossmargin_cli.examples import examples
 from crossmargin_cli.failures import FAILED
 from crossmargin_cli.render import console_on, plain_table, short_account
-from crossmargin_cli.service_process import SERVICE_MODULES_NEXT, missing_service_modules
+from crossmargin_cli.service_process import SERVICE_MODULES_NEXT, missing_service_modules, service_command
 from crossmargin_client import Client, CrossmarginError, moment_of
 
 _OLDEST_PYTHON: Final = (3, 11)
+_PATIENCE_S: Final = 300
 _PORTS: Final = {"API": 50051, "metrics": 9464}
 _STALE_AFTER: Final = timedelta(minutes=5)
 _STYLES: Final = {"ok": "green", "warn": "yellow", "fail": "red"}
@@ -62,7 +65,7 @@ def doctor(
 
     Exit code 1 when something is broken.
     """
-    checks = [*local_checks(data_dir), *service_checks(target)]
+    checks = [*local_checks(data_dir), *service_checks(target), *ledger_checks(data_dir)]
     if json:
         print_json({"checks": [{**asdict(check), "verdict": check.verdict.value} for check in checks]})
     else:
@@ -96,6 +99,39 @@ def service_checks(target: str) -> Iterator[Check]:
         yield _risk_parameters(client)
         yield _snapshot(client)
         yield _margin(client)
+
+
+def ledger_checks(data_dir: Path) -> Iterator[Check]:
+    """Yield the check of projections, where there is a database to ask: the one in the environment, or an embedded one that runs."""
+    if os.environ.get("CROSSMARGIN_DATABASE_URL"):
+        where: list[str] = []
+    elif _is_running(data_dir):
+        where = ["--embedded", "--data-dir", str(data_dir)]
+    else:
+        return
+    if not missing_service_modules():
+        yield _projections(where)
+
+
+def _is_running(data_dir: Path) -> bool:
+    try:
+        return (data_dir / "postgres" / "postmaster.pid").exists()
+    except PermissionError:
+        return False
+
+
+def _projections(where: list[str]) -> Check:
+    done = subprocess.run(  # noqa: S603 - this interpreter, with words of our own
+        service_command(["rebuild-projections", "--json", *where]), capture_output=True, text=True, check=False, timeout=_PATIENCE_S
+    )
+    try:
+        differing = len(json_text.loads(done.stdout)["differences"])
+    except (ValueError, KeyError):
+        return Check("projections", Verdict.FAIL, done.stderr.strip().splitlines()[-1] if done.stderr else "no answer", "see the log")
+    if differing:
+        finding = f"{differing} rows are not what the ledger says"
+        return Check("projections", Verdict.FAIL, finding, "look at them: crossmargin rebuild-projections; then: crossmargin verify-ledger")
+    return Check("projections", Verdict.OK, "positions are what the ledger says")
 
 
 def _python() -> Check:

@@ -1,4 +1,4 @@
-"""`crossmargin verify-ledger` and `crossmargin anchor-key`: what an auditor runs. Both work on the database, without the service."""
+"""`crossmargin verify-ledger`, `anchor-key` and `rebuild-projections`: what works on the database itself, without the service."""
 
 from __future__ import annotations
 
@@ -19,6 +19,12 @@ KEY_EXAMPLES: Final = examples(
 )
 
 
+REBUILD_EXAMPLES: Final = examples(
+    "crossmargin rebuild-projections --embedded",
+    "crossmargin rebuild-projections --database-url postgresql://owner@db/crossmargin --repair",
+)
+
+
 def verify_ledger(context: typer.Context) -> None:
     """Verify the ledger: every hash chain, head, position and sum, and the signed anchors.
 
@@ -34,3 +40,12 @@ def anchor_key(context: typer.Context) -> None:
     Takes every setting as a flag; `crossmargin config show` lists them.
     """
     become_service(["anchor-key", *context.args])
+
+
+def rebuild_projections(context: typer.Context) -> None:
+    """Compare what follows from the ledger, such as positions, with the ledger, and rebuild it.
+
+    Writes nothing without --repair, and asks before it does; --yes does not ask. Every row put right is logged. --json. Exit code 1 when
+    something differs and was not put right. The service may go on meanwhile.
+    """
+    become_service(["rebuild-projections", *context.args])

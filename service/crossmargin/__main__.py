@@ -12,8 +12,17 @@ from pydantic import ValidationError
 from pydantic_core import PydanticUndefined
 
 from crossmargin import app
-from crossmargin.adapters.runtime.terminal import progress_on, verdict_as_json, verdict_as_text
+from crossmargin.adapters.runtime.logs import configure_logs
+from crossmargin.adapters.runtime.terminal import (
+    differences_as_json,
+    differences_as_text,
+    is_confirmed,
+    progress_on,
+    verdict_as_json,
+    verdict_as_text,
+)
 from crossmargin.config import Settings
+from crossmargin.domain.projection import ProjectionDifference
 
 REFUSED = 1
 USAGE = 2
@@ -47,6 +56,9 @@ def _run(chosen: argparse.Namespace, settings: Settings) -> int:
         case "verify-ledger":
             settings.check_database()
             return _verify_ledger(chosen, settings)
+        case "rebuild-projections":
+            settings.check_database()
+            return _rebuild_projections(chosen, settings)
         case "anchor-key":
             print(app.anchor_public_key(settings), end="")
         case "config":
@@ -61,6 +73,20 @@ def _verify_ledger(chosen: argparse.Namespace, settings: Settings) -> int:
     return 0 if verdict.is_clean else REFUSED
 
 
+def _rebuild_projections(chosen: argparse.Namespace, settings: Settings) -> int:
+    if chosen.repair:
+        configure_logs()  # every row that is put right is logged
+
+    def may_repair(differences: Sequence[ProjectionDifference]) -> bool:
+        question = f"{len(differences):,} rows are not what the ledger says and will be replaced."
+        return chosen.repair and (chosen.yes or is_confirmed(question, answers=sys.stdin, stream=sys.stderr))
+
+    report = app.rebuild_projections(settings, may_repair=may_repair)
+    show = differences_as_json if chosen.json else differences_as_text
+    print(show(report.differences, repaired_count=report.repaired_count))
+    return 0 if not report.differences or report.repaired_count else REFUSED
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m crossmargin", description="The crossmargin service.")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -73,6 +99,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     verify.add_argument("--json", action="store_true", help="for machines")
     _add_settings(verify)
+    rebuild = commands.add_parser("rebuild-projections", help="compare projections with the ledger; exit code 1 when any differs")
+    rebuild.add_argument("--repair", action="store_true", help="replace what differs by what the ledger says, after asking")
+    rebuild.add_argument("--yes", action="store_true", help="do not ask")
+    rebuild.add_argument("--json", action="store_true", help="for machines")
+    _add_settings(rebuild)
     _add_settings(commands.add_parser("anchor-key", help="print the public key that anchors are checked with"))
     config = commands.add_parser("config", help="configuration").add_subparsers(dest="verb", required=True)
     show = config.add_parser("show", help="print every setting with its value")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -21,9 +21,11 @@ from crossmargin.adapters.postgres.books import PostgresBookReader
 from crossmargin.adapters.postgres.database import Database
 from crossmargin.adapters.postgres.instruments import PostgresInstrumentReader
 from crossmargin.adapters.postgres.leadership import PostgresLeadership
+from crossmargin.adapters.postgres.ledger_checks import PostgresLedgerChecks
 from crossmargin.adapters.postgres.ledger_view import PostgresLedgerView
 from crossmargin.adapters.postgres.market import PostgresMarketStore
 from crossmargin.adapters.postgres.migrate import current_revision, expected_revision, upgrade
+from crossmargin.adapters.postgres.projections import PostgresProjections
 from crossmargin.adapters.postgres.quotes import PostgresQuoteStore
 from crossmargin.adapters.postgres.risk_parameters import PostgresParameterStore
 from crossmargin.adapters.postgres.server_checks import DatabaseRefusedError
@@ -47,16 +49,18 @@ from crossmargin.adapters.runtime.anchor_keys import (
 from crossmargin.adapters.runtime.clock import SystemClock
 from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
 from crossmargin.adapters.runtime.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError, running_url
-from crossmargin.adapters.runtime.ledger_log import LedgerLog
+from crossmargin.adapters.runtime.ledger_log import LedgerLog, log_repair
 from crossmargin.adapters.runtime.logs import configure_logs
 from crossmargin.adapters.runtime.readiness import Readiness
 from crossmargin.adapters.runtime.ready_file import write_ready_file
 from crossmargin.adapters.runtime.standard_parameters import standard_parameters
 from crossmargin.config import Settings
 from crossmargin.domain.parameter_governance import put_in_force
+from crossmargin.domain.projection import ProjectionDifference
 from crossmargin.usecases.activate_parameters import ActivateParameters
 from crossmargin.usecases.approve_parameters import ApproveParameters
 from crossmargin.usecases.build_snapshot import BuildSnapshot
+from crossmargin.usecases.check_ledger import CheckLedger
 from crossmargin.usecases.create_account import CreateAccount
 from crossmargin.usecases.create_client import CreateClient
 from crossmargin.usecases.create_instrument import CreateInstrument
@@ -85,6 +89,7 @@ from crossmargin.usecases.propose_parameters import ProposeParameters
 from crossmargin.usecases.publish_quotes import PublishQuotes
 from crossmargin.usecases.publish_snapshot import PublishSnapshot
 from crossmargin.usecases.read_account import ReadAccount
+from crossmargin.usecases.rebuild_projections import RebuildProjections
 from crossmargin.usecases.record_trades import RecordTrades
 from crossmargin.usecases.reproduce_margin import ReproduceMargin
 from crossmargin.usecases.run_house import RunHouse
@@ -169,6 +174,34 @@ async def _verify(url: str, signatures: AnchorKeyring | None, anchor_file: Path 
         # The file is read after the view was opened, so that it is never behind what the view shows by more than an anchor under way.
         outside = read_anchor_file(anchor_file) if anchor_file is not None else None
         return await VerifyLedger(view, signatures, outside, report)()
+
+
+def rebuild_projections(settings: Settings, *, may_repair: Callable[[Sequence[ProjectionDifference]], bool]) -> ProjectionReport:
+    """Compare every projection with the ledger; rebuild what differs when `may_repair`, shown the differences, says so.
+
+    Raises:
+        StartError: The database cannot be used.
+    """
+    with _running_database_url(settings) as url:
+        return asyncio.run(_rebuild_projections(settings, url, may_repair))
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionReport:
+    """What was found to differ, and how many rows of it were put right."""
+
+    differences: Sequence[ProjectionDifference]
+    repaired_count: int
+
+
+async def _rebuild_projections(
+    settings: Settings, url: str, may_repair: Callable[[Sequence[ProjectionDifference]], bool]
+) -> ProjectionReport:
+    async with _open_database(settings, url) as database:
+        rebuild = RebuildProjections(PostgresAnchorStore(database), PostgresProjections(database))
+        differences = await rebuild.compare()
+        repaired = await rebuild.repair(differences, log_repair) if differences and may_repair(differences) else 0
+        return ProjectionReport(differences, repaired)
 
 
 def _anchor_keyring(settings: Settings, public_keys: Sequence[Path]) -> AnchorKeyring | None:
@@ -316,11 +349,10 @@ async def _serve(settings: Settings, url: str) -> None:
                 metrics = MarginMetrics(registry, client_limit=settings.client_label_limit)
                 house = RunHouse(ports.books, current_market, compute, metrics, leadership, ports.clock)
                 tasks.append(background.create_task(house(), name="monitor"))
-                if anchor_key is not None:
-                    guard = _guard_ledger(settings, database, leadership, anchor_key, registry)
-                    tasks.append(background.create_task(guard(), name="ledger"))
                 ticks = TickMarket(use_cases.build_snapshot, metrics, leadership, ports.clock, settings.quote_tick_s)
                 tasks.append(background.create_task(ticks(), name="market"))
+                guard = _guard_ledger(settings, database, leadership, anchor_key, registry)
+                tasks.extend(background.create_task(duty(), name="ledger") for duty in guard.duties())
             _announce(settings, grpc_port, admin.port)
             await stopping.wait()
             log.info("stopping", drain_s=settings.drain_s)
@@ -342,14 +374,17 @@ def _anchor_key(settings: Settings) -> AnchorKey | None:
 
 
 def _guard_ledger(
-    settings: Settings, database: Database, leadership: PostgresLeadership, key: AnchorKey, registry: CollectorRegistry
+    settings: Settings, database: Database, leadership: PostgresLeadership, key: AnchorKey | None, registry: CollectorRegistry
 ) -> GuardLedger:
+    anchors, clock = PostgresAnchorStore(database), SystemClock()
     journal = AnchorFile(settings.anchor_journal) if settings.anchor_journal is not None else None
     return GuardLedger(
         leadership=leadership,
+        clock=clock,
         reports=(LedgerMetrics(registry), LedgerLog()),
-        clock=SystemClock(),
-        take_anchor=TakeAnchor(PostgresAnchorStore(database), key, journal),
+        check_ledger=CheckLedger(anchors, PostgresLedgerChecks(database), PostgresProjections(database), clock),
+        check_time=settings.ledger_check_time,
+        take_anchor=TakeAnchor(anchors, key, journal) if key is not None else None,
         anchor_interval_s=settings.anchor_interval_s,
     )
 

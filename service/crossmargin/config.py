@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import time
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
@@ -45,6 +46,7 @@ class Settings(BaseSettings):
         default=None, description="Also add anchors to this file, outside the database. With --embedded: anchors.jsonl in the data folder."
     )
     anchor_interval_s: float = Field(default=60.0, ge=0.1, le=3600, description="Seconds between anchors of the ledger.")
+    ledger_check_time: time = Field(default=time(2), description="When the leader checks the ledger every day, in UTC: 02:00.")
     drain_s: float = Field(default=5.0, ge=0, le=300, description="Seconds that running calls are given when the service stops.")
     ready_file: Path | None = Field(default=None, description="Write the bound addresses there as JSON once the service serves.")
 

@@ -19,6 +19,14 @@ _SECTIONS = (
     ("crossmargin_database_", "Database, as each process sees it", "Of the pool of connections. `serve` and the monitor have one each."),
     ("crossmargin_build_info", "Release", "Every process has it, so it is what to count processes by."),
     (
+        "crossmargin_ledger_",
+        "Ledger",
+        (
+            "Of the process whose monitor leads; the counters are there in all that have a monitor. Anchors and checks are explained in\n"
+            "[architecture](architecture.md)."
+        ),
+    ),
+    (
         "crossmargin_",
         "Margin",
         (

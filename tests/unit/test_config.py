@@ -45,6 +45,7 @@ def test_every_setting_has_a_description_and_a_variable_of_its_own(name, monkeyp
         "ready_file": "/r",
         "anchor_key_file": "/k",
         "anchor_file": "/a",
+        "ledger_check_time": "03:30",
     }.get(name)
     text = text or {bool: "true", int: "3", float: "3"}.get(Settings.model_fields[name].annotation, "127.0.0.1:3")
     if getattr(Settings(), name) is True:

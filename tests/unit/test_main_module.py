@@ -67,7 +67,7 @@ def test_a_bad_setting_is_named_in_one_line_and_is_a_misuse(capsys, flags, sente
     assert told.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["serve", "migrate", "verify-ledger"])
+@pytest.mark.parametrize("command", ["serve", "migrate", "verify-ledger", "rebuild-projections"])
 @pytest.mark.parametrize("flags", [[], ["--embedded", "--database-url", URL]])
 def test_nothing_starts_without_exactly_one_database(capsys, command, flags):
     assert main([command, *flags]) == REFUSED
@@ -103,7 +103,9 @@ def test_a_misspelt_command_is_a_misuse(capsys, arguments):
     assert "usage: python -m crossmargin" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [["serve"], ["migrate"], ["verify-ledger"], ["anchor-key"], ["config", "show"]])
+@pytest.mark.parametrize(
+    "command", [["serve"], ["migrate"], ["verify-ledger"], ["rebuild-projections"], ["anchor-key"], ["config", "show"]]
+)
 def test_every_command_explains_every_setting(capsys, command):
     with pytest.raises(SystemExit) as caught:
         main([*command, "--help"])

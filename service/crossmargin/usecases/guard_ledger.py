@@ -1,54 +1,71 @@
-"""What the leader of the monitors does for the ledger besides margin: anchors once a minute."""
+"""What the leader of the monitors does for the ledger besides margin: anchors once a minute, and a check every night."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime, time, timedelta
 
 from crossmargin.domain.errors import DomainError
+from crossmargin.usecases.check_ledger import CheckLedger
+from crossmargin.usecases.leader_duty import LeaderDuty
 from crossmargin.usecases.ports import Clock, Leadership, LedgerReports
 from crossmargin.usecases.take_anchor import AnchorRefusedError, TakeAnchor
 
-POLL_INTERVAL_S: Final = 0.25
-_RETRY_S: Final = 5.0
 
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class GuardLedger:
-    """Runs for ever, and does something only while this process leads."""
+    """Two duties, so that a long check holds up no anchor.
+
+    Attributes:
+        take_anchor: None without a key to sign with: then none are taken.
+        check_time: Of the day, in UTC.
+    """
 
     leadership: Leadership
-    reports: Sequence[LedgerReports]
     clock: Clock
-    take_anchor: TakeAnchor
+    reports: Sequence[LedgerReports]
+    check_ledger: CheckLedger
+    check_time: time
+    take_anchor: TakeAnchor | None
     anchor_interval_s: float
-    _anchor_due: datetime | None = None
 
-    async def __call__(self) -> None:
-        """Poll, and do what is due, until cancelled."""
-        while True:
-            if self.leadership.leads:
-                await self._work()
-            else:
-                self._rest()
-            await self.clock.sleep(POLL_INTERVAL_S)
+    def duties(self) -> tuple[LeaderDuty, ...]:
+        """Return what is to be run beside one another."""
+        check = LeaderDuty(self.leadership, self.clock, self._check, self._next_check, self._rest_of_checks)
+        if self.take_anchor is None:
+            return (check,)
+        return (check, LeaderDuty(self.leadership, self.clock, self._anchor, self._next_anchor, self._rest_of_anchors))
 
-    async def _work(self) -> None:
-        now = self.clock.now()
-        if self._anchor_due is None or now >= self._anchor_due:
-            is_taken = await self._anchor()
-            self._anchor_due = now + timedelta(seconds=self.anchor_interval_s if is_taken else min(_RETRY_S, self.anchor_interval_s))
+    def _next_anchor(self, done: datetime) -> datetime:
+        return done + timedelta(seconds=self.anchor_interval_s)
 
-    def _rest(self) -> None:
-        if self._anchor_due is not None:
-            self._anchor_due = None
-            self.take_anchor.forget()
+    def _next_check(self, done: datetime) -> datetime:
+        today = datetime.combine(done.date(), self.check_time, tzinfo=done.tzinfo)
+        return today if today > done else today + timedelta(days=1)
+
+    def _rest_of_checks(self) -> None:
         for report in self.reports:
             report.withdraw_ledger()
 
+    def _rest_of_anchors(self) -> None:
+        if self.take_anchor is not None:
+            self.take_anchor.forget()
+
+    async def _check(self) -> bool:
+        try:
+            found = await self.check_ledger()
+        except DomainError as error:
+            for report in self.reports:
+                report.check_failed(error.reason.code)
+            return False
+        for report in self.reports:
+            report.ledger_checked(found.findings, entry_count=found.entry_count, duration_s=found.duration_s)
+        return True
+
     async def _anchor(self) -> bool:
+        if self.take_anchor is None:
+            return True
         try:
             anchor = await self.take_anchor()
         except AnchorRefusedError as refused:

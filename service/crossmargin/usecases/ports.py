@@ -13,11 +13,12 @@ from crossmargin.domain.book import Entry
 from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
 from crossmargin.domain.identifiers import AccountRef, ClientId, InstrumentId, RiskParameterSetId, SnapshotId, SourceId
 from crossmargin.domain.instrument import Instrument
-from crossmargin.domain.ledger_audit import RecordedEntry, StoredEntry, StoredPosition, UnreadableAnchor
+from crossmargin.domain.ledger_audit import Finding, RecordedEntry, StoredEntry, StoredPosition, UnreadableAnchor
 from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
 from crossmargin.domain.parameter_governance import Activation, Governance, GovernanceChange, GovernedParameters
 from crossmargin.domain.position import Position
+from crossmargin.domain.projection import ProjectionDifference
 from crossmargin.domain.quote import Quote, SourceProgress
 from crossmargin.domain.risk_parameters import RiskParameters
 
@@ -190,6 +191,39 @@ class AnchorJournal(Protocol):
 
     async def append(self, anchor: Anchor) -> None:
         """Write an anchor, and return once it will survive a power cut."""
+        ...
+
+
+class LedgerChecks(Protocol):
+    """What the storage can add up by itself."""
+
+    async def unbalanced_entries(self, after: Mapping[AccountRef, int]) -> Sequence[Finding]:
+        """Return a finding for each entry, after the sequence given for its account, whose postings do not sum to zero."""
+        ...
+
+    async def heads_off_their_entries(self, accounts: Mapping[AccountRef, int]) -> Sequence[Finding]:
+        """Return a finding for each of the accounts whose head is not its last entry."""
+        ...
+
+
+class Projections(Protocol):
+    """Tables that follow from the ledger, compared with it and built from it anew."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The projections there are: `position`, ..."""
+        ...
+
+    async def differences(self, name: str, accounts: Sequence[AccountRef]) -> Sequence[ProjectionDifference]:
+        """Return the rows of accounts that are not what the ledger says. Writers may go on meanwhile."""
+        ...
+
+    async def rebuild(self, name: str, account: AccountRef) -> Sequence[ProjectionDifference]:
+        """Replace what is stored for an account by what the ledger says, under the account's lock, and return what was different.
+
+        Raises:
+            DomainError: UNKNOWN_ACCOUNT.
+        """
         ...
 
 
@@ -408,6 +442,14 @@ class LedgerReports(Protocol):
 
     def anchor_failed(self, reason: str, details: Sequence[str]) -> None:
         """Tell that none could be taken: `refused` when the ledger contradicts earlier anchors, `storage`, or `file`."""
+        ...
+
+    def ledger_checked(self, findings: Mapping[str, Sequence[Finding]], *, entry_count: int, duration_s: float) -> None:
+        """Tell what a check of the ledger found, by its parts; how many entries were summed, and how long it took."""
+        ...
+
+    def check_failed(self, reason: str) -> None:
+        """Tell that the ledger could not be checked, by the reason's code."""
         ...
 
     def withdraw_ledger(self) -> None:

@@ -78,6 +78,10 @@ class SteppedClock:
         self._fell_asleep.set()
         await self._sleeper[1]
 
+    def skip(self, passed: timedelta) -> None:
+        """Let time pass in which nobody wakes up."""
+        self._now += passed
+
     async def until_asleep(self) -> None:
         """Return once somebody sleeps: all that was to be done before has been done."""
         async with asyncio.timeout(30):

@@ -66,7 +66,7 @@ class MemoryBookReader:
         return AccountState(
             account=account,
             head=replace(head, sequence=sequence, chain_hash=entries[-1].chain_hash if entries else GENESIS_HASH),
-            positions=_positions(ref, entries),
+            positions=positions_of(ref, entries),
             policies=_policies(ref, entries),
         )
 
@@ -82,7 +82,8 @@ class MemoryBookReader:
         return [self._contents.entries[ref, sequence] for sequence in range(after_sequence + 1, last + 1)]
 
 
-def _positions(ref: AccountRef, entries: Sequence[Entry]) -> tuple[Position, ...]:
+def positions_of(ref: AccountRef, entries: Sequence[Entry]) -> tuple[Position, ...]:
+    """Return what the own legs of entries add up to; what adds up to nothing is left out."""
     legs: defaultdict[tuple[BookId, InstrumentId], list[Posting]] = defaultdict(list)
     for entry in entries:
         for leg in entry.entry.postings:

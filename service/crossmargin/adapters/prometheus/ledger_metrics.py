@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from threading import Lock
 from typing import Final
 
@@ -11,12 +13,21 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from crossmargin.domain.audit_anchor import Anchor
+from crossmargin.domain.ledger_audit import Finding
 
 ANCHOR_FAILURES: Final = ("refused", "storage", "file")
 
 
+@dataclass(frozen=True, slots=True)
+class _Check:
+    finding_counts: Mapping[str, int]
+    entry_count: int
+    duration_s: float
+    finished_at: float
+
+
 class LedgerMetrics(Collector):
-    """Publishes the last anchor. See `LedgerReports`."""
+    """Publishes the last anchor and the last check. See `LedgerReports`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._lock = Lock()
@@ -26,6 +37,10 @@ class LedgerMetrics(Collector):
             "Anchors that could not be taken: refused, because the ledger contradicts earlier ones; storage; file.",
             ["reason"],
             registry=registry,
+        )
+        self._check: _Check | None = None
+        self._check_failures = Counter(
+            "crossmargin_ledger_check_failures", "Checks of the ledger that could not be made; they are tried again.", registry=registry
         )
         for reason in ANCHOR_FAILURES:
             self._anchor_failures.labels(reason)
@@ -40,15 +55,27 @@ class LedgerMetrics(Collector):
         """Count an anchor that could not be taken."""
         self._anchor_failures.labels(reason).inc()
 
-    def withdraw_ledger(self) -> None:
-        """Publish no anchor: another process leads."""
+    def ledger_checked(self, findings: Mapping[str, Sequence[Finding]], *, entry_count: int, duration_s: float) -> None:
+        """Publish a check in place of the one before."""
+        counts = {name: len(found) for name, found in findings.items()}
         with self._lock:
-            self._anchor = None
+            self._check = _Check(counts, entry_count, duration_s, time.time())
+
+    def check_failed(self, reason: str) -> None:  # noqa: ARG002 - the reason is for the log
+        """Count a check that could not be made."""
+        self._check_failures.inc()
+
+    def withdraw_ledger(self) -> None:
+        """Publish neither anchor nor check: another process leads."""
+        with self._lock:
+            self._anchor, self._check = None, None
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield what there is of the last anchor."""
         with self._lock:
-            anchor = self._anchor
+            anchor, check = self._anchor, self._check
+        if check is not None:
+            yield from _check_families(check)
         if anchor is not None:
             yield GaugeMetricFamily("crossmargin_ledger_anchor_number", "Number of the last anchor of the ledger.", value=anchor.number)
             yield GaugeMetricFamily(
@@ -59,3 +86,23 @@ class LedgerMetrics(Collector):
             yield GaugeMetricFamily(
                 "crossmargin_ledger_anchored_entries", "Entries of all accounts that the last anchor covers.", value=anchor.entry_count
             )
+
+
+def _check_families(check: _Check) -> Iterator[GaugeMetricFamily]:
+    findings = GaugeMetricFamily(
+        "crossmargin_ledger_check_findings",
+        "What the last check of the ledger found to be wrong, by its parts: sums of entries, heads, and each projection. Expected: 0.",
+        labels=["check"],
+    )
+    for name, count in sorted(check.finding_counts.items()):
+        findings.add_metric([name], count)
+    yield findings
+    yield GaugeMetricFamily(
+        "crossmargin_ledger_check_entries", "Entries whose postings the last check of the ledger summed.", value=check.entry_count
+    )
+    yield GaugeMetricFamily(
+        "crossmargin_ledger_check_duration_seconds", "How long the last check of the ledger took.", value=check.duration_s
+    )
+    yield GaugeMetricFamily(
+        "crossmargin_ledger_check_timestamp_seconds", "When the last check of the ledger ended (Unix time).", value=check.finished_at
+    )

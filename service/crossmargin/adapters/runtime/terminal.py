@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Final, TextIO
 
 from crossmargin.domain.ledger_audit import Finding
+from crossmargin.domain.projection import ProjectionDifference
 from crossmargin.usecases.verify_ledger import LedgerVerdict
 
 _WIDTH: Final = 30
@@ -74,6 +75,30 @@ def verdict_as_json(verdict: LedgerVerdict) -> str:
         },
         indent=2,
     )
+
+
+def differences_as_text(differences: Sequence[ProjectionDifference], *, repaired_count: int) -> str:
+    """Return how projections differ from the ledger, as people read it."""
+    if not differences:
+        return "clean: every projection is what the ledger says"
+    lines = [str(difference) for difference in differences]
+    outcome = f"{repaired_count:,} put right" if repaired_count else "nothing was written; repair with --repair"
+    return "\n".join([*lines, f"{len(differences):,} rows differ: {outcome}"])
+
+
+def differences_as_json(differences: Sequence[ProjectionDifference], *, repaired_count: int) -> str:
+    """Return how projections differ from the ledger, for machines."""
+    listed = [{**asdict(difference), "account": str(difference.account)} for difference in differences]
+    return json.dumps({"differences": listed, "repaired": repaired_count}, indent=2)
+
+
+def is_confirmed(question: str, *, answers: TextIO, stream: TextIO) -> bool:
+    """Return True when a person at a terminal answers `yes`; False where nobody can be asked."""
+    if not answers.isatty():
+        return False
+    stream.write(f"{question} Answer yes to go on: ")
+    stream.flush()
+    return answers.readline().strip() == "yes"
 
 
 def _finding_line(finding: Finding) -> str:
