@@ -51,6 +51,7 @@ from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
 from crossmargin.adapters.runtime.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError, running_url
 from crossmargin.adapters.runtime.ledger_log import LedgerLog, log_repair
 from crossmargin.adapters.runtime.logs import configure_logs
+from crossmargin.adapters.runtime.open_files import allow_open_files
 from crossmargin.adapters.runtime.readiness import Readiness
 from crossmargin.adapters.runtime.ready_file import write_ready_file
 from crossmargin.adapters.runtime.standard_parameters import standard_parameters
@@ -120,6 +121,7 @@ def serve(settings: Settings) -> None:
         StartError: The database or an address cannot be had.
     """
     configure_logs()
+    allow_open_files()
     with _database_url(settings) as url:
         if settings.embedded:
             upgrade(url)
