@@ -13,9 +13,9 @@ HEALTH_REQUEST: Final[bytes] = StringValue().SerializeToString()
 """A grpc.health.v1.HealthCheckRequest for the whole server. The message has one string under the number 1, as StringValue has, so the
 health package, which belongs to servers, is not needed here."""
 _SERVING: Final = 1
-LONGEST_RECONNECT_MS: Final = 2_000
+LONGEST_RECONNECT_MS: Final = 1_000
 """gRPC waits longer after every attempt in vain, by default up to two minutes: a service that is back would stay out of reach for as long
-as it was away."""
+as it was away. Shorter than the waits of all retries together, so that a call outlives the restart of a replica."""
 KEEPALIVE_MS: Final = 15_000
 KEEPALIVE_TIMEOUT_MS: Final = 5_000
 """A line that swallows everything is known to be dead within 20 s and replaced; without pings only TCP would notice, after a quarter of an

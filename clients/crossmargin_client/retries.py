@@ -13,8 +13,9 @@ from crossmargin_client.errors import Busy, CrossmarginError, Unavailable, error
 RETRIABLE: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.CANCELLED})
 """Nothing happened, or a write with the same request id is decided once: making the call again is safe in both cases. A call that its
 caller cancels ends in Python's own way, so CANCELLED here comes from a server that went away as the call arrived."""
-MOST_ATTEMPTS: Final = 5
-"""An address where nobody listens is reported after about a second and a half."""
+MOST_ATTEMPTS: Final = 6
+"""The waits between them, at least a second and a half together, are longer than a channel takes to come back to a service that is there
+again (see `channels`). An address where nobody listens is reported after two or three seconds."""
 _FIRST_DELAY_S: Final = 0.1
 _LONGEST_DELAY_S: Final = 5.0
 

@@ -116,7 +116,7 @@ def test_retries_end_and_the_error_says_which_request_may_have_happened(rig):
         deposit(both, request_id="mine")
     assert caught.value.request_id == "mine"
     assert "'mine'" in caught.value.message
-    assert len(service.seen) == 5
+    assert len(service.seen) == 6
 
 
 def test_a_busy_service_does_not_say_that_nothing_happened_when_an_earlier_attempt_got_no_answer(rig):
@@ -167,7 +167,7 @@ def test_nobody_listening_is_unavailable():
 )
 def test_each_status_is_an_exception_of_its_own_with_reason_and_facts(rig, code, kind):
     service, both = rig
-    service.script(*[Failure(code, "what to do", reason="SOME_REASON", metadata={"incident": "5f0c"})] * 5)
+    service.script(*[Failure(code, "what to do", reason="SOME_REASON", metadata={"incident": "5f0c"})] * 6)
     with pytest.raises(kind) as caught:
         both.call("get_margin", ACCOUNT)
     error = caught.value
