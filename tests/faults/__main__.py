@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.faults.bench import Bench
@@ -28,16 +29,25 @@ def main(arguments: Sequence[str]) -> int:
         print("\n".join(f"{run.name:<{width}}  {run.says}" for run in _ALL))
         return HOLDS
     chosen = {"run": _named, "all": lambda _: _ALL, "mutants": lambda _: MUTANT_RUNS}[options.command](options)
-    with tempfile.TemporaryDirectory(prefix="crossmargin-faults-") as temporary:
-        folder = Path(options.keep or temporary).absolute()
-        folder.mkdir(parents=True, exist_ok=True)
-        with standing_postgres(folder / "postgres") as postgres:
-            bench = Bench(postgres, folder, options.seed, options.minutes, _teller())
-            results = asyncio.run(_execute(bench, chosen))
+    with _folder(options.keep) as folder, standing_postgres(folder / "postgres") as postgres:
+        bench = Bench(postgres, folder, options.seed, options.minutes, _teller())
+        results = asyncio.run(_execute(bench, chosen))
     print(table(results))
     if options.json:
         Path(options.json).write_text(json.dumps(document(results), indent=2) + "\n", encoding="utf-8")
     return HOLDS if all(result.holds for result in results) else FOUND
+
+
+@contextlib.contextmanager
+def _folder(keep: str | None) -> Iterator[Path]:
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="crossmargin-faults-") as folder:
+            yield Path(folder)
+        return
+    Path(keep).mkdir(parents=True, exist_ok=True)
+    folder = tempfile.mkdtemp(prefix="faults-", dir=Path(keep).absolute())
+    yield Path(folder)
+    print(f"logs, histories and the database are in {folder}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--seed", type=int, default=1, metavar="N", help="of all chance; default 1")
         command.add_argument("--json", metavar="FILE", help="write the figures there as well")
-        command.add_argument("--keep", metavar="DIR", help="keep logs, histories and the database there, instead of throwing them away")
+        command.add_argument(
+            "--keep", metavar="DIR", help="keep logs, histories and the database in a new folder there, instead of throwing them away"
+        )
     return parser
 
 

@@ -38,6 +38,8 @@ class Replica:
 
     Attributes:
         program: What the interpreter runs; the service itself unless a mutant is wanted.
+        variables: More environment variables.
+        wrapper: Words before the command, of a program that changes something and then becomes it.
         starts: How often it came up.
         refused_starts: How often it ended while starting, as it does when the database is down.
         own_deaths: Exit codes of processes that ended without having been asked to.
@@ -49,6 +51,7 @@ class Replica:
     program: Sequence[str] = SERVE
     flags: Sequence[str] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
+    wrapper: Sequence[str] = ()
     port: int = 0
     starts: int = 0
     refused_starts: int = 0
@@ -124,6 +127,11 @@ class Replica:
         with self.log_path.open(errors="replace") as log:
             return [line.strip() for line in log if '"rpc failed"' in line]
 
+    def resident_bytes(self) -> int:
+        """Return how much memory it occupies."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
     async def _end(self, number: signal.Signals) -> None:
         if self.process is None:
             return
@@ -136,6 +144,7 @@ class Replica:
 
     def _spawn(self, ready_file: Path) -> subprocess.Popen[bytes]:
         command = [
+            *self.wrapper,
             *(sys.executable, *self.program, "serve", "--insecure"),
             *("--grpc-address", self.address),
             *("--admin-address", "127.0.0.1:0"),

@@ -7,21 +7,22 @@ import contextlib
 import itertools
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from crossmargin.adapters.postgres import migrate
 from crossmargin_client import AsyncClient
-from tests.faults.checker import Count, check
+from tests.faults.checker import COUNTERS, Count, check
 from tests.faults.commit_proxy import CommitProxy, Fate
 from tests.faults.faulty_postgres import FaultyPostgres
 from tests.faults.history import GRACE_S, History, StalledError
 from tests.faults.replicas import SERVE, Replica
 from tests.faults.workload import STANDARD_KINDS, TIMEOUT_S, Kind, Workload, prepare
 
-_TEMPLATE: Final = "migrated"
+MIGRATED: Final = "migrated"
+"""Name of the database that every run copies, unless it wants another schema."""
 _TICK_S: Final = 0.05
 _numbers = itertools.count(1)
 
@@ -32,16 +33,26 @@ class Setup:
 
     Attributes:
         program: What the replicas run: the service, or a mutant of it.
+        flags: Of the command that runs it.
+        variables: More environment variables of it.
+        wrapper: Words before the command, of a program that changes something and then becomes it.
         callers: How many operations are under way at a time.
+        counters: Names of the counters that apply; what is called past the history cannot be compared with it.
+        one_client: True for one client of all replicas, which spreads its calls over them; False for a client of each.
     """
 
     replica_count: int = 2
     program: Sequence[str] = SERVE
     flags: Sequence[str] = ("--no-monitor",)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    wrapper: Sequence[str] = ()
     account_count: int = 24
     callers: int = 16
     kinds: Sequence[Kind] = STANDARD_KINDS
     timeout_s: float = TIMEOUT_S
+    one_client: bool = False
+    template: str = MIGRATED
+    counters: Collection[str] = tuple(COUNTERS)
     seed: int = 1
 
 
@@ -143,31 +154,34 @@ def standing_postgres(folder: Path) -> Iterator[FaultyPostgres]:
     # be is written at once either way.
     settings = {"wal_writer_delay": "10s", "max_connections": "200", "max_wal_size": "256MB"}
     with FaultyPostgres(folder, settings=settings) as postgres:
-        postgres.execute(f"CREATE DATABASE {_TEMPLATE}")
-        migrate.upgrade(postgres.url_of(_TEMPLATE))
+        postgres.execute(f"CREATE DATABASE {MIGRATED}")
+        migrate.upgrade(postgres.url_of(MIGRATED))
         yield postgres
 
 
 @contextlib.asynccontextmanager
-async def running_rig(postgres: FaultyPostgres, folder: Path, setup: Setup, *, template: str = _TEMPLATE) -> AsyncIterator[Rig]:
+async def running_rig(postgres: FaultyPostgres, folder: Path, setup: Setup) -> AsyncIterator[Rig]:
     """Yield a rig on a database of its own, with every replica up and accounts created; callers do not call yet."""
     name = f"run_{next(_numbers)}"
     folder = folder / name
     folder.mkdir(parents=True)
-    postgres.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    postgres.execute(f"CREATE DATABASE {name} TEMPLATE {setup.template}")
     async with contextlib.AsyncExitStack() as stack:
         proxy = await stack.enter_async_context(CommitProxy(postgres.socket_path).running())
         replicas = [
-            Replica(f"replica-{number}", folder, proxy.url(name), setup.program, setup.flags)
+            Replica(f"replica-{number}", folder, proxy.url(name), setup.program, setup.flags, setup.variables, setup.wrapper)
             for number in range(1, setup.replica_count + 1)
         ]
         for replica in replicas:
             stack.push_async_callback(replica.kill)
         await asyncio.gather(*(replica.start() for replica in replicas))
+        targets = {replica.name: replica.address for replica in replicas}
+        if setup.one_client:
+            targets = {"any replica": f"ipv4:{','.join(targets.values())}"}
         clients = {
-            replica.name: await stack.enter_async_context(AsyncClient(replica.address, timeout_s=setup.timeout_s)) for replica in replicas
+            name: await stack.enter_async_context(AsyncClient(target, timeout_s=setup.timeout_s)) for name, target in targets.items()
         }
-        accounts = await prepare(clients[replicas[0].name], setup.account_count)
+        accounts = await prepare(next(iter(clients.values())), setup.account_count)
         history = History(folder / "history.jsonl")
         stack.callback(history.close)
         workload = Workload(clients, history, accounts, setup.seed, setup.kinds, setup.timeout_s)
@@ -184,11 +198,9 @@ async def exercise(rig: Rig, name: str, setup: Setup, body: Callable[[Rig], Awai
     working = asyncio.create_task(rig.workload.run(setup.callers))
     breaking = asyncio.ensure_future(body(rig))
     try:
-        await asyncio.wait({working, breaking}, return_when=asyncio.FIRST_COMPLETED)
-        if breaking.done():
-            breaking.result()
-        else:
-            working.result()
+        # Callers only end before they are told to when something is wrong with them; or there are none.
+        await asyncio.wait({breaking, working} if setup.callers else {breaking}, return_when=asyncio.FIRST_COMPLETED)
+        (breaking if breaking.done() else working).result()
     except StalledError as stalled:
         rig.findings.append(str(stalled))
     finally:
@@ -200,7 +212,7 @@ async def exercise(rig: Rig, name: str, setup: Setup, body: Callable[[Rig], Awai
     undecided = await rig.workload.settle()
     if check_replicas:
         await _check_replicas(rig)
-    return _result(rig, name, undecided)
+    return _result(rig, name, setup, undecided)
 
 
 async def _check_replicas(rig: Rig) -> None:
@@ -212,10 +224,10 @@ async def _check_replicas(rig: Rig) -> None:
             rig.findings.append(f"{replica.name} logged {len(incidents)} faults of its own: {incidents[0][-600:]}")
 
 
-def _result(rig: Rig, name: str, undecided: Sequence[object]) -> Result:
+def _result(rig: Rig, name: str, setup: Setup, undecided: Sequence[object]) -> Result:
     rig.note_cuts()
     history = rig.history
-    counters = check(rig.url, history)
+    counters = check(rig.url, history, names=setup.counters)
     late = [call for call in history.late if call.duration_s - call.timeout_s - GRACE_S > rig.lag_s]
     unexpected = history.unexpected()
     findings = [

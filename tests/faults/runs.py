@@ -7,10 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from tests.faults.bench import Bench
+from tests.faults.checker import LEDGER_ALONE
+from tests.faults.connections import COUNT, WRAPPER, many_connections
+from tests.faults.fuzz import fuzzing
 from tests.faults.halt import halts
 from tests.faults.injectors import Injector, black_holes, crashes, cuts, delays, for_minutes, freezes, kills, together
 from tests.faults.mutants import MUTANTS, Mutant, hunt
 from tests.faults.rig import Result, Setup
+from tests.faults.rolling import rolling_restarts
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,18 @@ async def _halt(bench: Bench) -> Result:
     return await bench.run("halt", halts(20), Setup(account_count=8, seed=bench.seed))
 
 
+async def _rolling(bench: Bench) -> Result:
+    return await bench.run("rolling-restart", rolling_restarts(5), Setup(one_client=True, seed=bench.seed))
+
+
+async def _fuzz(bench: Bench) -> Result:
+    return await bench.run("fuzz", fuzzing(), Setup(replica_count=1, account_count=2, callers=0, counters=LEDGER_ALONE, seed=bench.seed))
+
+
+async def _connections(bench: Bench) -> Result:
+    return await bench.run("connections", many_connections(), Setup(replica_count=1, wrapper=WRAPPER, seed=bench.seed))
+
+
 def _mutant(mutant: Mutant) -> Run:
     async def execute(bench: Bench) -> Result:
         return await hunt(bench, mutant)
@@ -62,5 +78,8 @@ RUNS: Final = (
     _breaking("black-hole", "lines stay open and swallow every answer from a COMMIT on", black_holes, count=30),
     _breaking("delay", "COMMITs arrive late, so that others overtake them", delays, count=100),
     Run("halt", "the house is halted under load: nothing that may be refused is approved meanwhile", _halt),
+    Run("rolling-restart", "replicas are replaced one by one under load, and no caller sees an error", _rolling),
+    Run("connections", f"{COUNT} idle connections to a replica that starts with the usual limit of open files", _connections),
+    Run("fuzz", "every RPC is called with values and bytes that it has to refuse", _fuzz),
     Run("everything", "all faults of replicas, server and lines at once", _everything),
 )
