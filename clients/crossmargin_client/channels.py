@@ -16,8 +16,8 @@ _SERVING: Final = 1
 LONGEST_RECONNECT_MS: Final = 1_000
 """gRPC waits longer after every attempt in vain, by default up to two minutes: a service that is back would stay out of reach for as long
 as it was away. Shorter than the waits of all retries together, so that a call outlives the restart of a replica."""
-KEEPALIVE_MS: Final = 15_000
-KEEPALIVE_TIMEOUT_MS: Final = 5_000
+KEEPALIVE_MS: Final = 12_000
+KEEPALIVE_TIMEOUT_MS: Final = 8_000
 """A line that swallows everything is known to be dead within 20 s and replaced; without pings only TCP would notice, after a quarter of an
 hour. The service takes a ping every 10 s."""
 PRINCIPAL_KEY: Final = "x-crossmargin-principal"
@@ -36,6 +36,8 @@ def channel_options() -> list[tuple[str, Any]]:
         ("grpc.max_reconnect_backoff_ms", LONGEST_RECONNECT_MS),
         ("grpc.keepalive_time_ms", KEEPALIVE_MS),
         ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+        # A ping for another purpose that is under way takes the place of a keepalive's, and waits a minute unless told otherwise.
+        ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_MS),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),
     ]

@@ -18,3 +18,9 @@ def test_a_dead_line_is_noticed_by_pings_that_the_service_allows():
     assert options["grpc.keepalive_permit_without_calls"] == 1
     assert options["grpc.keepalive_time_ms"] > allowed["grpc.http2.min_recv_ping_interval_without_data_ms"]
     assert options["grpc.keepalive_time_ms"] + options["grpc.keepalive_timeout_ms"] <= 20_000
+
+
+def test_no_ping_waits_longer_than_a_keepalive():
+    """One that is under way when a keepalive is due is not followed by another, so its own limit counts, by default a minute."""
+    for options in (dict(channel_options()), dict(server._OPTIONS)):
+        assert options["grpc.http2.ping_timeout_ms"] == options["grpc.keepalive_timeout_ms"]

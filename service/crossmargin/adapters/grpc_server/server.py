@@ -66,6 +66,8 @@ _OPTIONS: Final = (
     # A peer that vanished is noticed within 40 s; clients may ping every 10 s, also while no call is running.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    # A ping for another purpose that is under way takes the place of a keepalive's, and waits a minute unless told otherwise.
+    ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
 )
