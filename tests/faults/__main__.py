@@ -9,6 +9,7 @@ import json
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -77,9 +78,17 @@ def _named(options: argparse.Namespace) -> list[Run]:
 async def _execute(bench: Bench, runs: Sequence[Run]) -> list[Result]:
     results = []
     for run in runs:
-        results.append(await run.execute(bench))
+        results.append(await _one(bench, run))
         bench.tell(run.name, "holds" if results[-1].holds else f"FOUND {results[-1].findings[0]}")
     return results
+
+
+async def _one(bench: Bench, run: Run) -> Result:
+    try:
+        return await run.execute(bench)
+    except Exception as error:  # noqa: BLE001 - a run that breaks is a finding, and the others are still made
+        traceback.print_exc()
+        return Result(run.name, findings=[f"the run itself broke: {error!r}"])
 
 
 def _teller():

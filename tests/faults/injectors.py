@@ -110,6 +110,20 @@ def together(*injectors: Injector) -> Injector:
     return inject
 
 
+def beside(background: Injector, injector: Injector) -> Injector:
+    """Return an injector that ends when `injector` does, with something else going on beside it until then."""
+
+    async def inject(rig: Rig) -> None:
+        going_on = asyncio.ensure_future(background(rig))
+        try:
+            await injector(rig)
+        finally:
+            going_on.cancel()
+            await asyncio.gather(going_on, return_exceptions=True)
+
+    return inject
+
+
 async def _all(works: Iterable[Awaitable[None]]) -> None:
     """Return when all have ended; the first that fails ends the others, and its error is raised as it is."""
     tasks = [asyncio.ensure_future(work) for work in works]

@@ -38,7 +38,7 @@ class Replica:
 
     Attributes:
         program: What the interpreter runs; the service itself unless a mutant is wanted.
-        variables: More environment variables.
+        variables: More environment variables; `{folder}` and `{name}` in them are those of this replica.
         wrapper: Words before the command, of a program that changes something and then becomes it.
         starts: How often it came up.
         refused_starts: How often it ended while starting, as it does when the database is down.
@@ -151,6 +151,7 @@ class Replica:
             *("--ready-file", str(ready_file)),
             *self.flags,
         ]
+        variables = {name: value.format(folder=self.folder, name=self.name) for name, value in self.variables.items()}
         with self.log_path.open("ab") as log:
             return subprocess.Popen(
                 dying_with_parent(command),
@@ -158,7 +159,7 @@ class Replica:
                 stdout=log,
                 stderr=log,
                 cwd=_ROOT,
-                env={**environment(), **self.variables, "CROSSMARGIN_DATABASE_URL": self.database_url},
+                env={**environment(), **variables, "CROSSMARGIN_DATABASE_URL": self.database_url},
                 process_group=0,
             )
 

@@ -37,6 +37,9 @@ class Setup:
         variables: More environment variables of it.
         wrapper: Words before the command, of a program that changes something and then becomes it.
         callers: How many operations are under way at a time.
+        reach: Returns where callers reach a replica, given its own address; None for there.
+        template: The database that is copied.
+        afterwards: Looks at the rig once everything is repaired, and notes what it finds.
         counters: Names of the counters that apply; what is called past the history cannot be compared with it.
         one_client: True for one client of all replicas, which spreads its calls over them; False for a client of each.
     """
@@ -51,8 +54,10 @@ class Setup:
     kinds: Sequence[Kind] = STANDARD_KINDS
     timeout_s: float = TIMEOUT_S
     one_client: bool = False
+    reach: Callable[[str], Awaitable[str]] | None = None
     template: str = MIGRATED
     counters: Collection[str] = tuple(COUNTERS)
+    afterwards: Callable[[Rig], Awaitable[None]] | None = None
     seed: int = 1
 
 
@@ -176,6 +181,8 @@ async def running_rig(postgres: FaultyPostgres, folder: Path, setup: Setup) -> A
             stack.push_async_callback(replica.kill)
         await asyncio.gather(*(replica.start() for replica in replicas))
         targets = {replica.name: replica.address for replica in replicas}
+        if setup.reach is not None:
+            targets = {name: await setup.reach(target) for name, target in targets.items()}
         if setup.one_client:
             targets = {"any replica": f"ipv4:{','.join(targets.values())}"}
         clients = {
@@ -210,6 +217,8 @@ async def exercise(rig: Rig, name: str, setup: Setup, body: Callable[[Rig], Awai
         await rig.heal()
         await working
     undecided = await rig.workload.settle()
+    if setup.afterwards is not None:
+        await setup.afterwards(rig)
     if check_replicas:
         await _check_replicas(rig)
     return _result(rig, name, setup, undecided)

@@ -8,13 +8,19 @@ from typing import Final
 
 from tests.faults.bench import Bench
 from tests.faults.checker import LEDGER_ALONE
+from tests.faults.clock_jumps import run_clock_jumps
 from tests.faults.connections import COUNT, WRAPPER, many_connections
+from tests.faults.dead_lines import run_dead_lines
+from tests.faults.disk_full import run_disk_full
 from tests.faults.fuzz import fuzzing
 from tests.faults.halt import halts
-from tests.faults.injectors import Injector, black_holes, crashes, cuts, delays, for_minutes, freezes, kills, together
+from tests.faults.injectors import Injector, beside, black_holes, crashes, cuts, delays, for_minutes, freezes, kills, together
+from tests.faults.market import check_one_leader, moving_market
+from tests.faults.migration import run_migration
 from tests.faults.mutants import MUTANTS, Mutant, hunt
 from tests.faults.rig import Result, Setup
 from tests.faults.rolling import rolling_restarts
+from tests.faults.slow_readers import STREAMS, slow_readers
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,8 @@ async def _everything(bench: Bench) -> Result:
         body = together(kills(100), crashes(10), freezes(3), cuts(100), black_holes(30), delays(50))
     else:
         body = for_minutes(together(kills(), crashes(), freezes(between=(400, 800)), cuts(), black_holes(), delays()), bench.minutes)
-    return await bench.run("everything", body, Setup(replica_count=3, callers=32, seed=bench.seed))
+    setup = Setup(replica_count=3, callers=32, flags=("--monitor",), afterwards=check_one_leader, seed=bench.seed)
+    return await bench.run("everything", beside(moving_market(), body), setup)
 
 
 async def _halt(bench: Bench) -> Result:
@@ -60,6 +67,10 @@ async def _fuzz(bench: Bench) -> Result:
 
 async def _connections(bench: Bench) -> Result:
     return await bench.run("connections", many_connections(), Setup(replica_count=1, wrapper=WRAPPER, seed=bench.seed))
+
+
+async def _slow_readers(bench: Bench) -> Result:
+    return await bench.run("slow-readers", slow_readers(), Setup(callers=4, counters=LEDGER_ALONE, seed=bench.seed))
 
 
 def _mutant(mutant: Mutant) -> Run:
@@ -80,6 +91,11 @@ RUNS: Final = (
     Run("halt", "the house is halted under load: nothing that may be refused is approved meanwhile", _halt),
     Run("rolling-restart", "replicas are replaced one by one under load, and no caller sees an error", _rolling),
     Run("connections", f"{COUNT} idle connections to a replica that starts with the usual limit of open files", _connections),
+    Run("dead-lines", "lines between callers and replicas swallow everything and stay open", run_dead_lines),
+    Run("slow-readers", f"{STREAMS} streams of margins that nobody reads", _slow_readers),
+    Run("disk-full", "the disk of the database fills up", run_disk_full),
+    Run("clock-jumps", "the clocks of replicas jump by hours and disagree", run_clock_jumps),
+    Run("migration", "the schema goes up and down under load, with the previous release running", run_migration),
     Run("fuzz", "every RPC is called with values and bytes that it has to refuse", _fuzz),
     Run("everything", "all faults of replicas, server and lines at once", _everything),
 )

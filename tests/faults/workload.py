@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
+from crossmargin_cli.demo_data.institutions import instruments
 from crossmargin_client import (
     PLEDGED,
     RISKED,
@@ -27,7 +28,6 @@ from crossmargin_client import (
     account_name,
     trade,
 )
-from crossmargin_client import values as client_values
 from tests.faults.history import Answer, History, Line, LineAnswer, Operation, Outcome, Read
 
 TIMEOUT_S: Final = 5.0
@@ -235,17 +235,15 @@ async def _send_policy(client: AsyncClient, operation: Operation) -> tuple[LineA
     return (LineAnswer(0),)
 
 
-STANDARD_KINDS: Final = (
-    Kind("deposit", 5, _draw_deposit, _send_deposit),
-    Kind("trades", 5, _draw_trades, _send_trades),
-    Kind("policy", 1, _draw_policy, _send_policy),
-)
-POLICY: Final = STANDARD_KINDS[-1]
+POLICY: Final = Kind("policy", 1, _draw_policy, _send_policy)
+BASIC_KINDS: Final = (Kind("deposit", 5, _draw_deposit, _send_deposit), Kind("trades", 5, _draw_trades, _send_trades), POLICY)
+"""What every release knows."""
+STANDARD_KINDS: Final = BASIC_KINDS
 
 
 async def prepare(client: AsyncClient, account_count: int) -> list[str]:
     """Create what the workload needs, and return the accounts' names."""
-    for instrument in (client_values.cash("USD"), client_values.crypto_asset("BTC")):
+    for instrument in (one for one in instruments() if one.instrument_id in {"USD", "BTC"}):
         await client.create_instrument(instrument, request_id=f"prepare-{instrument.instrument_id}")
     names = []
     for number in range(account_count):

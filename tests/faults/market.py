@@ -1,0 +1,74 @@
+"""A market that moves while everything breaks: a snapshot that was acknowledged is there, and exactly one monitor leads in the end."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from datetime import timedelta
+from typing import Final
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from crossmargin_client import Busy, CrossmarginError, DeadlineExceeded, Unavailable
+from tests.faults.injectors import Injector
+from tests.faults.rig import Rig
+from tests.faults.workload import EXECUTED
+
+_EVERY_S: Final = 0.2
+_READ_BACK_EVERY: Final = 5
+_ELECTED_WITHIN_S: Final = 20.0
+_LEADER: Final = "crossmargin_monitor_leader"
+
+
+def moving_market() -> Injector:
+    """Return an injector that publishes snapshots until it is stopped, and reads acknowledged ones back from another replica."""
+
+    async def inject(rig: Rig) -> None:
+        acknowledged: list[str] = []
+        for number in itertools.count(1):
+            await asyncio.sleep(_EVERY_S)
+            try:
+                acknowledged.append(await _publish(rig, number))
+                if number % _READ_BACK_EVERY == 0:
+                    await _client(rig).get_snapshot(rig.chance.choice(acknowledged))
+            except (Unavailable, Busy, DeadlineExceeded):
+                continue
+            except CrossmarginError as error:
+                rig.findings.append(f"a market that is published and read back: {error}")
+                return
+
+    return inject
+
+
+async def check_one_leader(rig: Rig) -> None:
+    """Note a finding unless exactly one replica says soon that its monitor leads."""
+    deadline = time.monotonic() + _ELECTED_WITHIN_S
+    while (leaders := await asyncio.to_thread(_leaders, rig)) != 1:
+        if time.monotonic() > deadline:
+            rig.findings.append(f"{leaders} monitors lead {_ELECTED_WITHIN_S:.0f} s after everything was repaired; expected 1")
+            return
+        await asyncio.sleep(_EVERY_S)
+
+
+async def _publish(rig: Rig, number: int) -> str:
+    return await _client(rig).publish_snapshot(EXECUTED + timedelta(seconds=number), {"spot:BTC": 50_000 + number})
+
+
+def _client(rig: Rig):
+    return rig.clients[rig.chance.choice(sorted(rig.clients))]
+
+
+def _leaders(rig: Rig) -> float:
+    return sum(_leads(replica.admin_address) for replica in rig.replicas)
+
+
+def _leads(admin_address: str) -> float:
+    try:
+        with urlopen(f"http://{admin_address}/metrics", timeout=5) as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+    except URLError:
+        return 0.0
+    return sum(sample.value for family in families for sample in family.samples if sample.name == _LEADER)

@@ -1,0 +1,115 @@
+"""The schema goes up and down under load, with the previous release running on both: `git` at hand, its real code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from tests.faults.bench import Bench
+from tests.faults.replicas import ReplicaError
+from tests.faults.rig import Result, Rig, Setup
+from tests.faults.workload import BASIC_KINDS
+from tests.integration.command_line import environment
+
+_ROOT: Final = Path(__file__).resolve().parents[2]
+_DATABASE: Final = "previous_release"
+_BETWEEN: Final = 80
+LONGEST_STALL_S: Final = 5.0
+_DOWN: Final = """
+import os
+from alembic import command
+from crossmargin.adapters.postgres.migrate import migration_config
+command.downgrade(migration_config(os.environ["CROSSMARGIN_DATABASE_URL"]), "-1")
+"""
+
+
+async def run_migration(bench: Bench) -> Result:
+    """Return what became of a service whose schema is migrated up, down and up again while it is used."""
+    previous = bench.folder / "previous-release"
+    commit = _check_out_previous_release(previous)
+    if commit is None:
+        return Result("migration", findings=["not run: the previous release is taken from git, and this is no clone with its history"])
+    variables = {"PYTHONPATH": os.pathsep.join([str(previous / "service"), str(previous / "clients")])}
+    if _DATABASE not in {name for (name,) in bench.postgres.execute("SELECT datname FROM pg_database")}:
+        bench.postgres.execute(f"CREATE DATABASE {_DATABASE}")
+        await _run([sys.executable, "-m", "crossmargin", "migrate"], bench.postgres.url_of(_DATABASE), variables)
+    setup = Setup(template=_DATABASE, variables=variables, kinds=BASIC_KINDS, seed=bench.seed)
+    result = await bench.run("migration", _up_down_up, setup)
+    result.remarks.append(f"the previous release is that of commit {commit[:10]}")
+    return result
+
+
+async def _up_down_up(rig: Rig) -> None:
+    first, previous = rig.replicas[0], rig.replicas[0].variables
+    await rig.history.progress(_BETWEEN)
+    await _migrate(rig, "up")
+    await rig.history.progress(_BETWEEN)
+    # Both releases side by side on the new schema.
+    await first.stop()
+    first.variables = {}
+    await first.start()
+    await rig.history.progress(_BETWEEN)
+    # And back: the new release leaves first, then its schema.
+    await first.stop()
+    first.variables = previous
+    await first.start()
+    await rig.history.progress(_BETWEEN)
+    await _migrate(rig, "down")
+    await rig.history.progress(_BETWEEN)
+    await _migrate(rig, "up")
+    for replica in rig.replicas:
+        await replica.stop()
+        replica.variables = {}
+        await replica.start()
+    await rig.history.progress(_BETWEEN)
+
+
+async def _migrate(rig: Rig, direction: str) -> None:
+    rig.history.longest_gap_s = 0.0
+    command = ["-m", "crossmargin", "migrate"] if direction == "up" else ["-c", _DOWN]
+    await _run([sys.executable, *command], rig.url, {})
+    await rig.history.progress(1)
+    stall_s = rig.history.longest_gap_s
+    rig.remarks.append(f"writers stood still for {stall_s:.2f} s at most while the schema went {direction}")
+    if stall_s > LONGEST_STALL_S:
+        rig.findings.append(f"writers stood still for {stall_s:.1f} s while the schema went {direction}")
+
+
+async def _run(command: list[str], url: str, variables: dict[str, str]) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=_ROOT,
+        env={**environment(), **variables, "CROSSMARGIN_DATABASE_URL": url},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    if process.returncode:
+        raise ReplicaError(f"{' '.join(command[1:3])} ended with {process.returncode}: {said.decode()[-400:]}")
+
+
+def _check_out_previous_release(folder: Path) -> str | None:
+    """Write down the last commit that did not know the newest migration, and return it; None without a history to take it from."""
+    newest = max((_ROOT / "migrations" / "versions").glob("0*.py"))
+    if shutil.which("git") is None or not (_ROOT / ".git").exists():
+        return None
+    added = _git("log", "--diff-filter=A", "--format=%H", "--", str(newest.relative_to(_ROOT)))
+    if not added:
+        return None
+    commit = _git("rev-parse", f"{added.splitlines()[-1]}^")
+    if not commit:
+        return None
+    folder.mkdir(exist_ok=True)
+    archive = subprocess.run(["git", "archive", commit, "service", "clients", "migrations"], cwd=_ROOT, capture_output=True, check=True)
+    subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
+    return commit
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=_ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
