@@ -263,6 +263,15 @@ class AsyncClient:
                 await asyncio.sleep(attempts.delay_after(failure))
         return answers
 
+    async def get_breakers(self) -> market_service_pb2.GetBreakersResponse:
+        """Return where the breakers stand, and what stands still for it."""
+        return await self._call(self._market.GetBreakers, market_service_pb2.GetBreakersRequest())
+
+    async def reset_breaker(self, kind: market_service_pb2.BreakerKind.ValueType, note: str) -> market_service_pb2.Breaker:
+        """Reset a breaker with a note of what was found, and return where it stands."""
+        request = market_service_pb2.ResetBreakerRequest(kind=kind, note=note)
+        return (await self._call(self._market.ResetBreaker, request)).breaker
+
     async def get_snapshot(self, snapshot_id: str = "") -> market_service_pb2.GetSnapshotResponse:
         """Return a market snapshot; the latest when no id is given."""
         return await self._call(self._market.GetSnapshot, requests.get_snapshot(snapshot_id))

@@ -18,6 +18,7 @@ from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTO
 from crossmargin.adapters.grpc_server.server import GrpcServer, build_server
 from crossmargin.adapters.postgres.anchors import PostgresAnchorStore
 from crossmargin.adapters.postgres.books import PostgresBookReader
+from crossmargin.adapters.postgres.breakers import PostgresBreakerStore
 from crossmargin.adapters.postgres.database import Database
 from crossmargin.adapters.postgres.instruments import PostgresInstrumentReader
 from crossmargin.adapters.postgres.leadership import PostgresLeadership
@@ -31,6 +32,7 @@ from crossmargin.adapters.postgres.risk_parameters import PostgresParameterStore
 from crossmargin.adapters.postgres.server_checks import DatabaseRefusedError
 from crossmargin.adapters.postgres.writer import PostgresWriter
 from crossmargin.adapters.prometheus.admin_server import AdminServer
+from crossmargin.adapters.prometheus.breaker_metrics import BreakerMetrics
 from crossmargin.adapters.prometheus.build_metrics import publish_build
 from crossmargin.adapters.prometheus.database_metrics import DatabaseMetrics
 from crossmargin.adapters.prometheus.ledger_metrics import LedgerMetrics
@@ -46,6 +48,7 @@ from crossmargin.adapters.runtime.anchor_keys import (
     load_anchor_keyring,
     load_or_create_anchor_key,
 )
+from crossmargin.adapters.runtime.breaker_log import BreakerLog
 from crossmargin.adapters.runtime.clock import SystemClock
 from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
 from crossmargin.adapters.runtime.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError, running_url
@@ -74,6 +77,7 @@ from crossmargin.usecases.import_history import ImportHistory
 from crossmargin.usecases.parameters_in_force import ParametersInForce
 from crossmargin.usecases.ports import (
     BookReader,
+    BreakerStore,
     Clock,
     ComputePool,
     Decision,
@@ -93,6 +97,7 @@ from crossmargin.usecases.read_account import ReadAccount
 from crossmargin.usecases.rebuild_projections import RebuildProjections
 from crossmargin.usecases.record_trades import RecordTrades
 from crossmargin.usecases.reproduce_margin import ReproduceMargin
+from crossmargin.usecases.reset_breaker import ResetBreaker
 from crossmargin.usecases.run_house import RunHouse
 from crossmargin.usecases.set_collateral_policy import SetCollateralPolicy
 from crossmargin.usecases.shadow_parameters import ShadowParameters
@@ -100,6 +105,7 @@ from crossmargin.usecases.take_anchor import TakeAnchor
 from crossmargin.usecases.tick_market import TickMarket
 from crossmargin.usecases.use_cases import UseCases
 from crossmargin.usecases.verify_ledger import LedgerVerdict, Report, VerifyLedger
+from crossmargin.usecases.watch_breakers import WatchBreakers
 from crossmargin.usecases.watch_margin import WatchMargin
 
 if TYPE_CHECKING:
@@ -244,6 +250,7 @@ class Ports:
     clock: Clock
     compute: ComputePool
     quotes: QuoteStore
+    breakers: BreakerStore
     quote_metrics: QuoteMetricsPort
 
 
@@ -258,6 +265,7 @@ def postgres_ports(database: Database, *, compute: ComputePool, registry: Collec
         clock=SystemClock(),
         compute=compute,
         quotes=PostgresQuoteStore(database),
+        breakers=PostgresBreakerStore(database),
         quote_metrics=QuoteMetrics(registry),
     )
 
@@ -292,9 +300,11 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket) -> UseCases:
         shadow_parameters=ShadowParameters(ports.parameters, ports.books, current_market, ports.compute),
         parameters_in_force=in_force,
         reproduce_margin=ReproduceMargin(ports.books, ports.instruments, ports.market, ports.parameters, ports.compute),
+        reset_breaker=ResetBreaker(ports.breakers, ports.clock),
         books=ports.books,
         instruments=ports.instruments,
         market=ports.market,
+        breakers=ports.breakers,
         parameters=ports.parameters,
     )
 
@@ -349,7 +359,8 @@ async def _serve(settings: Settings, url: str) -> None:
             if settings.monitor:
                 leadership = await resources.enter_async_context(_leadership(url))
                 metrics = MarginMetrics(registry, client_limit=settings.client_label_limit)
-                house = RunHouse(ports.books, current_market, compute, metrics, leadership, ports.clock)
+                breakers = WatchBreakers(ports.breakers, BreakerLog(BreakerMetrics(registry)), ports.clock)
+                house = RunHouse(ports.books, current_market, compute, metrics, leadership, ports.clock, breakers)
                 tasks.append(background.create_task(house(), name="monitor"))
                 ticks = TickMarket(use_cases.build_snapshot, metrics, leadership, ports.clock, settings.quote_tick_s)
                 tasks.append(background.create_task(ticks(), name="market"))

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 
 from crossmargin.adapters.memory.books import MemoryBookReader
+from crossmargin.adapters.memory.breakers import MemoryBreakerStore
 from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.adapters.memory.instruments import MemoryInstrumentReader
 from crossmargin.adapters.memory.leadership import MemoryLeadership
@@ -21,6 +22,7 @@ from crossmargin.adapters.memory.quotes import MemoryQuoteStore
 from crossmargin.adapters.memory.risk_parameters import MemoryParameterStore
 from crossmargin.adapters.memory.writer import MemoryWriter
 from crossmargin.adapters.postgres.books import PostgresBookReader
+from crossmargin.adapters.postgres.breakers import PostgresBreakerStore
 from crossmargin.adapters.postgres.database import Database
 from crossmargin.adapters.postgres.instruments import PostgresInstrumentReader
 from crossmargin.adapters.postgres.leadership import PostgresLeadership
@@ -34,6 +36,7 @@ from crossmargin.domain.book import EntryKind, NewEntry, Posting, append_to_chai
 from crossmargin.domain.identifiers import LEDGER_CUSTODIAN, AccountId, AccountRef, BookId, ClientId, InstrumentId
 from crossmargin.usecases.ports import (
     BookReader,
+    BreakerStore,
     Decide,
     Decision,
     InstrumentReader,
@@ -64,6 +67,7 @@ class Storage:
     market: MarketStore
     parameters: ParameterStore
     quotes: QuoteStore
+    breakers: BreakerStore
     new_leadership: Callable[[], Leadership]
     row_counts: Callable[[], dict[str, int]]
     set_halted: Callable[[bool], None]
@@ -104,6 +108,7 @@ def memory_storage() -> Storage:
         MemoryMarketStore(database),
         MemoryParameterStore(database),
         MemoryQuoteStore(database),
+        MemoryBreakerStore(database),
         lambda: MemoryLeadership(database),
         row_counts,
         set_halted,
@@ -125,6 +130,7 @@ async def postgres_storage(url: str, **options: Any):
             PostgresMarketStore(database),
             PostgresParameterStore(database),
             PostgresQuoteStore(database),
+            PostgresBreakerStore(database),
             lambda: PostgresLeadership(url),
             lambda: sql_row_counts(url),
             lambda is_halted: sql(url, "UPDATE control SET is_halted = %s", is_halted),

@@ -58,6 +58,7 @@ class Desk:
             clock=SteppedClock(),
             compute=compute,
             quotes=storage.quotes,
+            breakers=storage.breakers,
             quote_metrics=MemoryQuoteMetrics(),
         )
         self.use_cases = self.replica()

@@ -20,6 +20,7 @@ from grpc_status import rpc_status
 
 from crossmargin.adapters.grpc_server.server import build_server
 from crossmargin.adapters.memory.books import MemoryBookReader
+from crossmargin.adapters.memory.breakers import MemoryBreakerStore
 from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.adapters.memory.instruments import MemoryInstrumentReader
 from crossmargin.adapters.memory.market import MemoryMarketStore
@@ -163,6 +164,7 @@ async def memory_use_cases(*, clock: Clock | None = None, **changes: Any) -> Asy
         clock=clock or SystemClock(),
         compute=compute,
         quotes=MemoryQuoteStore(database),
+        breakers=MemoryBreakerStore(database),
         quote_metrics=MemoryQuoteMetrics(),
     )
     parameters = risk_parameters(observation_count=100, minimum_observation_count=50, **changes)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from crossmargin.api.v1 import market_service_pb2 as pb
+from crossmargin.domain.breaker import BreakerKind
 from tests.integration.grpc_rig import create_books, memory_use_cases, publish_market, refusal_of, served, timestamp
 
 
@@ -72,3 +73,21 @@ async def test_the_built_snapshot_says_how_far_each_level_can_be_believed(rig):
     assert found.level_quality["zero:USD:1Y"].verdict == pb.VERDICT_MISSING
     plain = await rig.market.GetSnapshot(pb.GetSnapshotRequest(snapshot_id=await publish_market(rig)))
     assert not plain.level_quality
+
+
+async def test_a_tripped_breaker_is_seen_by_everybody_and_reset_by_a_person(rig):
+    standing = await rig.market.GetBreakers(pb.GetBreakersRequest())
+    assert [breaker.kind for breaker in standing.breakers] == [1, 2, 3]
+    assert not any(breaker.tripped for breaker in standing.breakers)
+    await rig.use_cases.breakers.trip(BreakerKind.LIQUIDATIONS, at=datetime.now(tz=UTC), cause="11 accounts")
+    standing = await rig.market.GetBreakers(pb.GetBreakersRequest())
+    assert (standing.calls_paused, standing.liquidations_paused, standing.breakers[1].cause) == (False, True, "11 accounts")
+    request = pb.ResetBreakerRequest(kind=pb.BREAKER_KIND_LIQUIDATIONS, note="a bad feed, cut off")
+    answer = await rig.market.ResetBreaker(request, metadata=[("x-crossmargin-principal", "alice")])
+    assert (answer.breaker.tripped, answer.breaker.reset_by, answer.breaker.note) == (False, "alice", "a bad feed, cut off")
+    assert not (await rig.market.GetBreakers(pb.GetBreakersRequest())).liquidations_paused
+
+
+@pytest.mark.parametrize("request_", [pb.ResetBreakerRequest(note="x"), pb.ResetBreakerRequest(kind=pb.BREAKER_KIND_CALLS)])
+async def test_a_reset_names_a_breaker_and_says_what_was_found(rig, request_):
+    assert (await refusal_of(rig.market.ResetBreaker(request_))).code == "INVALID_ARGUMENT"

@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias, TypeVar
 from crossmargin.domain.account import Account, AccountHead, Client
 from crossmargin.domain.audit_anchor import Anchor, AnchoredHead
 from crossmargin.domain.book import Entry
+from crossmargin.domain.breaker import Breaker, BreakerKind
 from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
 from crossmargin.domain.identifiers import AccountRef, ClientId, InstrumentId, RiskParameterSetId, SnapshotId, SourceId
 from crossmargin.domain.instrument import Instrument
@@ -365,6 +366,22 @@ class QuoteStore(Protocol):
         ...
 
 
+class BreakerStore(Protocol):
+    """Where the breakers stand, for every process."""
+
+    async def list_breakers(self) -> Sequence[Breaker]:
+        """Return every breaker, in the order of their kinds; whoever calls margin or liquidates asks before (see `paused_by`)."""
+        ...
+
+    async def trip(self, kind: BreakerKind, *, at: datetime, cause: str) -> bool:
+        """Trip a breaker; return False, and change nothing, if it was tripped already."""
+        ...
+
+    async def reset(self, kind: BreakerKind, *, at: datetime, by: str, note: str) -> bool:
+        """Reset a breaker; return False, and change nothing, if it was not tripped."""
+        ...
+
+
 class ParameterStore(Protocol):
     """Sets of risk parameters, and where each stands."""
 
@@ -414,6 +431,18 @@ class QuoteMetrics(Protocol):
 
     def snapshot_built(self, snapshot: MarketSnapshot) -> None:
         """Publish how many levels and marks of a snapshot can be believed how far."""
+        ...
+
+
+class BreakerReports(Protocol):
+    """Where people learn of breakers."""
+
+    def breaker_tripped(self, kind: BreakerKind, cause: str) -> None:
+        """Say that a breaker has just tripped, and for what."""
+        ...
+
+    def breakers_seen(self, breakers: Sequence[Breaker]) -> None:
+        """Publish where every breaker stands."""
         ...
 
 

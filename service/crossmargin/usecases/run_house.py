@@ -12,6 +12,7 @@ from crossmargin.domain.margin import MarginResult
 from crossmargin.usecases.current_market import CurrentMarket, MarketView
 from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.ports import BookReader, Clock, ComputePool, Leadership, MarginMetrics
+from crossmargin.usecases.watch_breakers import WatchBreakers
 
 POLL_INTERVAL_S = 0.25
 PASSING_KINDS: Final = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.EXHAUSTED})
@@ -30,6 +31,7 @@ class RunHouse:
     metrics: MarginMetrics
     leadership: Leadership
     clock: Clock
+    breakers: WatchBreakers | None = None
 
     async def __call__(self) -> None:
         """Poll, and run the house on every change, until cancelled."""
@@ -46,6 +48,8 @@ class RunHouse:
     async def _run_if_moved(self, seen: tuple[object, ...] | None) -> tuple[object, ...] | None:
         if not await self.leadership.try_lead():
             self.metrics.withdraw_house()
+            if self.breakers is not None:
+                self.breakers.forget()
             return None
         sequences = await self.books.account_sequences()
         view = await self.current_market()
@@ -69,6 +73,8 @@ class RunHouse:
         duration = self.clock.now() - started
         codes = {account: reason.code for account, reason in failed.items()}
         self.metrics.publish_house(results, failed=codes, duration_s=duration.total_seconds())
+        if self.breakers is not None:
+            await self.breakers(list(results.values()), view.parameters.market_quality.breakers)
         return frozenset(failed.values())
 
     async def _margin(self, account: AccountRef, view: MarketView) -> MarginResult:

@@ -15,7 +15,7 @@ from crossmargin.usecases.evaluate_margin import EvaluateMargin
 from crossmargin.usecases.explain_margin import ExplainMargin
 from crossmargin.usecases.import_history import ImportHistory
 from crossmargin.usecases.parameters_in_force import ParametersInForce
-from crossmargin.usecases.ports import BookReader, InstrumentReader, MarketStore, ParameterStore
+from crossmargin.usecases.ports import BookReader, BreakerStore, InstrumentReader, MarketStore, ParameterStore
 from crossmargin.usecases.preview_trades import PreviewTrades
 from crossmargin.usecases.propose_parameters import ProposeParameters
 from crossmargin.usecases.publish_quotes import PublishQuotes
@@ -23,6 +23,7 @@ from crossmargin.usecases.publish_snapshot import PublishSnapshot
 from crossmargin.usecases.read_account import ReadAccount
 from crossmargin.usecases.record_trades import RecordTrades
 from crossmargin.usecases.reproduce_margin import ReproduceMargin
+from crossmargin.usecases.reset_breaker import ResetBreaker
 from crossmargin.usecases.set_collateral_policy import SetCollateralPolicy
 from crossmargin.usecases.shadow_parameters import ShadowParameters
 from crossmargin.usecases.watch_margin import WatchMargin
@@ -53,7 +54,9 @@ class UseCases:
     shadow_parameters: ShadowParameters
     parameters_in_force: ParametersInForce
     reproduce_margin: ReproduceMargin
+    reset_breaker: ResetBreaker
     books: BookReader
     instruments: InstrumentReader
     market: MarketStore
+    breakers: BreakerStore
     parameters: ParameterStore

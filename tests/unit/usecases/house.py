@@ -13,6 +13,7 @@ from random import Random
 from typing import TypeVar
 
 from crossmargin.adapters.memory.books import MemoryBookReader
+from crossmargin.adapters.memory.breakers import MemoryBreakerStore
 from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.adapters.memory.instruments import MemoryInstrumentReader
 from crossmargin.adapters.memory.market import MemoryMarketStore
@@ -166,6 +167,7 @@ def an_empty_house(compute: CountingPool) -> House:
         clock=clock,
         compute=compute,
         quotes=MemoryQuoteStore(database),
+        breakers=MemoryBreakerStore(database),
         quote_metrics=MemoryQuoteMetrics(),
     )
     current_market = CurrentMarket(ports.instruments, ports.market, ports.parameters, compute)

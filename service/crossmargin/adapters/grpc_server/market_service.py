@@ -9,12 +9,16 @@ from collections.abc import AsyncIterator
 from crossmargin.adapters.grpc_server.context import Context, principal_of
 from crossmargin.adapters.grpc_server.history_blocks import HistoryBlocks
 from crossmargin.adapters.grpc_server.wire.market import (
+    breaker_kind_from_message,
+    breaker_to_message,
+    breakers_to_message,
     found_snapshot_to_message,
     history_from_block,
     quotes_from_message,
     receipt_to_message,
     snapshot_from_message,
 )
+from crossmargin.adapters.grpc_server.wire.values import printable
 from crossmargin.api.v1 import market_service_pb2 as pb
 from crossmargin.api.v1.market_service_pb2_grpc import MarketServiceServicer
 from crossmargin.domain.identifiers import SnapshotId
@@ -48,6 +52,17 @@ class MarketService(MarketServiceServicer):
         async for request in request_iterator:
             source, batch = quotes_from_message(request)
             yield receipt_to_message(await self._use_cases.publish_quotes(source, batch))
+
+    async def GetBreakers(self, request: pb.GetBreakersRequest, context: Context) -> pb.GetBreakersResponse:
+        """Return where the breakers stand."""
+        return breakers_to_message(await self._use_cases.breakers.list_breakers())
+
+    async def ResetBreaker(self, request: pb.ResetBreakerRequest, context: Context) -> pb.ResetBreakerResponse:
+        """Reset a breaker."""
+        breaker = await self._use_cases.reset_breaker(
+            breaker_kind_from_message(request.kind), principal=principal_of(context), note=printable(request.note, what="note")
+        )
+        return pb.ResetBreakerResponse(breaker=breaker_to_message(breaker))
 
     async def ImportHistory(self, request_iterator: AsyncIterator[pb.ImportHistoryRequest], context: Context) -> pb.ImportHistoryResponse:
         """Import history; the whole stream or nothing."""

@@ -12,6 +12,7 @@ from decimal import Decimal
 from crossmargin.domain.account import Account, AccountHead, Client
 from crossmargin.domain.audit_anchor import Anchor
 from crossmargin.domain.book import Entry
+from crossmargin.domain.breaker import Breaker, BreakerKind
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.identifiers import AccountRef, BookId, ClientId, InstrumentId, RiskParameterSetId, SnapshotId, SourceId
 from crossmargin.domain.instrument import Instrument
@@ -73,6 +74,7 @@ class MemoryDatabase:
         self.history_version = 0
         self.scenario_recipes: dict[str, ScenarioRecipe] = {}
         self.anchors: list[Anchor] = []
+        self.breakers: dict[BreakerKind, Breaker] = {}
         self.quotes: dict[tuple[Subject, SourceId], Quote] = {}
         self.quote_sources: dict[SourceId, SourceProgress] = {}
         self.is_halted = False

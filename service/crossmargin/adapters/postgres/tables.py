@@ -252,6 +252,22 @@ latest_quote: Final = Table(
     CheckConstraint("sequence >= 1", name="sequence_is_positive"),
 )
 
+# One row for each breaker there is, from the start.
+breaker: Final = Table(
+    "breaker",
+    metadata,
+    _name("kind"),
+    Column("is_tripped", Boolean, nullable=False, server_default=text("false")),
+    Column("tripped_at", DateTime(timezone=True), nullable=True),
+    Column("cause", Text, nullable=False, server_default=text("''")),
+    Column("reset_at", DateTime(timezone=True), nullable=True),
+    Column("reset_by", Text, nullable=False, server_default=text("''")),
+    Column("note", Text, nullable=False, server_default=text("''")),
+    PrimaryKeyConstraint("kind"),
+    CheckConstraint("kind IN ('calls', 'liquidations', 'concentration')", name="kind_is_known"),
+    CheckConstraint("NOT is_tripped OR tripped_at IS NOT NULL", name="trip_has_a_time"),
+)
+
 factor_history: Final = Table(
     "factor_history",
     metadata,

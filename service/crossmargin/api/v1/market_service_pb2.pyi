@@ -61,6 +61,25 @@ VERDICT_STALE: Verdict.ValueType  # 3
 VERDICT_MISSING: Verdict.ValueType  # 4
 Global___Verdict: _TypeAlias = Verdict  # noqa: Y015
 
+class _BreakerKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BreakerKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BreakerKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BREAKER_KIND_UNSPECIFIED: _BreakerKind.ValueType  # 0
+    BREAKER_KIND_CALLS: _BreakerKind.ValueType  # 1
+    BREAKER_KIND_LIQUIDATIONS: _BreakerKind.ValueType  # 2
+    BREAKER_KIND_CONCENTRATION: _BreakerKind.ValueType  # 3
+
+class BreakerKind(_BreakerKind, metaclass=_BreakerKindEnumTypeWrapper): ...
+
+BREAKER_KIND_UNSPECIFIED: BreakerKind.ValueType  # 0
+BREAKER_KIND_CALLS: BreakerKind.ValueType  # 1
+BREAKER_KIND_LIQUIDATIONS: BreakerKind.ValueType  # 2
+BREAKER_KIND_CONCENTRATION: BreakerKind.ValueType  # 3
+Global___BreakerKind: _TypeAlias = BreakerKind  # noqa: Y015
+
 @_typing.final
 class MarketSnapshot(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -279,6 +298,128 @@ class Quality(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Quality: _TypeAlias = Quality  # noqa: Y015
+
+@_typing.final
+class Breaker(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    TRIPPED_FIELD_NUMBER: _builtins.int
+    TRIP_TIME_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    RESET_TIME_FIELD_NUMBER: _builtins.int
+    RESET_BY_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    kind: Global___BreakerKind.ValueType
+    tripped: _builtins.bool
+    cause: _builtins.str
+    reset_by: _builtins.str
+    note: _builtins.str
+    @_builtins.property
+    def trip_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def reset_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        kind: Global___BreakerKind.ValueType = ...,
+        tripped: _builtins.bool = ...,
+        trip_time: _timestamp_pb2.Timestamp | None = ...,
+        cause: _builtins.str = ...,
+        reset_time: _timestamp_pb2.Timestamp | None = ...,
+        reset_by: _builtins.str = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reset_time", b"reset_time", "trip_time", b"trip_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "kind", b"kind", "note", b"note", "reset_by", b"reset_by", "reset_time", b"reset_time", "trip_time", b"trip_time", "tripped", b"tripped"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Breaker: _TypeAlias = Breaker  # noqa: Y015
+
+@_typing.final
+class GetBreakersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBreakersRequest: _TypeAlias = GetBreakersRequest  # noqa: Y015
+
+@_typing.final
+class GetBreakersResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BREAKERS_FIELD_NUMBER: _builtins.int
+    CALLS_PAUSED_FIELD_NUMBER: _builtins.int
+    LIQUIDATIONS_PAUSED_FIELD_NUMBER: _builtins.int
+    calls_paused: _builtins.bool
+    liquidations_paused: _builtins.bool
+    @_builtins.property
+    def breakers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Breaker]: ...
+    def __init__(
+        self,
+        *,
+        breakers: _abc.Iterable[Global___Breaker] | None = ...,
+        calls_paused: _builtins.bool = ...,
+        liquidations_paused: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breakers", b"breakers", "calls_paused", b"calls_paused", "liquidations_paused", b"liquidations_paused"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBreakersResponse: _TypeAlias = GetBreakersResponse  # noqa: Y015
+
+@_typing.final
+class ResetBreakerRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    kind: Global___BreakerKind.ValueType
+    note: _builtins.str
+    def __init__(
+        self,
+        *,
+        kind: Global___BreakerKind.ValueType = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "note", b"note"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResetBreakerRequest: _TypeAlias = ResetBreakerRequest  # noqa: Y015
+
+@_typing.final
+class ResetBreakerResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BREAKER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def breaker(self) -> Global___Breaker: ...
+    def __init__(
+        self,
+        *,
+        breaker: Global___Breaker | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["breaker", b"breaker"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breaker", b"breaker"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResetBreakerResponse: _TypeAlias = ResetBreakerResponse  # noqa: Y015
 
 @_typing.final
 class PublishSnapshotRequest(_message.Message):

@@ -39,6 +39,16 @@ class MarketServiceStub(object):
                 request_serializer=crossmargin_dot_api_dot_v1_dot_market__service__pb2.PublishQuotesRequest.SerializeToString,
                 response_deserializer=crossmargin_dot_api_dot_v1_dot_market__service__pb2.PublishQuotesResponse.FromString,
                 _registered_method=True)
+        self.GetBreakers = channel.unary_unary(
+                '/crossmargin.api.v1.MarketService/GetBreakers',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_market__service__pb2.GetBreakersRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_market__service__pb2.GetBreakersResponse.FromString,
+                _registered_method=True)
+        self.ResetBreaker = channel.unary_unary(
+                '/crossmargin.api.v1.MarketService/ResetBreaker',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_market__service__pb2.ResetBreakerRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_market__service__pb2.ResetBreakerResponse.FromString,
+                _registered_method=True)
         self.PublishSnapshot = channel.unary_unary(
                 '/crossmargin.api.v1.MarketService/PublishSnapshot',
                 request_serializer=crossmargin_dot_api_dot_v1_dot_market__service__pb2.PublishSnapshotRequest.SerializeToString,
@@ -60,6 +70,18 @@ class MarketServiceServicer(object):
     """Missing associated documentation comment in .proto file."""
 
     def PublishQuotes(self, request_iterator, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBreakers(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetBreaker(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -90,6 +112,16 @@ def add_MarketServiceServicer_to_server(servicer, server):
                     servicer.PublishQuotes,
                     request_deserializer=crossmargin_dot_api_dot_v1_dot_market__service__pb2.PublishQuotesRequest.FromString,
                     response_serializer=crossmargin_dot_api_dot_v1_dot_market__service__pb2.PublishQuotesResponse.SerializeToString,
+            ),
+            'GetBreakers': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBreakers,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_market__service__pb2.GetBreakersRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_market__service__pb2.GetBreakersResponse.SerializeToString,
+            ),
+            'ResetBreaker': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetBreaker,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_market__service__pb2.ResetBreakerRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_market__service__pb2.ResetBreakerResponse.SerializeToString,
             ),
             'PublishSnapshot': grpc.unary_unary_rpc_method_handler(
                     servicer.PublishSnapshot,
@@ -134,6 +166,60 @@ class MarketService(object):
             '/crossmargin.api.v1.MarketService/PublishQuotes',
             crossmargin_dot_api_dot_v1_dot_market__service__pb2.PublishQuotesRequest.SerializeToString,
             crossmargin_dot_api_dot_v1_dot_market__service__pb2.PublishQuotesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBreakers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.MarketService/GetBreakers',
+            crossmargin_dot_api_dot_v1_dot_market__service__pb2.GetBreakersRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_market__service__pb2.GetBreakersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetBreaker(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.MarketService/ResetBreaker',
+            crossmargin_dot_api_dot_v1_dot_market__service__pb2.ResetBreakerRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_market__service__pb2.ResetBreakerResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -32,6 +32,8 @@ class MarketServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> MarketServiceAsyncStub: ...
     PublishQuotes: _grpc.StreamStreamMultiCallable[_market_service_pb2.PublishQuotesRequest, _market_service_pb2.PublishQuotesResponse]
+    GetBreakers: _grpc.UnaryUnaryMultiCallable[_market_service_pb2.GetBreakersRequest, _market_service_pb2.GetBreakersResponse]
+    ResetBreaker: _grpc.UnaryUnaryMultiCallable[_market_service_pb2.ResetBreakerRequest, _market_service_pb2.ResetBreakerResponse]
     PublishSnapshot: _grpc.UnaryUnaryMultiCallable[_market_service_pb2.PublishSnapshotRequest, _market_service_pb2.PublishSnapshotResponse]
     GetSnapshot: _grpc.UnaryUnaryMultiCallable[_market_service_pb2.GetSnapshotRequest, _market_service_pb2.GetSnapshotResponse]
     ImportHistory: _grpc.StreamUnaryMultiCallable[_market_service_pb2.ImportHistoryRequest, _market_service_pb2.ImportHistoryResponse]
@@ -40,6 +42,8 @@ class MarketServiceStub:
 class MarketServiceAsyncStub(MarketServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     PublishQuotes: _aio.StreamStreamMultiCallable[_market_service_pb2.PublishQuotesRequest, _market_service_pb2.PublishQuotesResponse]  # type: ignore[assignment]
+    GetBreakers: _aio.UnaryUnaryMultiCallable[_market_service_pb2.GetBreakersRequest, _market_service_pb2.GetBreakersResponse]  # type: ignore[assignment]
+    ResetBreaker: _aio.UnaryUnaryMultiCallable[_market_service_pb2.ResetBreakerRequest, _market_service_pb2.ResetBreakerResponse]  # type: ignore[assignment]
     PublishSnapshot: _aio.UnaryUnaryMultiCallable[_market_service_pb2.PublishSnapshotRequest, _market_service_pb2.PublishSnapshotResponse]  # type: ignore[assignment]
     GetSnapshot: _aio.UnaryUnaryMultiCallable[_market_service_pb2.GetSnapshotRequest, _market_service_pb2.GetSnapshotResponse]  # type: ignore[assignment]
     ImportHistory: _aio.StreamUnaryMultiCallable[_market_service_pb2.ImportHistoryRequest, _market_service_pb2.ImportHistoryResponse]  # type: ignore[assignment]
@@ -51,6 +55,20 @@ class MarketServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_market_service_pb2.PublishQuotesRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_market_service_pb2.PublishQuotesResponse], _abc.AsyncIterator[_market_service_pb2.PublishQuotesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetBreakers(
+        self,
+        request: _market_service_pb2.GetBreakersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_market_service_pb2.GetBreakersResponse, _abc.Awaitable[_market_service_pb2.GetBreakersResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ResetBreaker(
+        self,
+        request: _market_service_pb2.ResetBreakerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_market_service_pb2.ResetBreakerResponse, _abc.Awaitable[_market_service_pb2.ResetBreakerResponse]]: ...
 
     @_abc_1.abstractmethod
     def PublishSnapshot(

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
-from crossmargin.adapters.grpc_server.wire.values import date_from_message, moment_from_message, moment_to_message
+from crossmargin.adapters.grpc_server.wire.values import date_from_message, inverse, moment_from_message, moment_to_message
 from crossmargin.api.v1 import market_service_pb2 as pb
+from crossmargin.domain.breaker import Breaker, BreakerKind, paused_by
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import InstrumentId, SourceId
 from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
+from crossmargin.domain.market_gate import Action
 from crossmargin.domain.market_quality import Quality, Verdict
 from crossmargin.domain.money import format_decimal, parse_decimal
 from crossmargin.domain.quote import Quote, subject_from_text
@@ -22,6 +24,12 @@ _VERDICTS: Final = {
     Verdict.STALE: pb.VERDICT_STALE,
     Verdict.MISSING: pb.VERDICT_MISSING,
 }
+_BREAKERS: Final = {
+    pb.BREAKER_KIND_CALLS: BreakerKind.CALLS,
+    pb.BREAKER_KIND_LIQUIDATIONS: BreakerKind.LIQUIDATIONS,
+    pb.BREAKER_KIND_CONCENTRATION: BreakerKind.CONCENTRATION,
+}
+_BREAKER_VALUES: Final = inverse(_BREAKERS)
 _STATES: Final = {
     QuoteState.ACCEPTED: pb.QUOTE_STATE_ACCEPTED,
     QuoteState.REPLAYED: pb.QUOTE_STATE_REPLAYED,
@@ -73,6 +81,33 @@ def quality_to_message(quality: Quality) -> pb.Quality:
 def verdict_to_message(verdict: Verdict) -> pb.Verdict.ValueType:
     """Return the message value of a verdict."""
     return _VERDICTS[verdict]
+
+
+def breakers_to_message(breakers: Sequence[Breaker]) -> pb.GetBreakersResponse:
+    """Return the message of where the breakers stand, and of what stands still for it."""
+    return pb.GetBreakersResponse(
+        breakers=map(breaker_to_message, breakers),
+        calls_paused=bool(paused_by(breakers, Action.MARGIN_CALL)),
+        liquidations_paused=bool(paused_by(breakers, Action.LIQUIDATION)),
+    )
+
+
+def breaker_to_message(breaker: Breaker) -> pb.Breaker:
+    """Return the message of where one breaker stands."""
+    return pb.Breaker(
+        kind=_BREAKER_VALUES[breaker.kind],
+        tripped=breaker.is_tripped,
+        trip_time=None if breaker.tripped_at is None else moment_to_message(breaker.tripped_at),
+        cause=breaker.cause,
+        reset_time=None if breaker.reset_at is None else moment_to_message(breaker.reset_at),
+        reset_by=breaker.reset_by,
+        note=breaker.note,
+    )
+
+
+def breaker_kind_from_message(kind: pb.BreakerKind.ValueType) -> BreakerKind:
+    """Return the kind that a message value names."""
+    return _BREAKERS[kind]
 
 
 def quotes_from_message(message: pb.PublishQuotesRequest) -> tuple[SourceId, list[Quote | UnreadableQuote]]:
