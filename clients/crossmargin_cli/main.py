@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from crossmargin_cli import book, config, demo, doctor, health, history, ledger, margin, migrate, parameters, serve, whatif
+from crossmargin_cli import book, config, demo, doctor, health, history, ledger, margin, migrate, parameters, serve, top, whatif
 from crossmargin_cli.failures import FAILED, INTERRUPTED, MISUSED, CommandError, MisuseError, failure_lines
 from crossmargin_client import CrossmarginError
 
@@ -22,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
+app.command("top", epilog=top.EXAMPLES)(top.top)
 app.command("whatif", epilog=whatif.EXAMPLES)(whatif.whatif)
 app.add_typer(margin.app, name="margin")
 app.add_typer(book.app, name="book")

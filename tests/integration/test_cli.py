@@ -57,6 +57,21 @@ def test_the_table_is_plain_in_a_pipe(target):
     assert "meridian-basis/core" in done.stdout
 
 
+def test_the_board_is_printed_once_where_nobody_watches(target):
+    done = run("top", "--filter", "summit", "--target", target)
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert "at risk" in lines[0]
+    assert [line.split()[0] for line in lines[-2:]] == ["summit-directional/satellite", "summit-directional/core"]
+    assert len(run_json("top", "--worst", target=target)["margins"]) == 2
+
+
+def test_a_board_in_an_unknown_order_is_refused(target):
+    done = run("top", "--sort", "luck", "--target", target)
+    assert done.returncode == 2
+    assert "expected one of utilization, excess" in done.stderr
+
+
 def test_an_explanation_adds_up(target):
     explained = run_json("margin", "explain", "harbour-macro/core", target=target)
     contributions = sum(Decimal(each["amount"]) for each in explained["contributions"])
