@@ -1,5 +1,6 @@
 """Typed clients of crossmargin, synchronous and asyncio."""
 
+from crossmargin_client import lifecycle
 from crossmargin_client.async_client import AsyncClient
 from crossmargin_client.client import Client
 from crossmargin_client.errors import (
@@ -101,6 +102,7 @@ __all__ = [
     "fx_forward",
     "fx_option",
     "interest_rate_swap",
+    "lifecycle",
     "moment_of",
     "non_deliverable_forward",
     "perpetual",

@@ -191,10 +191,81 @@ class Client:
         """Return what an account holds, with the ledger entry it is as of."""
         return self._call(self._books.ListPositions, requests.list_positions(account, min_seq=min_seq))
 
-    def list_entries(self, account: str) -> Iterator[book_service_pb2.Entry]:
-        """Yield every entry of an account's ledger in sequence order."""
-        for page in self._pages(self._books.ListEntries, requests.list_entries(account)):
+    def list_entries(self, account: str, *, after_seq: int = 0) -> Iterator[book_service_pb2.Entry]:
+        """Yield the entries of an account's ledger in sequence order, all or those after a sequence."""
+        for page in self._pages(self._books.ListEntries, requests.list_entries(account, after_seq=after_seq)):
             yield from page.entries
+
+    def cancel_trade(
+        self, account: str, sequence: int, *, reason: str, request_id: str | None = None
+    ) -> book_service_pb2.CancelTradeResponse:
+        """Take a trade back, once, and return where its reverse is."""
+        return self._call(self._books.CancelTrade, requests.cancel_trade(account, sequence, reason=reason, request_id=request_id))
+
+    def list_trades(self, account: str, *, book: str = "", instrument_id: str = "") -> Iterator[book_service_pb2.BookedTrade]:
+        """Yield every trade of an account in sequence order, cancelled ones too; of one book or instrument where given."""
+        for page in self._pages(self._books.ListTrades, requests.list_trades(account, book=book, instrument_id=instrument_id)):
+            yield from page.trades
+
+    def apply_lifecycle_event(
+        self, event: book_service_pb2.LifecycleEvent, *, account: str = "", request_id: str | None = None, patience_s: float = 60.0
+    ) -> Iterator[book_service_pb2.ApplyLifecycleEventResponse]:
+        """Apply an event (see `crossmargin_client.lifecycle`) and yield the outcome of each account, and at the end a summary.
+
+        It is booked as the outcomes come, so read to the end. A run that breaks is run again under the same name and goes on where it
+        stopped; after `patience_s` seconds without an outcome the error is raised.
+        """
+        request = requests.apply_lifecycle_event(event, account=account, request_id=request_id)
+        connections = retries.Reconnections(patience_s)
+        told: set[str] = set()
+        while True:
+            stream = self._books.ApplyLifecycleEvent(request, metadata=self._metadata)
+            failure: grpc.RpcError | None = None
+            try:
+                for response in stream:
+                    if response.HasField("summary"):
+                        yield response
+                        return
+                    if response.outcome.account not in told:
+                        connections.heard()
+                        told.add(response.outcome.account)
+                        yield response
+            except grpc.RpcError as broken:
+                failure = broken
+            finally:
+                stream.cancel()
+            time.sleep(connections.delay_after(failure))
+
+    def cancel_lifecycle_event(
+        self, account: str, sequence: int, *, reason: str, request_id: str | None = None
+    ) -> book_service_pb2.CancelLifecycleEventResponse:
+        """Take back what an event did to an account, once, and return where its reverse is."""
+        request = requests.cancel_lifecycle_event(account, sequence, reason=reason, request_id=request_id)
+        return self._call(self._books.CancelLifecycleEvent, request)
+
+    def settle_trades(
+        self, settle_date: date, *, account: str = "", request_id: str | None = None, patience_s: float = 60.0
+    ) -> Iterator[book_service_pb2.SettleTradesResponse]:
+        """Settle the trades that are due by a day, and yield what was settled of each account. Read to the end.
+
+        A run that breaks is run again: what it settled and did not tell is settled.
+        """
+        request = requests.settle_trades(settle_date, account=account, request_id=request_id)
+        connections = retries.Reconnections(patience_s)
+        while True:
+            stream = self._books.SettleTrades(request, metadata=self._metadata)
+            failure: grpc.RpcError | None = None
+            try:
+                for response in stream:
+                    connections.heard()
+                    yield response
+            except grpc.RpcError as broken:
+                failure = broken
+            else:
+                return
+            finally:
+                stream.cancel()
+            time.sleep(connections.delay_after(failure))
 
     # Collateral
 

@@ -172,9 +172,42 @@ def list_positions(account: str, *, min_seq: int) -> book_service_pb2.ListPositi
     return book_service_pb2.ListPositionsRequest(account=account, min_seq=min_seq)
 
 
-def list_entries(account: str) -> book_service_pb2.ListEntriesRequest:
-    """Return the request for the first page of an account's ledger."""
-    return book_service_pb2.ListEntriesRequest(account=account, page_size=PAGE_SIZE)
+def cancel_trade(account: str, sequence: int, *, reason: str, request_id: str | None) -> book_service_pb2.CancelTradeRequest:
+    """Return the request that takes a trade back."""
+    return book_service_pb2.CancelTradeRequest(request_id=request_id or new_request_id(), account=account, sequence=sequence, reason=reason)
+
+
+def list_trades(account: str, *, book: str, instrument_id: str) -> book_service_pb2.ListTradesRequest:
+    """Return the request for the first page of an account's trades; of one book or instrument where they are not empty."""
+    return book_service_pb2.ListTradesRequest(account=account, book_id=book, instrument_id=instrument_id, page_size=PAGE_SIZE)
+
+
+def apply_lifecycle_event(
+    event: book_service_pb2.LifecycleEvent, *, account: str, request_id: str | None
+) -> book_service_pb2.ApplyLifecycleEventRequest:
+    """Return the request that applies an event; to every account that holds its instrument when `account` is empty."""
+    return book_service_pb2.ApplyLifecycleEventRequest(request_id=request_id or new_request_id(), event=event, account=account)
+
+
+def cancel_lifecycle_event(
+    account: str, sequence: int, *, reason: str, request_id: str | None
+) -> book_service_pb2.CancelLifecycleEventRequest:
+    """Return the request that takes back what an event did to an account."""
+    return book_service_pb2.CancelLifecycleEventRequest(
+        request_id=request_id or new_request_id(), account=account, sequence=sequence, reason=reason
+    )
+
+
+def settle_trades(settle_date: date, *, account: str, request_id: str | None) -> book_service_pb2.SettleTradesRequest:
+    """Return the request that settles what is due by a day; in every account when `account` is empty."""
+    return book_service_pb2.SettleTradesRequest(
+        request_id=request_id or new_request_id(), settle_date=date_of(settle_date, field="settle_date"), account=account
+    )
+
+
+def list_entries(account: str, *, after_seq: int) -> book_service_pb2.ListEntriesRequest:
+    """Return the request for the first page of an account's ledger after a sequence."""
+    return book_service_pb2.ListEntriesRequest(account=account, page_size=PAGE_SIZE, after_seq=after_seq)
 
 
 def deposit(

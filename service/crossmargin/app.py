@@ -62,9 +62,11 @@ from crossmargin.config import Settings
 from crossmargin.domain.parameter_governance import put_in_force
 from crossmargin.domain.projection import ProjectionDifference
 from crossmargin.usecases.activate_parameters import ActivateParameters
+from crossmargin.usecases.apply_lifecycle_event import ApplyLifecycleEvent
 from crossmargin.usecases.approve_parameters import ApproveParameters
 from crossmargin.usecases.build_snapshot import BuildSnapshot
 from crossmargin.usecases.check_ledger import CheckLedger
+from crossmargin.usecases.cancel_entry import CancelLifecycleEvent, CancelTrade
 from crossmargin.usecases.create_account import CreateAccount
 from crossmargin.usecases.create_client import CreateClient
 from crossmargin.usecases.create_instrument import CreateInstrument
@@ -100,6 +102,7 @@ from crossmargin.usecases.reproduce_margin import ReproduceMargin
 from crossmargin.usecases.reset_breaker import ResetBreaker
 from crossmargin.usecases.run_house import RunHouse
 from crossmargin.usecases.set_collateral_policy import SetCollateralPolicy
+from crossmargin.usecases.settle_trades import SettleTrades
 from crossmargin.usecases.shadow_parameters import ShadowParameters
 from crossmargin.usecases.take_anchor import TakeAnchor
 from crossmargin.usecases.tick_market import TickMarket
@@ -281,6 +284,10 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket) -> UseCases:
         create_account=CreateAccount(ports.writer, ports.books),
         create_instrument=CreateInstrument(ports.writer, ports.instruments),
         record_trades=RecordTrades(ports.writer, ports.instruments),
+        cancel_trade=CancelTrade(ports.writer, ports.books),
+        apply_lifecycle_event=ApplyLifecycleEvent(ports.writer, ports.books, ports.instruments, ports.clock),
+        cancel_lifecycle_event=CancelLifecycleEvent(ports.writer, ports.books),
+        settle_trades=SettleTrades(ports.writer, ports.books, ports.clock),
         deposit_collateral=DepositCollateral(ports.writer, ports.instruments),
         set_collateral_policy=SetCollateralPolicy(ports.writer, ports.instruments, ports.clock),
         publish_snapshot=publish_snapshot,

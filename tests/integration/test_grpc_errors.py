@@ -118,11 +118,31 @@ async def test_a_batch_of_the_wrong_size_is_refused_whole(rig, count):
 
 
 async def test_every_broken_field_is_listed(rig):
-    request = a_batch(a_trade(), a_trade(quantity="x", price="y"), request_id="a b")
+    request = a_batch(a_trade(price="z"), a_trade(quantity="x", price="y"))
     refusal = await refusal_of(rig.books.RecordTrades(request))
-    assert set(refusal.fields) == {"request_id", "trades[1].quantity", "trades[1].price"}
+    assert set(refusal.fields) == {"trades[0].price", "trades[1].quantity", "trades[1].price"}
     assert refusal.fields["trades[1].quantity"].startswith("trades[1].quantity was 'x'; expected a plain ASCII decimal")
     assert refusal.message.endswith("; and 2 more")
+    refusal = await refusal_of(rig.books.RecordTrades(a_batch(a_trade(), request_id="a b", account="core")))
+    assert set(refusal.fields) == {"request_id", "account"}
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"quantity": "1e5"}, "quantity"),
+        ({"price": "NaN"}, "price"),
+        ({"execute_time": None}, "execute_time"),
+        ({"reference": "é"}, "reference"),
+    ],
+)
+async def test_a_field_that_breaks_a_rule_costs_its_own_trade_alone(rig, change, field):
+    answer = await rig.books.RecordTrades(a_batch(a_trade(), a_trade(**change), a_trade(quantity="2")))
+    assert [outcome.sequence for outcome in answer.outcomes] == [1, 0, 2]
+    refusal = answer.outcomes[1].refusal
+    assert (refusal.reason, refusal.metadata["field"]) == ("INVALID_ARGUMENT", f"trades[1].{field}")
+    assert refusal.message.startswith(f"trades[1].{field} ")
+    assert (await rig.books.RecordTrades(a_batch(a_trade(), a_trade(**change), a_trade(quantity="2")))).replayed
 
 
 async def test_a_batch_that_is_wrong_everywhere_is_refused_in_few_words(rig):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from crossmargin.domain.account import GENESIS_HASH, AccountHead, AccountMode, AccountStatus
 from crossmargin.domain.book import Deposit, EntryKind, NewEntry, Posting, Trade, append_to_chain, entry_from_deposit, entry_from_trade
+from crossmargin.domain.entry_details import NO_DETAILS, EntryDetails
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId
 from crossmargin.domain.instrument import consideration
@@ -73,6 +74,7 @@ MUTATIONS: dict[str, Callable[[NewEntry], NewEntry]] = {
     "instrument_id": lambda e: in_every_leg(e, instrument_id=InstrumentId("ANOTHER")),
     "quantity": raised_quantity,
     "cost": raised_cost,
+    "details": lambda e: replace(e, details=EntryDetails(reverses=3) if e.details == NO_DETAILS else NO_DETAILS),
     "a leg more": lambda e: replace(e, postings=(*e.postings, Posting("house", BookId("b"), InstrumentId("X"), Decimal(0)))),
     "two legs less": lambda e: replace(e, postings=e.postings[2:]),
     "order of legs": lambda e: replace(e, postings=e.postings[::-1]),

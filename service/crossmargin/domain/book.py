@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum, unique
 from typing import Protocol
 
 from crossmargin.domain.account import AccountHead
 from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
+from crossmargin.domain.entry_details import NO_DETAILS, EntryDetails
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import (
     LEDGER_CUSTODIAN,
@@ -32,6 +33,30 @@ class EntryKind(Enum):
     DEPOSIT = "deposit"
     COLLATERAL_POLICY = "collateral policy"
     """Moves nothing. It is in the ledger so that an account's sequence says under which policies its margin was computed."""
+    TRADE_CANCELLATION = "trade cancellation"
+    """Takes a trade back: its postings are those of the trade, turned round."""
+    EVENT_CANCELLATION = "event cancellation"
+    """Takes back what a lifecycle event booked, so that the event can be applied again as it should have been."""
+    SETTLEMENT = "settlement"
+    """A trade was exchanged with the street on its settle date: what was owed is now with the custodian."""
+    FUNDING = "funding"
+    COUPON = "coupon"
+    CONTRACT_PAYMENT = "contract payment"
+    """A period of a swap, or a flow of a contract of cash flows, was paid."""
+    VARIATION = "variation"
+    """The change in price of a margined contract was paid, and its cost is its mark."""
+    EXPIRY = "expiry"
+    """An option ended worth nothing."""
+    EXERCISE = "exercise"
+    """An option was exercised or assigned, for cash or for its underlying."""
+    FINAL_SETTLEMENT = "final settlement"
+    """A future ended at its final price."""
+    DELIVERY = "delivery"
+    """The two currencies of a forward were exchanged."""
+    FIXING = "fixing"
+    """The difference of a non-deliverable forward was paid."""
+    MATURITY = "maturity"
+    """A bill, bond or note was redeemed, with its last coupon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +69,7 @@ class Trade:
         settlement: Asset paid for an asset: USD in a BTC/USD trade. None for instruments that name their own.
         executed_at: When it was done, with a time zone.
         reference: The caller's own name for it; kept, never interpreted.
+        settle_date: Day on which it is settled with the street; None when that is done at once.
     """
 
     account: AccountRef
@@ -54,12 +80,22 @@ class Trade:
     executed_at: datetime
     settlement: InstrumentId | None = None
     reference: str = ""
+    # Not in the text form, by which a request that was sent before there were settle dates is recognised when it is sent again.
+    settle_date: date | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         check_ledger_decimal(self.quantity, what="quantity")
         check_ledger_decimal(self.price, what="price")
         check_reference(self.reference)
         check_aware(self.executed_at, what="executed_at")
+        if self.settle_date is not None and self.settle_date < self.executed_at.astimezone(UTC).date():
+            raise DomainError(
+                Reason.INVALID_ARGUMENT,
+                f"settle_date was {self.settle_date}, before the trade was executed ({self.executed_at.isoformat()}); "
+                "expected that day or a later one",
+                field="settle_date",
+                value=self.settle_date,
+            )
         if not self.quantity:
             raise DomainError(Reason.INVALID_QUANTITY, "quantity was 0; a trade moves something", instrument=self.instrument_id)
 
@@ -112,6 +148,7 @@ class NewEntry:
     effective_at: datetime
     reference: str
     postings: tuple[Posting, ...]
+    details: EntryDetails = NO_DETAILS
 
     def __post_init__(self) -> None:
         for instrument_id in {posting.instrument_id for posting in self.postings}:
@@ -137,7 +174,8 @@ def entry_from_trade(trade: Trade, instrument: Instrument, settlement: Instrumen
 
     Raises:
         DomainError: INVALID_PRICE, INVALID_QUANTITY or INVALID_DECIMAL when the instrument cannot trade so; INVALID_INSTRUMENT when an
-            asset trade names no settlement asset, or another instrument names a wrong one.
+            asset trade names no settlement asset, another instrument names a wrong one, or a contract that nothing is exchanged for has
+            a settle date.
     """
     check_scale(trade.quantity, places=instrument.quantity_places, what=f"quantity of {instrument.instrument_id}")
     check_trade_price(instrument, trade.price)
@@ -149,7 +187,8 @@ def entry_from_trade(trade: Trade, instrument: Instrument, settlement: Instrumen
         postings = _mirrored(trade.account, trade.book_id, instrument.instrument_id, trade.quantity, Decimal(0), LEDGER_STREET)
         if amount:
             postings += _mirrored(trade.account, trade.book_id, paid_in, EXACT.minus(amount), Decimal(0), LEDGER_STREET)
-    return NewEntry(trade.account, EntryKind.TRADE, trade.executed_at, trade.reference, postings)
+    details = _trade_details(trade, instrument)
+    return NewEntry(trade.account, EntryKind.TRADE, trade.executed_at, trade.reference, postings, details)
 
 
 def entry_from_deposit(deposit: Deposit, instrument: Instrument) -> NewEntry:
@@ -170,6 +209,30 @@ def entry_from_deposit(deposit: Deposit, instrument: Instrument) -> NewEntry:
     check_scale(deposit.quantity, places=instrument.quantity_places, what=f"quantity of {instrument.instrument_id}")
     postings = _mirrored(deposit.account, deposit.book_id, instrument.instrument_id, deposit.quantity, Decimal(0), LEDGER_CUSTODIAN)
     return NewEntry(deposit.account, EntryKind.DEPOSIT, deposit.received_at, deposit.reference, postings)
+
+
+def reversing_entry(numbered: Entry, kind: EntryKind, *, reason: str) -> NewEntry:
+    """Return the entry that takes another back: its postings turned round, its number in the details, the reason as reference.
+
+    It takes effect at the moment of the entry that it takes back, so that what was held at a time is as if the entry never was.
+    """
+    turned = tuple(
+        Posting(leg.ledger_account, leg.book_id, leg.instrument_id, EXACT.minus(leg.quantity), EXACT.minus(leg.cost))
+        for leg in numbered.entry.postings
+    )
+    details = EntryDetails(reverses=numbered.sequence)
+    return NewEntry(numbered.entry.account, kind, numbered.entry.effective_at, check_reference(reason), turned, details)
+
+
+def entry_from_settlement(trade: Entry, *, event: str, effective_at: datetime) -> NewEntry:
+    """Return the entry that settles a trade: what the street owed is now with the custodian. The account's own positions stay."""
+    street = [leg for leg in trade.entry.postings if leg.ledger_account == LEDGER_STREET]
+    postings: list[Posting] = []
+    for leg in street:
+        postings.append(Posting(LEDGER_STREET, leg.book_id, leg.instrument_id, EXACT.minus(leg.quantity)))
+        postings.append(Posting(LEDGER_CUSTODIAN, leg.book_id, leg.instrument_id, leg.quantity))
+    details = EntryDetails(event=event)
+    return NewEntry(trade.entry.account, EntryKind.SETTLEMENT, effective_at, trade.entry.reference, tuple(postings), details)
 
 
 def entry_from_policy(policy: AccountCollateralPolicy, *, effective_at: datetime) -> NewEntry:
@@ -217,7 +280,15 @@ class PostedLeg(Protocol):
 
 
 def entry_hash(
-    *, previous: bytes, account: str, sequence: int, kind: str, effective_at: datetime, reference: str, postings: Iterable[PostedLeg]
+    *,
+    previous: bytes,
+    account: str,
+    sequence: int,
+    kind: str,
+    effective_at: datetime,
+    reference: str,
+    postings: Iterable[PostedLeg],
+    details: str = "",
 ) -> bytes:
     """Return the chain hash of an entry: SHA-256 over its canonical bytes and, through `previous`, over all entries before it.
 
@@ -240,6 +311,9 @@ def entry_hash(
             format_decimal(posting.quantity).encode(),
             format_decimal(posting.cost).encode(),
         ]
+    # A leg has five fields, so one more than a multiple of five cannot be mistaken for another entry's legs.
+    if details:
+        fields.append(details.encode())
     return hashlib.sha256(length_prefixed(fields)).digest()
 
 
@@ -281,6 +355,21 @@ def check_aware(moment: datetime, *, what: str) -> datetime:
     return moment
 
 
+def _trade_details(trade: Trade, instrument: Instrument) -> EntryDetails:
+    # An entry of a trade that settles at once has the bytes, and so the hash, that it always had.
+    if trade.settle_date is None:
+        return NO_DETAILS
+    if instrument.is_margined:
+        raise DomainError(
+            Reason.INVALID_INSTRUMENT,
+            f"{instrument.instrument_id} is a margined contract, of which nothing is delivered against money; the trade had the "
+            f"settle_date {trade.settle_date}; leave it out",
+            instrument=instrument.instrument_id,
+            value=trade.settle_date,
+        )
+    return EntryDetails(settle_date=trade.settle_date)
+
+
 def _settlement_of(trade: Trade, instrument: Instrument, settlement: Instrument | None) -> InstrumentId:
     if not instrument.is_asset:
         if trade.settlement is not None and trade.settlement != instrument.settlement:
@@ -320,4 +409,5 @@ def _hash_of(sequence: int, previous: bytes, entry: NewEntry) -> bytes:
         effective_at=entry.effective_at,
         reference=entry.reference,
         postings=entry.postings,
+        details=entry.details.text(),
     )

@@ -89,6 +89,7 @@ class StoredEntry:
 
     Attributes:
         effective_at: None when what is stored is no moment that an entry can have.
+        details: What it says beyond its legs (see `EntryDetails`); empty for most.
     """
 
     client_id: str
@@ -101,6 +102,7 @@ class StoredEntry:
     chain_hash: bytes
     recorded_at: datetime | None
     legs: tuple[StoredLeg, ...]
+    details: str = ""
 
     @property
     def account(self) -> str:
@@ -118,6 +120,7 @@ class StoredEntry:
             effective_at=self.effective_at,
             reference=self.reference,
             postings=self.legs,
+            details=self.details,
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol, TypeAlias, TypeVar
 
 from crossmargin.domain.account import Account, AccountHead, Client
@@ -12,7 +12,7 @@ from crossmargin.domain.audit_anchor import Anchor, AnchoredHead
 from crossmargin.domain.book import Entry
 from crossmargin.domain.breaker import Breaker, BreakerKind
 from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
-from crossmargin.domain.identifiers import AccountRef, ClientId, InstrumentId, RiskParameterSetId, SnapshotId, SourceId
+from crossmargin.domain.identifiers import AccountRef, BookId, ClientId, InstrumentId, RiskParameterSetId, SnapshotId, SourceId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.ledger_audit import Finding, RecordedEntry, StoredEntry, StoredPosition, UnreadableAnchor
 from crossmargin.domain.margin import MarginResult
@@ -104,6 +104,22 @@ class AccountState:
 
 
 @dataclass(frozen=True, slots=True)
+class BookedEntry:
+    """An entry, and what has become of it. `reversed_by` is the sequence of the entry that takes it back, if one does."""
+
+    entry: Entry
+    reversed_by: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentPositions:
+    """What the books of an account hold of one instrument, by book, as of a time; `sequence` is the last entry that was looked at."""
+
+    sequence: int
+    positions: tuple[Position, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """A part of a list: at most `size` items whose names come after `after` (None starts at the beginning)."""
 
@@ -111,7 +127,49 @@ class Page:
     after: str | None = None
 
 
-class BookReader(Protocol):
+class LedgerReader(Protocol):
+    """Reads of the entries of an account, and of what was held because of them."""
+
+    async def account_sequence(self, ref: AccountRef) -> int:
+        """Return the last sequence of an account, open or closed; UNKNOWN_ACCOUNT if there is none. Cheap enough to poll."""
+        ...
+
+    async def sequence_recorded_before(self, ref: AccountRef, moment: datetime) -> int:
+        """Return the last sequence that was written before a moment of the storage's clock, 0 for none; UNKNOWN_ACCOUNT."""
+        ...
+
+    async def list_entries(self, ref: AccountRef, *, after_sequence: int, limit: int) -> Sequence[Entry]:
+        """Return entries of an account in sequence order; UNKNOWN_ACCOUNT if there is no such account."""
+        ...
+
+    async def get_entry(self, ref: AccountRef, sequence: int) -> BookedEntry | None:
+        """Return an entry of an account; None when the account, which may not exist, has none of this number."""
+        ...
+
+    async def list_trades(
+        self, ref: AccountRef, *, book_id: BookId | None, instrument_id: InstrumentId | None, after_sequence: int, limit: int
+    ) -> Sequence[BookedEntry]:
+        """Return entries of trades in sequence order, of one book or of all, in one instrument or in all; UNKNOWN_ACCOUNT."""
+        ...
+
+    async def event_entries(self, ref: AccountRef, event: str) -> Sequence[BookedEntry]:
+        """Return the entries of an account that book the lifecycle event of this name, oldest first."""
+        ...
+
+    async def unsettled_trades(self, ref: AccountRef, *, settle_date: date) -> Sequence[Entry]:
+        """Return the trades that settle on this day or before it and have been neither settled nor cancelled, oldest first."""
+        ...
+
+    async def instrument_positions(self, ref: AccountRef, instrument_id: InstrumentId, *, until: datetime) -> InstrumentPositions:
+        """Return what was held at a time: the sum of the entries that took effect by then, whenever they were booked; UNKNOWN_ACCOUNT."""
+        ...
+
+    async def accounts_with(self, instrument_id: InstrumentId) -> Sequence[AccountRef]:
+        """Return the accounts that hold an instrument or ever held it, in the order of their names."""
+        ...
+
+
+class BookReader(LedgerReader, Protocol):
     """Reads of clients, accounts and what they hold."""
 
     async def get_client(self, client_id: ClientId) -> Client:
@@ -144,10 +202,6 @@ class BookReader(Protocol):
 
     async def account_sequences(self) -> Mapping[AccountRef, int]:
         """Return the last sequence of every open account: what the monitor polls."""
-        ...
-
-    async def list_entries(self, ref: AccountRef, *, after_sequence: int, limit: int) -> Sequence[Entry]:
-        """Return entries of an account in sequence order; UNKNOWN_ACCOUNT if there is no such account."""
         ...
 
 

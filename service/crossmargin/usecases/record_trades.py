@@ -70,7 +70,7 @@ class RecordTrades:
             head = heads[account].check_open()
             return Decision(response=_encode(entries, head.sequence), entries=append_to_chain(head, bookable))
 
-        content = [str(account), *(repr(trade) for trade in trades)]
+        content = [str(account), *map(_content, trades)]
         outcome = await self.writer.write(caller.write_request("RecordTrades", content, (account,)), decide)
         return _decode(outcome.response, replayed=outcome.replayed)
 
@@ -78,6 +78,11 @@ class RecordTrades:
         named = {name for trade in trades if isinstance(trade, Trade) for name in (trade.instrument_id, trade.settlement) if name}
         known = await self.instruments.get_instruments(sorted(named))
         return [trade if isinstance(trade, DomainError) else _entry(trade, known) for trade in trades]
+
+
+def _content(trade: Trade | DomainError) -> str:
+    settle_date = trade.settle_date if isinstance(trade, Trade) else None
+    return repr(trade) if settle_date is None else f"{trade!r} settles {settle_date}"
 
 
 def _entry(trade: Trade, known: Mapping[InstrumentId, Instrument]) -> NewEntry | DomainError:

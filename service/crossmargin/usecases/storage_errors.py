@@ -33,6 +33,27 @@ def sequence_not_reached(ref: AccountRef, *, sequence: int, wanted: int) -> Doma
     )
 
 
+def unknown_entry(ref: AccountRef, sequence: int) -> DomainError:
+    """Return the error for an entry that an account does not have."""
+    return DomainError(
+        Reason.UNKNOWN_ENTRY,
+        f"account {ref} has no entry {sequence}; list what there is with ListEntries",
+        account=ref,
+        sequence=sequence,
+    )
+
+
+def already_cancelled(ref: AccountRef, sequence: int, reversed_by: int) -> DomainError:
+    """Return the error for an entry that was taken back before."""
+    return DomainError(
+        Reason.ALREADY_CANCELLED,
+        f"entry {sequence} of {ref} was cancelled already, by entry {reversed_by}",
+        account=ref,
+        sequence=sequence,
+        cancelled_by=reversed_by,
+    )
+
+
 def unknown_instrument(instrument_id: InstrumentId) -> DomainError:
     """Return the error for an instrument that does not exist."""
     return DomainError(Reason.UNKNOWN_INSTRUMENT, f"there is no instrument {instrument_id}; create it first", instrument=instrument_id)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crossmargin.usecases.activate_parameters import ActivateParameters
+from crossmargin.usecases.apply_lifecycle_event import ApplyLifecycleEvent
 from crossmargin.usecases.approve_parameters import ApproveParameters
 from crossmargin.usecases.build_snapshot import BuildSnapshot
+from crossmargin.usecases.cancel_entry import CancelLifecycleEvent, CancelTrade
 from crossmargin.usecases.create_account import CreateAccount
 from crossmargin.usecases.create_client import CreateClient
 from crossmargin.usecases.create_instrument import CreateInstrument
@@ -25,6 +27,7 @@ from crossmargin.usecases.record_trades import RecordTrades
 from crossmargin.usecases.reproduce_margin import ReproduceMargin
 from crossmargin.usecases.reset_breaker import ResetBreaker
 from crossmargin.usecases.set_collateral_policy import SetCollateralPolicy
+from crossmargin.usecases.settle_trades import SettleTrades
 from crossmargin.usecases.shadow_parameters import ShadowParameters
 from crossmargin.usecases.watch_margin import WatchMargin
 
@@ -37,6 +40,10 @@ class UseCases:
     create_account: CreateAccount
     create_instrument: CreateInstrument
     record_trades: RecordTrades
+    cancel_trade: CancelTrade
+    apply_lifecycle_event: ApplyLifecycleEvent
+    cancel_lifecycle_event: CancelLifecycleEvent
+    settle_trades: SettleTrades
     deposit_collateral: DepositCollateral
     set_collateral_policy: SetCollateralPolicy
     publish_snapshot: PublishSnapshot

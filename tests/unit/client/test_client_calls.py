@@ -31,6 +31,7 @@ from crossmargin_client import (
     NotFound,
     PreconditionFailed,
     Unavailable,
+    lifecycle,
     quote,
 )
 from tests.unit.client.scripted_service import UNAVAILABLE, Failure, scripted_service
@@ -309,3 +310,33 @@ def test_calls_are_spread_over_every_address_of_a_name():
         with Client(f"ipv4:{first_target},{second_target}") as client:
             while not (first.seen and second.seen):
                 client.get_margin(ACCOUNT)
+
+
+def an_outcome(account):
+    return book_service_pb2.ApplyLifecycleEventResponse(outcome=book_service_pb2.EventOutcome(account=account))
+
+
+def test_an_event_that_was_cut_off_is_applied_again_under_the_same_name_and_each_account_is_told_once(rig):
+    service, both = rig
+    summary = book_service_pb2.ApplyLifecycleEventResponse(summary=book_service_pb2.EventSummary(booked=2))
+    service.script([an_outcome("a"), Failure(UNAVAILABLE)], [an_outcome("a"), an_outcome("b"), summary])
+    event = lifecycle.maturity("UST-2030", at=NOON)
+    assert both.call("apply_lifecycle_event", event) == [an_outcome("a"), an_outcome("b"), summary]
+    assert service.seen[0] == service.seen[1]
+    assert service.seen[0].request_id
+
+
+def test_an_event_that_keeps_breaking_at_one_account_runs_out_of_patience(rig):
+    service, both = rig
+    service.script(*[[an_outcome("a"), Failure(UNAVAILABLE)]] * 99)
+    with pytest.raises(Unavailable):
+        both.call("apply_lifecycle_event", lifecycle.maturity("UST-2030", at=NOON), patience_s=0.3)
+
+
+def test_a_settlement_that_was_cut_off_is_run_again(rig):
+    service, both = rig
+    service.script(
+        [book_service_pb2.SettleTradesResponse(account="a"), Failure(UNAVAILABLE)], [book_service_pb2.SettleTradesResponse(account="b")]
+    )
+    assert [each.account for each in both.call("settle_trades", date(2026, 3, 2))] == ["a", "b"]
+    assert service.seen[0] == service.seen[1]

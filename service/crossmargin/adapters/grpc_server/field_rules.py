@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sized
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Sized
+from dataclasses import dataclass, replace
 from typing import Final
 
-from protovalidate import FieldPathElementPb, Violation
+from google.protobuf.message import Message
+from protovalidate import FieldPathElementPb, Validator, Violation
+
+from crossmargin.domain.errors import DomainError, Reason
 
 LONGEST_SHOWN: Final = 60
 
@@ -27,11 +30,13 @@ PATTERN_WORDS: Final[Mapping[str, str]] = {
     f"^({_UPPER})?$": f"nothing, or {_UPPER_WORDS}",
     f"^-?{_UNSIGNED}$": _DECIMAL_WORDS,
     f"^(-?{_UNSIGNED})?$": f"nothing, or {_DECIMAL_WORDS}",
+    f"^({_UNSIGNED})?$": "nothing, or a plain ASCII decimal above zero with at most 20 digits before and 18 after the point, such as 0.01",
     f"^{_UNSIGNED}$": "a plain ASCII decimal above zero with at most 20 digits before and 18 after the point, such as 0.01",
     r"^0(\.[0-9]{1,18})?$": "a fraction from 0 to below 1 with at most 18 places, such as 0.0425",
     r"^((0|[1-9][0-9]{0,2})(\.[0-9]{1,18})?)?$": "nothing, or a decimal fraction above zero, such as 0.01",
     "^([A-Z0-9][A-Za-z0-9._-]{0,63})?$": "nothing, or an issuer or a rating such as IG-A",
     "^[!-~]{1,128}$": "1 to 128 printable ASCII characters without spaces, such as a UUID",
+    "^[ -~]{1,128}$": "1 to 128 printable ASCII characters",
     "^[ -~]{0,128}$": "at most 128 printable ASCII characters",
     "^[A-Z]{3}$": "an ISO 4217 code such as USD",
     "^([0-9a-f]{32})?$": "nothing, or 32 lower-case hexadecimal digits",
@@ -72,6 +77,22 @@ class BrokenRule:
         """The path, what was there and what was expected."""
         was = f"was {self.value}" if self.value else "is missing"
         return f"{self.path} {was}; expected {self.expected}"
+
+
+class BrokenRulesError(DomainError):
+    """A part of a request, such as one trade of a batch, breaks field rules; `rules` are those it breaks."""
+
+    def __init__(self, rules: Sequence[BrokenRule]) -> None:
+        first, more = rules[0], len(rules) - 1
+        sentence = first.sentence + (f"; and {more} more" if more else "")
+        super().__init__(Reason.INVALID_ARGUMENT, sentence, field=first.path, value=first.value, expected=first.expected)
+        self.rules = tuple(rules)
+
+
+def rules_broken_by(message: Message, validator: Validator, *, what: str) -> BrokenRulesError | None:
+    """Return the error for a part of a request that breaks field rules, or None; `what` is where it is, such as trades[3]."""
+    broken = [broken_rule(violation) for violation in validator.collect_violations(message)]
+    return BrokenRulesError([replace(rule, path=f"{what}.{rule.path}") for rule in broken]) if broken else None
 
 
 def broken_rule(violation: Violation) -> BrokenRule:

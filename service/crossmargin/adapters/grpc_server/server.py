@@ -115,11 +115,12 @@ class GrpcServer:
 
 def build_server(use_cases: UseCases, *, address: str, metrics: RpcMetrics, reflection: bool = True) -> GrpcServer:
     """Return a server of the whole API at `address` (HOST:PORT), not yet started. Call it where the event loop runs."""
-    interceptor = CallInterceptor(metrics, _warm_validator(), largest_requests=dict.fromkeys(_LARGE_METHODS, LARGEST_MESSAGE_BYTES))
+    validator = _warm_validator()
+    interceptor = CallInterceptor(metrics, validator, largest_requests=dict.fromkeys(_LARGE_METHODS, LARGEST_MESSAGE_BYTES))
     server = grpc.aio.server(interceptors=[interceptor], options=_OPTIONS)
     reference_service_pb2_grpc.add_ReferenceServiceServicer_to_server(ReferenceService(use_cases), server)
     account_service_pb2_grpc.add_AccountServiceServicer_to_server(AccountService(use_cases), server)
-    book_service_pb2_grpc.add_BookServiceServicer_to_server(BookService(use_cases), server)
+    book_service_pb2_grpc.add_BookServiceServicer_to_server(BookService(use_cases, validator), server)
     collateral_service_pb2_grpc.add_CollateralServiceServicer_to_server(CollateralService(use_cases), server)
     market_service_pb2_grpc.add_MarketServiceServicer_to_server(MarketService(use_cases), server)
     margin_service_pb2_grpc.add_MarginServiceServicer_to_server(MarginService(use_cases), server)

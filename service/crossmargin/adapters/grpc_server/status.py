@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 import uuid
+from collections.abc import Sequence
 from typing import Any, Final
 
 import grpc
@@ -14,7 +15,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from protovalidate import ValidationError
 
-from crossmargin.adapters.grpc_server.field_rules import BrokenRule, broken_rule
+from crossmargin.adapters.grpc_server.field_rules import BrokenRule, BrokenRulesError, broken_rule
 from crossmargin.domain.errors import DomainError, ErrorKind, Reason
 
 ERROR_DOMAIN: Final = "crossmargin"
@@ -58,6 +59,8 @@ def status_of(error: Exception, *, method: str) -> Status:
     nothing of the request either: no message, no local variables.
     """
     match error:
+        case BrokenRulesError():
+            return _violation_status(error.rules)
         case DomainError():
             return _domain_status(error)
         case ValidationError():
@@ -80,7 +83,7 @@ def _domain_status(error: DomainError) -> Status:
     return _status(_CODES[error.reason.kind], error.message, *details)
 
 
-def _violation_status(broken: list[BrokenRule]) -> Status:
+def _violation_status(broken: Sequence[BrokenRule]) -> Status:
     first, more = broken[0], len(broken) - 1
     message = first.sentence + (f"; and {more} more" if more else "")
     facts = {"field": first.path, "value": first.value, "expected": first.expected}

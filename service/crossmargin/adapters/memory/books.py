@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from crossmargin.adapters.memory.database import MemoryDatabase
+from crossmargin.adapters.memory.ledger import MemoryLedgerReader
 from crossmargin.domain.account import GENESIS_HASH, Account, AccountStatus, Client
 from crossmargin.domain.book import Entry, EntryKind, Posting, policy_from_reference
 from crossmargin.domain.collateral import CollateralPolicy
@@ -17,11 +17,8 @@ from crossmargin.usecases.ports import AccountState, Page
 from crossmargin.usecases.storage_errors import sequence_not_reached, unknown_account, unknown_client
 
 
-class MemoryBookReader:
+class MemoryBookReader(MemoryLedgerReader):
     """See `BookReader`."""
-
-    def __init__(self, database: MemoryDatabase) -> None:
-        self._contents = database.contents
 
     async def get_client(self, client_id: ClientId) -> Client:
         """Return a client; UNKNOWN_CLIENT if there is none."""
@@ -73,13 +70,6 @@ class MemoryBookReader:
     async def account_sequences(self) -> Mapping[AccountRef, int]:
         """Return the last sequence of every open account."""
         return {ref: head.sequence for ref, head in self._contents.heads.items() if head.status is AccountStatus.OPEN}
-
-    async def list_entries(self, ref: AccountRef, *, after_sequence: int, limit: int) -> Sequence[Entry]:
-        """Return entries of an account in sequence order; UNKNOWN_ACCOUNT if there is no such account."""
-        if ref not in self._contents.heads:
-            raise unknown_account(ref)
-        last = min(self._contents.heads[ref].sequence, after_sequence + limit)
-        return [self._contents.entries[ref, sequence] for sequence in range(after_sequence + 1, last + 1)]
 
 
 def positions_of(ref: AccountRef, entries: Sequence[Entry]) -> tuple[Position, ...]:

@@ -6,7 +6,7 @@ import asyncio
 from collections import ChainMap
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, fields
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 from crossmargin.domain.account import Account, AccountHead, Client
@@ -40,6 +40,9 @@ class Contents:
     accounts: MutableMapping[AccountRef, Account] = field(default_factory=dict)
     heads: MutableMapping[AccountRef, AccountHead] = field(default_factory=dict)
     entries: MutableMapping[tuple[AccountRef, int], Entry] = field(default_factory=dict)
+    recorded: MutableMapping[tuple[AccountRef, int], datetime] = field(default_factory=dict)
+    reversals: MutableMapping[tuple[AccountRef, int], int] = field(default_factory=dict)
+    events: MutableMapping[tuple[AccountRef, str], int] = field(default_factory=dict)
     positions: MutableMapping[AccountRef, Mapping[tuple[BookId, InstrumentId], Position]] = field(default_factory=dict)
     policies: MutableMapping[AccountRef, Mapping[InstrumentId, CollateralPolicy]] = field(default_factory=dict)
     responses: MutableMapping[tuple[str, str, str], StoredResponse] = field(default_factory=dict)

@@ -85,6 +85,7 @@ def _entry(numbered: Entry, recorded_at: datetime) -> StoredEntry:
         chain_hash=numbered.chain_hash,
         recorded_at=recorded_at,
         legs=tuple(StoredLeg(leg.ledger_account, leg.book_id, leg.instrument_id, leg.quantity, leg.cost) for leg in entry.postings),
+        details=entry.details.text(),
     )
 
 

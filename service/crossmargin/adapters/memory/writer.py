@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -15,7 +16,7 @@ from crossmargin.domain.identifiers import AccountRef, BookId, InstrumentId
 from crossmargin.domain.money import EXACT, check_ledger_decimal
 from crossmargin.domain.position import Position
 from crossmargin.usecases.ports import Decide, WriteOutcome, WriteRequest
-from crossmargin.usecases.storage_errors import halted, request_id_reused, unknown_account
+from crossmargin.usecases.storage_errors import already_cancelled, halted, request_id_reused, unknown_account
 
 _Positions: TypeAlias = Mapping[tuple[BookId, InstrumentId], Position]
 
@@ -64,10 +65,24 @@ def _append(staged: Contents, numbered: Entry) -> None:
     head = staged.heads.get(ref)
     if head is None or (numbered.sequence, numbered.previous_hash) != (head.sequence + 1, head.chain_hash):
         raise ValueError(f"entry {numbered.sequence} of {ref} does not continue the chain of its account")
+    _check_details(staged, numbered)
     staged.entries[ref, numbered.sequence] = numbered
+    staged.recorded[ref, numbered.sequence] = datetime.now(UTC)
     staged.heads[ref] = replace(head, sequence=numbered.sequence, chain_hash=numbered.chain_hash)
     own_legs = [posting for posting in numbered.entry.postings if posting.ledger_account == ref.account_id]
     staged.positions[ref] = _added(staged.positions.get(ref, {}), own_legs)
+
+
+def _check_details(staged: Contents, numbered: Entry) -> None:
+    ref, details = numbered.entry.account, numbered.entry.details
+    if details.reverses is not None:
+        if (ref, details.reverses) in staged.reversals:
+            raise already_cancelled(ref, details.reverses, staged.reversals[ref, details.reverses])
+        staged.reversals[ref, details.reverses] = numbered.sequence
+    if details.event:
+        if (ref, details.event) in staged.events:
+            raise ValueError(f"event {details.event} of {ref} was booked before")
+        staged.events[ref, details.event] = numbered.sequence
 
 
 def _added(held: _Positions, legs: list[Posting]) -> _Positions:

@@ -2,62 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, Numeric, Text, and_, bindparam, cast, func, literal, select, true, tuple_
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy import BigInteger, Integer, Numeric, and_, bindparam, cast, func, literal, select, true, tuple_
 
 from crossmargin.adapters.postgres.database import Database, Row
+from crossmargin.adapters.postgres.ledger import PostgresLedgerReader, ref_from_row, side_by_side, text_of, together
 from crossmargin.adapters.postgres.statements import compiled
 from crossmargin.adapters.postgres.tables import account, account_head, client, collateral_policy, entry, position, posting
 from crossmargin.domain.account import GENESIS_HASH, Account, AccountHead, AccountMode, AccountStatus, Client
-from crossmargin.domain.book import Entry, EntryKind, NewEntry, Posting, policy_from_reference
+from crossmargin.domain.book import EntryKind, policy_from_reference
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId
 from crossmargin.domain.position import Position
 from crossmargin.usecases.ports import AccountState, Page
 from crossmargin.usecases.storage_errors import sequence_not_reached, unknown_account, unknown_client
 
-
-def _text(name: str) -> ColumnElement[str]:
-    return bindparam(name, type_=Text)
-
-
-def _together(column: ColumnElement[Any], *order: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return the column's values of all rows as one array."""
-    return func.array_agg(aggregate_order_by(column, *order))
-
-
-CLIENT_BY_ID: Final = compiled(select(client.c.client_id, client.c.display_name).where(client.c.client_id == _text("client_id")))
+CLIENT_BY_ID: Final = compiled(select(client.c.client_id, client.c.display_name).where(client.c.client_id == text_of("client_id")))
 _CLIENTS: Final = compiled(
     select(client.c.client_id, client.c.display_name)
-    .where(client.c.client_id > _text("after"))
+    .where(client.c.client_id > text_of("after"))
     .order_by(client.c.client_id)
     .limit(bindparam("size", type_=Integer))
 )
 
 _ACCOUNT: Final = select(account.c.client_id, account.c.account_id, account.c.display_name, account.c.mode, account.c.parent_id)
-_IS_ACCOUNT: Final = and_(account.c.client_id == _text("client_id"), account.c.account_id == _text("account_id"))
+_IS_ACCOUNT: Final = and_(account.c.client_id == text_of("client_id"), account.c.account_id == text_of("account_id"))
 ACCOUNT_BY_NAME: Final = compiled(_ACCOUNT.where(_IS_ACCOUNT))
 _ACCOUNTS_IN_ORDER: Final = (
-    _ACCOUNT.where(tuple_(account.c.client_id, account.c.account_id) > tuple_(_text("after_client"), _text("after_account")))
+    _ACCOUNT.where(tuple_(account.c.client_id, account.c.account_id) > tuple_(text_of("after_client"), text_of("after_account")))
     .order_by(account.c.client_id, account.c.account_id)
     .limit(bindparam("size", type_=Integer))
 )
 _ACCOUNTS: Final = compiled(_ACCOUNTS_IN_ORDER)
-_ACCOUNTS_OF_CLIENT: Final = compiled(_ACCOUNTS_IN_ORDER.where(account.c.client_id == _text("client_id")))
+_ACCOUNTS_OF_CLIENT: Final = compiled(_ACCOUNTS_IN_ORDER.where(account.c.client_id == text_of("client_id")))
 
 # The driver knows the array type of numeric, not that of the ledger's own decimal type.
 _QUANTITY: Final = cast(position.c.quantity, Numeric)
 _COST: Final = cast(position.c.cost, Numeric)
 _HELD: Final = (
     select(
-        _together(position.c.book_id, position.c.book_id, position.c.instrument_id).label("book_ids"),
-        _together(position.c.instrument_id, position.c.book_id, position.c.instrument_id).label("instrument_ids"),
-        _together(_QUANTITY, position.c.book_id, position.c.instrument_id).label("quantities"),
-        _together(_COST, position.c.book_id, position.c.instrument_id).label("costs"),
+        together(position.c.book_id, position.c.book_id, position.c.instrument_id).label("book_ids"),
+        together(position.c.instrument_id, position.c.book_id, position.c.instrument_id).label("instrument_ids"),
+        together(_QUANTITY, position.c.book_id, position.c.instrument_id).label("quantities"),
+        together(_COST, position.c.book_id, position.c.instrument_id).label("costs"),
     )
     .where(position.c.client_id == account.c.client_id, position.c.account_id == account.c.account_id)
     .where((_QUANTITY != 0) | (_COST != 0))
@@ -65,8 +55,8 @@ _HELD: Final = (
 )
 _CHOSEN: Final = (
     select(
-        _together(collateral_policy.c.instrument_id, collateral_policy.c.instrument_id).label("policy_instrument_ids"),
-        _together(collateral_policy.c.policy, collateral_policy.c.instrument_id).label("policies"),
+        together(collateral_policy.c.instrument_id, collateral_policy.c.instrument_id).label("policy_instrument_ids"),
+        together(collateral_policy.c.policy, collateral_policy.c.instrument_id).label("policies"),
     )
     .where(collateral_policy.c.client_id == account.c.client_id, collateral_policy.c.account_id == account.c.account_id)
     .lateral("chosen")
@@ -88,8 +78,8 @@ _SEQUENCES: Final = compiled(
 )
 
 _IS_PART: Final = and_(
-    posting.c.client_id == _text("client_id"),
-    posting.c.account_id == _text("account_id"),
+    posting.c.client_id == text_of("client_id"),
+    posting.c.account_id == text_of("account_id"),
     posting.c.ledger_account == posting.c.account_id,
     posting.c.sequence <= bindparam("sequence", type_=BigInteger),
 )
@@ -102,7 +92,7 @@ _POSITIONS_AT: Final = compiled(
     .having((_QUANTITY_AT != 0) | (_COST_AT != 0))
     .order_by(posting.c.book_id, posting.c.instrument_id)
 )
-_IS_ENTRY_OF: Final = and_(entry.c.client_id == _text("client_id"), entry.c.account_id == _text("account_id"))
+_IS_ENTRY_OF: Final = and_(entry.c.client_id == text_of("client_id"), entry.c.account_id == text_of("account_id"))
 _HASH_AT: Final = compiled(select(entry.c.chain_hash).where(_IS_ENTRY_OF, entry.c.sequence == bindparam("sequence", type_=BigInteger)))
 _POLICIES_AT: Final = compiled(
     select(entry.c.reference)
@@ -114,39 +104,12 @@ _POLICIES_AT: Final = compiled(
     .order_by(entry.c.sequence)
 )
 
-_LEGS: Final = (
-    select(
-        _together(posting.c.ledger_account, posting.c.leg).label("ledger_accounts"),
-        _together(posting.c.book_id, posting.c.leg).label("book_ids"),
-        _together(posting.c.instrument_id, posting.c.leg).label("instrument_ids"),
-        _together(cast(posting.c.quantity, Numeric), posting.c.leg).label("quantities"),
-        _together(cast(posting.c.cost, Numeric), posting.c.leg).label("costs"),
-    )
-    .where(
-        posting.c.client_id == entry.c.client_id,
-        posting.c.account_id == entry.c.account_id,
-        posting.c.sequence == entry.c.sequence,
-    )
-    .lateral("legs")
-)
-_ENTRIES: Final = compiled(
-    select(entry.c.sequence, entry.c.kind, entry.c.effective_at, entry.c.reference, entry.c.previous_hash, entry.c.chain_hash, _LEGS)
-    .join_from(entry, _LEGS, true())
-    .where(
-        entry.c.client_id == _text("client_id"),
-        entry.c.account_id == _text("account_id"),
-        entry.c.sequence > bindparam("after_sequence", type_=BigInteger),
-    )
-    .order_by(entry.c.sequence)
-    .limit(bindparam("size", type_=Integer))
-)
 
-
-class PostgresBookReader:
+class PostgresBookReader(PostgresLedgerReader):
     """See `BookReader`."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        super().__init__(database)
 
     async def get_client(self, client_id: ClientId) -> Client:
         """Return a client; UNKNOWN_CLIENT if there is none."""
@@ -216,16 +179,7 @@ class PostgresBookReader:
 
     async def account_sequences(self) -> Mapping[AccountRef, int]:
         """Return the last sequence of every open account."""
-        return {_ref(row): row["sequence"] for row in await self._database.rows(_SEQUENCES)}
-
-    async def list_entries(self, ref: AccountRef, *, after_sequence: int, limit: int) -> Sequence[Entry]:
-        """Return entries of an account in sequence order; UNKNOWN_ACCOUNT if there is no such account."""
-        rows = await self._database.rows(
-            _ENTRIES, client_id=ref.client_id, account_id=ref.account_id, after_sequence=after_sequence, size=limit
-        )
-        if not rows:
-            await self.get_account(ref)
-        return [_entry(ref, row) for row in rows]
+        return {ref_from_row(row): row["sequence"] for row in await self._database.rows(_SEQUENCES)}
 
 
 def client_from_row(row: Row) -> Client:
@@ -236,33 +190,14 @@ def client_from_row(row: Row) -> Client:
 def account_from_row(row: Row) -> Account:
     """Return the account that a row of `account` holds."""
     parent = AccountId(row["parent_id"]) if row["parent_id"] is not None else None
-    return Account(_ref(row), row["display_name"], AccountMode(row["mode"]), parent)
-
-
-def _ref(row: Row) -> AccountRef:
-    return AccountRef(ClientId(row["client_id"]), AccountId(row["account_id"]))
+    return Account(ref_from_row(row), row["display_name"], AccountMode(row["mode"]), parent)
 
 
 def _positions(row: Row) -> tuple[Position, ...]:
-    held = _side_by_side(row, "book_ids", "instrument_ids", "quantities", "costs")
+    held = side_by_side(row, "book_ids", "instrument_ids", "quantities", "costs")
     return tuple(Position(BookId(book), InstrumentId(instrument), quantity, cost) for book, instrument, quantity, cost in held)
 
 
 def _policies(row: Row) -> Mapping[InstrumentId, CollateralPolicy]:
-    chosen = _side_by_side(row, "policy_instrument_ids", "policies")
+    chosen = side_by_side(row, "policy_instrument_ids", "policies")
     return {InstrumentId(instrument): CollateralPolicy(policy) for instrument, policy in chosen}
-
-
-def _entry(ref: AccountRef, row: Row) -> Entry:
-    legs = _side_by_side(row, "ledger_accounts", "book_ids", "instrument_ids", "quantities", "costs")
-    postings = tuple(
-        Posting(ledger_account, BookId(book), InstrumentId(instrument), quantity, cost)
-        for ledger_account, book, instrument, quantity, cost in legs
-    )
-    new = NewEntry(ref, EntryKind(row["kind"]), row["effective_at"], row["reference"], postings)
-    return Entry(row["sequence"], new, row["previous_hash"], row["chain_hash"])
-
-
-def _side_by_side(row: Row, *names: str) -> Iterator[tuple[Any, ...]]:
-    """Return the elements of several arrays together; an array of nothing arrives as null."""
-    return zip(*(row[name] or () for name in names), strict=True)

@@ -11,14 +11,14 @@ from typing import Final, Self
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
-from sqlalchemy import ColumnElement, Numeric, case, cast, func, select, true
+from sqlalchemy import ColumnElement, Numeric, and_, case, cast, func, select, true
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from crossmargin.adapters.postgres.anchors import ANCHOR_COLUMNS, anchor_from_row, heads_from_rows
 from crossmargin.adapters.postgres.database import Connection, Row
 from crossmargin.adapters.postgres.server_checks import DatabaseRefusedError, check_schema
 from crossmargin.adapters.postgres.statements import Statement, compiled
-from crossmargin.adapters.postgres.tables import account_head, anchor, entry, position, posting
+from crossmargin.adapters.postgres.tables import account_head, anchor, entry, entry_details, position, posting
 from crossmargin.domain.audit_anchor import Anchor, AnchoredHead
 from crossmargin.domain.ledger_audit import RecordedEntry, StoredEntry, StoredLeg, StoredPosition, UnreadableAnchor
 
@@ -75,9 +75,18 @@ _ENTRIES: Final = compiled(
         entry.c.previous_hash,
         entry.c.chain_hash,
         _readable(entry.c.recorded_at).label("recorded_at"),
+        entry_details.c.details,
         _LEGS,
     )
     .join_from(entry, _LEGS, true())
+    .outerjoin(
+        entry_details,
+        and_(
+            entry_details.c.client_id == entry.c.client_id,
+            entry_details.c.account_id == entry.c.account_id,
+            entry_details.c.sequence == entry.c.sequence,
+        ),
+    )
     .order_by(entry.c.client_id, entry.c.account_id, entry.c.sequence)
 )
 _POSITIONS: Final = compiled(
@@ -192,6 +201,7 @@ def _entry(row: Row) -> StoredEntry:
         chain_hash=bytes(row["chain_hash"]),
         recorded_at=row["recorded_at"],
         legs=tuple(StoredLeg(*leg) for leg in zip(*columns, strict=True)),
+        details=row["details"] or "",
     )
 
 

@@ -107,6 +107,33 @@ entry: Final = Table(
     CheckConstraint("sequence >= 1", name="sequence_is_positive"),
 )
 
+# What an entry says beyond its postings, for the few that say anything. The text is what the chain hashes; the two names beside it are
+# in the text too, and are here so that no entry can be taken back twice and no event be booked twice.
+entry_details: Final = Table(
+    "entry_details",
+    metadata,
+    _name("client_id"),
+    _name("account_id"),
+    Column("sequence", BigInteger, nullable=False),
+    Column("details", Text, nullable=False),
+    Column("reverses", BigInteger, nullable=True),
+    _name("event", nullable=True),
+    PrimaryKeyConstraint("client_id", "account_id", "sequence"),
+    ForeignKeyConstraint(
+        ["client_id", "account_id", "sequence"], ["entry.client_id", "entry.account_id", "entry.sequence"], name="entry_details_entry_fk"
+    ),
+    ForeignKeyConstraint(
+        ["client_id", "account_id", "reverses"], ["entry.client_id", "entry.account_id", "entry.sequence"], name="entry_details_reverses_fk"
+    ),
+    CheckConstraint("reverses < sequence", name="reverses_what_came_before"),
+    CheckConstraint(
+        "reverses IS NOT DISTINCT FROM (details::jsonb ->> 'reverses')::bigint AND event IS NOT DISTINCT FROM (details::jsonb ->> 'event')",
+        name="columns_are_those_of_the_text",
+    ),
+)
+Index("entry_details_reverses", *(entry_details.c[name] for name in ("client_id", "account_id", "reverses")), unique=True)
+Index("entry_details_event", *(entry_details.c[name] for name in ("client_id", "account_id", "event")), unique=True)
+
 # No foreign key to instrument: every posting in USD would share-lock the one row of USD, and all writers would meet there.
 posting: Final = Table(
     "posting",

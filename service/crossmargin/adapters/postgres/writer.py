@@ -10,6 +10,7 @@ import psycopg
 
 from crossmargin.adapters.postgres.database import Connection, Database, Row
 from crossmargin.adapters.postgres.driver_errors import Fault, caller_error, fault_of, service_busy, storage_unavailable
+from crossmargin.adapters.postgres.entry_details import store_details
 from crossmargin.adapters.postgres.records import store_record
 from crossmargin.domain.account import AccountHead, AccountMode, AccountStatus
 from crossmargin.domain.book import Entry
@@ -73,6 +74,7 @@ class PostgresWriter:
             for record in decision.records:
                 await store_record(connection, record)
             await _finish(connection, request, decision)
+            await store_details(connection, decision.entries)
             await _commit(connection)
         return WriteOutcome(decision.response, replayed=False)
 

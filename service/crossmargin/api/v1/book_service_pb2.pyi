@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.type import date_pb2 as _date_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -30,6 +31,19 @@ class _EntryKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EntryKind.V
     ENTRY_KIND_TRADE: _EntryKind.ValueType  # 1
     ENTRY_KIND_DEPOSIT: _EntryKind.ValueType  # 2
     ENTRY_KIND_COLLATERAL_POLICY: _EntryKind.ValueType  # 3
+    ENTRY_KIND_TRADE_CANCELLATION: _EntryKind.ValueType  # 4
+    ENTRY_KIND_EVENT_CANCELLATION: _EntryKind.ValueType  # 5
+    ENTRY_KIND_SETTLEMENT: _EntryKind.ValueType  # 6
+    ENTRY_KIND_FUNDING: _EntryKind.ValueType  # 7
+    ENTRY_KIND_COUPON: _EntryKind.ValueType  # 8
+    ENTRY_KIND_CONTRACT_PAYMENT: _EntryKind.ValueType  # 9
+    ENTRY_KIND_VARIATION: _EntryKind.ValueType  # 10
+    ENTRY_KIND_EXPIRY: _EntryKind.ValueType  # 11
+    ENTRY_KIND_EXERCISE: _EntryKind.ValueType  # 12
+    ENTRY_KIND_FINAL_SETTLEMENT: _EntryKind.ValueType  # 13
+    ENTRY_KIND_DELIVERY: _EntryKind.ValueType  # 14
+    ENTRY_KIND_FIXING: _EntryKind.ValueType  # 15
+    ENTRY_KIND_MATURITY: _EntryKind.ValueType  # 16
 
 class EntryKind(_EntryKind, metaclass=_EntryKindEnumTypeWrapper): ...
 
@@ -37,7 +51,58 @@ ENTRY_KIND_UNSPECIFIED: EntryKind.ValueType  # 0
 ENTRY_KIND_TRADE: EntryKind.ValueType  # 1
 ENTRY_KIND_DEPOSIT: EntryKind.ValueType  # 2
 ENTRY_KIND_COLLATERAL_POLICY: EntryKind.ValueType  # 3
+ENTRY_KIND_TRADE_CANCELLATION: EntryKind.ValueType  # 4
+ENTRY_KIND_EVENT_CANCELLATION: EntryKind.ValueType  # 5
+ENTRY_KIND_SETTLEMENT: EntryKind.ValueType  # 6
+ENTRY_KIND_FUNDING: EntryKind.ValueType  # 7
+ENTRY_KIND_COUPON: EntryKind.ValueType  # 8
+ENTRY_KIND_CONTRACT_PAYMENT: EntryKind.ValueType  # 9
+ENTRY_KIND_VARIATION: EntryKind.ValueType  # 10
+ENTRY_KIND_EXPIRY: EntryKind.ValueType  # 11
+ENTRY_KIND_EXERCISE: EntryKind.ValueType  # 12
+ENTRY_KIND_FINAL_SETTLEMENT: EntryKind.ValueType  # 13
+ENTRY_KIND_DELIVERY: EntryKind.ValueType  # 14
+ENTRY_KIND_FIXING: EntryKind.ValueType  # 15
+ENTRY_KIND_MATURITY: EntryKind.ValueType  # 16
 Global___EntryKind: _TypeAlias = EntryKind  # noqa: Y015
+
+class _OptionDelivery:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OptionDeliveryEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OptionDelivery.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OPTION_DELIVERY_UNSPECIFIED: _OptionDelivery.ValueType  # 0
+    OPTION_DELIVERY_CASH: _OptionDelivery.ValueType  # 1
+    OPTION_DELIVERY_PHYSICAL: _OptionDelivery.ValueType  # 2
+
+class OptionDelivery(_OptionDelivery, metaclass=_OptionDeliveryEnumTypeWrapper): ...
+
+OPTION_DELIVERY_UNSPECIFIED: OptionDelivery.ValueType  # 0
+OPTION_DELIVERY_CASH: OptionDelivery.ValueType  # 1
+OPTION_DELIVERY_PHYSICAL: OptionDelivery.ValueType  # 2
+Global___OptionDelivery: _TypeAlias = OptionDelivery  # noqa: Y015
+
+class _EventApplication:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EventApplicationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventApplication.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EVENT_APPLICATION_UNSPECIFIED: _EventApplication.ValueType  # 0
+    EVENT_APPLICATION_BOOKED: _EventApplication.ValueType  # 1
+    EVENT_APPLICATION_ALREADY_BOOKED: _EventApplication.ValueType  # 2
+    EVENT_APPLICATION_NOTHING_TO_BOOK: _EventApplication.ValueType  # 3
+    EVENT_APPLICATION_REFUSED: _EventApplication.ValueType  # 4
+
+class EventApplication(_EventApplication, metaclass=_EventApplicationEnumTypeWrapper): ...
+
+EVENT_APPLICATION_UNSPECIFIED: EventApplication.ValueType  # 0
+EVENT_APPLICATION_BOOKED: EventApplication.ValueType  # 1
+EVENT_APPLICATION_ALREADY_BOOKED: EventApplication.ValueType  # 2
+EVENT_APPLICATION_NOTHING_TO_BOOK: EventApplication.ValueType  # 3
+EVENT_APPLICATION_REFUSED: EventApplication.ValueType  # 4
+Global___EventApplication: _TypeAlias = EventApplication  # noqa: Y015
 
 @_typing.final
 class Trade(_message.Message):
@@ -50,6 +115,7 @@ class Trade(_message.Message):
     SETTLEMENT_FIELD_NUMBER: _builtins.int
     EXECUTE_TIME_FIELD_NUMBER: _builtins.int
     REFERENCE_FIELD_NUMBER: _builtins.int
+    SETTLE_DATE_FIELD_NUMBER: _builtins.int
     book_id: _builtins.str
     instrument_id: _builtins.str
     quantity: _builtins.str
@@ -58,6 +124,8 @@ class Trade(_message.Message):
     reference: _builtins.str
     @_builtins.property
     def execute_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def settle_date(self) -> _date_pb2.Date: ...
     def __init__(
         self,
         *,
@@ -68,10 +136,11 @@ class Trade(_message.Message):
         settlement: _builtins.str = ...,
         execute_time: _timestamp_pb2.Timestamp | None = ...,
         reference: _builtins.str = ...,
+        settle_date: _date_pb2.Date | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["execute_time", b"execute_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["execute_time", b"execute_time", "settle_date", b"settle_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["book_id", b"book_id", "execute_time", b"execute_time", "instrument_id", b"instrument_id", "price", b"price", "quantity", b"quantity", "reference", b"reference", "settlement", b"settlement"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["book_id", b"book_id", "execute_time", b"execute_time", "instrument_id", b"instrument_id", "price", b"price", "quantity", b"quantity", "reference", b"reference", "settle_date", b"settle_date", "settlement", b"settlement"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -234,17 +303,23 @@ class ListPositionsRequest(_message.Message):
 
     ACCOUNT_FIELD_NUMBER: _builtins.int
     MIN_SEQ_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     min_seq: _builtins.int
+    page_size: _builtins.int
+    page_token: _builtins.str
     def __init__(
         self,
         *,
         account: _builtins.str = ...,
         min_seq: _builtins.int = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "min_seq", b"min_seq"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "min_seq", b"min_seq", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -256,7 +331,9 @@ class ListPositionsResponse(_message.Message):
 
     POSITIONS_FIELD_NUMBER: _builtins.int
     AS_OF_SEQ_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     as_of_seq: _builtins.int
+    next_page_token: _builtins.str
     @_builtins.property
     def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Position]: ...
     def __init__(
@@ -264,10 +341,11 @@ class ListPositionsResponse(_message.Message):
         *,
         positions: _abc.Iterable[Global___Position] | None = ...,
         as_of_seq: _builtins.int = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_seq", b"as_of_seq", "positions", b"positions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_seq", b"as_of_seq", "next_page_token", b"next_page_token", "positions", b"positions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -308,20 +386,50 @@ Global___Posting: _TypeAlias = Posting  # noqa: Y015
 class Entry(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class EventTermsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     SEQUENCE_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
     REFERENCE_FIELD_NUMBER: _builtins.int
     POSTINGS_FIELD_NUMBER: _builtins.int
     CHAIN_HASH_FIELD_NUMBER: _builtins.int
+    REVERSES_SEQ_FIELD_NUMBER: _builtins.int
+    SETTLE_DATE_FIELD_NUMBER: _builtins.int
+    EVENT_FIELD_NUMBER: _builtins.int
+    EVENT_TERMS_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     kind: Global___EntryKind.ValueType
     reference: _builtins.str
     chain_hash: _builtins.str
+    reverses_seq: _builtins.int
+    event: _builtins.str
     @_builtins.property
     def effective_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def postings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Posting]: ...
+    @_builtins.property
+    def settle_date(self) -> _date_pb2.Date: ...
+    @_builtins.property
+    def event_terms(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     def __init__(
         self,
         *,
@@ -331,10 +439,14 @@ class Entry(_message.Message):
         reference: _builtins.str = ...,
         postings: _abc.Iterable[Global___Posting] | None = ...,
         chain_hash: _builtins.str = ...,
+        reverses_seq: _builtins.int = ...,
+        settle_date: _date_pb2.Date | None = ...,
+        event: _builtins.str = ...,
+        event_terms: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time", "settle_date", b"settle_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chain_hash", b"chain_hash", "effective_time", b"effective_time", "kind", b"kind", "postings", b"postings", "reference", b"reference", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chain_hash", b"chain_hash", "effective_time", b"effective_time", "event", b"event", "event_terms", b"event_terms", "kind", b"kind", "postings", b"postings", "reference", b"reference", "reverses_seq", b"reverses_seq", "sequence", b"sequence", "settle_date", b"settle_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -347,19 +459,22 @@ class ListEntriesRequest(_message.Message):
     ACCOUNT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    AFTER_SEQ_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     page_size: _builtins.int
     page_token: _builtins.str
+    after_seq: _builtins.int
     def __init__(
         self,
         *,
         account: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        after_seq: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "after_seq", b"after_seq", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -387,3 +502,666 @@ class ListEntriesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListEntriesResponse: _TypeAlias = ListEntriesResponse  # noqa: Y015
+
+@_typing.final
+class CancelTradeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    account: _builtins.str
+    sequence: _builtins.int
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        account: _builtins.str = ...,
+        sequence: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "reason", b"reason", "request_id", b"request_id", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelTradeRequest: _TypeAlias = CancelTradeRequest  # noqa: Y015
+
+@_typing.final
+class CancelTradeResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    AS_OF_SEQ_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    as_of_seq: _builtins.int
+    replayed: _builtins.bool
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        as_of_seq: _builtins.int = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_seq", b"as_of_seq", "replayed", b"replayed", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelTradeResponse: _TypeAlias = CancelTradeResponse  # noqa: Y015
+
+@_typing.final
+class CancelLifecycleEventRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    account: _builtins.str
+    sequence: _builtins.int
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        account: _builtins.str = ...,
+        sequence: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "reason", b"reason", "request_id", b"request_id", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelLifecycleEventRequest: _TypeAlias = CancelLifecycleEventRequest  # noqa: Y015
+
+@_typing.final
+class CancelLifecycleEventResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    AS_OF_SEQ_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    as_of_seq: _builtins.int
+    replayed: _builtins.bool
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        as_of_seq: _builtins.int = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_seq", b"as_of_seq", "replayed", b"replayed", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelLifecycleEventResponse: _TypeAlias = CancelLifecycleEventResponse  # noqa: Y015
+
+@_typing.final
+class ListTradesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    BOOK_ID_FIELD_NUMBER: _builtins.int
+    INSTRUMENT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    book_id: _builtins.str
+    instrument_id: _builtins.str
+    page_size: _builtins.int
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        book_id: _builtins.str = ...,
+        instrument_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "book_id", b"book_id", "instrument_id", b"instrument_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTradesRequest: _TypeAlias = ListTradesRequest  # noqa: Y015
+
+@_typing.final
+class BookedTrade(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    TRADE_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    CANCELLED_BY_SEQ_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    amount: _builtins.str
+    cancelled_by_seq: _builtins.int
+    @_builtins.property
+    def trade(self) -> Global___Trade: ...
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        trade: Global___Trade | None = ...,
+        amount: _builtins.str = ...,
+        cancelled_by_seq: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["trade", b"trade"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "cancelled_by_seq", b"cancelled_by_seq", "sequence", b"sequence", "trade", b"trade"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BookedTrade: _TypeAlias = BookedTrade  # noqa: Y015
+
+@_typing.final
+class ListTradesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRADES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def trades(self) -> _containers.RepeatedCompositeFieldContainer[Global___BookedTrade]: ...
+    def __init__(
+        self,
+        *,
+        trades: _abc.Iterable[Global___BookedTrade] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "trades", b"trades"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTradesResponse: _TypeAlias = ListTradesResponse  # noqa: Y015
+
+@_typing.final
+class FundingEvent(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RATE_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    rate: _builtins.str
+    price: _builtins.str
+    def __init__(
+        self,
+        *,
+        rate: _builtins.str = ...,
+        price: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["price", b"price", "rate", b"rate"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FundingEvent: _TypeAlias = FundingEvent  # noqa: Y015
+
+@_typing.final
+class CouponEvent(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_DATE_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    rate: _builtins.str
+    @_builtins.property
+    def payment_date(self) -> _date_pb2.Date: ...
+    def __init__(
+        self,
+        *,
+        payment_date: _date_pb2.Date | None = ...,
+        rate: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payment_date", b"payment_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payment_date", b"payment_date", "rate", b"rate"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CouponEvent: _TypeAlias = CouponEvent  # noqa: Y015
+
+@_typing.final
+class ContractPaymentEvent(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_DATE_FIELD_NUMBER: _builtins.int
+    FLOATING_FRACTION_FIELD_NUMBER: _builtins.int
+    floating_fraction: _builtins.str
+    @_builtins.property
+    def payment_date(self) -> _date_pb2.Date: ...
+    def __init__(
+        self,
+        *,
+        payment_date: _date_pb2.Date | None = ...,
+        floating_fraction: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payment_date", b"payment_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["floating_fraction", b"floating_fraction", "payment_date", b"payment_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContractPaymentEvent: _TypeAlias = ContractPaymentEvent  # noqa: Y015
+
+@_typing.final
+class VariationEvent(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRICE_FIELD_NUMBER: _builtins.int
+    price: _builtins.str
+    def __init__(
+        self,
+        *,
+        price: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["price", b"price"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VariationEvent: _TypeAlias = VariationEvent  # noqa: Y015
+
+@_typing.final
+class ExpiryEvent(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRICE_FIELD_NUMBER: _builtins.int
+    price: _builtins.str
+    def __init__(
+        self,
+        *,
+        price: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["price", b"price"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExpiryEvent: _TypeAlias = ExpiryEvent  # noqa: Y015
+
+@_typing.final
+class ExerciseEvent(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRICE_FIELD_NUMBER: _builtins.int
+    DELIVERY_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    BOOK_ID_FIELD_NUMBER: _builtins.int
+    price: _builtins.str
+    delivery: Global___OptionDelivery.ValueType
+    quantity: _builtins.str
+    book_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        price: _builtins.str = ...,
+        delivery: Global___OptionDelivery.ValueType = ...,
+        quantity: _builtins.str = ...,
+        book_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["book_id", b"book_id", "delivery", b"delivery", "price", b"price", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExerciseEvent: _TypeAlias = ExerciseEvent  # noqa: Y015
+
+@_typing.final
+class FinalSettlementEvent(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRICE_FIELD_NUMBER: _builtins.int
+    price: _builtins.str
+    def __init__(
+        self,
+        *,
+        price: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["price", b"price"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FinalSettlementEvent: _TypeAlias = FinalSettlementEvent  # noqa: Y015
+
+@_typing.final
+class DeliveryEvent(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeliveryEvent: _TypeAlias = DeliveryEvent  # noqa: Y015
+
+@_typing.final
+class FixingEvent(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOUGHT_PRICE_FIELD_NUMBER: _builtins.int
+    SOLD_PRICE_FIELD_NUMBER: _builtins.int
+    bought_price: _builtins.str
+    sold_price: _builtins.str
+    def __init__(
+        self,
+        *,
+        bought_price: _builtins.str = ...,
+        sold_price: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bought_price", b"bought_price", "sold_price", b"sold_price"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FixingEvent: _TypeAlias = FixingEvent  # noqa: Y015
+
+@_typing.final
+class MaturityEvent(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RATE_FIELD_NUMBER: _builtins.int
+    rate: _builtins.str
+    def __init__(
+        self,
+        *,
+        rate: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rate", b"rate"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MaturityEvent: _TypeAlias = MaturityEvent  # noqa: Y015
+
+@_typing.final
+class LifecycleEvent(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTRUMENT_ID_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    FUNDING_FIELD_NUMBER: _builtins.int
+    COUPON_FIELD_NUMBER: _builtins.int
+    CONTRACT_PAYMENT_FIELD_NUMBER: _builtins.int
+    VARIATION_FIELD_NUMBER: _builtins.int
+    EXPIRY_FIELD_NUMBER: _builtins.int
+    EXERCISE_FIELD_NUMBER: _builtins.int
+    FINAL_SETTLEMENT_FIELD_NUMBER: _builtins.int
+    DELIVERY_FIELD_NUMBER: _builtins.int
+    FIXING_FIELD_NUMBER: _builtins.int
+    MATURITY_FIELD_NUMBER: _builtins.int
+    instrument_id: _builtins.str
+    reference: _builtins.str
+    @_builtins.property
+    def effective_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def funding(self) -> Global___FundingEvent: ...
+    @_builtins.property
+    def coupon(self) -> Global___CouponEvent: ...
+    @_builtins.property
+    def contract_payment(self) -> Global___ContractPaymentEvent: ...
+    @_builtins.property
+    def variation(self) -> Global___VariationEvent: ...
+    @_builtins.property
+    def expiry(self) -> Global___ExpiryEvent: ...
+    @_builtins.property
+    def exercise(self) -> Global___ExerciseEvent: ...
+    @_builtins.property
+    def final_settlement(self) -> Global___FinalSettlementEvent: ...
+    @_builtins.property
+    def delivery(self) -> Global___DeliveryEvent: ...
+    @_builtins.property
+    def fixing(self) -> Global___FixingEvent: ...
+    @_builtins.property
+    def maturity(self) -> Global___MaturityEvent: ...
+    def __init__(
+        self,
+        *,
+        instrument_id: _builtins.str = ...,
+        effective_time: _timestamp_pb2.Timestamp | None = ...,
+        reference: _builtins.str = ...,
+        funding: Global___FundingEvent | None = ...,
+        coupon: Global___CouponEvent | None = ...,
+        contract_payment: Global___ContractPaymentEvent | None = ...,
+        variation: Global___VariationEvent | None = ...,
+        expiry: Global___ExpiryEvent | None = ...,
+        exercise: Global___ExerciseEvent | None = ...,
+        final_settlement: Global___FinalSettlementEvent | None = ...,
+        delivery: Global___DeliveryEvent | None = ...,
+        fixing: Global___FixingEvent | None = ...,
+        maturity: Global___MaturityEvent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contract_payment", b"contract_payment", "coupon", b"coupon", "delivery", b"delivery", "effective_time", b"effective_time", "exercise", b"exercise", "expiry", b"expiry", "final_settlement", b"final_settlement", "fixing", b"fixing", "funding", b"funding", "happening", b"happening", "maturity", b"maturity", "variation", b"variation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_payment", b"contract_payment", "coupon", b"coupon", "delivery", b"delivery", "effective_time", b"effective_time", "exercise", b"exercise", "expiry", b"expiry", "final_settlement", b"final_settlement", "fixing", b"fixing", "funding", b"funding", "happening", b"happening", "instrument_id", b"instrument_id", "maturity", b"maturity", "reference", b"reference", "variation", b"variation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_happening: _TypeAlias = _typing.Literal["funding", "coupon", "contract_payment", "variation", "expiry", "exercise", "final_settlement", "delivery", "fixing", "maturity"]  # noqa: Y015
+    _WhichOneofArgType_happening: _TypeAlias = _typing.Literal["happening", b"happening"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_happening) -> _WhichOneofReturnType_happening | None: ...
+
+Global___LifecycleEvent: _TypeAlias = LifecycleEvent  # noqa: Y015
+
+@_typing.final
+class ApplyLifecycleEventRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EVENT_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    account: _builtins.str
+    @_builtins.property
+    def event(self) -> Global___LifecycleEvent: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        event: Global___LifecycleEvent | None = ...,
+        account: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "event", b"event", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplyLifecycleEventRequest: _TypeAlias = ApplyLifecycleEventRequest  # noqa: Y015
+
+@_typing.final
+class Amount(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTRUMENT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    instrument_id: _builtins.str
+    quantity: _builtins.str
+    def __init__(
+        self,
+        *,
+        instrument_id: _builtins.str = ...,
+        quantity: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instrument_id", b"instrument_id", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Amount: _TypeAlias = Amount  # noqa: Y015
+
+@_typing.final
+class EventOutcome(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    APPLICATION_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    AMOUNTS_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    application: Global___EventApplication.ValueType
+    sequence: _builtins.int
+    replayed: _builtins.bool
+    @_builtins.property
+    def amounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Amount]: ...
+    @_builtins.property
+    def refusal(self) -> Global___TradeRefusal: ...
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        application: Global___EventApplication.ValueType = ...,
+        sequence: _builtins.int = ...,
+        amounts: _abc.Iterable[Global___Amount] | None = ...,
+        refusal: Global___TradeRefusal | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["refusal", b"refusal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "amounts", b"amounts", "application", b"application", "refusal", b"refusal", "replayed", b"replayed", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EventOutcome: _TypeAlias = EventOutcome  # noqa: Y015
+
+@_typing.final
+class EventSummary(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOOKED_FIELD_NUMBER: _builtins.int
+    ALREADY_BOOKED_FIELD_NUMBER: _builtins.int
+    NOTHING_TO_BOOK_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    AMOUNTS_FIELD_NUMBER: _builtins.int
+    booked: _builtins.int
+    already_booked: _builtins.int
+    nothing_to_book: _builtins.int
+    refused: _builtins.int
+    @_builtins.property
+    def amounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Amount]: ...
+    def __init__(
+        self,
+        *,
+        booked: _builtins.int = ...,
+        already_booked: _builtins.int = ...,
+        nothing_to_book: _builtins.int = ...,
+        refused: _builtins.int = ...,
+        amounts: _abc.Iterable[Global___Amount] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_booked", b"already_booked", "amounts", b"amounts", "booked", b"booked", "nothing_to_book", b"nothing_to_book", "refused", b"refused"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EventSummary: _TypeAlias = EventSummary  # noqa: Y015
+
+@_typing.final
+class ApplyLifecycleEventResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def outcome(self) -> Global___EventOutcome: ...
+    @_builtins.property
+    def summary(self) -> Global___EventSummary: ...
+    def __init__(
+        self,
+        *,
+        outcome: Global___EventOutcome | None = ...,
+        summary: Global___EventSummary | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "part", b"part", "summary", b"summary"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "part", b"part", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["outcome", "summary"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___ApplyLifecycleEventResponse: _TypeAlias = ApplyLifecycleEventResponse  # noqa: Y015
+
+@_typing.final
+class SettleTradesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SETTLE_DATE_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    account: _builtins.str
+    @_builtins.property
+    def settle_date(self) -> _date_pb2.Date: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        settle_date: _date_pb2.Date | None = ...,
+        account: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["settle_date", b"settle_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "request_id", b"request_id", "settle_date", b"settle_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SettleTradesRequest: _TypeAlias = SettleTradesRequest  # noqa: Y015
+
+@_typing.final
+class SettleTradesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    TRADE_SEQS_FIELD_NUMBER: _builtins.int
+    AS_OF_SEQ_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    as_of_seq: _builtins.int
+    replayed: _builtins.bool
+    @_builtins.property
+    def trade_seqs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        trade_seqs: _abc.Iterable[_builtins.int] | None = ...,
+        as_of_seq: _builtins.int = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "as_of_seq", b"as_of_seq", "replayed", b"replayed", "trade_seqs", b"trade_seqs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SettleTradesResponse: _TypeAlias = SettleTradesResponse  # noqa: Y015

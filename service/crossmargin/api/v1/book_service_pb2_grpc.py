@@ -39,6 +39,31 @@ class BookServiceStub(object):
                 request_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.RecordTradesRequest.SerializeToString,
                 response_deserializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.RecordTradesResponse.FromString,
                 _registered_method=True)
+        self.CancelTrade = channel.unary_unary(
+                '/crossmargin.api.v1.BookService/CancelTrade',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.CancelTradeRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.CancelTradeResponse.FromString,
+                _registered_method=True)
+        self.ListTrades = channel.unary_unary(
+                '/crossmargin.api.v1.BookService/ListTrades',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.ListTradesRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.ListTradesResponse.FromString,
+                _registered_method=True)
+        self.ApplyLifecycleEvent = channel.unary_stream(
+                '/crossmargin.api.v1.BookService/ApplyLifecycleEvent',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.ApplyLifecycleEventRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.ApplyLifecycleEventResponse.FromString,
+                _registered_method=True)
+        self.CancelLifecycleEvent = channel.unary_unary(
+                '/crossmargin.api.v1.BookService/CancelLifecycleEvent',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.CancelLifecycleEventRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.CancelLifecycleEventResponse.FromString,
+                _registered_method=True)
+        self.SettleTrades = channel.unary_stream(
+                '/crossmargin.api.v1.BookService/SettleTrades',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.SettleTradesRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.SettleTradesResponse.FromString,
+                _registered_method=True)
         self.ListPositions = channel.unary_unary(
                 '/crossmargin.api.v1.BookService/ListPositions',
                 request_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.ListPositionsRequest.SerializeToString,
@@ -55,6 +80,36 @@ class BookServiceServicer(object):
     """Missing associated documentation comment in .proto file."""
 
     def RecordTrades(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelTrade(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTrades(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApplyLifecycleEvent(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelLifecycleEvent(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SettleTrades(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -79,6 +134,31 @@ def add_BookServiceServicer_to_server(servicer, server):
                     servicer.RecordTrades,
                     request_deserializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.RecordTradesRequest.FromString,
                     response_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.RecordTradesResponse.SerializeToString,
+            ),
+            'CancelTrade': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelTrade,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.CancelTradeRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.CancelTradeResponse.SerializeToString,
+            ),
+            'ListTrades': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTrades,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.ListTradesRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.ListTradesResponse.SerializeToString,
+            ),
+            'ApplyLifecycleEvent': grpc.unary_stream_rpc_method_handler(
+                    servicer.ApplyLifecycleEvent,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.ApplyLifecycleEventRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.ApplyLifecycleEventResponse.SerializeToString,
+            ),
+            'CancelLifecycleEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelLifecycleEvent,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.CancelLifecycleEventRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.CancelLifecycleEventResponse.SerializeToString,
+            ),
+            'SettleTrades': grpc.unary_stream_rpc_method_handler(
+                    servicer.SettleTrades,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.SettleTradesRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.SettleTradesResponse.SerializeToString,
             ),
             'ListPositions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPositions,
@@ -118,6 +198,141 @@ class BookService(object):
             '/crossmargin.api.v1.BookService/RecordTrades',
             crossmargin_dot_api_dot_v1_dot_book__service__pb2.RecordTradesRequest.SerializeToString,
             crossmargin_dot_api_dot_v1_dot_book__service__pb2.RecordTradesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelTrade(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.BookService/CancelTrade',
+            crossmargin_dot_api_dot_v1_dot_book__service__pb2.CancelTradeRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_book__service__pb2.CancelTradeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTrades(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.BookService/ListTrades',
+            crossmargin_dot_api_dot_v1_dot_book__service__pb2.ListTradesRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_book__service__pb2.ListTradesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApplyLifecycleEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/crossmargin.api.v1.BookService/ApplyLifecycleEvent',
+            crossmargin_dot_api_dot_v1_dot_book__service__pb2.ApplyLifecycleEventRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_book__service__pb2.ApplyLifecycleEventResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelLifecycleEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.BookService/CancelLifecycleEvent',
+            crossmargin_dot_api_dot_v1_dot_book__service__pb2.CancelLifecycleEventRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_book__service__pb2.CancelLifecycleEventResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SettleTrades(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/crossmargin.api.v1.BookService/SettleTrades',
+            crossmargin_dot_api_dot_v1_dot_book__service__pb2.SettleTradesRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_book__service__pb2.SettleTradesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -32,6 +32,11 @@ class BookServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> BookServiceAsyncStub: ...
     RecordTrades: _grpc.UnaryUnaryMultiCallable[_book_service_pb2.RecordTradesRequest, _book_service_pb2.RecordTradesResponse]
+    CancelTrade: _grpc.UnaryUnaryMultiCallable[_book_service_pb2.CancelTradeRequest, _book_service_pb2.CancelTradeResponse]
+    ListTrades: _grpc.UnaryUnaryMultiCallable[_book_service_pb2.ListTradesRequest, _book_service_pb2.ListTradesResponse]
+    ApplyLifecycleEvent: _grpc.UnaryStreamMultiCallable[_book_service_pb2.ApplyLifecycleEventRequest, _book_service_pb2.ApplyLifecycleEventResponse]
+    CancelLifecycleEvent: _grpc.UnaryUnaryMultiCallable[_book_service_pb2.CancelLifecycleEventRequest, _book_service_pb2.CancelLifecycleEventResponse]
+    SettleTrades: _grpc.UnaryStreamMultiCallable[_book_service_pb2.SettleTradesRequest, _book_service_pb2.SettleTradesResponse]
     ListPositions: _grpc.UnaryUnaryMultiCallable[_book_service_pb2.ListPositionsRequest, _book_service_pb2.ListPositionsResponse]
     ListEntries: _grpc.UnaryUnaryMultiCallable[_book_service_pb2.ListEntriesRequest, _book_service_pb2.ListEntriesResponse]
 
@@ -39,6 +44,11 @@ class BookServiceStub:
 class BookServiceAsyncStub(BookServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     RecordTrades: _aio.UnaryUnaryMultiCallable[_book_service_pb2.RecordTradesRequest, _book_service_pb2.RecordTradesResponse]  # type: ignore[assignment]
+    CancelTrade: _aio.UnaryUnaryMultiCallable[_book_service_pb2.CancelTradeRequest, _book_service_pb2.CancelTradeResponse]  # type: ignore[assignment]
+    ListTrades: _aio.UnaryUnaryMultiCallable[_book_service_pb2.ListTradesRequest, _book_service_pb2.ListTradesResponse]  # type: ignore[assignment]
+    ApplyLifecycleEvent: _aio.UnaryStreamMultiCallable[_book_service_pb2.ApplyLifecycleEventRequest, _book_service_pb2.ApplyLifecycleEventResponse]  # type: ignore[assignment]
+    CancelLifecycleEvent: _aio.UnaryUnaryMultiCallable[_book_service_pb2.CancelLifecycleEventRequest, _book_service_pb2.CancelLifecycleEventResponse]  # type: ignore[assignment]
+    SettleTrades: _aio.UnaryStreamMultiCallable[_book_service_pb2.SettleTradesRequest, _book_service_pb2.SettleTradesResponse]  # type: ignore[assignment]
     ListPositions: _aio.UnaryUnaryMultiCallable[_book_service_pb2.ListPositionsRequest, _book_service_pb2.ListPositionsResponse]  # type: ignore[assignment]
     ListEntries: _aio.UnaryUnaryMultiCallable[_book_service_pb2.ListEntriesRequest, _book_service_pb2.ListEntriesResponse]  # type: ignore[assignment]
 
@@ -49,6 +59,41 @@ class BookServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _book_service_pb2.RecordTradesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_book_service_pb2.RecordTradesResponse, _abc.Awaitable[_book_service_pb2.RecordTradesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def CancelTrade(
+        self,
+        request: _book_service_pb2.CancelTradeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_book_service_pb2.CancelTradeResponse, _abc.Awaitable[_book_service_pb2.CancelTradeResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListTrades(
+        self,
+        request: _book_service_pb2.ListTradesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_book_service_pb2.ListTradesResponse, _abc.Awaitable[_book_service_pb2.ListTradesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ApplyLifecycleEvent(
+        self,
+        request: _book_service_pb2.ApplyLifecycleEventRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_book_service_pb2.ApplyLifecycleEventResponse], _abc.AsyncIterator[_book_service_pb2.ApplyLifecycleEventResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def CancelLifecycleEvent(
+        self,
+        request: _book_service_pb2.CancelLifecycleEventRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_book_service_pb2.CancelLifecycleEventResponse, _abc.Awaitable[_book_service_pb2.CancelLifecycleEventResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def SettleTrades(
+        self,
+        request: _book_service_pb2.SettleTradesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_book_service_pb2.SettleTradesResponse], _abc.AsyncIterator[_book_service_pb2.SettleTradesResponse]]: ...
 
     @_abc_1.abstractmethod
     def ListPositions(

@@ -9,9 +9,10 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from protovalidate import Validator
 
-from crossmargin.adapters.grpc_server.field_rules import PATTERN_WORDS, BrokenRule, broken_rule
+from crossmargin.adapters.grpc_server.field_rules import PATTERN_WORDS, BrokenRule, broken_rule, rules_broken_by
 from crossmargin.api.v1 import book_service_pb2 as books_pb
 from crossmargin.api.v1 import collateral_service_pb2 as collateral_pb
+from crossmargin.api.v1 import margin_service_pb2 as margin_pb
 from crossmargin.api.v1 import market_service_pb2 as market_pb
 from crossmargin.api.v1 import reference_service_pb2 as reference_pb
 
@@ -22,6 +23,10 @@ TRADE = {"instrument_id": "BTC", "quantity": "1", "price": "1", "execute_time": 
 
 def broken(message) -> dict[str, BrokenRule]:
     return {rule.path: rule for rule in map(broken_rule, VALIDATOR.collect_violations(message))}
+
+
+def a_preview(*trades: books_pb.Trade) -> margin_pb.PreviewTradesRequest:
+    return margin_pb.PreviewTradesRequest(account="clients/a/accounts/b", trades=trades)
 
 
 def a_batch(*trades: books_pb.Trade) -> books_pb.RecordTradesRequest:
@@ -42,15 +47,29 @@ def test_every_pattern_of_the_protos_is_put_into_words_and_no_other():
     ("value", "shown"), [("NaN", "'NaN'"), ("1e5", "'1e5'"), ("", "''"), ("1" * 80, "'" + "1" * 59 + "…'"), ("\u0661", "'\u0661'")]
 )
 def test_a_field_of_an_item_is_named_with_what_it_was_and_what_was_expected(value, shown):
-    rules = broken(a_batch(books_pb.Trade(**TRADE), books_pb.Trade(**(TRADE | {"quantity": value}))))
+    rules = broken(a_preview(books_pb.Trade(**TRADE), books_pb.Trade(**(TRADE | {"quantity": value}))))
     assert list(rules) == ["trades[1].quantity"]
     expected = "a plain ASCII decimal with at most 20 digits before and 18 after the point, such as -1250.75"
     assert rules["trades[1].quantity"].sentence == f"trades[1].quantity was {shown}; expected {expected}"
 
 
+def test_the_trades_of_a_batch_of_facts_are_left_to_themselves():
+    """One bad trade must not cost the others their booking."""
+    assert broken(a_batch(books_pb.Trade(**TRADE), books_pb.Trade(**(TRADE | {"quantity": "x", "execute_time": None})))) == {}
+
+
+def test_a_part_of_a_request_says_where_it_is_and_all_that_is_wrong_with_it():
+    assert rules_broken_by(books_pb.Trade(**TRADE), VALIDATOR, what="trades[4]") is None
+    error = rules_broken_by(books_pb.Trade(**(TRADE | {"quantity": "x", "price": "y"})), VALIDATOR, what="trades[4]")
+    assert [rule.path for rule in error.rules] == ["trades[4].quantity", "trades[4].price"]
+    assert error.message.startswith("trades[4].quantity was 'x'; expected a plain ASCII decimal")
+    assert error.message.endswith("; and 1 more")
+    assert (error.reason.code, error.facts["field"], error.facts["value"]) == ("INVALID_ARGUMENT", "trades[4].quantity", "'x'")
+
+
 def test_a_missing_message_is_missing():
     without = {name: value for name, value in TRADE.items() if name != "execute_time"}
-    rule = broken(a_batch(books_pb.Trade(**without)))["trades[0].execute_time"]
+    rule = broken(a_preview(books_pb.Trade(**without)))["trades[0].execute_time"]
     assert rule.sentence == "trades[0].execute_time is missing; expected a value"
 
 

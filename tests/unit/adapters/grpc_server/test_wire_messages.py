@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
+from protovalidate import Validator
 
 from crossmargin.adapters.grpc_server.wire.account import (
     account_from_message,
@@ -130,7 +131,7 @@ def test_a_trade_without_book_and_settlement_says_nothing_of_them():
 
 def test_a_batch_keeps_the_place_of_a_trade_that_cannot_be_built():
     batch = [a_trade_message(), a_trade_message(execute_time=Timestamp(nanos=1)), a_trade_message(quantity="0")]
-    first, second, third = trades_or_errors(batch, ALPHA)
+    first, second, third = trades_or_errors(batch, ALPHA, Validator())
     assert first == trade_from_message(batch[0], ALPHA, what="")
     assert (second.reason, second.facts["field"]) == (Reason.INVALID_TIMESTAMP, "trades[1].execute_time")
     assert third.reason is Reason.INVALID_QUANTITY
