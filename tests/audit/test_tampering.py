@@ -14,7 +14,7 @@ import pytest
 from crossmargin.adapters.postgres import ledger_view
 from crossmargin.adapters.runtime.anchor_file import read_anchor_file
 from crossmargin.domain.audit_anchor import HeadTree, anchor_to_document
-from crossmargin.domain.book import entry_hash
+from crossmargin.domain.book import EntryKind, entry_hash, reversing_entry
 from crossmargin.domain.ledger_audit import FindingKind
 from crossmargin.usecases import verify_ledger
 from crossmargin.usecases.take_anchor import AnchorRefusedError, TakeAnchor
@@ -433,3 +433,21 @@ async def test_findings_beyond_the_limit_are_counted(ledger, tamper, monkeypatch
     tamper(f"UPDATE entry SET reference = 'x' WHERE {CORE_IS}")  # noqa: S608
     verdict = await verify(*ledger)
     assert (len(verdict.findings), verdict.finding_count) == (3, 5)
+
+
+async def test_what_an_entry_says_beyond_its_legs_is_in_its_hash_too(database_url):
+    """A trade that is taken back: which one, and that it was, cannot be changed or forgotten."""
+    async with postgres_storage(database_url) as storage:
+        await storage.open_accounts(CORE)
+        await book(storage, a_deposit(CORE, 3))
+        first = (await storage.books.get_entry(CORE, 1)).entry
+        await book(storage, a_deposit(CORE, 4), reversing_entry(first, EntryKind.TRADE_CANCELLATION, reason="bust"))
+    assert (await verify(database_url)).is_clean
+    for change in (
+        "UPDATE entry_details SET details = '{\"reverses\":2}', reverses = 2",
+        "DELETE FROM entry_details",
+        "INSERT INTO entry_details VALUES ('alpha', 'core', 2, '{\"event\":\"coupon\"}', NULL, 'coupon')",
+    ):
+        owner(database_url, change)
+        altered = {(finding.kind, finding.account) for finding in (await verify(database_url)).findings}
+        assert altered == {(K.ENTRY_ALTERED, str(CORE))}
