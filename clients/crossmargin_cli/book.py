@@ -1,4 +1,4 @@
-"""`crossmargin book`: trades from a file, and what an account holds."""
+"""`crossmargin book`: trades from a file, what an account holds, and what happened to it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 from rich.progress import track
 
+from crossmargin.api.v1 import book_service_pb2
+from crossmargin_cli import lifecycle, statement
 from crossmargin_cli.connection import (
     DEFAULT_TARGET,
     AccountArgument,
@@ -18,15 +20,18 @@ from crossmargin_cli.connection import (
     connect,
     full_account_name,
     print_json,
+    print_json_line,
     to_json,
 )
 from crossmargin_cli.examples import examples
 from crossmargin_cli.failures import FAILED
 from crossmargin_cli.render import add_number_column, console_on, counted, error_console, plain_table
 from crossmargin_cli.trade_file import TradeLine, batches, read_trade_file
-from crossmargin_client import Client, CrossmarginError, decimal_of
+from crossmargin_client import Client, CrossmarginError, decimal_of, moment_of
 
-app = typer.Typer(no_args_is_help=True, help="Trades from a file, and what an account holds.")
+app = typer.Typer(no_args_is_help=True, help="Trades, lifecycle events, and what an account holds.")
+app.add_typer(lifecycle.app, name="lifecycle")
+app.command("statement", epilog=statement.EXAMPLES)(statement.statement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,93 @@ def positions(account: AccountArgument, json: JsonOption = False, target: Target
     console = console_on()
     console.print(table if held.positions else "The account holds nothing.")
     console.print(f"as of ledger entry {held.as_of_seq}", style="dim")
+
+
+@app.command(
+    epilog=examples("crossmargin book trades alpha/core", "crossmargin book trades alpha/core --instrument BTC-USD-PERP --book basis")
+)
+def trades(
+    account: AccountArgument,
+    book: Annotated[str, typer.Option("--book", help="Trades of this book only.")] = "",
+    instrument: Annotated[str, typer.Option("--instrument", help="Trades in this instrument only.")] = "",
+    json: JsonOption = False,
+    target: TargetOption = DEFAULT_TARGET,
+) -> None:
+    """The trades of an account, cancelled ones too, oldest first."""
+    with connect(target) as client:
+        found = list(client.list_trades(full_account_name(account), book=book, instrument_id=instrument))
+    if json:
+        print_json({"trades": [to_json(booked) for booked in found]})
+        return
+    table = plain_table()
+    add_number_column(table, "Entry")
+    for heading in ("Executed", "Book", "Instrument"):
+        table.add_column(heading, no_wrap=True)
+    add_number_column(table, "Quantity")
+    add_number_column(table, "Price")
+    table.add_column("Paid in", no_wrap=True)
+    table.add_column("Standing", no_wrap=True)
+    for booked in found:
+        deal = booked.trade
+        table.add_row(
+            str(booked.sequence),
+            moment_of(deal.execute_time).strftime("%Y-%m-%d %H:%M"),
+            deal.book_id,
+            deal.instrument_id,
+            f"{decimal_of(deal.quantity):,f}",
+            f"{decimal_of(deal.price):,f}",
+            deal.settlement,
+            _standing(booked),
+        )
+    console_on().print(table if found else "No trades.")
+
+
+@app.command(epilog=examples('crossmargin book cancel alpha/core 17 --reason "busted by the venue"'))
+def cancel(
+    account: AccountArgument,
+    sequence: Annotated[int, typer.Argument(metavar="SEQUENCE", help="Entry of the trade, as `book trades` lists it.")],
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept.", show_default=False)],
+    request_id: Annotated[str, typer.Option("--request-id", help="Name of this request, to send it again after a break.")] = "",
+    json: JsonOption = False,
+    target: TargetOption = DEFAULT_TARGET,
+) -> None:
+    """Take a trade back, once, by an entry that names it. What lifecycle events have paid on it since stays."""
+    with connect(target) as client:
+        done = client.cancel_trade(full_account_name(account), sequence, reason=reason, request_id=request_id or None)
+    if json:
+        print_json(to_json(done))
+        return
+    typer.echo(f"trade {sequence} was taken back by entry {done.sequence}")
+
+
+@app.command(epilog=examples("crossmargin book watch alpha/core", "crossmargin book watch alpha/core --after 17 --json"))
+def watch(
+    account: AccountArgument,
+    after: Annotated[int | None, typer.Option("--after", help="Go on after this entry; from what is held now unless given.", min=0)] = None,
+    json: JsonOption = False,
+    target: TargetOption = DEFAULT_TARGET,
+) -> None:
+    """What an account holds as it changes, entry by entry, until interrupted; it goes on by itself after a break."""
+    console = console_on()
+    with connect(target) as client:
+        for update in client.watch_positions(full_account_name(account), after_seq=after):
+            if json:
+                print_json_line(to_json(update))
+                continue
+            kind = statement.entry_word(update.entry.kind) if update.HasField("entry") else "held now"
+            console.print(f"entry {update.seq}  {kind}  {update.entry.reference}".rstrip(), soft_wrap=True)
+            for position in update.positions:
+                cost = decimal_of(position.cost)
+                at_cost = f" at cost {cost:,f}" if cost else ""
+                console.print(f"  {position.book_id} {position.instrument_id} {decimal_of(position.quantity):,f}{at_cost}", soft_wrap=True)
+
+
+def _standing(booked: book_service_pb2.BookedTrade) -> str:
+    if booked.cancelled_by_seq:
+        return f"cancelled by {booked.cancelled_by_seq}"
+    day = booked.trade.settle_date
+    return f"settles {day.year:04}-{day.month:02}-{day.day:02}" if booked.trade.HasField("settle_date") else ""
 
 
 def _book(client: Client, outcome: ImportOutcome, request_id: str, lines: Sequence[TradeLine]) -> None:

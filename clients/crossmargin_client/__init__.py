@@ -17,6 +17,7 @@ from crossmargin_client.errors import (
     Unavailable,
 )
 from crossmargin_client.publisher import AsyncQuotePublisher, QuotePublisher
+from crossmargin_client.statement import StatementError, StatementLine, add_up
 from crossmargin_client.values import (
     ACT_360,
     ACT_365F,
@@ -86,8 +87,11 @@ __all__ = [
     "NotFound",
     "PreconditionFailed",
     "QuotePublisher",
+    "StatementError",
+    "StatementLine",
     "Unavailable",
     "account_name",
+    "add_up",
     "american_option",
     "bill",
     "bond_future",

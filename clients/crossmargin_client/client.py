@@ -267,6 +267,34 @@ class Client:
                 stream.cancel()
             time.sleep(connections.delay_after(failure))
 
+    def watch_positions(
+        self, account: str, *, after_seq: int | None = None, patience_s: float = 60.0
+    ) -> Iterator[book_service_pb2.WatchPositionsResponse]:
+        """Yield what an account holds, entry by entry: the present state first, or what comes after a sequence when one is given.
+
+        Never ends by itself. A broken stream, also one that was cut because it was not read, is opened again after the last message, so
+        that no entry is missed or yielded twice; after `patience_s` seconds without one the error is raised.
+        """
+        connections = retries.Reconnections(patience_s)
+        seen = after_seq
+        while True:
+            stream = self._books.WatchPositions(requests.watch_positions(account, after_seq=seen), metadata=self._metadata)
+            failure: grpc.RpcError | None = None
+            try:
+                for response in stream:
+                    connections.heard()
+                    seen = response.seq
+                    yield response
+            except grpc.RpcError as broken:
+                failure = broken
+            finally:
+                stream.cancel()
+            time.sleep(connections.delay_after(failure))
+
+    def get_statement(self, account: str, day: date) -> book_service_pb2.GetStatementResponse:
+        """Return an account at the beginning and end of a day, UTC; `add_up` proves it with the entries between."""
+        return self._call(self._books.GetStatement, requests.get_statement(account, day))
+
     # Collateral
 
     def deposit(

@@ -198,6 +198,16 @@ def cancel_lifecycle_event(
     )
 
 
+def watch_positions(account: str, *, after_seq: int | None) -> book_service_pb2.WatchPositionsRequest:
+    """Return the request that streams what an account holds; None begins with what is held now."""
+    return book_service_pb2.WatchPositionsRequest(account=account, after_seq=after_seq)
+
+
+def get_statement(account: str, day: date) -> book_service_pb2.GetStatementRequest:
+    """Return the request for an account at both ends of a day."""
+    return book_service_pb2.GetStatementRequest(account=account, date=date_of(day, field="day"))
+
+
 def settle_trades(settle_date: date, *, account: str, request_id: str | None) -> book_service_pb2.SettleTradesRequest:
     """Return the request that settles what is due by a day; in every account when `account` is empty."""
     return book_service_pb2.SettleTradesRequest(

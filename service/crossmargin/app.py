@@ -97,6 +97,7 @@ from crossmargin.usecases.publish_quotes import PublishQuotes
 from crossmargin.usecases.publish_snapshot import PublishSnapshot
 from crossmargin.usecases.read_account import ReadAccount
 from crossmargin.usecases.rebuild_projections import RebuildProjections
+from crossmargin.usecases.read_statement import ReadStatement
 from crossmargin.usecases.record_trades import RecordTrades
 from crossmargin.usecases.reproduce_margin import ReproduceMargin
 from crossmargin.usecases.reset_breaker import ResetBreaker
@@ -110,6 +111,7 @@ from crossmargin.usecases.use_cases import UseCases
 from crossmargin.usecases.verify_ledger import LedgerVerdict, Report, VerifyLedger
 from crossmargin.usecases.watch_breakers import WatchBreakers
 from crossmargin.usecases.watch_margin import WatchMargin
+from crossmargin.usecases.watch_positions import WatchPositions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -288,6 +290,8 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket) -> UseCases:
         apply_lifecycle_event=ApplyLifecycleEvent(ports.writer, ports.books, ports.instruments, ports.clock),
         cancel_lifecycle_event=CancelLifecycleEvent(ports.writer, ports.books),
         settle_trades=SettleTrades(ports.writer, ports.books, ports.clock),
+        watch_positions=WatchPositions(ports.books, ports.clock),
+        read_statement=ReadStatement(ports.books, ports.clock),
         deposit_collateral=DepositCollateral(ports.writer, ports.instruments),
         set_collateral_policy=SetCollateralPolicy(ports.writer, ports.instruments, ports.clock),
         publish_snapshot=publish_snapshot,

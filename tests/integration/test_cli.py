@@ -6,6 +6,7 @@ import gzip
 import json
 import signal
 import subprocess
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -215,3 +216,62 @@ def test_the_client_reads_what_the_commands_wrote(target):
 def test_the_settings_of_the_service_are_shown():
     settings = run_json("config", "show")
     assert settings["grpc_address"] == "127.0.0.1:50051"
+
+
+# Books. These change the demo's, so they come last.
+
+
+def entry_count(target, account=ACCOUNT):
+    return run_json("book", "positions", account, target=target)["as_of_seq"]
+
+
+def test_a_trade_is_listed_cancelled_once_and_said_to_be(target):
+    trades = run_json("book", "trades", ACCOUNT, target=target)["trades"]
+    sequence = trades[0]["sequence"]
+    name = trades[0]["trade"]["instrument_id"]
+    before = quantities(target)
+    done = run("book", "cancel", ACCOUNT, sequence, "--reason", "busted by the venue", target=target)
+    assert (done.returncode, done.stdout) == (0, f"trade {sequence} was taken back by entry {entry_count(target)}\n")
+    again = run("book", "cancel", ACCOUNT, sequence, "--reason", "busted by the venue", target=target)
+    assert again.returncode == 1
+    assert "reason: ALREADY_CANCELLED" in again.stderr
+    listed = run_json("book", "trades", ACCOUNT, "--instrument", name, target=target)["trades"]
+    assert {each["trade"]["instrument_id"] for each in listed} == {name}
+    assert listed[0]["cancelled_by_seq"] == str(entry_count(target))
+    assert f"cancelled by {entry_count(target)}" in run("book", "trades", ACCOUNT, target=target).stdout
+    assert quantities(target) != before
+
+
+def test_an_event_is_booked_for_every_holder_once_and_a_bad_one_for_nobody(target):
+    now = datetime.now(UTC).replace(microsecond=0).isoformat()
+    words = ("book", "lifecycle", "funding", "BTC-USD-PERP", "--rate", "0.0001", "--price", "60000", "--at", now)
+    first = run_json(*words, target=target)
+    assert first["summary"]["booked"] >= 1
+    assert first["summary"]["refused"] == 0
+    table = run(*words, target=target)
+    assert f"0 booked, {first['summary']['booked']} booked before" in table.stdout
+    other_rate = [word if word != "0.0001" else "0.0002" for word in words]
+    refused = run(*other_rate, target=target)
+    assert refused.returncode == 1
+    assert "ALREADY_EXISTS" in refused.stderr
+    misfit = run("book", "lifecycle", "maturity", "BTC-USD-PERP", "--at", now, target=target)
+    assert "reason: INVALID_EVENT" in misfit.stderr
+    for wrong in ("yesterday", "2026-03-02T16:00:00"):
+        assert run(*words[:-1], wrong, target=target).returncode == 2
+
+
+def test_a_watch_tells_every_entry_and_the_statement_of_the_day_adds_up(target):
+    count = int(entry_count(target))
+    with subprocess.Popen(
+        [*COMMAND, "book", "watch", ACCOUNT, "--after", "0", "--json"], stdout=subprocess.PIPE, text=True, env=environment(target)
+    ) as watching:
+        sequences = [json.loads(watching.stdout.readline())["seq"] for _ in range(count)]
+        watching.send_signal(signal.SIGINT)
+    assert sequences == [str(number) for number in range(1, count + 1)]
+    day = datetime.now(UTC).date().isoformat()
+    statement = run_json("book", "statement", ACCOUNT, "--date", day, target=target)
+    assert int(statement["closing_seq"]) == count
+    closing = {(line["book_id"], line["instrument_id"]): Decimal(line["closing"]) for line in statement["lines"]}
+    assert {name: quantity for name, quantity in closing.items() if quantity} == quantities(target)
+    assert f"to {count} add up" in run("book", "statement", ACCOUNT, "--date", day, target=target).stdout
+    assert run("book", "statement", ACCOUNT, "--date", "soon", target=target).returncode == 2

@@ -23,6 +23,7 @@ from crossmargin.usecases.propose_parameters import ProposeParameters
 from crossmargin.usecases.publish_quotes import PublishQuotes
 from crossmargin.usecases.publish_snapshot import PublishSnapshot
 from crossmargin.usecases.read_account import ReadAccount
+from crossmargin.usecases.read_statement import ReadStatement
 from crossmargin.usecases.record_trades import RecordTrades
 from crossmargin.usecases.reproduce_margin import ReproduceMargin
 from crossmargin.usecases.reset_breaker import ResetBreaker
@@ -30,6 +31,7 @@ from crossmargin.usecases.set_collateral_policy import SetCollateralPolicy
 from crossmargin.usecases.settle_trades import SettleTrades
 from crossmargin.usecases.shadow_parameters import ShadowParameters
 from crossmargin.usecases.watch_margin import WatchMargin
+from crossmargin.usecases.watch_positions import WatchPositions
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class UseCases:
     apply_lifecycle_event: ApplyLifecycleEvent
     cancel_lifecycle_event: CancelLifecycleEvent
     settle_trades: SettleTrades
+    watch_positions: WatchPositions
+    read_statement: ReadStatement
     deposit_collateral: DepositCollateral
     set_collateral_policy: SetCollateralPolicy
     publish_snapshot: PublishSnapshot

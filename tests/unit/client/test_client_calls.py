@@ -340,3 +340,27 @@ def test_a_settlement_that_was_cut_off_is_run_again(rig):
     )
     assert [each.account for each in both.call("settle_trades", date(2026, 3, 2))] == ["a", "b"]
     assert service.seen[0] == service.seen[1]
+
+
+def an_update(seq):
+    return book_service_pb2.WatchPositionsResponse(seq=seq)
+
+
+def test_a_watch_of_positions_goes_on_after_the_last_message_and_tells_nothing_twice(rig):
+    service, both = rig
+    service.script(
+        [an_update(4), an_update(5), Failure(UNAVAILABLE)],
+        [Failure(grpc.StatusCode.RESOURCE_EXHAUSTED, reason="SERVICE_BUSY")],
+        [an_update(6)],  # closed in good order
+        [an_update(7)],
+    )
+    assert [each.seq for each in both.call("watch_positions", ACCOUNT, take=4)] == [4, 5, 6, 7]
+    asked = [request.after_seq if request.HasField("after_seq") else None for request in service.seen]
+    assert asked == [None, 5, 5, 6]
+
+
+def test_a_watch_of_positions_begins_after_a_sequence_even_the_first(rig):
+    service, both = rig
+    service.script([an_update(1)])
+    both.call("watch_positions", ACCOUNT, after_seq=0, take=1)
+    assert service.seen[0].HasField("after_seq")

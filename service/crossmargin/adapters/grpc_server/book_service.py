@@ -16,9 +16,10 @@ from crossmargin.adapters.grpc_server.wire.book import (
     outcome_to_message,
     positions_to_messages,
     trades_or_errors,
+    update_to_message,
 )
 from crossmargin.adapters.grpc_server.wire.lifecycle import EventTally, event_from_message, event_outcome_to_message
-from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name, date_from_message
+from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name, date_from_message, date_to_message
 from crossmargin.api.v1 import book_service_pb2 as pb
 from crossmargin.api.v1.book_service_pb2_grpc import BookServiceServicer
 from crossmargin.domain.identifiers import AccountRef, BookId, InstrumentId
@@ -118,6 +119,28 @@ class BookService(BookServiceServicer):
         found = await self._use_cases.books.list_entries(account, after_sequence=after, limit=asked.page.size)
         items, token = cut_page(asked, found, lambda entry: str(entry.sequence))
         return pb.ListEntriesResponse(entries=map(entry_to_message, items), next_page_token=token)
+
+    async def WatchPositions(self, request: pb.WatchPositionsRequest, context: Context) -> AsyncIterator[pb.WatchPositionsResponse]:
+        """Stream what an account holds, entry by entry."""
+        account = account_ref_from_name(request.account, what="account")
+        after = request.after_seq if request.HasField("after_seq") else None
+        async for update in self._use_cases.watch_positions(account, after_sequence=after):
+            yield update_to_message(update)
+
+    async def GetStatement(self, request: pb.GetStatementRequest, context: Context) -> pb.GetStatementResponse:
+        """Return an account at both ends of a day."""
+        account = account_ref_from_name(request.account, what="account")
+        day = date_from_message(request.date, what="date")
+        found = await self._use_cases.read_statement(account, day)
+        return pb.GetStatementResponse(
+            account=str(account),
+            date=date_to_message(day),
+            opening_seq=found.opening.head.sequence,
+            closing_seq=found.closing.head.sequence,
+            opening_positions=positions_to_messages(found.opening.positions),
+            closing_positions=positions_to_messages(found.closing.positions),
+            final=found.is_final,
+        )
 
 
 def _account_or_none(name: str) -> AccountRef | None:

@@ -74,6 +74,16 @@ class BookServiceStub(object):
                 request_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.ListEntriesRequest.SerializeToString,
                 response_deserializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.ListEntriesResponse.FromString,
                 _registered_method=True)
+        self.WatchPositions = channel.unary_stream(
+                '/crossmargin.api.v1.BookService/WatchPositions',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.WatchPositionsRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.WatchPositionsResponse.FromString,
+                _registered_method=True)
+        self.GetStatement = channel.unary_unary(
+                '/crossmargin.api.v1.BookService/GetStatement',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.GetStatementRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.GetStatementResponse.FromString,
+                _registered_method=True)
 
 
 class BookServiceServicer(object):
@@ -127,6 +137,18 @@ class BookServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchPositions(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStatement(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_BookServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -169,6 +191,16 @@ def add_BookServiceServicer_to_server(servicer, server):
                     servicer.ListEntries,
                     request_deserializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.ListEntriesRequest.FromString,
                     response_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.ListEntriesResponse.SerializeToString,
+            ),
+            'WatchPositions': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchPositions,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.WatchPositionsRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.WatchPositionsResponse.SerializeToString,
+            ),
+            'GetStatement': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStatement,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.GetStatementRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.GetStatementResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -387,6 +419,60 @@ class BookService(object):
             '/crossmargin.api.v1.BookService/ListEntries',
             crossmargin_dot_api_dot_v1_dot_book__service__pb2.ListEntriesRequest.SerializeToString,
             crossmargin_dot_api_dot_v1_dot_book__service__pb2.ListEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchPositions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/crossmargin.api.v1.BookService/WatchPositions',
+            crossmargin_dot_api_dot_v1_dot_book__service__pb2.WatchPositionsRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_book__service__pb2.WatchPositionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStatement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.BookService/GetStatement',
+            crossmargin_dot_api_dot_v1_dot_book__service__pb2.GetStatementRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_book__service__pb2.GetStatementResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,8 @@ class BookServiceStub:
     SettleTrades: _grpc.UnaryStreamMultiCallable[_book_service_pb2.SettleTradesRequest, _book_service_pb2.SettleTradesResponse]
     ListPositions: _grpc.UnaryUnaryMultiCallable[_book_service_pb2.ListPositionsRequest, _book_service_pb2.ListPositionsResponse]
     ListEntries: _grpc.UnaryUnaryMultiCallable[_book_service_pb2.ListEntriesRequest, _book_service_pb2.ListEntriesResponse]
+    WatchPositions: _grpc.UnaryStreamMultiCallable[_book_service_pb2.WatchPositionsRequest, _book_service_pb2.WatchPositionsResponse]
+    GetStatement: _grpc.UnaryUnaryMultiCallable[_book_service_pb2.GetStatementRequest, _book_service_pb2.GetStatementResponse]
 
 @_typing.type_check_only
 class BookServiceAsyncStub(BookServiceStub):
@@ -51,6 +53,8 @@ class BookServiceAsyncStub(BookServiceStub):
     SettleTrades: _aio.UnaryStreamMultiCallable[_book_service_pb2.SettleTradesRequest, _book_service_pb2.SettleTradesResponse]  # type: ignore[assignment]
     ListPositions: _aio.UnaryUnaryMultiCallable[_book_service_pb2.ListPositionsRequest, _book_service_pb2.ListPositionsResponse]  # type: ignore[assignment]
     ListEntries: _aio.UnaryUnaryMultiCallable[_book_service_pb2.ListEntriesRequest, _book_service_pb2.ListEntriesResponse]  # type: ignore[assignment]
+    WatchPositions: _aio.UnaryStreamMultiCallable[_book_service_pb2.WatchPositionsRequest, _book_service_pb2.WatchPositionsResponse]  # type: ignore[assignment]
+    GetStatement: _aio.UnaryUnaryMultiCallable[_book_service_pb2.GetStatementRequest, _book_service_pb2.GetStatementResponse]  # type: ignore[assignment]
 
 class BookServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -108,5 +112,19 @@ class BookServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _book_service_pb2.ListEntriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_book_service_pb2.ListEntriesResponse, _abc.Awaitable[_book_service_pb2.ListEntriesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def WatchPositions(
+        self,
+        request: _book_service_pb2.WatchPositionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_book_service_pb2.WatchPositionsResponse], _abc.AsyncIterator[_book_service_pb2.WatchPositionsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetStatement(
+        self,
+        request: _book_service_pb2.GetStatementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_book_service_pb2.GetStatementResponse, _abc.Awaitable[_book_service_pb2.GetStatementResponse]]: ...
 
 def add_BookServiceServicer_to_server(servicer: BookServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -13,6 +13,7 @@ import numpy as np
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import Instrument
+from crossmargin.domain.lifecycle_event import ending_event
 from crossmargin.domain.risk_parameters import OffsetGroup
 from crossmargin.engine.axes import ByBase, ByState
 from crossmargin.engine.revaluation.shocked_market import ShockedMarket
@@ -115,12 +116,14 @@ def terms_of(instrument: Instrument, kind: type[KindOfTerms]) -> KindOfTerms:
 
 
 def expired(instrument: Instrument, *, ended: date | datetime, as_of: datetime) -> DomainError:
-    """Return the error for an instrument that has ended before the snapshot and must be closed out of the books."""
+    """Return the error for an instrument that ended before the snapshot; it says which event is missing from the books."""
+    missing = ending_event(instrument.terms)
     return DomainError(
         Reason.INSTRUMENT_EXPIRED,
-        f"{instrument.instrument_id} ended {ended.isoformat()} and the market snapshot is of {as_of.isoformat()}; book its expiry or "
-        "maturity",
+        f"{instrument.instrument_id} ended {ended.isoformat()} and the market snapshot is of {as_of.isoformat()}; book its {missing}, as "
+        f"with: crossmargin book lifecycle {missing.split()[0]} {instrument.instrument_id}",
         instrument=instrument.instrument_id,
         ended=ended.isoformat(),
         as_of=as_of.isoformat(),
+        missing_event=missing,
     )

@@ -154,8 +154,17 @@ def test_what_it_settles_in_must_be_worth_something():
     assert error_of(market, "EUR").facts == {"factor": "fx:EUR", "instrument": "EUR"}
 
 
-@pytest.mark.parametrize("name", ["FUTURE", "OPTION", "FORWARD", "BILL", "BOND"])
-def test_what_has_ended_is_refused_by_name(name):
+@pytest.mark.parametrize(
+    ("name", "event"),
+    [
+        ("FUTURE", "final-settlement"),
+        ("OPTION", "expiry or exercise"),
+        ("FORWARD", "delivery"),
+        ("BILL", "maturity"),
+        ("BOND", "maturity"),
+    ],
+)
+def test_what_has_ended_is_refused_by_name_and_by_the_event_that_is_missing(name, event):
     yesterday = AS_OF.date() - timedelta(days=1)
     ended = {
         "FUTURE": a_future(expiry=AS_OF),
@@ -166,7 +175,9 @@ def test_what_has_ended_is_refused_by_name(name):
     }
     market = revalue([*ASSETS, ended[name]], a_snapshot(), {})
     assert error_of(market, name).reason is Reason.INSTRUMENT_EXPIRED
-    assert error_of(market, name).facts["instrument"] == name
+    facts = error_of(market, name).facts
+    assert (facts["instrument"], facts["missing_event"]) == (name, event)
+    assert f"book its {event}, as with: crossmargin book lifecycle {event.split()[0]} {name}" in error_of(market, name).message
 
 
 def test_an_expired_option_leaves_its_neighbours_alone():

@@ -26,6 +26,7 @@ from crossmargin.domain.position import Position
 from crossmargin.domain.traded import trade_of_entry, traded_amount
 from crossmargin.usecases.ports import BookedEntry
 from crossmargin.usecases.record_trades import Booked, TradeOutcome
+from crossmargin.usecases.watch_positions import PositionsUpdate
 
 _ENTRY_KINDS: Final = {
     pb.ENTRY_KIND_TRADE: EntryKind.TRADE,
@@ -109,6 +110,15 @@ def entry_to_message(entry: Entry) -> pb.Entry:
         settle_date=None if details.settle_date is None else date_to_message(details.settle_date),
         event=details.event,
         event_terms=dict(details.terms),
+    )
+
+
+def update_to_message(update: PositionsUpdate) -> pb.WatchPositionsResponse:
+    """Return the message of what an account holds after an entry."""
+    return pb.WatchPositionsResponse(
+        seq=update.sequence,
+        entry=None if update.entry is None else entry_to_message(update.entry),
+        positions=map(_position_to_message, update.positions),
     )
 
 
