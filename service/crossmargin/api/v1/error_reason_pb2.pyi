@@ -60,11 +60,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_ENGINE_VERSION_DIFFERS: _ErrorReason.ValueType  # 35
     ERROR_REASON_PARAMETERS_CHANGED: _ErrorReason.ValueType  # 36
     ERROR_REASON_UNKNOWN_SCENARIO_SET: _ErrorReason.ValueType  # 37
-    ERROR_REASON_UNKNOWN_ENTRY: _ErrorReason.ValueType  # 38
-    ERROR_REASON_ALREADY_CANCELLED: _ErrorReason.ValueType  # 39
-    ERROR_REASON_NOT_CANCELLABLE: _ErrorReason.ValueType  # 40
-    ERROR_REASON_INVALID_EVENT: _ErrorReason.ValueType  # 41
-    ERROR_REASON_EVENT_NOT_DUE: _ErrorReason.ValueType  # 42
+    ERROR_REASON_UNKNOWN_ENTRY: _ErrorReason.ValueType  # 70
+    ERROR_REASON_ALREADY_CANCELLED: _ErrorReason.ValueType  # 71
+    ERROR_REASON_NOT_CANCELLABLE: _ErrorReason.ValueType  # 72
+    ERROR_REASON_INVALID_EVENT: _ErrorReason.ValueType  # 73
+    ERROR_REASON_EVENT_NOT_DUE: _ErrorReason.ValueType  # 74
     ERROR_REASON_SUSPECT_MARKET_DATA: _ErrorReason.ValueType  # 60
     ERROR_REASON_STALE_MARKET_DATA: _ErrorReason.ValueType  # 61
     ERROR_REASON_MISSING_MARKET_DATA: _ErrorReason.ValueType  # 62
@@ -109,11 +109,11 @@ ERROR_REASON_RAMP_UNDER_WAY: ErrorReason.ValueType  # 34
 ERROR_REASON_ENGINE_VERSION_DIFFERS: ErrorReason.ValueType  # 35
 ERROR_REASON_PARAMETERS_CHANGED: ErrorReason.ValueType  # 36
 ERROR_REASON_UNKNOWN_SCENARIO_SET: ErrorReason.ValueType  # 37
-ERROR_REASON_UNKNOWN_ENTRY: ErrorReason.ValueType  # 38
-ERROR_REASON_ALREADY_CANCELLED: ErrorReason.ValueType  # 39
-ERROR_REASON_NOT_CANCELLABLE: ErrorReason.ValueType  # 40
-ERROR_REASON_INVALID_EVENT: ErrorReason.ValueType  # 41
-ERROR_REASON_EVENT_NOT_DUE: ErrorReason.ValueType  # 42
+ERROR_REASON_UNKNOWN_ENTRY: ErrorReason.ValueType  # 70
+ERROR_REASON_ALREADY_CANCELLED: ErrorReason.ValueType  # 71
+ERROR_REASON_NOT_CANCELLABLE: ErrorReason.ValueType  # 72
+ERROR_REASON_INVALID_EVENT: ErrorReason.ValueType  # 73
+ERROR_REASON_EVENT_NOT_DUE: ErrorReason.ValueType  # 74
 ERROR_REASON_SUSPECT_MARKET_DATA: ErrorReason.ValueType  # 60
 ERROR_REASON_STALE_MARKET_DATA: ErrorReason.ValueType  # 61
 ERROR_REASON_MISSING_MARKET_DATA: ErrorReason.ValueType  # 62
