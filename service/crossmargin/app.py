@@ -65,8 +65,8 @@ from crossmargin.usecases.activate_parameters import ActivateParameters
 from crossmargin.usecases.apply_lifecycle_event import ApplyLifecycleEvent
 from crossmargin.usecases.approve_parameters import ApproveParameters
 from crossmargin.usecases.build_snapshot import BuildSnapshot
-from crossmargin.usecases.check_ledger import CheckLedger
 from crossmargin.usecases.cancel_entry import CancelLifecycleEvent, CancelTrade
+from crossmargin.usecases.check_ledger import CheckLedger
 from crossmargin.usecases.create_account import CreateAccount
 from crossmargin.usecases.create_client import CreateClient
 from crossmargin.usecases.create_instrument import CreateInstrument
@@ -96,8 +96,8 @@ from crossmargin.usecases.propose_parameters import ProposeParameters
 from crossmargin.usecases.publish_quotes import PublishQuotes
 from crossmargin.usecases.publish_snapshot import PublishSnapshot
 from crossmargin.usecases.read_account import ReadAccount
-from crossmargin.usecases.rebuild_projections import RebuildProjections
 from crossmargin.usecases.read_statement import ReadStatement
+from crossmargin.usecases.rebuild_projections import RebuildProjections
 from crossmargin.usecases.record_trades import RecordTrades
 from crossmargin.usecases.reproduce_margin import ReproduceMargin
 from crossmargin.usecases.reset_breaker import ResetBreaker
