@@ -7,7 +7,23 @@ import sys
 
 import typer
 
-from crossmargin_cli import book, config, demo, doctor, health, history, ledger, margin, migrate, parameters, serve, top, whatif
+from crossmargin_cli import (
+    book,
+    config,
+    demo,
+    doctor,
+    health,
+    history,
+    ledger,
+    margin,
+    market,
+    migrate,
+    parameters,
+    quotes,
+    serve,
+    top,
+    whatif,
+)
 from crossmargin_cli.failures import FAILED, INTERRUPTED, MISUSED, CommandError, MisuseError, failure_lines
 from crossmargin_client import CrossmarginError
 
@@ -27,6 +43,8 @@ app.command("whatif", epilog=whatif.EXAMPLES)(whatif.whatif)
 app.add_typer(margin.app, name="margin")
 app.add_typer(book.app, name="book")
 app.add_typer(history.app, name="import")
+app.add_typer(quotes.app, name="quotes")
+app.add_typer(market.app, name="market")
 app.add_typer(parameters.app, name="parameters")
 app.command("serve", epilog=serve.EXAMPLES, context_settings=serve.PASS_THROUGH)(serve.serve)
 app.command("migrate", epilog=migrate.EXAMPLES, context_settings=serve.PASS_THROUGH)(migrate.migrate)

@@ -41,6 +41,7 @@ from crossmargin_cli.margin_views import (
     scenario_table,
     stamp_line,
 )
+from crossmargin_cli.market_views import doubt_lines
 from crossmargin_cli.render import band_text, console_on, money, percent
 from crossmargin_client import Client, decimal_of, moment_of
 
@@ -71,6 +72,8 @@ def show(
         return
     console = console_on()
     console.print(margin_table(console, margins) if margins else "There are no accounts yet.")
+    for line in (line for margin in margins for line in doubt_lines(margin)):
+        console.print(line)
 
 
 @app.command(
