@@ -71,7 +71,8 @@ def import_trades(
 ) -> None:
     """Record the executed trades of a file.
 
-    Columns: book, instrument, quantity, price, settlement, executed_at, reference; book, settlement and reference may be left out.
+    Columns: book, instrument, quantity, price, settlement, executed_at, reference, settle_date; book, settlement, reference
+    and settle_date may be left out.
     A quantity is signed, and executed_at has a time zone. One row that cannot be read, and nothing is sent. Importing the same file
     again books nothing again.
     """

@@ -7,7 +7,7 @@ import hashlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +16,7 @@ from crossmargin_cli.failures import CommandError
 from crossmargin_cli.render import counted
 from crossmargin_client import trade
 
-COLUMNS: Final = ("book", "instrument", "quantity", "price", "settlement", "executed_at", "reference")
+COLUMNS: Final = ("book", "instrument", "quantity", "price", "settlement", "executed_at", "reference", "settle_date")
 REQUIRED: Final = ("instrument", "quantity", "price", "executed_at")
 BATCH_SIZE: Final = 256
 
@@ -106,7 +106,7 @@ def _check_header(path: Path, names: Sequence[str] | None) -> None:
         )
         raise CommandError(
             f"the first line of {path} is not a header of trades: {what or 'a column appears twice'}",
-            next_step=f"begin the file with: {','.join(COLUMNS)} (book, settlement and reference may be left out)",
+            next_step=f"begin the file with: {','.join(COLUMNS)} (book, settlement, reference and settle_date may be left out)",
         )
 
 
@@ -133,7 +133,15 @@ def _trade(row: Mapping[str | None, str | list[str] | None]) -> book_service_pb2
         settlement=cells.get("settlement", ""),
         book=cells.get("book", ""),
         reference=cells.get("reference", ""),
+        settle_date=_day(cells.get("settle_date", "")),
     )
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise ValueError(f"settle_date was {text!r}; expected a day such as 2026-11-24, or nothing") from None
 
 
 def _moment(text: str) -> datetime:

@@ -115,6 +115,7 @@ def trade(
     settlement: str = "",
     book: str = "",
     reference: str = "",
+    settle_date: date | None = None,
 ) -> book_service_pb2.Trade:
     """Return an executed trade.
 
@@ -127,6 +128,7 @@ def trade(
         settlement: What is paid when cash, a stablecoin or a coin is traded, such as USD; empty for what names its own.
         book: Desk or strategy; empty for the account's main book.
         reference: The caller's own name for it; kept, never interpreted.
+        settle_date: Day on which it is settled with the street; None when that is done at once. It is in the positions either way.
     """
     return book_service_pb2.Trade(
         book_id=book,
@@ -136,6 +138,7 @@ def trade(
         settlement=settlement,
         execute_time=timestamp_of(executed_at, field="executed_at"),
         reference=reference,
+        settle_date=None if settle_date is None else date_of(settle_date, field="settle_date"),
     )
 
 

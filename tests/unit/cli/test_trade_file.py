@@ -111,3 +111,12 @@ def test_the_same_file_has_the_same_request_ids_and_another_file_or_account_has_
     assert ids(path) == ids(csv_file(HEADER, GOOD, name="copy.csv"))
     assert ids(path) != ids(csv_file(HEADER, GOOD, GOOD, name="longer.csv"))
     assert ids(path) != ids(path, account="clients/a/accounts/c")
+
+
+def test_a_trade_may_settle_on_a_later_day(csv_file):
+    file = read_trade_file(csv_file(HEADER + ",settle_date", GOOD + ",2026-11-24", GOOD + ","))
+    first, second = (line.trade for line in file.lines)
+    assert (first.settle_date.year, first.settle_date.month, first.settle_date.day) == (2026, 11, 24)
+    assert not second.HasField("settle_date")
+    with pytest.raises(BadRowsError, match="settle_date was 'soon'; expected a day such as 2026-11-24, or nothing"):
+        read_trade_file(csv_file(HEADER + ",settle_date", GOOD + ",soon"))
