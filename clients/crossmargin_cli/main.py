@@ -20,6 +20,19 @@ from crossmargin_cli import (
     migrate,
     parameters,
     quotes,
+    collateral,
+    config,
+    demo,
+    doctor,
+    halt,
+    health,
+    history,
+    ledger,
+    limits,
+    margin,
+    migrate,
+    parameters,
+    reservations,
     serve,
     top,
     whatif,
@@ -42,6 +55,10 @@ app.command("top", epilog=top.EXAMPLES)(top.top)
 app.command("whatif", epilog=whatif.EXAMPLES)(whatif.whatif)
 app.add_typer(margin.app, name="margin")
 app.add_typer(book.app, name="book")
+app.add_typer(reservations.app, name="reservations")
+app.add_typer(collateral.app, name="collateral")
+app.add_typer(limits.app, name="limits")
+app.add_typer(halt.app, name="halt")
 app.add_typer(history.app, name="import")
 app.add_typer(quotes.app, name="quotes")
 app.add_typer(market.app, name="market")

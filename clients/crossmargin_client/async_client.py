@@ -127,6 +127,28 @@ class AsyncClient:
             for item in page.accounts:
                 yield item
 
+    async def halt(self, reason: str, *, client_id: str = "", request_id: str | None = None) -> account_service_pb2.HaltState:
+        """Halt a client, or the house: once this returns, none of its requests commits any more. Facts are booked all the same."""
+        return (await self._call(self._accounts.Halt, requests.halt(client_id, reason, request_id=request_id))).state
+
+    async def resume(self, reason: str, *, client_id: str = "", request_id: str | None = None) -> account_service_pb2.HaltState:
+        """End the halt of a client, or of the house."""
+        return (await self._call(self._accounts.Resume, requests.resume(client_id, reason, request_id=request_id))).state
+
+    async def get_halt(self, client_id: str = "") -> account_service_pb2.HaltState:
+        """Return whether a client, or the house, is halted, and who said so."""
+        return (await self._call(self._accounts.GetHalt, requests.get_halt(client_id))).state
+
+    async def set_limits(
+        self, limits: account_service_pb2.ExposureLimits, *, request_id: str | None = None
+    ) -> account_service_pb2.ExposureLimits:
+        """Replace the limits of a client or account (see `exposure_limits`), and return them as stored."""
+        return (await self._call(self._accounts.SetLimits, requests.set_limits(limits, request_id=request_id))).limits
+
+    async def get_limits(self, scope: str) -> account_service_pb2.ExposureLimits:
+        """Return the limits of clients/{client} or clients/{client}/accounts/{account}."""
+        return (await self._call(self._accounts.GetLimits, requests.get_limits(scope))).limits
+
     # Reference data
 
     async def create_instrument(
@@ -321,6 +343,52 @@ class AsyncClient:
         )
         return await self._call(self._collateral.Deposit, request)
 
+    async def withdraw(
+        self,
+        account: str,
+        instrument_id: str,
+        quantity: Exact,
+        *,
+        book: str = "",
+        reference: str = "",
+        validate_only: bool = False,
+        request_id: str | None = None,
+    ) -> collateral_service_pb2.WithdrawResponse:
+        """Let collateral leave if the account can spare it; `validate_only` says whether it may and writes nothing.
+
+        Raises:
+            PreconditionFailed: INSUFFICIENT_MARGIN or INSUFFICIENT_HOLDING, with `largest_quantity` as metadata; LIMIT_EXCEEDED; HALTED.
+        """
+        request = requests.withdraw(
+            account, instrument_id, quantity, book=book, reference=reference, validate_only=validate_only, request_id=request_id
+        )
+        return await self._call(self._collateral.Withdraw, request)
+
+    async def transfer(
+        self,
+        source_account: str,
+        destination_account: str,
+        instrument_id: str,
+        quantity: Exact,
+        *,
+        book: str = "",
+        reference: str = "",
+        validate_only: bool = False,
+        request_id: str | None = None,
+    ) -> collateral_service_pb2.TransferResponse:
+        """Move collateral between a core account and its isolated bucket; raises as `withdraw` of the account that gives."""
+        request = requests.transfer(
+            source_account,
+            destination_account,
+            instrument_id,
+            quantity,
+            book=book,
+            reference=reference,
+            validate_only=validate_only,
+            request_id=request_id,
+        )
+        return await self._call(self._collateral.Transfer, request)
+
     async def set_policy(
         self,
         account: str,
@@ -387,6 +455,34 @@ class AsyncClient:
     async def get_margin(self, account: str, *, min_seq: int = 0) -> margin_service_pb2.Margin:
         """Return the margin of an account at the latest snapshot."""
         return (await self._call(self._margin.GetMargin, requests.get_margin(account, min_seq=min_seq))).margin
+
+    async def get_standing(self, account: str, *, min_seq: int = 0) -> margin_service_pb2.GetMarginResponse:
+        """Return the margin of an account with its open orders at worst, and what is used of its limits."""
+        return await self._call(self._margin.GetMargin, requests.get_margin(account, min_seq=min_seq))
+
+    async def reserve_margin(
+        self, account: str, order: margin_service_pb2.Order, *, request_id: str | None = None
+    ) -> margin_service_pb2.ReserveMarginResponse:
+        """Approve an order (see `order`) and hold its margin until it has filled or is released.
+
+        Raises:
+            PreconditionFailed: It was refused, for good under its request id: INSUFFICIENT_MARGIN, LIMIT_EXCEEDED, TOO_MANY_RESERVATIONS or
+                HALTED.
+        """
+        return await self._call(self._margin.ReserveMargin, requests.reserve_margin(account, order, request_id=request_id))
+
+    async def release_reservation(
+        self, account: str, reservation: int, *, request_id: str | None = None
+    ) -> margin_service_pb2.ReleaseReservationResponse:
+        """End what is left of a reservation: its order was cancelled, or is not open any more."""
+        request = requests.release_reservation(account, reservation, request_id=request_id)
+        return await self._call(self._margin.ReleaseReservation, request)
+
+    async def list_reservations(self, account: str) -> AsyncIterator[margin_service_pb2.Reservation]:
+        """Yield every reservation of an account in the order of their numbers, ended ones included."""
+        async for page in self._pages(self._margin.ListReservations, requests.list_reservations(account)):
+            for item in page.reservations:
+                yield item
 
     async def explain_margin(self, account: str, *, min_seq: int = 0) -> margin_service_pb2.ExplainMarginResponse:
         """Return the margin of an account with its contributions, offset groups, worst scenarios and collateral."""

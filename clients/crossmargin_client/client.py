@@ -125,6 +125,28 @@ class Client:
         for page in self._pages(self._accounts.ListAccounts, requests.list_accounts(client_id)):
             yield from page.accounts
 
+    def halt(self, reason: str, *, client_id: str = "", request_id: str | None = None) -> account_service_pb2.HaltState:
+        """Halt a client, or the house: once this returns, none of its requests commits any more. Facts are booked all the same."""
+        return self._call(self._accounts.Halt, requests.halt(client_id, reason, request_id=request_id)).state
+
+    def resume(self, reason: str, *, client_id: str = "", request_id: str | None = None) -> account_service_pb2.HaltState:
+        """End the halt of a client, or of the house."""
+        return self._call(self._accounts.Resume, requests.resume(client_id, reason, request_id=request_id)).state
+
+    def get_halt(self, client_id: str = "") -> account_service_pb2.HaltState:
+        """Return whether a client, or the house, is halted, and who said so."""
+        return self._call(self._accounts.GetHalt, requests.get_halt(client_id)).state
+
+    def set_limits(
+        self, limits: account_service_pb2.ExposureLimits, *, request_id: str | None = None
+    ) -> account_service_pb2.ExposureLimits:
+        """Replace the limits of a client or account (see `exposure_limits`), and return them as stored."""
+        return self._call(self._accounts.SetLimits, requests.set_limits(limits, request_id=request_id)).limits
+
+    def get_limits(self, scope: str) -> account_service_pb2.ExposureLimits:
+        """Return the limits of clients/{client} or clients/{client}/accounts/{account}."""
+        return self._call(self._accounts.GetLimits, requests.get_limits(scope)).limits
+
     # Reference data
 
     def create_instrument(
@@ -314,6 +336,52 @@ class Client:
         )
         return self._call(self._collateral.Deposit, request)
 
+    def withdraw(
+        self,
+        account: str,
+        instrument_id: str,
+        quantity: Exact,
+        *,
+        book: str = "",
+        reference: str = "",
+        validate_only: bool = False,
+        request_id: str | None = None,
+    ) -> collateral_service_pb2.WithdrawResponse:
+        """Let collateral leave if the account can spare it; `validate_only` says whether it may and writes nothing.
+
+        Raises:
+            PreconditionFailed: INSUFFICIENT_MARGIN or INSUFFICIENT_HOLDING, with `largest_quantity` as metadata; LIMIT_EXCEEDED; HALTED.
+        """
+        request = requests.withdraw(
+            account, instrument_id, quantity, book=book, reference=reference, validate_only=validate_only, request_id=request_id
+        )
+        return self._call(self._collateral.Withdraw, request)
+
+    def transfer(
+        self,
+        source_account: str,
+        destination_account: str,
+        instrument_id: str,
+        quantity: Exact,
+        *,
+        book: str = "",
+        reference: str = "",
+        validate_only: bool = False,
+        request_id: str | None = None,
+    ) -> collateral_service_pb2.TransferResponse:
+        """Move collateral between a core account and its isolated bucket; raises as `withdraw` of the account that gives."""
+        request = requests.transfer(
+            source_account,
+            destination_account,
+            instrument_id,
+            quantity,
+            book=book,
+            reference=reference,
+            validate_only=validate_only,
+            request_id=request_id,
+        )
+        return self._call(self._collateral.Transfer, request)
+
     def set_policy(
         self,
         account: str,
@@ -378,6 +446,33 @@ class Client:
     def get_margin(self, account: str, *, min_seq: int = 0) -> margin_service_pb2.Margin:
         """Return the margin of an account at the latest snapshot."""
         return self._call(self._margin.GetMargin, requests.get_margin(account, min_seq=min_seq)).margin
+
+    def get_standing(self, account: str, *, min_seq: int = 0) -> margin_service_pb2.GetMarginResponse:
+        """Return the margin of an account with its open orders at worst, and what is used of its limits."""
+        return self._call(self._margin.GetMargin, requests.get_margin(account, min_seq=min_seq))
+
+    def reserve_margin(
+        self, account: str, order: margin_service_pb2.Order, *, request_id: str | None = None
+    ) -> margin_service_pb2.ReserveMarginResponse:
+        """Approve an order (see `order`) and hold its margin until it has filled or is released.
+
+        Raises:
+            PreconditionFailed: It was refused, for good under its request id: INSUFFICIENT_MARGIN, LIMIT_EXCEEDED, TOO_MANY_RESERVATIONS or
+                HALTED.
+        """
+        return self._call(self._margin.ReserveMargin, requests.reserve_margin(account, order, request_id=request_id))
+
+    def release_reservation(
+        self, account: str, reservation: int, *, request_id: str | None = None
+    ) -> margin_service_pb2.ReleaseReservationResponse:
+        """End what is left of a reservation: its order was cancelled, or is not open any more."""
+        request = requests.release_reservation(account, reservation, request_id=request_id)
+        return self._call(self._margin.ReleaseReservation, request)
+
+    def list_reservations(self, account: str) -> Iterator[margin_service_pb2.Reservation]:
+        """Yield every reservation of an account in the order of their numbers, ended ones included."""
+        for page in self._pages(self._margin.ListReservations, requests.list_reservations(account)):
+            yield from page.reservations
 
     def explain_margin(self, account: str, *, min_seq: int = 0) -> margin_service_pb2.ExplainMarginResponse:
         """Return the margin of an account with its contributions, offset groups, worst scenarios and collateral."""

@@ -235,6 +235,85 @@ def deposit(
     )
 
 
+def withdraw(
+    account: str, instrument_id: str, quantity: Exact, *, book: str, reference: str, validate_only: bool, request_id: str | None
+) -> collateral_service_pb2.WithdrawRequest:
+    """Return the request that lets collateral leave."""
+    return collateral_service_pb2.WithdrawRequest(
+        request_id=request_id or new_request_id(),
+        account=account,
+        book_id=book,
+        instrument_id=instrument_id,
+        quantity=exact_text(quantity, field="quantity"),
+        reference=reference,
+        validate_only=validate_only,
+    )
+
+
+def transfer(
+    source_account: str,
+    destination_account: str,
+    instrument_id: str,
+    quantity: Exact,
+    *,
+    book: str,
+    reference: str,
+    validate_only: bool,
+    request_id: str | None,
+) -> collateral_service_pb2.TransferRequest:
+    """Return the request that moves collateral between a core account and its bucket."""
+    return collateral_service_pb2.TransferRequest(
+        request_id=request_id or new_request_id(),
+        source_account=source_account,
+        destination_account=destination_account,
+        book_id=book,
+        instrument_id=instrument_id,
+        quantity=exact_text(quantity, field="quantity"),
+        reference=reference,
+        validate_only=validate_only,
+    )
+
+
+def reserve_margin(account: str, order: margin_service_pb2.Order, *, request_id: str | None) -> margin_service_pb2.ReserveMarginRequest:
+    """Return the request that approves an order."""
+    return margin_service_pb2.ReserveMarginRequest(request_id=request_id or new_request_id(), account=account, order=order)
+
+
+def release_reservation(account: str, reservation: int, *, request_id: str | None) -> margin_service_pb2.ReleaseReservationRequest:
+    """Return the request that ends a reservation."""
+    return margin_service_pb2.ReleaseReservationRequest(request_id=request_id or new_request_id(), account=account, reservation=reservation)
+
+
+def list_reservations(account: str) -> margin_service_pb2.ListReservationsRequest:
+    """Return the request for the first page of an account's reservations."""
+    return margin_service_pb2.ListReservationsRequest(account=account, page_size=PAGE_SIZE)
+
+
+def halt(client_id: str, reason: str, *, request_id: str | None) -> account_service_pb2.HaltRequest:
+    """Return the request that halts a client or the house."""
+    return account_service_pb2.HaltRequest(request_id=request_id or new_request_id(), client_id=client_id, reason=reason)
+
+
+def resume(client_id: str, reason: str, *, request_id: str | None) -> account_service_pb2.ResumeRequest:
+    """Return the request that ends a halt."""
+    return account_service_pb2.ResumeRequest(request_id=request_id or new_request_id(), client_id=client_id, reason=reason)
+
+
+def get_halt(client_id: str) -> account_service_pb2.GetHaltRequest:
+    """Return the request for whether a client or the house is halted."""
+    return account_service_pb2.GetHaltRequest(client_id=client_id)
+
+
+def set_limits(limits: account_service_pb2.ExposureLimits, *, request_id: str | None) -> account_service_pb2.SetLimitsRequest:
+    """Return the request that sets limits."""
+    return account_service_pb2.SetLimitsRequest(request_id=request_id or new_request_id(), limits=limits)
+
+
+def get_limits(scope: str) -> account_service_pb2.GetLimitsRequest:
+    """Return the request for the limits of a client or account."""
+    return account_service_pb2.GetLimitsRequest(scope=scope)
+
+
 def set_policy(
     account: str, instrument_id: str, policy: collateral_service_pb2.CollateralPolicy.ValueType, *, request_id: str | None
 ) -> collateral_service_pb2.SetPolicyRequest:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Final, TypeAlias
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
 
-from crossmargin.api.v1 import book_service_pb2, collateral_service_pb2, market_service_pb2, reference_service_pb2
+from crossmargin.api.v1 import (
+    account_service_pb2,
+    book_service_pb2,
+    collateral_service_pb2,
+    margin_service_pb2,
+    market_service_pb2,
+    reference_service_pb2,
+)
 
 Exact: TypeAlias = Decimal | int | str
 """A number that says exactly what it is."""
 
 RISKED: Final = collateral_service_pb2.COLLATERAL_POLICY_RISKED
 PLEDGED: Final = collateral_service_pb2.COLLATERAL_POLICY_PLEDGED
+IMMEDIATE: Final = margin_service_pb2.RESERVATION_KIND_IMMEDIATE
+RESTING: Final = margin_service_pb2.RESERVATION_KIND_RESTING
 LINEAR: Final = reference_service_pb2.PAYOFF_LINEAR
 INVERSE: Final = reference_service_pb2.PAYOFF_INVERSE
 CALL: Final = reference_service_pb2.OPTION_RIGHT_CALL
@@ -116,6 +126,7 @@ def trade(
     book: str = "",
     reference: str = "",
     settle_date: date | None = None,
+    reservation: int = 0,
 ) -> book_service_pb2.Trade:
     """Return an executed trade.
 
@@ -129,6 +140,7 @@ def trade(
         book: Desk or strategy; empty for the account's main book.
         reference: The caller's own name for it; kept, never interpreted.
         settle_date: Day on which it is settled with the street; None when that is done at once. It is in the positions either way.
+        reservation: Number of the reservation of the order that it fills; 0 if there is none.
     """
     return book_service_pb2.Trade(
         book_id=book,
@@ -139,6 +151,7 @@ def trade(
         execute_time=timestamp_of(executed_at, field="executed_at"),
         reference=reference,
         settle_date=None if settle_date is None else date_of(settle_date, field="settle_date"),
+        reservation=reservation,
     )
 
 
@@ -156,6 +169,62 @@ def quote(subject: str, value: Exact, *, sequence: int, observed_at: datetime) -
         value=exact_text(value, field=f"quote of {subject}"),
         sequence=sequence,
         observe_time=timestamp_of(observed_at, field="observed_at"),
+    )
+
+
+def order(
+    instrument_id: str,
+    quantity: Exact,
+    price: Exact,
+    *,
+    lifetime: timedelta,
+    immediate: bool = False,
+    settlement: str = "",
+    book: str = "",
+    reference: str = "",
+) -> margin_service_pb2.Order:
+    """Return an order to reserve margin for.
+
+    Args:
+        instrument_id: What is to be traded.
+        quantity: Signed; positive buys.
+        price: The worst at which it may fill.
+        lifetime: How long it can be open, grace for its last fill included; whole seconds.
+        immediate: True for one that fills at once or is gone (IOC, FOK), and counts no more when its time is over; False for a resting
+            one, which counts until it has filled or is released.
+        settlement: What is paid when cash, a stablecoin or a coin is traded, such as USD; empty for what names its own.
+        book: Desk or strategy; empty for the account's main book.
+        reference: The caller's own name for it.
+    """
+    wire = Duration()
+    wire.FromTimedelta(lifetime)
+    return margin_service_pb2.Order(
+        book_id=book,
+        instrument_id=instrument_id,
+        quantity=exact_text(quantity, field="quantity"),
+        price=exact_text(price, field="price"),
+        settlement=settlement,
+        kind=IMMEDIATE if immediate else RESTING,
+        lifetime=wire,
+        reference=reference,
+    )
+
+
+def exposure_limits(
+    scope: str,
+    *,
+    gross: Exact | None = None,
+    net: Exact | None = None,
+    order_notional: Exact | None = None,
+    groups: Mapping[str, Exact] | None = None,
+) -> account_service_pb2.ExposureLimits:
+    """Return limits in base currency for clients/{client}, or for clients/{client}/accounts/{account}; None where there is no limit."""
+    return account_service_pb2.ExposureLimits(
+        scope=scope,
+        gross="" if gross is None else exact_text(gross, field="gross"),
+        net="" if net is None else exact_text(net, field="net"),
+        order_notional="" if order_notional is None else exact_text(order_notional, field="order_notional"),
+        groups={name: exact_text(limit, field=f"groups[{name}]") for name, limit in (groups or {}).items()},
     )
 
 

@@ -71,10 +71,12 @@ from crossmargin.usecases.create_account import CreateAccount
 from crossmargin.usecases.create_client import CreateClient
 from crossmargin.usecases.create_instrument import CreateInstrument
 from crossmargin.usecases.current_market import CurrentMarket
+from crossmargin.usecases.decide_on_market import DecideOnMarket
 from crossmargin.usecases.deposit_collateral import DepositCollateral
 from crossmargin.usecases.evaluate_margin import EvaluateMargin
 from crossmargin.usecases.explain_margin import ExplainMargin
 from crossmargin.usecases.guard_ledger import GuardLedger
+from crossmargin.usecases.halt_trading import HaltTrading
 from crossmargin.usecases.import_history import ImportHistory
 from crossmargin.usecases.parameters_in_force import ParametersInForce
 from crossmargin.usecases.ports import (
@@ -96,22 +98,29 @@ from crossmargin.usecases.propose_parameters import ProposeParameters
 from crossmargin.usecases.publish_quotes import PublishQuotes
 from crossmargin.usecases.publish_snapshot import PublishSnapshot
 from crossmargin.usecases.read_account import ReadAccount
+from crossmargin.usecases.read_standing import ReadStanding
 from crossmargin.usecases.read_statement import ReadStatement
+from crossmargin.usecases.reap_reservations import ReapReservations
 from crossmargin.usecases.rebuild_projections import RebuildProjections
 from crossmargin.usecases.record_trades import RecordTrades
+from crossmargin.usecases.release_reservation import ReleaseReservation
 from crossmargin.usecases.reproduce_margin import ReproduceMargin
+from crossmargin.usecases.reserve_margin import ReserveMargin
 from crossmargin.usecases.reset_breaker import ResetBreaker
 from crossmargin.usecases.run_house import RunHouse
 from crossmargin.usecases.set_collateral_policy import SetCollateralPolicy
+from crossmargin.usecases.set_exposure_limits import SetExposureLimits
 from crossmargin.usecases.settle_trades import SettleTrades
 from crossmargin.usecases.shadow_parameters import ShadowParameters
 from crossmargin.usecases.take_anchor import TakeAnchor
 from crossmargin.usecases.tick_market import TickMarket
+from crossmargin.usecases.transfer_collateral import TransferCollateral
 from crossmargin.usecases.use_cases import UseCases
 from crossmargin.usecases.verify_ledger import LedgerVerdict, Report, VerifyLedger
 from crossmargin.usecases.watch_breakers import WatchBreakers
 from crossmargin.usecases.watch_margin import WatchMargin
 from crossmargin.usecases.watch_positions import WatchPositions
+from crossmargin.usecases.withdraw_collateral import WithdrawCollateral
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -278,6 +287,7 @@ def postgres_ports(database: Database, *, compute: ComputePool, registry: Collec
 def build_use_cases(ports: Ports, current_market: CurrentMarket) -> UseCases:
     """Return every use case over the ports."""
     read_account = ReadAccount(ports.books)
+    decide_on_market = DecideOnMarket(ports.writer, current_market)
     evaluate_margin = EvaluateMargin(read_account, current_market, ports.compute)
     publish_snapshot = PublishSnapshot(ports.writer)
     in_force = ParametersInForce(ports.parameters, ports.market, ports.clock)
@@ -285,13 +295,13 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket) -> UseCases:
         create_client=CreateClient(ports.writer),
         create_account=CreateAccount(ports.writer, ports.books),
         create_instrument=CreateInstrument(ports.writer, ports.instruments),
-        record_trades=RecordTrades(ports.writer, ports.instruments),
         cancel_trade=CancelTrade(ports.writer, ports.books),
         apply_lifecycle_event=ApplyLifecycleEvent(ports.writer, ports.books, ports.instruments, ports.clock),
         cancel_lifecycle_event=CancelLifecycleEvent(ports.writer, ports.books),
         settle_trades=SettleTrades(ports.writer, ports.books, ports.clock),
         watch_positions=WatchPositions(ports.books, ports.clock),
         read_statement=ReadStatement(ports.books, ports.clock),
+        record_trades=RecordTrades(ports.writer, ports.instruments, current_market, ports.compute),
         deposit_collateral=DepositCollateral(ports.writer, ports.instruments),
         set_collateral_policy=SetCollateralPolicy(ports.writer, ports.instruments, ports.clock),
         publish_snapshot=publish_snapshot,
@@ -303,7 +313,7 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket) -> UseCases:
         read_account=read_account,
         evaluate_margin=evaluate_margin,
         explain_margin=ExplainMargin(read_account, current_market, ports.compute),
-        preview_trades=PreviewTrades(read_account, ports.instruments, current_market, ports.compute),
+        preview_trades=PreviewTrades(ports.books, ports.instruments, current_market, ports.compute),
         watch_margin=WatchMargin(evaluate_margin, ports.books, ports.market, ports.parameters, ports.clock),
         propose_parameters=ProposeParameters(ports.writer, ports.parameters, ports.clock),
         approve_parameters=ApproveParameters(ports.writer, ports.parameters, ports.clock),
@@ -312,6 +322,13 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket) -> UseCases:
         parameters_in_force=in_force,
         reproduce_margin=ReproduceMargin(ports.books, ports.instruments, ports.market, ports.parameters, ports.compute),
         reset_breaker=ResetBreaker(ports.breakers, ports.clock),
+        reserve_margin=ReserveMargin(decide_on_market, ports.instruments, ports.compute),
+        release_reservation=ReleaseReservation(ports.writer),
+        read_standing=ReadStanding(ports.books, current_market, ports.compute),
+        withdraw_collateral=WithdrawCollateral(decide_on_market, ports.books, ports.instruments, ports.compute),
+        transfer_collateral=TransferCollateral(decide_on_market, ports.books, ports.instruments, ports.compute),
+        halt_trading=HaltTrading(ports.writer, ports.books),
+        set_exposure_limits=SetExposureLimits(ports.writer, ports.books),
         books=ports.books,
         instruments=ports.instruments,
         market=ports.market,
@@ -367,6 +384,8 @@ async def _serve(settings: Settings, url: str) -> None:
         # A task that fails takes the process down with it: a replica that looks alive and is blind helps nobody.
         async with asyncio.TaskGroup() as background:
             tasks = [background.create_task(readiness.watch(), name="readiness")]
+            reaper = ReapReservations(ports.writer, ports.books, ports.clock)
+            tasks.append(background.create_task(reaper(), name="reaper"))
             if settings.monitor:
                 leadership = await resources.enter_async_context(_leadership(url))
                 metrics = MarginMetrics(registry, client_limit=settings.client_label_limit)

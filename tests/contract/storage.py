@@ -7,6 +7,7 @@ import hashlib
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -34,10 +35,13 @@ from crossmargin.adapters.postgres.writer import PostgresWriter
 from crossmargin.domain.account import Account, AccountMode, AccountStatus, Client
 from crossmargin.domain.book import EntryKind, NewEntry, Posting, append_to_chain
 from crossmargin.domain.identifiers import LEDGER_CUSTODIAN, AccountId, AccountRef, BookId, ClientId, InstrumentId
+from crossmargin.domain.reservation import Order, Reservation, ReservationKind, entry_from_reservation, reservation_of
 from crossmargin.usecases.ports import (
     BookReader,
+    Books,
     BreakerStore,
     Decide,
+    DecideOnBooks,
     Decision,
     InstrumentReader,
     Leadership,
@@ -49,7 +53,7 @@ from crossmargin.usecases.ports import (
     Writer,
     WriteRequest,
 )
-from tests.builders import AS_OF
+from tests.builders import AS_OF, perpetual
 
 CORE = AccountRef(ClientId("alpha"), AccountId("core"))
 OTHER = AccountRef(ClientId("beta"), AccountId("core"))
@@ -72,6 +76,7 @@ class Storage:
     row_counts: Callable[[], dict[str, int]]
     set_halted: Callable[[bool], None]
     close_account: Callable[[AccountRef], None]
+    pass_time: Callable[[timedelta], None]
     database: Any
 
     async def create(self, *records: Record) -> WriteOutcome:
@@ -98,6 +103,9 @@ def memory_storage() -> Storage:
     def close_account(ref: AccountRef) -> None:
         database.contents.heads[ref] = replace(database.contents.heads[ref], status=AccountStatus.CLOSED)
 
+    def pass_time(duration: timedelta) -> None:
+        database.clock_offset += duration
+
     def row_counts() -> dict[str, int]:
         return {part.name: len(getattr(database.contents, part.name)) for part in fields(database.contents)}
 
@@ -113,6 +121,7 @@ def memory_storage() -> Storage:
         row_counts,
         set_halted,
         close_account,
+        pass_time,
         database,
     )
 
@@ -137,6 +146,8 @@ async def postgres_storage(url: str, **options: Any):
             lambda ref: sql(
                 url, "UPDATE account_head SET status = 'closed' WHERE (client_id, account_id) = (%s, %s)", ref.client_id, ref.account_id
             ),
+            # The server's clock is nobody's to move, so what it is compared with moves instead.
+            lambda duration: sql(url, "UPDATE reservation SET expires_at = expires_at - %s", duration),
             database,
         )
     finally:
@@ -195,5 +206,38 @@ def decide_records(*records: Record) -> Decide:
 
     async def decide(heads: Any) -> Decision:
         return Decision(b"created", records=records)
+
+    return decide
+
+
+def an_order(
+    quantity: int | str = 10,
+    *,
+    price: int | str = 60_000,
+    instrument: str = "BTC-PERP",
+    kind: ReservationKind = ReservationKind.RESTING,
+    lifetime_s: int = 60,
+    account: AccountRef = CORE,
+    reference: str = "",
+) -> Order:
+    """An order for a perpetual, resting for a minute."""
+    return Order(
+        account, DESK, InstrumentId(instrument), Decimal(quantity), Decimal(price), kind, timedelta(seconds=lifetime_s), reference=reference
+    )
+
+
+def a_reservation(order: Order, *, sequence: int, now: datetime) -> Reservation:
+    """The reservation of an order for a perpetual."""
+    return reservation_of(order, perpetual(order.instrument_id), None, sequence=sequence, reserved_by="desk", now=now)
+
+
+def decide_reservation(order: Order) -> DecideOnBooks:
+    """Decide to reserve for the order; the response is the sequence."""
+
+    async def decide(books: Books) -> Decision:
+        head = books.states[order.account].head
+        reservation = a_reservation(order, sequence=head.sequence + 1, now=books.now)
+        entries = append_to_chain(head, (entry_from_reservation(reservation),))
+        return Decision(str(reservation.sequence).encode(), entries, reservations=(reservation,))
 
     return decide

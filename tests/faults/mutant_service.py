@@ -11,46 +11,69 @@ import os
 import sys
 from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any, Final
 
 import psycopg
 
 from crossmargin.__main__ import main
 from crossmargin.adapters.postgres import database, writer
+from crossmargin.adapters.postgres.books import books_from_rows
 from crossmargin.usecases.ports import WriteOutcome
 
 _MUTATION_LOCK: Final = 0x6D757461
 _MARK: Final = "-- mutated"
+_READ_BOOKS: Final = b"SELECT * FROM read_books(%s::text[], %s::text[], '{}', false, clock_timestamp())"
 ACKNOWLEDGED_EARLY_S: Final = 0.05
 
 
 def no_idempotency() -> None:
     """Forget every request id: whoever asks again is served again."""
-    _change_function(
-        "begin_write",
-        "VALUES (p_principal, p_method, p_key, p_request_hash)",
-        "VALUES (p_principal, p_method, p_key || '#' || gen_random_uuid()::text, p_request_hash)",
-    )
+    reserved = "VALUES (p_principal, p_method, p_key, p_request_hash)"
+    forgotten = "VALUES (p_principal, p_method, p_key || '#' || gen_random_uuid()::text, p_request_hash)"
+    for function in ("begin_write", "begin_decision"):
+        _change_function(function, (reserved, forgotten))
 
 
 def no_row_lock() -> None:
     """Read the heads of accounts without locking them."""
-    _change_function("begin_write", "FOR UPDATE OF h", "")
+    _change_function("begin_write", ("FOR UPDATE OF h", ""))
+    _change_function("begin_decision", ("FOR UPDATE;", ";"))
+
+
+def books_before_lock() -> None:
+    """Decide on reservations as they were before the account was locked, as a cache, or a check before the transaction, would."""
+    begin = writer._begin_decision
+
+    async def begin_carelessly(connection, request):
+        rows = []
+        if not request.is_fact:
+            names = ([ref.client_id for ref in request.accounts], [ref.account_id for ref in request.accounts])
+            rows = await (await connection.execute(_READ_BOOKS, names)).fetchall()
+        begun = await begin(connection, request)
+        if isinstance(begun, WriteOutcome) or not rows:
+            return begun
+        return replace(begun, reservations=books_from_rows(rows, request.accounts).reservations)
+
+    writer._begin_decision = begin_carelessly
 
 
 def halt_cached() -> None:
     """Read the halt switch twice a second and remember it, as a cache would."""
     _change_function(
         "begin_write",
-        "SELECT c.is_halted INTO STRICT is_halted FROM control AS c WHERE c.scope = 'house' FOR SHARE;",
-        """
+        ("ORDER BY c.scope FOR SHARE", ""),
+        (
+            "IF FOUND THEN",
+            """
         IF coalesce(nullif(current_setting('faults.read_at', true), ''), '0')::float8 < extract(epoch FROM clock_timestamp()) - 0.5 THEN
             PERFORM set_config('faults.read_at', extract(epoch FROM clock_timestamp())::text, false),
                 set_config('faults.is_halted', c.is_halted::text, false)
             FROM control AS c WHERE c.scope = 'house';
         END IF;
-        is_halted := current_setting('faults.is_halted')::boolean;
+        IF current_setting('faults.is_halted')::boolean THEN
         """,
+        ),
     )
 
 
@@ -74,16 +97,19 @@ class _Early(asyncio.Future[WriteOutcome]):
 def acknowledge_before_commit() -> None:
     """Answer what moves an account as soon as everything is written, and commit a moment later."""
     early: ContextVar[_Early | None] = ContextVar("early", default=None)
-    write, finish, commit = writer.PostgresWriter.write, writer._finish, writer._commit
+    finish, commit = writer._finish, writer._commit
 
-    async def write_carelessly(self, request, decide):
-        if not request.accounts:
-            return await write(self, request, decide)
-        answer = _Early()
-        early.set(answer)
-        writing = asyncio.create_task(write(self, request, decide))
-        await asyncio.wait({answer, writing}, return_when=asyncio.FIRST_COMPLETED)
-        return answer.result() if answer.done() else await writing
+    def careless(write):
+        async def write_carelessly(self, request, decide):
+            if not request.accounts:
+                return await write(self, request, decide)
+            answer = _Early()
+            early.set(answer)
+            writing = asyncio.create_task(write(self, request, decide))
+            await asyncio.wait({answer, writing}, return_when=asyncio.FIRST_COMPLETED)
+            return answer.result() if answer.done() else await writing
+
+        return write_carelessly
 
     async def finish_and_remember(connection, request, decision) -> None:
         if (answer := early.get()) is not None:
@@ -100,26 +126,28 @@ def acknowledge_before_commit() -> None:
     changes: dict[str, Any] = {"_finish": finish_and_remember, "_commit": commit_later}
     for name, change in changes.items():
         setattr(writer, name, change)
-    writer.PostgresWriter.write = write_carelessly
+    for way in ("write", "decide"):
+        setattr(writer.PostgresWriter, way, careless(getattr(writer.PostgresWriter, way)))
 
 
 MUTATIONS: Final[dict[str, Callable[[], None]]] = {
     mutation.__name__.replace("_", "-"): mutation
-    for mutation in (no_idempotency, acknowledge_before_commit, no_row_lock, synchronous_commit_off, halt_cached)
+    for mutation in (no_idempotency, acknowledge_before_commit, no_row_lock, books_before_lock, synchronous_commit_off, halt_cached)
 }
 
 
-def _change_function(name: str, old: str, new: str) -> None:
-    """Replace a part of a function of the database, once over all replicas."""
+def _change_function(name: str, *changes: tuple[str, str]) -> None:
+    """Replace parts of a function of the database, once over all replicas."""
     with psycopg.connect(os.environ["CROSSMARGIN_DATABASE_URL"]) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_MUTATION_LOCK])
         (source,) = connection.execute("SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = %s", [name]).fetchone()
         if _MARK in source:
             return
-        if old not in source:
-            raise LookupError(f"{name} has no {old!r} any more; the mutant has to take away what is there now")
-        changed = source.replace(old, new).replace("\nBEGIN\n", f"\nBEGIN\n{_MARK}\n", 1)
-        connection.execute(changed)
+        for old, new in changes:
+            if old not in source:
+                raise LookupError(f"{name} has no {old!r} any more; the mutant has to take away what is there now")
+            source = source.replace(old, new)
+        connection.execute(source.replace("\nBEGIN\n", f"\nBEGIN\n{_MARK}\n", 1))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from tests.faults.injectors import Injector, beside, black_holes, crashes, cuts,
 from tests.faults.market import check_one_leader, moving_market
 from tests.faults.migration import run_migration
 from tests.faults.mutants import MUTANTS, Mutant, hunt
+from tests.faults.race import race_run
 from tests.faults.rig import Result, Setup
 from tests.faults.rolling import rolling_restarts
 from tests.faults.slow_readers import STREAMS, slow_readers
@@ -97,5 +98,6 @@ RUNS: Final = (
     Run("clock-jumps", "the clocks of replicas jump by hours and disagree", run_clock_jumps),
     Run("migration", "the schema goes up and down under load, with the previous release running", run_migration),
     Run("fuzz", "every RPC is called with values and bytes that it has to refuse", _fuzz),
+    Run("race", "sixteen callers race for one limit on each of 150 accounts, over two replicas: none comes over it", race_run),
     Run("everything", "all faults of replicas, server and lines at once", _everything),
 )

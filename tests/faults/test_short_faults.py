@@ -11,6 +11,7 @@ from tests.faults.bench import Bench
 from tests.faults.checker import COUNTERS
 from tests.faults.injectors import black_holes, crashes, cuts, delays, freezes, kills, together
 from tests.faults.mutants import MUTANTS, hunt
+from tests.faults.race import BEFORE_LOCK, race, race_findings
 from tests.faults.rig import Setup, standing_postgres
 
 QUICK = ("no-idempotency", "synchronous-commit-off")
@@ -47,3 +48,10 @@ async def test_a_service_that_is_wrong_is_found_out(bench, mutant):
     result = await hunt(bench, mutant)
     assert result.findings == []
     assert "caught" in result.remarks[0]
+
+
+async def test_racers_never_come_over_a_limit_together_and_looking_before_the_lock_they_do(bench):
+    kept = await race(bench, 10)
+    assert race_findings(kept) == []
+    broken = await race(bench, 4, program=BEFORE_LOCK)
+    assert broken.over == broken.account_count

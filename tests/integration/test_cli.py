@@ -275,3 +275,50 @@ def test_a_watch_tells_every_entry_and_the_statement_of_the_day_adds_up(target):
     assert {name: quantity for name, quantity in closing.items() if quantity} == quantities(target)
     assert f"to {count} add up" in run("book", "statement", ACCOUNT, "--date", day, target=target).stdout
     assert run("book", "statement", ACCOUNT, "--date", "soon", target=target).returncode == 2
+
+
+def test_an_order_is_reserved_listed_and_released(target):
+    reserved = run_json("reservations", "reserve", ACCOUNT, "--sell", "BTC-USD-PERP 1 @ 80000", "--lifetime", "600", target=target)
+    number = reserved["reservation"]["reservation"]
+    listed = run_json("reservations", "list", ACCOUNT, target=target)["reservations"]
+    assert [(one["reservation"], one["status"], one["remaining"]) for one in listed] == [(number, "RESERVATION_STATUS_ACTIVE", "-1")]
+    assert "1 reservation open, 0 of them suspect" in run("reservations", "list", ACCOUNT, target=target).stdout
+    done = run("reservations", "release", ACCOUNT, number, target=target)
+    assert done.stdout.startswith(f"reservation {number} is released")
+    assert run_json("reservations", "list", ACCOUNT, target=target)["reservations"] == []
+    (ended,) = run_json("reservations", "list", ACCOUNT, "--all", target=target)["reservations"]
+    assert ended["status"] == "RESERVATION_STATUS_RELEASED"
+    refused = run("reservations", "reserve", ACCOUNT, "--buy", "BTC-USD-PERP 3000 @ 95000", target=target)
+    assert (refused.returncode, "reason: INSUFFICIENT_MARGIN" in refused.stderr) == (1, True)
+
+
+def test_collateral_leaves_as_far_as_it_can_be_spared(target):
+    refused = run("collateral", "withdraw", ACCOUNT, "USD", "100000000000", "--check", target=target)
+    assert (refused.returncode, "reason: INSUFFICIENT_HOLDING" in refused.stderr) == (1, True)
+    satellite = "summit-directional/satellite"
+    tried = run("collateral", "transfer", ACCOUNT, satellite, "USD", "1", "--check", target=target)
+    assert tried.returncode == 0, tried.stderr
+    assert tried.stdout.startswith("1 USD may be moved; excess at worst ")
+    before = quantities(target, satellite)
+    done = run_json("collateral", "transfer", ACCOUNT, satellite, "USD", "1", target=target)
+    assert min(int(done["source_sequence"]), int(done["destination_sequence"])) > 0
+    after = quantities(target, satellite)
+    assert sum(after.values()) - sum(before.values()) == 1
+
+
+def test_limits_and_halts_are_set_and_seen(target):
+    assert run_json("limits", "show", ACCOUNT, target=target)["gross"] == ""
+    run_json("limits", "set", ACCOUNT, "--order", "1000", "--group", "BTC=99000000", "--as", "risk", target=target)
+    stored = run_json("limits", "show", ACCOUNT, target=target)
+    assert (stored["order_notional"], stored["groups"], stored["set_by"]) == ("1000", {"BTC": "99000000"}, "risk")
+    order = ("reservations", "reserve", ACCOUNT, "--sell", "BTC-USD-PERP 1 @ 80000")
+    assert "reason: LIMIT_EXCEEDED" in run(*order, target=target).stderr
+    run_json("limits", "set", ACCOUNT, target=target)
+    halted = run("halt", "start", "--client", "summit-directional", "--reason", "a drill", "--as", "alice", target=target)
+    assert halted.stdout.startswith("client summit-directional is HALTED since ")
+    assert "by alice: a drill" in halted.stdout
+    assert "reason: HALTED" in run(*order, target=target).stderr
+    assert not run_json("halt", "show", "--house", target=target)["halted"]
+    resumed = run_json("halt", "resume", "--client", "summit-directional", "--reason", "over", "--as", "bob", target=target)
+    assert (resumed["halted"], resumed["changed_by"]) == (False, "bob")
+    assert run("halt", "show", target=target).returncode == 2

@@ -57,6 +57,13 @@ class EntryKind(Enum):
     """The difference of a non-deliverable forward was paid."""
     MATURITY = "maturity"
     """A bill, bond or note was redeemed, with its last coupon."""
+    WITHDRAWAL = "withdrawal"
+    TRANSFER = "transfer"
+    """Between two accounts of one client: an entry in the ledger of each, with the other as its other side."""
+    RESERVATION = "reservation"
+    """Moves nothing, as the two that follow: an order was approved, a trade used part of it, it ended."""
+    RESERVATION_FILL = "reservation fill"
+    RESERVATION_END = "reservation end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,7 @@ class Trade:
         executed_at: When it was done, with a time zone.
         reference: The caller's own name for it; kept, never interpreted.
         settle_date: Day on which it is settled with the street; None when that is done at once.
+        reservation: Reservation of the order that it fills, by its sequence; None for one that nobody reserved for.
     """
 
     account: AccountRef
@@ -82,6 +90,7 @@ class Trade:
     reference: str = ""
     # Not in the text form, by which a request that was sent before there were settle dates is recognised when it is sent again.
     settle_date: date | None = field(default=None, repr=False)
+    reservation: int | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         check_ledger_decimal(self.quantity, what="quantity")
@@ -115,13 +124,40 @@ class Deposit:
         check_ledger_decimal(self.quantity, what="quantity")
         check_reference(self.reference)
         check_aware(self.received_at, what="received_at")
-        if self.quantity <= 0:
-            raise DomainError(
-                Reason.INVALID_QUANTITY,
-                f"quantity was {self.quantity}; a deposit is more than zero",
-                instrument=self.instrument_id,
-                value=self.quantity,
-            )
+        _check_moves_something(self.quantity, "a deposit", self.instrument_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """Collateral that is to leave for the client's custodian: a request. `quantity` is positive."""
+
+    account: AccountRef
+    book_id: BookId
+    instrument_id: InstrumentId
+    quantity: Decimal
+    reference: str = ""
+
+    def __post_init__(self) -> None:
+        check_ledger_decimal(self.quantity, what="quantity")
+        check_reference(self.reference)
+        _check_moves_something(self.quantity, "a withdrawal", self.instrument_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Collateral that is to go from one account of a client to another: a request. `quantity` is positive."""
+
+    source: AccountRef
+    destination: AccountRef
+    book_id: BookId
+    instrument_id: InstrumentId
+    quantity: Decimal
+    reference: str = ""
+
+    def __post_init__(self) -> None:
+        check_ledger_decimal(self.quantity, what="quantity")
+        check_reference(self.reference)
+        _check_moves_something(self.quantity, "a transfer", self.instrument_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,17 +234,52 @@ def entry_from_deposit(deposit: Deposit, instrument: Instrument) -> NewEntry:
         DomainError: INVALID_DECIMAL when the quantity has more places than the instrument allows; INVALID_INSTRUMENT for a contract,
             which cannot be deposited, and for a bond that is never collateral.
     """
+    check_can_be_moved(instrument, "deposited")
+    check_scale(deposit.quantity, places=instrument.quantity_places, what=f"quantity of {instrument.instrument_id}")
+    postings = _mirrored(deposit.account, deposit.book_id, instrument.instrument_id, deposit.quantity, Decimal(0), LEDGER_CUSTODIAN)
+    return NewEntry(deposit.account, EntryKind.DEPOSIT, deposit.received_at, deposit.reference, postings)
+
+
+def entry_from_withdrawal(withdrawal: Withdrawal, instrument: Instrument, *, effective_at: datetime) -> NewEntry:
+    """Return the double entry of a withdrawal: the account holds less, the custodian has it. Raises what a deposit's raises."""
+    check_can_be_moved(instrument, "withdrawn")
+    check_scale(withdrawal.quantity, places=instrument.quantity_places, what=f"quantity of {instrument.instrument_id}")
+    postings = _mirrored(
+        *(withdrawal.account, withdrawal.book_id, instrument.instrument_id),
+        *(EXACT.minus(withdrawal.quantity), Decimal(0), LEDGER_CUSTODIAN),
+    )
+    return NewEntry(withdrawal.account, EntryKind.WITHDRAWAL, effective_at, withdrawal.reference, postings)
+
+
+def entries_from_transfer(transfer: Transfer, instrument: Instrument, *, effective_at: datetime) -> tuple[NewEntry, NewEntry]:
+    """Return the double entries of a transfer: one in the ledger of its source and one in that of its destination.
+
+    Each has the other account as its other side, and each sums to zero by itself. Raises what a deposit's raises.
+    """
+    check_can_be_moved(instrument, "transferred")
+    check_scale(transfer.quantity, places=instrument.quantity_places, what=f"quantity of {instrument.instrument_id}")
+
+    def side(account: AccountRef, quantity: Decimal, other: AccountRef) -> NewEntry:
+        postings = _mirrored(account, transfer.book_id, instrument.instrument_id, quantity, Decimal(0), other.account_id)
+        return NewEntry(account, EntryKind.TRANSFER, effective_at, transfer.reference, postings)
+
+    return (
+        side(transfer.source, EXACT.minus(transfer.quantity), transfer.destination),
+        side(transfer.destination, transfer.quantity, transfer.source),
+    )
+
+
+def check_can_be_moved(instrument: Instrument, verb: str) -> Instrument:
+    """Return the instrument if it can be delivered by itself; INVALID_INSTRUMENT for a contract, and a bond that is never collateral."""
     is_eligible_bond = isinstance(instrument.terms, BondTerms) and instrument.collateral_class is not None
     if not (instrument.is_asset or is_eligible_bond):
         raise DomainError(
             Reason.INVALID_INSTRUMENT,
-            f"{instrument.instrument_id} cannot be deposited: it is a {type(instrument.terms).__name__}; "
+            f"{instrument.instrument_id} cannot be {verb}: it is a {type(instrument.terms).__name__}; "
             "expected cash, a stablecoin, a coin, or a bond with a collateral class",
             instrument=instrument.instrument_id,
         )
-    check_scale(deposit.quantity, places=instrument.quantity_places, what=f"quantity of {instrument.instrument_id}")
-    postings = _mirrored(deposit.account, deposit.book_id, instrument.instrument_id, deposit.quantity, Decimal(0), LEDGER_CUSTODIAN)
-    return NewEntry(deposit.account, EntryKind.DEPOSIT, deposit.received_at, deposit.reference, postings)
+    return instrument
 
 
 def reversing_entry(numbered: Entry, kind: EntryKind, *, reason: str) -> NewEntry:
@@ -368,6 +439,13 @@ def _trade_details(trade: Trade, instrument: Instrument) -> EntryDetails:
             value=trade.settle_date,
         )
     return EntryDetails(settle_date=trade.settle_date)
+
+
+def _check_moves_something(quantity: Decimal, what: str, instrument_id: InstrumentId) -> None:
+    if quantity <= 0:
+        raise DomainError(
+            Reason.INVALID_QUANTITY, f"quantity was {quantity}; {what} is more than zero", instrument=instrument_id, value=quantity
+        )
 
 
 def _settlement_of(trade: Trade, instrument: Instrument, settlement: Instrument | None) -> InstrumentId:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -19,7 +19,7 @@ from crossmargin.domain.identifiers import AccountRef, InstrumentId, OffsetGroup
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.money import EXACT
 from crossmargin.domain.portfolio import Portfolio
-from crossmargin.domain.position import Holding
+from crossmargin.domain.position import Holding, Position
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.axes import ByHolding, Index
 from crossmargin.engine.methodologies.standard_schedule import ScheduleBand, StandardScheduleParameters
@@ -154,6 +154,30 @@ def portfolio_arrays(portfolio: Portfolio, market: RevaluedMarket) -> PortfolioA
         row=np.array(rows, dtype=np.int64),
         quantity=np.array([float(holding.quantity) for holding in portfolio.holdings]),
         cost=np.array([float(holding.cost) for holding in portfolio.holdings]),
+    )
+
+
+def position_arrays(positions: Iterable[Position], market: RevaluedMarket) -> tuple[Index, ByHolding]:
+    """Return rows along the market's axis I and signed quantities, in the order given. Decimals become the nearest float64.
+
+    Raises:
+        DomainError: For an instrument that the market could not value, with the market's own reason; UNKNOWN_INSTRUMENT for one that it
+            has never heard of.
+    """
+    rows, quantities = [], []
+    for position in positions:
+        row = market.row_of.get(position.instrument_id)
+        if row is None:
+            raise market.unavailable.get(position.instrument_id) or unknown_to_market(position.instrument_id)
+        rows.append(row)
+        quantities.append(float(position.quantity))
+    return np.array(rows, dtype=np.int64), np.array(quantities, dtype=np.float64)
+
+
+def unknown_to_market(instrument_id: InstrumentId) -> DomainError:
+    """Return the error for an instrument that a market was revalued without."""
+    return DomainError(
+        Reason.UNKNOWN_INSTRUMENT, f"the market has never heard of {instrument_id}; create it, then read again", instrument=instrument_id
     )
 
 

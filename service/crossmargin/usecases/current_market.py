@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from crossmargin.domain.identifiers import RiskParameterSetId, SnapshotId
+from crossmargin.domain.identifiers import InstrumentId, RiskParameterSetId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.market import FactorId, MarketSnapshot
-from crossmargin.domain.parameter_governance import Activation, in_force
+from crossmargin.domain.parameter_governance import in_force
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.market_ends import margin_with_ends
@@ -19,7 +20,7 @@ from crossmargin.engine.revaluation import required_factors, revalue_market
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from crossmargin.engine.scenarios import build_scenario_set
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
-from crossmargin.usecases.ports import ComputePool, InstrumentReader, MarketStore, Page, ParameterStore, ScenarioRecipe
+from crossmargin.usecases.ports import ComputePool, InstrumentReader, MarketStore, MarketVersion, Page, ParameterStore, ScenarioRecipe
 from crossmargin.usecases.storage_errors import no_risk_parameters
 
 _PAGE_SIZE = 1000
@@ -54,14 +55,6 @@ class MarketView:
         return ramped_margin(self.previous.margin(portfolio), result, self.fraction, lines=lines)
 
 
-@dataclass(frozen=True, slots=True)
-class _Version:
-    snapshot_id: SnapshotId | None
-    activations: tuple[Activation, ...]
-    instruments: int
-    history: int
-
-
 @dataclass(slots=True)
 class CurrentMarket:
     """Keeps the matrix of the latest snapshot, and makes it again when the snapshot or anything it is made of has changed.
@@ -75,21 +68,33 @@ class CurrentMarket:
     parameters: ParameterStore
     compute: ComputePool
     _view: MarketView | None = None
-    _version: _Version | None = None
+    _version: MarketVersion | None = None
     _scenarios: dict[tuple[object, ...], ScenarioSet] = field(default_factory=dict)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def __call__(self) -> MarketView:
         """Return the revalued market; NO_MARKET_SNAPSHOT, NO_RISK_PARAMETERS or INSUFFICIENT_HISTORY when there is none to have."""
-        version = await self._current_version()
+        version = await self.market.market_version()
         if self._view is not None and version == self._version:
             return self._view
         async with self._lock:
-            version = await self._current_version()
+            version = await self.market.market_version()
             if self._view is None or version != self._version:
                 self._view = await self._revalue(version)
                 self._version = version
             return self._view
+
+    @property
+    def cached(self) -> tuple[MarketView, MarketVersion] | None:
+        """The market as it was last asked for, with what it was made of; None before the first time. Asks nobody."""
+        return None if self._view is None or self._version is None else (self._view, self._version)
+
+    def instruments_at_hand(self, names: Iterable[InstrumentId]) -> Mapping[InstrumentId, Instrument]:
+        """Return those of the instruments that the market at hand has valued; asks nobody. What an instrument is never changes."""
+        if self._view is None:
+            return {}
+        market = self._view.market
+        return {name: market.instruments[market.row_of[name]] for name in names if name in market.row_of}
 
     async def under(self, parameters: RiskParameters, view: MarketView) -> MarketView:
         """Return the market of a view as it would be under other parameters; same snapshot, same history. It is not kept."""
@@ -99,17 +104,9 @@ class CurrentMarket:
         market = await self._revalue_with(instruments, view.snapshot, scenarios, parameters)
         return MarketView(view.snapshot, market, parameters, view.history_version)
 
-    async def _current_version(self) -> _Version:
-        return _Version(
-            await self.market.latest_snapshot_id(),
-            tuple(await self.parameters.activations()),
-            await self.instruments.instruments_version(),
-            await self.market.history_version(),
-        )
-
-    async def _revalue(self, version: _Version) -> MarketView:
+    async def _revalue(self, version: MarketVersion) -> MarketView:
         snapshot = await self.market.latest_snapshot()
-        governing = in_force(version.activations, snapshot.as_of)
+        governing = in_force(await self.parameters.activations(), snapshot.as_of)
         if governing is None:
             raise no_risk_parameters()
         instruments = await self._all_instruments()

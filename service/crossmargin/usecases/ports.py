@@ -12,7 +12,9 @@ from crossmargin.domain.audit_anchor import Anchor, AnchoredHead
 from crossmargin.domain.book import Entry
 from crossmargin.domain.breaker import Breaker, BreakerKind
 from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
-from crossmargin.domain.identifiers import AccountRef, BookId, ClientId, InstrumentId, RiskParameterSetId, SnapshotId, SourceId
+from crossmargin.domain.exposure_limits import ExposureLimits
+from crossmargin.domain.halt import Halt
+from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId, RiskParameterSetId, SnapshotId, SourceId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.ledger_audit import Finding, RecordedEntry, StoredEntry, StoredPosition, UnreadableAnchor
 from crossmargin.domain.margin import MarginResult
@@ -21,10 +23,13 @@ from crossmargin.domain.parameter_governance import Activation, Governance, Gove
 from crossmargin.domain.position import Position
 from crossmargin.domain.projection import ProjectionDifference
 from crossmargin.domain.quote import Quote, SourceProgress
+from crossmargin.domain.reservation import Reservation
 from crossmargin.domain.risk_parameters import RiskParameters
 
 T = TypeVar("T")
-Record: TypeAlias = Client | Account | Instrument | AccountCollateralPolicy | MarketSnapshot | GovernedParameters | GovernanceChange
+Record: TypeAlias = (
+    Client | Account | Instrument | AccountCollateralPolicy | MarketSnapshot | GovernedParameters | GovernanceChange | ExposureLimits | Halt
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ class WriteRequest:
         request_hash: SHA-256 of the canonical request; the same key with another hash is refused.
         accounts: Accounts to lock, in any order; each must exist.
         is_fact: True for what has happened already, which is booked whatever the state; False for a request, which a halt refuses.
+        reservations: Reservations of the accounts, by sequence, that a decision on books is to see even though they have ended.
     """
 
     principal: str
@@ -45,6 +51,7 @@ class WriteRequest:
     request_hash: bytes
     accounts: tuple[AccountRef, ...] = ()
     is_fact: bool = True
+    reservations: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +61,16 @@ class Decision:
     Attributes:
         entries: To append, already chained to the locked heads (see `append_to_chain`).
         records: To create. A record that is there already with the same content is left alone; with another content the write is
-            refused with ALREADY_EXISTS (policies are replaced instead). A change of governance whose premises have changed meanwhile
-            is refused with PARAMETERS_CHANGED.
+            refused with ALREADY_EXISTS (policies, limits and halts are replaced instead). A change of governance whose premises have
+            changed meanwhile is refused with PARAMETERS_CHANGED. A halt waits until every request that began before it has ended.
+        reservations: New ones, and others as they are from now on.
         response: Canonical bytes of the answer, stored under the key and returned to whoever asks again.
     """
 
     response: bytes
     entries: tuple[Entry, ...] = ()
     records: tuple[Record, ...] = ()
+    reservations: tuple[Reservation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +83,56 @@ class WriteOutcome:
 
 Decide: TypeAlias = Callable[[Mapping[AccountRef, AccountHead]], Awaitable[Decision]]
 """Called with the locked heads; may run more than once (each time from scratch), so it changes nothing outside itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """An account's head, positions and policies as of one ledger entry, read together."""
+
+    account: Account
+    head: AccountHead
+    positions: tuple[Position, ...]
+    policies: Mapping[InstrumentId, CollateralPolicy] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MarketVersion:
+    """What a revalued market was made of: two of them are equal when nothing of it has changed in between.
+
+    Attributes:
+        parameters: Changes with every change of which risk parameters are in force, and when.
+        instruments: See `InstrumentReader.instruments_version`. history: See `MarketStore.history_version`.
+    """
+
+    snapshot_id: SnapshotId | None
+    parameters: int
+    instruments: int
+    history: int
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What a decision is made on, all of one moment.
+
+    Attributes:
+        states: The accounts asked for, and with a limit on all accounts of a client together its other accounts too.
+        reservations: Of each account in `states`, those that have not ended, and those that were asked for by name; in sequence.
+        limits: On these accounts and their clients.
+        halts: Of the house and of these clients, where they are halted now; none are looked for when a fact is decided.
+        now: The moment, by the clock of the storage.
+        market_version: Of the market at that moment.
+    """
+
+    states: Mapping[AccountRef, AccountState]
+    reservations: Mapping[AccountRef, tuple[Reservation, ...]]
+    limits: tuple[ExposureLimits, ...]
+    halts: tuple[Halt, ...]
+    now: datetime
+    market_version: MarketVersion
+
+
+DecideOnBooks: TypeAlias = Callable[[Books], Awaitable[Decision]]
+"""Called with the books as they are under the locks; may run more than once, so it changes nothing outside itself."""
 
 
 class Writer(Protocol):
@@ -92,15 +151,18 @@ class Writer(Protocol):
         """
         ...
 
+    async def decide(self, request: WriteRequest, decide: DecideOnBooks) -> WriteOutcome:
+        """Do as `write`, but decide on everything the accounts hold, read after they were locked and before anybody else can move them.
 
-@dataclass(frozen=True, slots=True)
-class AccountState:
-    """An account's head, positions and policies as of one ledger entry, read together."""
+        A halt does not refuse the request here: it is among the books, so that the refusal can be an outcome bound to the key. From the
+        reading to the commit nobody can halt. Other accounts of a client that has limits over all of them are locked as well, unless a
+        fact is decided. Positions are read for a request, and for a fact where there are limits to hold them against.
 
-    account: Account
-    head: AccountHead
-    positions: tuple[Position, ...]
-    policies: Mapping[InstrumentId, CollateralPolicy] = field(default_factory=dict)
+        Raises:
+            DomainError: As `write`, except HALTED.
+            ValueError: As `write`.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +260,26 @@ class BookReader(LedgerReader, Protocol):
         Raises:
             DomainError: UNKNOWN_ACCOUNT; SEQUENCE_NOT_REACHED when there is no such entry yet.
         """
+        ...
+
+    async def read_books(self, ref: AccountRef) -> Books:
+        """Return what a decision on an account would be made on now, as of one moment, without any lock; UNKNOWN_ACCOUNT."""
+        ...
+
+    async def list_reservations(self, ref: AccountRef, *, after_sequence: int, limit: int) -> Sequence[Reservation]:
+        """Return reservations of an account in sequence order, ended ones included; UNKNOWN_ACCOUNT if there is no such account."""
+        ...
+
+    async def overdue_reservations(self, *, limit: int) -> Sequence[Reservation]:
+        """Return immediate ones whose time is over and whose end is not in the ledger yet, of any account: what the reaper tidies."""
+        ...
+
+    async def get_halt(self, client_id: ClientId | None) -> Halt:
+        """Return whether a client, or with None the house, is halted; what was never halted is not, whether or not it exists."""
+        ...
+
+    async def get_limits(self, client_id: ClientId, account_id: AccountId | None) -> ExposureLimits:
+        """Return the limits of an account, or with None of a client; what was never limited has none."""
         ...
 
     async def account_sequences(self) -> Mapping[AccountRef, int]:
@@ -371,6 +453,10 @@ class MarketStore(Protocol):
 
     async def load_history(self, factors: Sequence[FactorId] | None = None, *, version: int | None = None) -> FactorHistory:
         """Return the history of some factors, or of all, as of a version or the latest; factors without any are absent."""
+        ...
+
+    async def market_version(self) -> MarketVersion:
+        """Return what a market revalued now would be made of; caches compare it."""
         ...
 
     async def history_version(self) -> int:

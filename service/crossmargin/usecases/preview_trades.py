@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from crossmargin.domain.approval import MarginNeed
 from crossmargin.domain.book import NewEntry, Trade, entry_from_trade
 from crossmargin.domain.errors import DomainError
-from crossmargin.domain.identifiers import AccountRef, InstrumentId
+from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.margin import MarginResult
-from crossmargin.domain.market_gate import Action, market_refusal
-from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.position import Position
-from crossmargin.engine.market_ends import doubts_touched_by
+from crossmargin.domain.reservation import fill_blocks
 from crossmargin.usecases.current_market import CurrentMarket, MarketView
 from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.known_instruments import known_instruments
-from crossmargin.usecases.ports import ComputePool, InstrumentReader
-from crossmargin.usecases.read_account import ReadAccount
+from crossmargin.usecases.ports import BookReader, Books, ComputePool, InstrumentReader
+from crossmargin.usecases.storage_errors import sequence_not_reached
+from crossmargin.usecases.weigh_order import weigh_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,17 @@ class TradePreview:
     """Margin without and with the trades, at one snapshot.
 
     Attributes:
-        acceptable: True when equity covers the initial margin with the trades at the least favourable end of the market, and nothing that
-            the trades touch is stale; or the trades do not raise the initial margin: what reduces risk is never held up.
+        need_before: The worst without the trades, over everything that open orders may do; that of `before` when there are none.
+        need_after: The worst with an order for the trades as well, filled or not.
+        acceptable: True when `is_approvable` says so of the two needs, and nothing that the trades touch is stale; what reduces risk is
+            never held up. Limits and halts are not looked at.
         market_refusal: Why not, if market data is the reason.
     """
 
     before: MarginResult
     after: MarginResult
+    need_before: MarginNeed
+    need_after: MarginNeed
     acceptable: bool
     market_refusal: DomainError | None
 
@@ -40,7 +44,7 @@ class TradePreview:
 class PreviewTrades:
     """Margins an account with trades on top. Stores nothing."""
 
-    read_account: ReadAccount
+    books: BookReader
     instruments: InstrumentReader
     current_market: CurrentMarket
     compute: ComputePool
@@ -48,13 +52,12 @@ class PreviewTrades:
     async def __call__(self, account: AccountRef, trades: Sequence[Trade], *, min_sequence: int = 0) -> TradePreview:
         """Return margin before and after; raises what EvaluateMargin raises, and what a trade that cannot be booked is refused with."""
         entries = await self._entries(trades)
-        state = await self.read_account(account, min_sequence=min_sequence)
+        books = await self.books.read_books(account)
+        sequence = books.states[account].head.sequence
+        if sequence < min_sequence:
+            raise sequence_not_reached(account, sequence=sequence, wanted=min_sequence)
         view = await self.current_market()
-        before = portfolio_of(state)
-        after = portfolio_of(replace(state, positions=(*state.positions, *positions_from(entries, account))))
-
-        traded = frozenset(posting.instrument_id for entry in entries for posting in entry.postings)
-        return await self.compute.run(lambda: _preview(before, after, traded, view))
+        return await self.compute.run(lambda: _preview(books, account, positions_from(entries, account), view))
 
     async def _entries(self, trades: Sequence[Trade]) -> list[NewEntry]:
         known = await known_instruments(
@@ -75,18 +78,14 @@ def positions_from(entries: Sequence[NewEntry], account: AccountRef) -> list[Pos
     ]
 
 
-def _preview(before: Portfolio, after: Portfolio, traded: frozenset[InstrumentId], view: MarketView) -> TradePreview:
-    margin_before, margin_after = view.margin(before), view.margin(after)
-    raises_requirement = margin_after.requirement.initial_margin > margin_before.requirement.initial_margin
-    if not raises_requirement:
-        return TradePreview(margin_before, margin_after, acceptable=True, market_refusal=None)
-    covers = margin_after.excess_to_initial >= 0
-    refusal = market_refusal(
-        Action.RISK_INCREASING,
-        doubts_touched_by(traded, margin_after.quality, view.market, view.parameters),
-        covers_at_levels=covers,
-        least_excess=margin_after.least_excess_to_initial,
+def _preview(books: Books, account: AccountRef, changes: Sequence[Position], view: MarketView) -> TradePreview:
+    state = books.states[account]
+    weight = weigh_order(view, state, fill_blocks(books.reservations[account]), changes)
+    return TradePreview(
+        before=view.margin(portfolio_of(state)),
+        after=view.margin(portfolio_of(replace(state, positions=(*state.positions, *changes)))),
+        need_before=weight.before,
+        need_after=weight.after,
+        acceptable=weight.is_approvable,
+        market_refusal=weight.market_refusal,
     )
-    least = margin_after.least_excess_to_initial
-    is_covered = covers and least is not None and least >= 0
-    return TradePreview(margin_before, margin_after, acceptable=is_covered and refusal is None, market_refusal=refusal)

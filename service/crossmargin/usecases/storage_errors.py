@@ -5,6 +5,8 @@ from __future__ import annotations
 from crossmargin.domain.account import Account, Client
 from crossmargin.domain.collateral import AccountCollateralPolicy
 from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.exposure_limits import ExposureLimits
+from crossmargin.domain.halt import Halt
 from crossmargin.domain.identifiers import AccountRef, ClientId, InstrumentId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.market import MarketSnapshot
@@ -117,11 +119,16 @@ def request_id_reused(request: WriteRequest) -> DomainError:
 
 
 def halted() -> DomainError:
-    """Return the error for a request while the house is halted."""
-    return DomainError(Reason.HALTED, "the house is halted: facts are booked, requests are refused until it is resumed")
+    """Return the error for a request while its client or the house is halted, where it is not known which, nor why."""
+    return DomainError(Reason.HALTED, "the house or the client is halted: facts are booked, requests are refused until it is resumed")
 
 
-def _name_of(record: Record) -> tuple[str, str]:
+def unknown_reservation(ref: AccountRef, sequence: int) -> DomainError:
+    """Return the error for a reservation that an account never had."""
+    return DomainError(Reason.UNKNOWN_RESERVATION, f"account {ref} has no reservation {sequence}", account=ref, reservation=sequence)
+
+
+def _name_of(record: Record) -> tuple[str, str]:  # noqa: PLR0911 - one for each kind of record
     match record:
         case Client(client_id=client_id):
             return "client", client_id
@@ -135,3 +142,7 @@ def _name_of(record: Record) -> tuple[str, str]:
             return "market snapshot", snapshot_id
         case GovernedParameters(governance=standing) | GovernanceChange(after=standing):
             return "risk parameters", standing.set_id
+        case ExposureLimits(scope=scope):
+            return "limits", scope
+        case Halt(scope=scope):
+            return "halt", scope

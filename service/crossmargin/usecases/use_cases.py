@@ -15,6 +15,7 @@ from crossmargin.usecases.create_instrument import CreateInstrument
 from crossmargin.usecases.deposit_collateral import DepositCollateral
 from crossmargin.usecases.evaluate_margin import EvaluateMargin
 from crossmargin.usecases.explain_margin import ExplainMargin
+from crossmargin.usecases.halt_trading import HaltTrading
 from crossmargin.usecases.import_history import ImportHistory
 from crossmargin.usecases.parameters_in_force import ParametersInForce
 from crossmargin.usecases.ports import BookReader, BreakerStore, InstrumentReader, MarketStore, ParameterStore
@@ -23,15 +24,21 @@ from crossmargin.usecases.propose_parameters import ProposeParameters
 from crossmargin.usecases.publish_quotes import PublishQuotes
 from crossmargin.usecases.publish_snapshot import PublishSnapshot
 from crossmargin.usecases.read_account import ReadAccount
+from crossmargin.usecases.read_standing import ReadStanding
 from crossmargin.usecases.read_statement import ReadStatement
 from crossmargin.usecases.record_trades import RecordTrades
+from crossmargin.usecases.release_reservation import ReleaseReservation
 from crossmargin.usecases.reproduce_margin import ReproduceMargin
+from crossmargin.usecases.reserve_margin import ReserveMargin
 from crossmargin.usecases.reset_breaker import ResetBreaker
 from crossmargin.usecases.set_collateral_policy import SetCollateralPolicy
+from crossmargin.usecases.set_exposure_limits import SetExposureLimits
 from crossmargin.usecases.settle_trades import SettleTrades
 from crossmargin.usecases.shadow_parameters import ShadowParameters
+from crossmargin.usecases.transfer_collateral import TransferCollateral
 from crossmargin.usecases.watch_margin import WatchMargin
 from crossmargin.usecases.watch_positions import WatchPositions
+from crossmargin.usecases.withdraw_collateral import WithdrawCollateral
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,13 @@ class UseCases:
     parameters_in_force: ParametersInForce
     reproduce_margin: ReproduceMargin
     reset_breaker: ResetBreaker
+    halt_trading: HaltTrading
+    read_standing: ReadStanding
+    release_reservation: ReleaseReservation
+    reserve_margin: ReserveMargin
+    set_exposure_limits: SetExposureLimits
+    transfer_collateral: TransferCollateral
+    withdraw_collateral: WithdrawCollateral
     books: BookReader
     instruments: InstrumentReader
     market: MarketStore

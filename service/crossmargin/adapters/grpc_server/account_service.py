@@ -1,4 +1,4 @@
-"""AccountService: clients and accounts."""
+"""AccountService: clients and accounts, their halts and limits."""
 # ruff: noqa: N802, ARG002 - names and arguments are those of the API
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from crossmargin.adapters.grpc_server.wire.account import (
     client_from_message,
     client_to_message,
 )
-from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name
+from crossmargin.adapters.grpc_server.wire.exposure_limits import limits_from_message, limits_to_message, scope_from_name
+from crossmargin.adapters.grpc_server.wire.halt import client_or_house, halt_to_message
+from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name, printable
 from crossmargin.api.v1 import account_service_pb2 as pb
 from crossmargin.api.v1.account_service_pb2_grpc import AccountServiceServicer
-from crossmargin.domain.identifiers import ClientId
+from crossmargin.domain.identifiers import AccountRef, ClientId
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.use_cases import UseCases
 
@@ -62,3 +64,39 @@ class AccountService(AccountServiceServicer):
         found = await self._use_cases.books.list_accounts(client_id, asked.page)
         items, token = cut_page(asked, found, lambda account: str(account.ref))
         return pb.ListAccountsResponse(accounts=map(account_to_message, items), next_page_token=token)
+
+    async def Halt(self, request: pb.HaltRequest, context: Context) -> pb.HaltResponse:
+        """Halt a client or the house."""
+        return pb.HaltResponse(state=await self._switch(request, context, is_halted=True))
+
+    async def Resume(self, request: pb.ResumeRequest, context: Context) -> pb.ResumeResponse:
+        """End a halt."""
+        return pb.ResumeResponse(state=await self._switch(request, context, is_halted=False))
+
+    async def GetHalt(self, request: pb.GetHaltRequest, context: Context) -> pb.GetHaltResponse:
+        """Return whether a client or the house is halted; UNKNOWN_CLIENT for a client that does not exist."""
+        client_id = client_or_house(request.client_id)
+        if client_id is not None:
+            await self._use_cases.books.get_client(client_id)
+        return pb.GetHaltResponse(state=halt_to_message(await self._use_cases.books.get_halt(client_id)))
+
+    async def SetLimits(self, request: pb.SetLimitsRequest, context: Context) -> pb.SetLimitsResponse:
+        """Set the limits of a client or account."""
+        caller = Caller(principal_of(context), request.request_id)
+        stored = await self._use_cases.set_exposure_limits(limits_from_message(request.limits), caller=caller)
+        return pb.SetLimitsResponse(limits=limits_to_message(stored))
+
+    async def GetLimits(self, request: pb.GetLimitsRequest, context: Context) -> pb.GetLimitsResponse:
+        """Return the limits of a client or account; UNKNOWN_CLIENT or UNKNOWN_ACCOUNT for what does not exist."""
+        client_id, account_id = scope_from_name(request.scope, what="scope")
+        if account_id is None:
+            await self._use_cases.books.get_client(client_id)
+        else:
+            await self._use_cases.books.get_account(AccountRef(client_id, account_id))
+        return pb.GetLimitsResponse(limits=limits_to_message(await self._use_cases.books.get_limits(client_id, account_id)))
+
+    async def _switch(self, request: pb.HaltRequest | pb.ResumeRequest, context: Context, *, is_halted: bool) -> pb.HaltState:
+        caller = Caller(principal_of(context), request.request_id)
+        reason = printable(request.reason, what="reason")
+        client_id = client_or_house(request.client_id)
+        return halt_to_message(await self._use_cases.halt_trading(client_id, is_halted=is_halted, reason=reason, caller=caller))

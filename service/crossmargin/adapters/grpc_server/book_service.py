@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from protovalidate import Validator
 
 from crossmargin.adapters.grpc_server.context import Context, principal_of
-from crossmargin.adapters.grpc_server.paging import bad_page_token, cut_page, page_request
+from crossmargin.adapters.grpc_server.paging import cut_page, page_request, sequence_after
 from crossmargin.adapters.grpc_server.position_pages import position_page
 from crossmargin.adapters.grpc_server.wire.book import (
     booked_trade_to_message,
@@ -64,7 +64,7 @@ class BookService(BookServiceServicer):
             account,
             book_id=BookId(request.book_id) if request.book_id else None,
             instrument_id=InstrumentId(request.instrument_id) if request.instrument_id else None,
-            after_sequence=_sequence(asked.after, request.page_token),
+            after_sequence=sequence_after(asked.after, request.page_token),
             limit=asked.page.size,
         )
         items, token = cut_page(asked, found, lambda booked: str(booked.entry.sequence))
@@ -115,7 +115,7 @@ class BookService(BookServiceServicer):
         """List the entries of an account."""
         account = account_ref_from_name(request.account, what="account")
         asked = page_request(f"entries of {account}", page_size=request.page_size, page_token=request.page_token)
-        after = _sequence(asked.after, request.page_token) if asked.after is not None else request.after_seq
+        after = sequence_after(asked.after, request.page_token) if asked.after is not None else request.after_seq
         found = await self._use_cases.books.list_entries(account, after_sequence=after, limit=asked.page.size)
         items, token = cut_page(asked, found, lambda entry: str(entry.sequence))
         return pb.ListEntriesResponse(entries=map(entry_to_message, items), next_page_token=token)
@@ -145,12 +145,3 @@ class BookService(BookServiceServicer):
 
 def _account_or_none(name: str) -> AccountRef | None:
     return account_ref_from_name(name, what="account") if name else None
-
-
-def _sequence(key: str | None, token: str) -> int:
-    if key is None:
-        return 0
-    # Eighteen digits stay within the database's 64 bits.
-    if not (key.isdecimal() and len(key) <= 18):
-        raise bad_page_token(token)
-    return int(key)

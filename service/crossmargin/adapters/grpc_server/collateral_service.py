@@ -8,10 +8,13 @@ from crossmargin.adapters.grpc_server.wire.collateral import (
     deposit_from_request,
     holdings_to_messages,
     policy_from_request,
+    transfer_from_request,
+    withdrawal_from_request,
 )
 from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name
 from crossmargin.api.v1 import collateral_service_pb2 as pb
 from crossmargin.api.v1.collateral_service_pb2_grpc import CollateralServiceServicer
+from crossmargin.domain.money import format_decimal
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.use_cases import UseCases
 
@@ -27,6 +30,31 @@ class CollateralService(CollateralServiceServicer):
         caller = Caller(principal_of(context), request.request_id)
         deposited = await self._use_cases.deposit_collateral(deposit_from_request(request), caller=caller)
         return pb.DepositResponse(sequence=deposited.sequence, replayed=deposited.replayed)
+
+    async def Withdraw(self, request: pb.WithdrawRequest, context: Context) -> pb.WithdrawResponse:
+        """Let collateral leave, or say whether it may."""
+        withdrawal = withdrawal_from_request(request)
+        if request.validate_only:
+            done = await self._use_cases.withdraw_collateral.validate(withdrawal)
+        else:
+            caller = Caller(principal_of(context), request.request_id)
+            done = await self._use_cases.withdraw_collateral(withdrawal, caller=caller)
+        return pb.WithdrawResponse(sequence=done.sequence, excess_after=format_decimal(done.excess_after), replayed=done.replayed)
+
+    async def Transfer(self, request: pb.TransferRequest, context: Context) -> pb.TransferResponse:
+        """Move collateral between a core account and its bucket, or say whether it may move."""
+        transfer = transfer_from_request(request)
+        if request.validate_only:
+            done = await self._use_cases.transfer_collateral.validate(transfer)
+        else:
+            caller = Caller(principal_of(context), request.request_id)
+            done = await self._use_cases.transfer_collateral(transfer, caller=caller)
+        return pb.TransferResponse(
+            source_sequence=done.source_sequence,
+            destination_sequence=done.destination_sequence,
+            excess_after=format_decimal(done.excess_after),
+            replayed=done.replayed,
+        )
 
     async def SetPolicy(self, request: pb.SetPolicyRequest, context: Context) -> pb.SetPolicyResponse:
         """Set how a holding counts."""

@@ -21,17 +21,20 @@ _UPPER_WORDS: Final = "1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-', starting with
 _ACCOUNT_WORDS: Final = "clients/{client}/accounts/{account}, such as clients/alpha/accounts/core"
 _DECIMAL_WORDS: Final = "a plain ASCII decimal with at most 20 digits before and 18 after the point, such as -1250.75"
 
+_AMOUNT_WORDS: Final = "a plain ASCII decimal, zero or more, with at most 20 digits before and 18 after the point, such as 250000"
+
 PATTERN_WORDS: Final[Mapping[str, str]] = {
     f"^{_LOWER}$": _LOWER_WORDS,
     f"^({_LOWER})?$": f"nothing, or {_LOWER_WORDS}",
     f"^clients/{_LOWER}/accounts/{_LOWER}$": _ACCOUNT_WORDS,
     f"^(clients/{_LOWER}/accounts/{_LOWER})?$": f"nothing, or {_ACCOUNT_WORDS}",
+    f"^clients/{_LOWER}(/accounts/{_LOWER})?$": "clients/{client} or clients/{client}/accounts/{account}, such as clients/alpha",
     f"^{_UPPER}$": _UPPER_WORDS,
     f"^({_UPPER})?$": f"nothing, or {_UPPER_WORDS}",
     f"^-?{_UNSIGNED}$": _DECIMAL_WORDS,
     f"^(-?{_UNSIGNED})?$": f"nothing, or {_DECIMAL_WORDS}",
-    f"^({_UNSIGNED})?$": "nothing, or a plain ASCII decimal above zero with at most 20 digits before and 18 after the point, such as 0.01",
     f"^{_UNSIGNED}$": "a plain ASCII decimal above zero with at most 20 digits before and 18 after the point, such as 0.01",
+    f"^({_UNSIGNED})?$": f"nothing, or {_AMOUNT_WORDS}",
     r"^0(\.[0-9]{1,18})?$": "a fraction from 0 to below 1 with at most 18 places, such as 0.0425",
     r"^((0|[1-9][0-9]{0,2})(\.[0-9]{1,18})?)?$": "nothing, or a decimal fraction above zero, such as 0.01",
     "^([A-Z0-9][A-Za-z0-9._-]{0,63})?$": "nothing, or an issuer or a rating such as IG-A",

@@ -7,14 +7,23 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Final
 
-from crossmargin.adapters.grpc_server.context import Context
+from crossmargin.adapters.grpc_server.context import Context, principal_of
+from crossmargin.adapters.grpc_server.paging import cut_page, page_request, sequence_after
 from crossmargin.adapters.grpc_server.wire.book import trades_from_messages
 from crossmargin.adapters.grpc_server.wire.explanation import full_explanation_to_message
 from crossmargin.adapters.grpc_server.wire.margin import margin_to_message, reproduction_to_message, stamp_from_message
+from crossmargin.adapters.grpc_server.wire.reservation import (
+    limit_usage_to_message,
+    need_to_message,
+    open_orders_to_message,
+    order_from_message,
+    reservation_to_message,
+)
 from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name
 from crossmargin.api.v1 import margin_service_pb2 as pb
 from crossmargin.api.v1.margin_service_pb2_grpc import MarginServiceServicer
 from crossmargin.domain.money import parse_decimal
+from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.use_cases import UseCases
 
 DEFAULT_UTILIZATION_STEP: Final = Decimal("0.01")
@@ -29,8 +38,12 @@ class MarginService(MarginServiceServicer):
     async def GetMargin(self, request: pb.GetMarginRequest, context: Context) -> pb.GetMarginResponse:
         """Return the margin of an account."""
         account = account_ref_from_name(request.account, what="account")
-        result = await self._use_cases.evaluate_margin(account, min_sequence=request.min_seq)
-        return pb.GetMarginResponse(margin=margin_to_message(result))
+        standing = await self._use_cases.read_standing(account, min_sequence=request.min_seq)
+        return pb.GetMarginResponse(
+            margin=margin_to_message(standing.margin),
+            open_orders=open_orders_to_message(standing),
+            limits=map(limit_usage_to_message, standing.limits),
+        )
 
     async def ExplainMargin(self, request: pb.ExplainMarginRequest, context: Context) -> pb.ExplainMarginResponse:
         """Return the margin of an account with what makes it up and what it says beyond the number."""
@@ -48,7 +61,36 @@ class MarginService(MarginServiceServicer):
             acceptable=preview.acceptable,
             market_refusal="" if preview.market_refusal is None else preview.market_refusal.reason.code,
             market_refusal_message="" if preview.market_refusal is None else preview.market_refusal.message,
+            need_before=need_to_message(preview.need_before),
+            need_after=need_to_message(preview.need_after),
         )
+
+    async def ReserveMargin(self, request: pb.ReserveMarginRequest, context: Context) -> pb.ReserveMarginResponse:
+        """Approve an order and hold its margin."""
+        order = order_from_message(request.order, account_ref_from_name(request.account, what="account"))
+        reserved = await self._use_cases.reserve_margin(order, caller=Caller(principal_of(context), request.request_id))
+        return pb.ReserveMarginResponse(
+            reservation=reservation_to_message(reserved.reservation),
+            need_before=need_to_message(reserved.before),
+            need_after=need_to_message(reserved.after),
+            replayed=reserved.replayed,
+        )
+
+    async def ReleaseReservation(self, request: pb.ReleaseReservationRequest, context: Context) -> pb.ReleaseReservationResponse:
+        """End a reservation."""
+        account = account_ref_from_name(request.account, what="account")
+        caller = Caller(principal_of(context), request.request_id)
+        released = await self._use_cases.release_reservation(account, request.reservation, caller=caller)
+        return pb.ReleaseReservationResponse(sequence=released.sequence, replayed=released.replayed)
+
+    async def ListReservations(self, request: pb.ListReservationsRequest, context: Context) -> pb.ListReservationsResponse:
+        """List the reservations of an account."""
+        account = account_ref_from_name(request.account, what="account")
+        asked = page_request(f"reservations of {account}", page_size=request.page_size, page_token=request.page_token)
+        after = sequence_after(asked.after, request.page_token)
+        found = await self._use_cases.books.list_reservations(account, after_sequence=after, limit=asked.page.size)
+        items, token = cut_page(asked, found, lambda one: str(one.sequence))
+        return pb.ListReservationsResponse(reservations=map(reservation_to_message, items), next_page_token=token)
 
     async def WatchMargin(self, request: pb.WatchMarginRequest, context: Context) -> AsyncIterator[pb.WatchMarginResponse]:
         """Stream the margin of an account as it moves."""

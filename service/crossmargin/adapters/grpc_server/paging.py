@@ -55,6 +55,16 @@ def cut_page(request: PageRequest, found: Sequence[T], key: Callable[[T], str]) 
     return items, _token(request.list_name, key(items[-1]))
 
 
+def sequence_after(key: str | None, token: str) -> int:
+    """Return the sequence after which a page begins, in a list whose keys are sequences; INVALID_PAGE_TOKEN for any other key."""
+    if key is None:
+        return 0
+    # Eighteen digits stay within the database's 64 bits.
+    if not (key.isdecimal() and len(key) <= 18):
+        raise bad_page_token(token)
+    return int(key)
+
+
 def bad_page_token(token: str) -> DomainError:
     """Return the error for a token that leads nowhere."""
     expected = "next_page_token of the previous page of the same list"

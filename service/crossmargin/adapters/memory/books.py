@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
+from crossmargin.adapters.memory.database import Contents, MemoryDatabase
 from crossmargin.adapters.memory.ledger import MemoryLedgerReader
+from crossmargin.adapters.memory.market import market_version_of
 from crossmargin.domain.account import GENESIS_HASH, Account, AccountStatus, Client
 from crossmargin.domain.book import Entry, EntryKind, Posting, policy_from_reference
 from crossmargin.domain.collateral import CollateralPolicy
-from crossmargin.domain.identifiers import AccountRef, BookId, ClientId, InstrumentId
+from crossmargin.domain.exposure_limits import ExposureLimits
+from crossmargin.domain.halt import Halt, scope_of
+from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId
 from crossmargin.domain.money import exact_sum
 from crossmargin.domain.position import Position
-from crossmargin.usecases.ports import AccountState, Page
+from crossmargin.domain.reservation import Reservation, status_at
+from crossmargin.usecases.ports import AccountState, Books, Page, WriteRequest
 from crossmargin.usecases.storage_errors import sequence_not_reached, unknown_account, unknown_client
 
 
 class MemoryBookReader(MemoryLedgerReader):
     """See `BookReader`."""
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        super().__init__(database)
+        self._database = database
 
     async def get_client(self, client_id: ClientId) -> Client:
         """Return a client; UNKNOWN_CLIENT if there is none."""
@@ -45,14 +55,7 @@ class MemoryBookReader(MemoryLedgerReader):
 
     async def account_state(self, ref: AccountRef) -> AccountState:
         """Return what an account holds, consistent with one ledger sequence; UNKNOWN_ACCOUNT if there is none."""
-        account = await self.get_account(ref)
-        held = self._contents.positions.get(ref, {})
-        return AccountState(
-            account=account,
-            head=self._contents.heads[ref],
-            positions=tuple(held[name] for name in sorted(held) if held[name].quantity or held[name].cost),
-            policies=self._contents.policies.get(ref, {}),
-        )
+        return _state_of(self._contents, ref)
 
     async def account_state_at(self, ref: AccountRef, sequence: int) -> AccountState:
         """Return what an account held as of one of its entries; UNKNOWN_ACCOUNT, SEQUENCE_NOT_REACHED."""
@@ -67,9 +70,82 @@ class MemoryBookReader(MemoryLedgerReader):
             policies=_policies(ref, entries),
         )
 
+    async def read_books(self, ref: AccountRef) -> Books:
+        """Return what a decision on an account would be made on now; UNKNOWN_ACCOUNT."""
+        return books_of(self._database, WriteRequest("", "", "", b"", (ref,), is_fact=False))
+
+    async def list_reservations(self, ref: AccountRef, *, after_sequence: int, limit: int) -> Sequence[Reservation]:
+        """Return reservations of an account in sequence order; UNKNOWN_ACCOUNT if there is no such account."""
+        await self.get_account(ref)
+        held = sorted(number for account, number in self._contents.reservations if account == ref and number > after_sequence)
+        return [_as_of_now(self._contents.reservations[ref, number], self._database.now()) for number in held[:limit]]
+
+    async def overdue_reservations(self, *, limit: int) -> Sequence[Reservation]:
+        """Return immediate ones whose time is over and whose end is not in the ledger yet."""
+        now = self._database.now()
+        still_open = [_as_of_now(one, now) for one in self._contents.reservations.values() if one.status.counts]
+        return sorted((one for one in still_open if not one.status.counts), key=lambda one: one.expires_at)[:limit]
+
+    async def get_halt(self, client_id: ClientId | None) -> Halt:
+        """Return whether a client, or the house, is halted."""
+        return self._contents.halts.get(scope_of(client_id)) or Halt(client_id, is_halted=False)
+
+    async def get_limits(self, client_id: ClientId, account_id: AccountId | None) -> ExposureLimits:
+        """Return the limits of an account, or of a client."""
+        return self._contents.limits.get((client_id, account_id)) or ExposureLimits(client_id, account_id)
+
     async def account_sequences(self) -> Mapping[AccountRef, int]:
         """Return the last sequence of every open account."""
         return {ref: head.sequence for ref, head in self._contents.heads.items() if head.status is AccountStatus.OPEN}
+
+
+def books_of(database: MemoryDatabase, request: WriteRequest) -> Books:
+    """Return what a decision on the accounts of a request is made on; UNKNOWN_ACCOUNT for one that is not there."""
+    contents, now = database.contents, database.now()
+    states = {ref: _state_of(contents, ref) for ref in request.accounts}
+    clients = {ref.client_id for ref in states}
+    limits = tuple(
+        one
+        for (client_id, account_id), one in sorted(contents.limits.items(), key=lambda item: (item[0][0], item[0][1] or ""))
+        if client_id in clients and (account_id is None or AccountRef(client_id, account_id) in states)
+    )
+    shared = {one.client_id for one in limits if one.account_id is None}
+    states |= {ref: _state_of(contents, ref) for ref in contents.accounts if ref.client_id in shared}
+    return Books(
+        states={ref: states[ref] for ref in sorted(states)},
+        reservations={ref: _reservations(contents, ref, request.reservations, now) for ref in states},
+        limits=limits,
+        halts=() if request.is_fact else halts_of(contents, clients),
+        now=now,
+        market_version=market_version_of(database),
+    )
+
+
+def halts_of(contents: Contents, clients: Iterable[ClientId]) -> tuple[Halt, ...]:
+    """Return the switches that are on: that of the house first, then those of the clients."""
+    switches = [contents.halts.get(scope_of(client_id)) for client_id in (None, *sorted(clients))]
+    return tuple(switch for switch in switches if switch is not None and switch.is_halted)
+
+
+def _state_of(contents: Contents, ref: AccountRef) -> AccountState:
+    if ref not in contents.accounts:
+        raise unknown_account(ref)
+    held = contents.positions.get(ref, {})
+    return AccountState(
+        account=contents.accounts[ref],
+        head=contents.heads[ref],
+        positions=tuple(held[name] for name in sorted(held) if held[name].quantity or held[name].cost),
+        policies=contents.policies.get(ref, {}),
+    )
+
+
+def _reservations(contents: Contents, ref: AccountRef, named: Sequence[int], now: datetime) -> tuple[Reservation, ...]:
+    held = [one for (account, _), one in sorted(contents.reservations.items()) if account == ref]
+    return tuple(_as_of_now(one, now) for one in held if one.status.counts or one.sequence in named)
+
+
+def _as_of_now(one: Reservation, now: datetime) -> Reservation:
+    return replace(one, status=status_at(one.status, one.order.kind, one.expires_at, now))
 
 
 def positions_of(ref: AccountRef, entries: Sequence[Entry]) -> tuple[Position, ...]:

@@ -6,7 +6,7 @@ import asyncio
 from collections import ChainMap
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, fields
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from crossmargin.domain.account import Account, AccountHead, Client
@@ -14,12 +14,24 @@ from crossmargin.domain.audit_anchor import Anchor
 from crossmargin.domain.book import Entry
 from crossmargin.domain.breaker import Breaker, BreakerKind
 from crossmargin.domain.collateral import CollateralPolicy
-from crossmargin.domain.identifiers import AccountRef, BookId, ClientId, InstrumentId, RiskParameterSetId, SnapshotId, SourceId
+from crossmargin.domain.exposure_limits import ExposureLimits
+from crossmargin.domain.halt import Halt, scope_of
+from crossmargin.domain.identifiers import (
+    AccountId,
+    AccountRef,
+    BookId,
+    ClientId,
+    InstrumentId,
+    RiskParameterSetId,
+    SnapshotId,
+    SourceId,
+)
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.market import FactorId, MarketSnapshot
 from crossmargin.domain.parameter_governance import Activation, Governance
 from crossmargin.domain.position import Position
 from crossmargin.domain.quote import Quote, SourceProgress, Subject
+from crossmargin.domain.reservation import Reservation
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.usecases.ports import ScenarioRecipe
 
@@ -51,6 +63,9 @@ class Contents:
     risk_parameters: MutableMapping[RiskParameterSetId, RiskParameters] = field(default_factory=dict)
     governance: MutableMapping[RiskParameterSetId, Governance] = field(default_factory=dict)
     activations: MutableMapping[RiskParameterSetId, Activation] = field(default_factory=dict)
+    reservations: MutableMapping[tuple[AccountRef, int], Reservation] = field(default_factory=dict)
+    limits: MutableMapping[tuple[ClientId, AccountId | None], ExposureLimits] = field(default_factory=dict)
+    halts: MutableMapping[str, Halt] = field(default_factory=dict)
 
     def staged(self) -> Contents:
         """Return contents that read through to these and keep what is written to them apart."""
@@ -68,7 +83,7 @@ class MemoryDatabase:
     Attributes:
         history: Levels by factor and date, and of each date by the version that brought them, oldest first.
         anchors: By number.
-        is_halted: True while requests are refused; facts are booked all the same.
+        clock_offset: What has to be added to the machine's time to get that of this storage.
     """
 
     def __init__(self) -> None:
@@ -80,6 +95,20 @@ class MemoryDatabase:
         self.breakers: dict[BreakerKind, Breaker] = {}
         self.quotes: dict[tuple[Subject, SourceId], Quote] = {}
         self.quote_sources: dict[SourceId, SourceProgress] = {}
-        self.is_halted = False
+        self.clock_offset = timedelta(0)
         self.lock = asyncio.Lock()
         self.leader: object | None = None
+
+    @property
+    def is_halted(self) -> bool:
+        """True while the house is halted: requests are refused, facts are booked all the same."""
+        halt = self.contents.halts.get(scope_of(None))
+        return halt is not None and halt.is_halted
+
+    @is_halted.setter
+    def is_halted(self, is_halted: bool) -> None:
+        self.contents.halts[scope_of(None)] = Halt(None, is_halted=is_halted)
+
+    def now(self) -> datetime:
+        """Return the time of this storage."""
+        return datetime.now(UTC) + self.clock_offset

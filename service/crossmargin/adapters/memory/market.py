@@ -8,7 +8,7 @@ from decimal import Decimal
 from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.domain.identifiers import SnapshotId
 from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
-from crossmargin.usecases.ports import ScenarioRecipe
+from crossmargin.usecases.ports import MarketVersion, ScenarioRecipe
 from crossmargin.usecases.storage_errors import no_market_snapshot, unknown_scenario_set, unknown_snapshot
 
 
@@ -20,15 +20,15 @@ class MemoryMarketStore:
 
     async def latest_snapshot(self) -> MarketSnapshot:
         """Return the snapshot with the latest as_of; NO_MARKET_SNAPSHOT if there is none."""
-        snapshots = list(self._database.contents.snapshots.values())
-        if not snapshots:
+        latest = _latest(self._database)
+        if latest is None:
             raise no_market_snapshot()
-        # Of several at one moment the one stored last counts, and max() keeps the first it meets.
-        return max(reversed(snapshots), key=lambda snapshot: snapshot.as_of)
+        return latest
 
     async def latest_snapshot_id(self) -> SnapshotId | None:
         """Return the id of the snapshot with the latest as_of; None if there is none."""
-        return (await self.latest_snapshot()).snapshot_id if self._database.contents.snapshots else None
+        latest = _latest(self._database)
+        return None if latest is None else latest.snapshot_id
 
     async def get_snapshot(self, snapshot_id: SnapshotId) -> MarketSnapshot:
         """Return a snapshot; UNKNOWN_SNAPSHOT if there is none."""
@@ -59,6 +59,10 @@ class MemoryMarketStore:
         dates = tuple(sorted({day for column in columns.values() for day in column}))
         return FactorHistory(dates, {factor: tuple(map(column.get, dates)) for factor, column in columns.items() if column})
 
+    async def market_version(self) -> MarketVersion:
+        """Return what a market revalued now would be made of."""
+        return market_version_of(self._database)
+
     async def history_version(self) -> int:
         """Return a number that grows with every import."""
         return self._database.history_version
@@ -76,3 +80,20 @@ class MemoryMarketStore:
 
 def _as_of(known: dict[int, Decimal], version: int) -> Decimal | None:
     return next((level for since, level in reversed(known.items()) if since <= version), None)
+
+
+def market_version_of(database: MemoryDatabase) -> MarketVersion:
+    """Return what a market revalued now would be made of."""
+    latest, contents = _latest(database), database.contents
+    return MarketVersion(
+        snapshot_id=None if latest is None else latest.snapshot_id,
+        parameters=hash(tuple(contents.activations.items())),
+        instruments=len(contents.instruments),
+        history=database.history_version,
+    )
+
+
+def _latest(database: MemoryDatabase) -> MarketSnapshot | None:
+    # Of several at one moment the one stored last counts, and max() keeps the first it meets.
+    snapshots = list(database.contents.snapshots.values())
+    return max(reversed(snapshots), key=lambda snapshot: snapshot.as_of, default=None)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from crossmargin.adapters.memory.database import Contents
 from crossmargin.domain.account import GENESIS_HASH, Account, AccountHead, AccountStatus, Client
 from crossmargin.domain.collateral import AccountCollateralPolicy
+from crossmargin.domain.exposure_limits import ExposureLimits
+from crossmargin.domain.halt import Halt
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.market import MarketSnapshot
@@ -15,7 +18,7 @@ from crossmargin.usecases.ports import Record
 from crossmargin.usecases.storage_errors import already_exists, parameters_changed, unknown_account, unknown_client, unknown_instrument
 
 
-def store_record(staged: Contents, record: Record) -> None:
+def store_record(staged: Contents, record: Record, *, now: datetime) -> None:
     """Create a record, or leave an equal one alone; a policy replaces the one before.
 
     Raises:
@@ -37,6 +40,10 @@ def store_record(staged: Contents, record: Record) -> None:
             is_stored = _store_parameters(staged, record)
         case GovernanceChange():
             is_stored = _change_governance(staged, record)
+        case ExposureLimits():
+            is_stored = _store_limits(staged, record, now)
+        case Halt():
+            is_stored = _store_halt(staged, record, now)
     if not is_stored:
         raise already_exists(record)
 
@@ -59,6 +66,20 @@ def _store_policy(staged: Contents, new: AccountCollateralPolicy) -> bool:
     if new.instrument_id not in staged.instruments:
         raise unknown_instrument(new.instrument_id)
     staged.policies[new.account] = {**staged.policies.get(new.account, {}), new.instrument_id: new.policy}
+    return True
+
+
+def _store_limits(staged: Contents, new: ExposureLimits, now: datetime) -> bool:
+    if new.client_id not in staged.clients:
+        raise unknown_client(new.client_id)
+    staged.limits[new.client_id, new.account_id] = replace(new, set_at=now)
+    return True
+
+
+def _store_halt(staged: Contents, new: Halt, now: datetime) -> bool:
+    if new.client_id is not None and new.client_id not in staged.clients:
+        raise unknown_client(new.client_id)
+    staged.halts[new.scope] = replace(new, changed_at=now)
     return True
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TypeAlias
 
+from crossmargin.adapters.memory.books import books_of, halts_of
 from crossmargin.adapters.memory.database import Contents, MemoryDatabase, StoredResponse
 from crossmargin.adapters.memory.records import store_record
 from crossmargin.domain.account import AccountHead
@@ -15,7 +16,7 @@ from crossmargin.domain.book import Entry, Posting
 from crossmargin.domain.identifiers import AccountRef, BookId, InstrumentId
 from crossmargin.domain.money import EXACT, check_ledger_decimal
 from crossmargin.domain.position import Position
-from crossmargin.usecases.ports import Decide, WriteOutcome, WriteRequest
+from crossmargin.usecases.ports import Decide, DecideOnBooks, Decision, WriteOutcome, WriteRequest
 from crossmargin.usecases.storage_errors import already_cancelled, halted, request_id_reused, unknown_account
 
 _Positions: TypeAlias = Mapping[tuple[BookId, InstrumentId], Position]
@@ -29,19 +30,33 @@ class MemoryWriter:
 
     async def write(self, request: WriteRequest, decide: Decide) -> WriteOutcome:
         """See `Writer.write`."""
+        contents = self._database.contents
+
+        async def decide_on_heads() -> Decision:
+            if not request.is_fact and halts_of(contents, {ref.client_id for ref in request.accounts}):
+                raise halted()
+            return await decide(_heads(contents, request))
+
+        return await self._write(request, decide_on_heads)
+
+    async def decide(self, request: WriteRequest, decide: DecideOnBooks) -> WriteOutcome:
+        """See `Writer.decide`."""
+        return await self._write(request, lambda: decide(books_of(self._database, request)))
+
+    async def _write(self, request: WriteRequest, decide: Callable[[], Awaitable[Decision]]) -> WriteOutcome:
         async with self._database.lock:
             key = (request.principal, request.method, request.key)
             known = self._database.contents.responses.get(key)
             if known is not None:
                 return _replayed(request, known)
-            if self._database.is_halted and not request.is_fact:
-                raise halted()
-            decision = await decide(_heads(self._database.contents, request))
+            decision = await decide()
             staged = self._database.contents.staged()
             for record in decision.records:
-                store_record(staged, record)
+                store_record(staged, record, now=self._database.now())
             for entry in decision.entries:
                 _append(staged, entry)
+            for one in decision.reservations:
+                staged.reservations[one.order.account, one.sequence] = one
             staged.responses[key] = StoredResponse(request.request_hash, decision.response)
             self._database.contents.take_over(staged)
             return WriteOutcome(decision.response, replayed=False)

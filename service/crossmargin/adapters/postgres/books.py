@@ -9,15 +9,22 @@ from typing import Final
 from sqlalchemy import BigInteger, Integer, Numeric, and_, bindparam, cast, func, literal, select, true, tuple_
 
 from crossmargin.adapters.postgres.database import Database, Row
+from crossmargin.adapters.postgres.exposure_limits import LIMITS_OF, limits_from_row
+from crossmargin.adapters.postgres.halt import HALT_OF, halt_from_row
 from crossmargin.adapters.postgres.ledger import PostgresLedgerReader, ref_from_row, side_by_side, text_of, together
-from crossmargin.adapters.postgres.statements import compiled
+from crossmargin.adapters.postgres.market import market_version_from_row
+from crossmargin.adapters.postgres.reservation import OVERDUE, RESERVATIONS, reservation_from_row
+from crossmargin.adapters.postgres.statements import Statement, compiled
 from crossmargin.adapters.postgres.tables import account, account_head, client, collateral_policy, entry, position, posting
 from crossmargin.domain.account import GENESIS_HASH, Account, AccountHead, AccountMode, AccountStatus, Client
 from crossmargin.domain.book import EntryKind, policy_from_reference
 from crossmargin.domain.collateral import CollateralPolicy
+from crossmargin.domain.exposure_limits import ExposureLimits
+from crossmargin.domain.halt import Halt, scope_of
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId
 from crossmargin.domain.position import Position
-from crossmargin.usecases.ports import AccountState, Page
+from crossmargin.domain.reservation import Reservation
+from crossmargin.usecases.ports import AccountState, Books, Page
 from crossmargin.usecases.storage_errors import sequence_not_reached, unknown_account, unknown_client
 
 CLIENT_BY_ID: Final = compiled(select(client.c.client_id, client.c.display_name).where(client.c.client_id == text_of("client_id")))
@@ -75,6 +82,12 @@ _SEQUENCES: Final = compiled(
     select(account_head.c.client_id, account_head.c.account_id, account_head.c.sequence).where(
         account_head.c.status == AccountStatus.OPEN.value
     )
+)
+
+_READ_BOOKS: Final = Statement(
+    b"SELECT * FROM read_books(%(client_ids)s::text[], %(account_ids)s::text[], '{}', false, clock_timestamp())",
+    {},
+    frozenset({"client_ids", "account_ids"}),
 )
 
 _IS_PART: Final = and_(
@@ -149,14 +162,7 @@ class PostgresBookReader(PostgresLedgerReader):
         row = await self._database.row(_ACCOUNT_STATE, client_id=ref.client_id, account_id=ref.account_id)
         if row is None:
             raise unknown_account(ref)
-        return AccountState(
-            account=account_from_row(row),
-            head=AccountHead(
-                ref, AccountMode(row["mode"]), AccountStatus(row["status"]), sequence=row["sequence"], chain_hash=row["chain_hash"]
-            ),
-            positions=_positions(row),
-            policies=_policies(row),
-        )
+        return account_state_from_row(row)
 
     async def account_state_at(self, ref: AccountRef, sequence: int) -> AccountState:
         """Return what an account held as of one of its entries; UNKNOWN_ACCOUNT, SEQUENCE_NOT_REACHED."""
@@ -177,6 +183,34 @@ class PostgresBookReader(PostgresLedgerReader):
             policies={policy.instrument_id: policy.policy for policy in chosen},
         )
 
+    async def read_books(self, ref: AccountRef) -> Books:
+        """Return what a decision on an account would be made on now; UNKNOWN_ACCOUNT."""
+        rows = await self._database.rows(_READ_BOOKS, client_ids=[ref.client_id], account_ids=[ref.account_id])
+        return books_from_rows(rows, (ref,))
+
+    async def list_reservations(self, ref: AccountRef, *, after_sequence: int, limit: int) -> Sequence[Reservation]:
+        """Return reservations of an account in sequence order; UNKNOWN_ACCOUNT if there is no such account."""
+        rows = await self._database.rows(
+            RESERVATIONS, client_id=ref.client_id, account_id=ref.account_id, after_sequence=after_sequence, size=limit
+        )
+        if not rows:
+            await self.get_account(ref)
+        return [reservation_from_row(row) for row in rows]
+
+    async def overdue_reservations(self, *, limit: int) -> Sequence[Reservation]:
+        """Return immediate ones whose time is over and whose end is not in the ledger yet."""
+        return [reservation_from_row(row) for row in await self._database.rows(OVERDUE, size=limit)]
+
+    async def get_halt(self, client_id: ClientId | None) -> Halt:
+        """Return whether a client, or the house, is halted."""
+        row = await self._database.row(HALT_OF, scope=scope_of(client_id))
+        return Halt(client_id, is_halted=False) if row is None else halt_from_row(row)
+
+    async def get_limits(self, client_id: ClientId, account_id: AccountId | None) -> ExposureLimits:
+        """Return the limits of an account, or of a client."""
+        row = await self._database.row(LIMITS_OF, client_id=client_id, account_id=account_id or "")
+        return ExposureLimits(client_id, account_id) if row is None else limits_from_row(row)
+
     async def account_sequences(self) -> Mapping[AccountRef, int]:
         """Return the last sequence of every open account."""
         return {ref_from_row(row): row["sequence"] for row in await self._database.rows(_SEQUENCES)}
@@ -191,6 +225,30 @@ def account_from_row(row: Row) -> Account:
     """Return the account that a row of `account` holds."""
     parent = AccountId(row["parent_id"]) if row["parent_id"] is not None else None
     return Account(ref_from_row(row), row["display_name"], AccountMode(row["mode"]), parent)
+
+
+def account_state_from_row(row: Row) -> AccountState:
+    """Return an account's state from a row that holds the account, its head, and its positions and policies side by side."""
+    account = account_from_row(row)
+    head = AccountHead(account.ref, account.mode, AccountStatus(row["status"]), sequence=row["sequence"], chain_hash=row["chain_hash"])
+    return AccountState(account=account, head=head, positions=_positions(row), policies=_policies(row))
+
+
+def books_from_rows(rows: Sequence[Row], wanted: Sequence[AccountRef]) -> Books:
+    """Return the books that rows of `read_books` hold, one row an account; UNKNOWN_ACCOUNT for a wanted one that has none."""
+    states = {state.account.ref: state for state in map(account_state_from_row, rows)}
+    for ref in wanted:
+        if ref not in states:
+            raise unknown_account(ref)
+    first = rows[0]
+    return Books(
+        states=states,
+        reservations={ref_from_row(row): tuple(map(reservation_from_row, row["reservations"])) for row in rows},
+        limits=tuple(map(limits_from_row, first["limits"])),
+        halts=tuple(map(halt_from_row, first["halts"])),
+        now=first["decided_at"],
+        market_version=market_version_from_row(first),
+    )
 
 
 def _positions(row: Row) -> tuple[Position, ...]:

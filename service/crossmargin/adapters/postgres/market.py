@@ -19,7 +19,7 @@ from crossmargin.adapters.postgres.statements import Statement, compiled
 from crossmargin.adapters.postgres.tables import factor_history, factor_level, market_snapshot, scenario_set
 from crossmargin.domain.identifiers import InstrumentId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
-from crossmargin.usecases.ports import ScenarioRecipe
+from crossmargin.usecases.ports import MarketVersion, ScenarioRecipe
 from crossmargin.usecases.storage_errors import no_market_snapshot, unknown_scenario_set, unknown_snapshot
 
 _HISTORY_VERSION: Final = "history"
@@ -64,6 +64,8 @@ def _history_at(levels: Select[Any]) -> Statement:
 
 _WHOLE_HISTORY_AT: Final = _history_at(_LEVELS_AT)
 _SOME_HISTORY_AT: Final = _history_at(_LEVELS_AT.where(factor_level.c.factor == any_(bindparam("factors", type_=ARRAY(Text)))))
+
+_MARKET_VERSION: Final = Statement(b"SELECT * FROM read_market_version()", {}, frozenset())
 
 _RECORD_SCENARIOS: Final = compiled(
     insert(scenario_set)
@@ -122,6 +124,10 @@ class PostgresMarketStore:
             return await self._database.shielded(self._load(whole, values))
         return await self._database.shielded(self._load(some, {**values, "factors": [str(factor) for factor in factors]}))
 
+    async def market_version(self) -> MarketVersion:
+        """Return what a market revalued now would be made of."""
+        return market_version_from_row((await self._database.rows(_MARKET_VERSION))[0])
+
     async def history_version(self) -> int:
         """Return a number that grows with every import."""
         return await counter_value(self._database, _HISTORY_VERSION)
@@ -160,6 +166,16 @@ class PostgresMarketStore:
         except psycopg.Error as error:
             raise caller_error(error) from error
         return _history_from_rows(rows)
+
+
+def market_version_from_row(row: Row) -> MarketVersion:
+    """Return the version that the columns of `read_market_version` hold."""
+    return MarketVersion(
+        snapshot_id=None if row["snapshot_id"] is None else SnapshotId(row["snapshot_id"]),
+        parameters=row["parameters_version"],
+        instruments=row["instruments_version"],
+        history=row["history_version"],
+    )
 
 
 def snapshot_from_row(row: Row) -> MarketSnapshot:

@@ -16,6 +16,8 @@ from sqlalchemy.dialects.postgresql import Insert, insert
 from crossmargin.adapters.postgres.books import ACCOUNT_BY_NAME, CLIENT_BY_ID, account_from_row, client_from_row
 from crossmargin.adapters.postgres.counters import advance
 from crossmargin.adapters.postgres.database import Connection, Row
+from crossmargin.adapters.postgres.exposure_limits import LOCK_HEADS, REPLACE_LIMITS, limits_values
+from crossmargin.adapters.postgres.halt import ASK_IN_TURN, REPLACE_HALT
 from crossmargin.adapters.postgres.instrument_terms import terms_to_json
 from crossmargin.adapters.postgres.instruments import INSTRUMENTS_BY_ID, INSTRUMENTS_VERSION, instrument_from_row
 from crossmargin.adapters.postgres.market import SNAPSHOT_BY_ID, snapshot_from_row
@@ -33,6 +35,8 @@ from crossmargin.adapters.postgres.tables import (
 )
 from crossmargin.domain.account import GENESIS_HASH, Account, AccountStatus, Client
 from crossmargin.domain.collateral import AccountCollateralPolicy
+from crossmargin.domain.exposure_limits import ExposureLimits
+from crossmargin.domain.halt import Halt
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.market import MarketSnapshot
@@ -64,6 +68,10 @@ async def store_record(connection: Connection, record: Record) -> None:
             is_stored = await _store_risk_parameters(connection, record)
         case GovernanceChange():
             is_stored = await _change_governance(connection, record)
+        case ExposureLimits():
+            is_stored = await _store_limits(connection, record)
+        case Halt():
+            is_stored = await _store_halt(connection, record)
     if not is_stored:
         raise already_exists(record)
 
@@ -168,6 +176,24 @@ async def _change_governance(connection: Connection, change: GovernanceChange) -
     return True
 
 
+async def _store_limits(connection: Connection, new: ExposureLimits) -> bool:
+    if new.account_id is None:
+        # Whoever decides under a limit on all accounts holds them all; see begin_decision.
+        await connection.execute(LOCK_HEADS.sql, LOCK_HEADS.values({"client_id": new.client_id}))
+    try:
+        return await _run(connection, REPLACE_LIMITS, **limits_values(new))
+    except errors.ForeignKeyViolation:
+        raise unknown_client(new.client_id) from None
+
+
+async def _store_halt(connection: Connection, new: Halt) -> bool:
+    await connection.execute(ASK_IN_TURN)
+    if new.client_id is not None and not await _found(connection, CLIENT_BY_ID, client_id=new.client_id):
+        raise unknown_client(new.client_id)
+    values = {"scope": new.scope, "is_halted": new.is_halted, "reason": new.reason, "changed_by": new.changed_by}
+    return await _run(connection, REPLACE_HALT, **values)
+
+
 def _governance_values(governance: Governance) -> dict[str, object]:
     return {**asdict(governance), "state": governance.state.value}
 
@@ -225,6 +251,10 @@ _RETIRE: Final = compiled(
 async def _run(connection: Connection, statement: Statement, **values: object) -> bool:
     """Return whether the statement wrote a row."""
     return (await connection.execute(statement.sql, statement.values(values))).rowcount == 1
+
+
+async def _found(connection: Connection, statement: Statement, **values: object) -> bool:
+    return await (await connection.execute(statement.sql, statement.values(values))).fetchone() is not None
 
 
 async def _row(connection: Connection, statement: Statement, **values: object) -> Row:

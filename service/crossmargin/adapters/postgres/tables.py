@@ -202,7 +202,67 @@ control: Final = Table(
     metadata,
     _name("scope"),
     Column("is_halted", Boolean, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("changed_by", Text, nullable=False, server_default=""),
+    Column("changed_at", DateTime(timezone=True), nullable=True),
     PrimaryKeyConstraint("scope"),
+)
+
+# Which of them count at a moment is said by the function reservation_status alone.
+reservation: Final = Table(
+    "reservation",
+    metadata,
+    _name("client_id"),
+    _name("account_id"),
+    Column("sequence", BigInteger, nullable=False),
+    _name("book_id"),
+    _name("instrument_id"),
+    _name("settlement", nullable=True),
+    Column("quantity", LEDGER_DECIMAL, nullable=False),
+    Column("price", LEDGER_DECIMAL, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("lifetime_s", BigInteger, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("consideration", LEDGER_DECIMAL, nullable=False),
+    _name("paid_in", nullable=True),
+    Column("filled", LEDGER_DECIMAL, nullable=False),
+    Column("reserved_by", Text, nullable=False),
+    Column("reserved_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("state", Text, nullable=False),
+    PrimaryKeyConstraint("client_id", "account_id", "sequence"),
+    ForeignKeyConstraint(
+        ["client_id", "account_id", "sequence"], ["entry.client_id", "entry.account_id", "entry.sequence"], name="reservation_entry_fk"
+    ),
+    CheckConstraint("kind IN ('immediate', 'resting')", name="kind_is_known"),
+    CheckConstraint("state IN ('active', 'filled', 'released', 'expired')", name="state_is_known"),
+    CheckConstraint("state <> 'expired' OR kind = 'immediate'", name="only_immediate_ones_expire"),
+    CheckConstraint("filled * quantity >= 0 AND abs(filled) <= abs(quantity)", name="filled_is_part_of_it"),
+    CheckConstraint("(state = 'filled') = (filled = quantity)", name="filled_says_so"),
+    CheckConstraint("lifetime_s > 0", name="lifetime_is_positive"),
+)
+Index(
+    "reservation_open",
+    reservation.c.client_id,
+    reservation.c.account_id,
+    reservation.c.sequence,
+    postgresql_where=reservation.c.state == "active",
+)
+
+# An empty account stands for all accounts of the client together.
+exposure_limits: Final = Table(
+    "exposure_limits",
+    metadata,
+    _name("client_id"),
+    _name("account_id"),
+    Column("gross", LEDGER_DECIMAL, nullable=True),
+    Column("net", LEDGER_DECIMAL, nullable=True),
+    Column("order_notional", LEDGER_DECIMAL, nullable=True),
+    Column("group_limits", JSONB, nullable=False),
+    Column("set_by", Text, nullable=False),
+    _moment("set_at"),
+    PrimaryKeyConstraint("client_id", "account_id"),
+    ForeignKeyConstraint(["client_id"], ["client.client_id"], name="exposure_limits_client_fk"),
 )
 
 # One row each for what caches compare. The row is locked until commit, so numbers are handed out in the order of commits.

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeAlias, TypeVar
 
 import psycopg
 
+from crossmargin.adapters.postgres.books import books_from_rows
 from crossmargin.adapters.postgres.database import Connection, Database, Row
 from crossmargin.adapters.postgres.driver_errors import Fault, caller_error, fault_of, service_busy, storage_unavailable
 from crossmargin.adapters.postgres.entry_details import store_details
 from crossmargin.adapters.postgres.records import store_record
+from crossmargin.adapters.postgres.reservation import reservations_to_json
 from crossmargin.domain.account import AccountHead, AccountMode, AccountStatus
 from crossmargin.domain.book import Entry
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId
-from crossmargin.usecases.ports import Decide, Decision, WriteOutcome, WriteRequest
+from crossmargin.usecases.ports import Books, Decide, DecideOnBooks, Decision, WriteOutcome, WriteRequest
 from crossmargin.usecases.storage_errors import halted, request_id_reused, unknown_account
+
+Locked = TypeVar("Locked")
 
 CONFLICT_TRIES: Final = 4
 WRITE_DEADLINE_S: Final = 8.0
@@ -27,13 +31,17 @@ _PAUSE_S: Final = 0.02
 _LONGEST_PAUSE_S: Final = 0.3
 
 _BEGIN_WRITE: Final = b"SELECT * FROM begin_write(%s, %s, %s, %s, %s, %s::text[], %s::text[])"
-_FINISH_WRITE: Final = b"""
-SELECT finish_write(
+_BEGIN_DECISION: Final = b"SELECT * FROM begin_decision(%s, %s, %s, %s, %s, %s::text[], %s::text[], %s::bigint[])"
+_WRITTEN: Final = b"""
     %s, %s, %s, %s,
     %s::text[], %s::text[], %s::bigint[], %s::text[], %s::timestamptz[], %s::text[], %s::bytea[], %s::bytea[],
     %s::text[], %s::text[], %s::bigint[], %s::smallint[], %s::text[], %s::text[], %s::text[], %s::numeric[], %s::numeric[]
-)
 """
+_FINISH_WRITE: Final = b"SELECT finish_write(" + _WRITTEN + b")"
+_FINISH_DECISION: Final = b"SELECT finish_decision(" + _WRITTEN + b", %s)"
+
+
+_Begin: TypeAlias = Callable[[Connection, WriteRequest], Awaitable[WriteOutcome | Locked]]
 
 
 class PostgresWriter:
@@ -45,15 +53,21 @@ class PostgresWriter:
 
     async def write(self, request: WriteRequest, decide: Decide) -> WriteOutcome:
         """See `Writer.write`. A caller that goes away does not stop the write half-way."""
-        return await self._database.shielded(self._write_until_known(request, decide))
+        return await self._database.shielded(self._write_until_known(request, _begin_write, decide))
 
-    async def _write_until_known(self, request: WriteRequest, decide: Decide) -> WriteOutcome:
+    async def decide(self, request: WriteRequest, decide: DecideOnBooks) -> WriteOutcome:
+        """See `Writer.decide`. A caller that goes away does not stop the write half-way."""
+        return await self._database.shielded(self._write_until_known(request, _begin_decision, decide))
+
+    async def _write_until_known(
+        self, request: WriteRequest, begin: _Begin[Locked], decide: Callable[[Locked], Awaitable[Decision]]
+    ) -> WriteOutcome:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._deadline_s
         conflicts, is_unknown, pause_s = 0, False, _PAUSE_S
         while True:
             try:
-                return await self._write_once(request, decide)
+                return await self._write_once(request, begin, decide)
             except psycopg.Error as error:
                 fault = fault_of(error)
                 conflicts += fault is Fault.CONFLICT
@@ -64,10 +78,12 @@ class PostgresWriter:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
-    async def _write_once(self, request: WriteRequest, decide: Decide) -> WriteOutcome:
+    async def _write_once(
+        self, request: WriteRequest, begin: _Begin[Locked], decide: Callable[[Locked], Awaitable[Decision]]
+    ) -> WriteOutcome:
         async with self._database.connection() as connection:
             await connection.execute(b"BEGIN")
-            begun = await _begin(connection, request)
+            begun = await begin(connection, request)
             if isinstance(begun, WriteOutcome):
                 return begun
             decision = await _decide_in_time(decide, begun)
@@ -79,12 +95,29 @@ class PostgresWriter:
         return WriteOutcome(decision.response, replayed=False)
 
 
-async def _begin(connection: Connection, request: WriteRequest) -> WriteOutcome | Mapping[AccountRef, AccountHead]:
+async def _begin_write(connection: Connection, request: WriteRequest) -> WriteOutcome | Mapping[AccountRef, AccountHead]:
     """Return the answer that the key has already; otherwise the heads, locked, with the key reserved."""
+    begun = await _begin(connection, request, _BEGIN_WRITE)
+    if isinstance(begun, WriteOutcome):
+        return begun
+    heads = {head.ref: head for head in map(_head, begun)}
+    for ref in request.accounts:
+        if ref not in heads:
+            raise unknown_account(ref)
+    return heads
+
+
+async def _begin_decision(connection: Connection, request: WriteRequest) -> WriteOutcome | Books:
+    """Return the answer that the key has already; otherwise the books, locked, with the key reserved."""
+    begun = await _begin(connection, request, _BEGIN_DECISION, list(request.reservations))
+    return begun if isinstance(begun, WriteOutcome) else books_from_rows(begun, request.accounts)
+
+
+async def _begin(connection: Connection, request: WriteRequest, function: bytes, *more: object) -> WriteOutcome | list[Row]:
     clients = [ref.client_id for ref in request.accounts]
     accounts = [ref.account_id for ref in request.accounts]
     identity = (request.principal, request.method, request.key, request.request_hash, request.is_fact)
-    rows = await (await connection.execute(_BEGIN_WRITE, (*identity, clients, accounts))).fetchall()
+    rows = await (await connection.execute(function, (*identity, clients, accounts, *more))).fetchall()
     match rows[0]["outcome"] if rows else "reserved":
         case "replayed":
             return WriteOutcome(bytes(rows[0]["stored_response"]), replayed=True)
@@ -92,11 +125,7 @@ async def _begin(connection: Connection, request: WriteRequest) -> WriteOutcome 
             raise request_id_reused(request)
         case "halted":
             raise halted()
-    heads = {head.ref: head for head in map(_head, rows)}
-    for ref in request.accounts:
-        if ref not in heads:
-            raise unknown_account(ref)
-    return heads
+    return rows
 
 
 def _head(row: Row) -> AccountHead:
@@ -109,10 +138,10 @@ def _head(row: Row) -> AccountHead:
     )
 
 
-async def _decide_in_time(decide: Decide, heads: Mapping[AccountRef, AccountHead]) -> Decision:
+async def _decide_in_time(decide: Callable[[Locked], Awaitable[Decision]], locked: Locked) -> Decision:
     try:
         async with asyncio.timeout(DECIDE_LIMIT_S) as limit:
-            return await decide(heads)
+            return await decide(locked)
     except TimeoutError:
         if limit.expired():
             raise service_busy() from None
@@ -120,15 +149,16 @@ async def _decide_in_time(decide: Decide, heads: Mapping[AccountRef, AccountHead
 
 
 async def _finish(connection: Connection, request: WriteRequest, decision: Decision) -> None:
+    written = (
+        *(request.principal, request.method, request.key, decision.response),
+        *_entry_columns(decision.entries),
+        *_posting_columns(decision.entries),
+    )
     try:
-        await connection.execute(
-            _FINISH_WRITE,
-            (
-                *(request.principal, request.method, request.key, decision.response),
-                *_entry_columns(decision.entries),
-                *_posting_columns(decision.entries),
-            ),
-        )
+        if decision.reservations:
+            await connection.execute(_FINISH_DECISION, (*written, reservations_to_json(decision.reservations)))
+        else:
+            await connection.execute(_FINISH_WRITE, written)
     except psycopg.DatabaseError as error:
         if error.sqlstate == _BROKEN_CHAIN:
             raise ValueError(f"the entries decided for {request.method} do not continue the chains of their accounts") from None

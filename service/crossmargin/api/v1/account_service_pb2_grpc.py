@@ -64,6 +64,31 @@ class AccountServiceStub(object):
                 request_serializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.ListAccountsRequest.SerializeToString,
                 response_deserializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.ListAccountsResponse.FromString,
                 _registered_method=True)
+        self.Halt = channel.unary_unary(
+                '/crossmargin.api.v1.AccountService/Halt',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.HaltRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.HaltResponse.FromString,
+                _registered_method=True)
+        self.Resume = channel.unary_unary(
+                '/crossmargin.api.v1.AccountService/Resume',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.ResumeRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.ResumeResponse.FromString,
+                _registered_method=True)
+        self.GetHalt = channel.unary_unary(
+                '/crossmargin.api.v1.AccountService/GetHalt',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.GetHaltRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.GetHaltResponse.FromString,
+                _registered_method=True)
+        self.SetLimits = channel.unary_unary(
+                '/crossmargin.api.v1.AccountService/SetLimits',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.SetLimitsRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.SetLimitsResponse.FromString,
+                _registered_method=True)
+        self.GetLimits = channel.unary_unary(
+                '/crossmargin.api.v1.AccountService/GetLimits',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.GetLimitsRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.GetLimitsResponse.FromString,
+                _registered_method=True)
 
 
 class AccountServiceServicer(object):
@@ -105,6 +130,36 @@ class AccountServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Halt(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Resume(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetHalt(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetLimits(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLimits(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AccountServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -137,6 +192,31 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     servicer.ListAccounts,
                     request_deserializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.ListAccountsRequest.FromString,
                     response_serializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.ListAccountsResponse.SerializeToString,
+            ),
+            'Halt': grpc.unary_unary_rpc_method_handler(
+                    servicer.Halt,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.HaltRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.HaltResponse.SerializeToString,
+            ),
+            'Resume': grpc.unary_unary_rpc_method_handler(
+                    servicer.Resume,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.ResumeRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.ResumeResponse.SerializeToString,
+            ),
+            'GetHalt': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetHalt,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.GetHaltRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.GetHaltResponse.SerializeToString,
+            ),
+            'SetLimits': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetLimits,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.SetLimitsRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.SetLimitsResponse.SerializeToString,
+            ),
+            'GetLimits': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLimits,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.GetLimitsRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.GetLimitsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -301,6 +381,141 @@ class AccountService(object):
             '/crossmargin.api.v1.AccountService/ListAccounts',
             crossmargin_dot_api_dot_v1_dot_account__service__pb2.ListAccountsRequest.SerializeToString,
             crossmargin_dot_api_dot_v1_dot_account__service__pb2.ListAccountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Halt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.AccountService/Halt',
+            crossmargin_dot_api_dot_v1_dot_account__service__pb2.HaltRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_account__service__pb2.HaltResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Resume(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.AccountService/Resume',
+            crossmargin_dot_api_dot_v1_dot_account__service__pb2.ResumeRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_account__service__pb2.ResumeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetHalt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.AccountService/GetHalt',
+            crossmargin_dot_api_dot_v1_dot_account__service__pb2.GetHaltRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_account__service__pb2.GetHaltResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetLimits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.AccountService/SetLimits',
+            crossmargin_dot_api_dot_v1_dot_account__service__pb2.SetLimitsRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_account__service__pb2.SetLimitsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLimits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.AccountService/GetLimits',
+            crossmargin_dot_api_dot_v1_dot_account__service__pb2.GetLimitsRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_account__service__pb2.GetLimitsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,11 @@ class AccountServiceStub:
     CreateAccount: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.CreateAccountRequest, _account_service_pb2.CreateAccountResponse]
     GetAccount: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.GetAccountRequest, _account_service_pb2.GetAccountResponse]
     ListAccounts: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.ListAccountsRequest, _account_service_pb2.ListAccountsResponse]
+    Halt: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.HaltRequest, _account_service_pb2.HaltResponse]
+    Resume: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.ResumeRequest, _account_service_pb2.ResumeResponse]
+    GetHalt: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.GetHaltRequest, _account_service_pb2.GetHaltResponse]
+    SetLimits: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.SetLimitsRequest, _account_service_pb2.SetLimitsResponse]
+    GetLimits: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.GetLimitsRequest, _account_service_pb2.GetLimitsResponse]
 
 @_typing.type_check_only
 class AccountServiceAsyncStub(AccountServiceStub):
@@ -47,6 +52,11 @@ class AccountServiceAsyncStub(AccountServiceStub):
     CreateAccount: _aio.UnaryUnaryMultiCallable[_account_service_pb2.CreateAccountRequest, _account_service_pb2.CreateAccountResponse]  # type: ignore[assignment]
     GetAccount: _aio.UnaryUnaryMultiCallable[_account_service_pb2.GetAccountRequest, _account_service_pb2.GetAccountResponse]  # type: ignore[assignment]
     ListAccounts: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ListAccountsRequest, _account_service_pb2.ListAccountsResponse]  # type: ignore[assignment]
+    Halt: _aio.UnaryUnaryMultiCallable[_account_service_pb2.HaltRequest, _account_service_pb2.HaltResponse]  # type: ignore[assignment]
+    Resume: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ResumeRequest, _account_service_pb2.ResumeResponse]  # type: ignore[assignment]
+    GetHalt: _aio.UnaryUnaryMultiCallable[_account_service_pb2.GetHaltRequest, _account_service_pb2.GetHaltResponse]  # type: ignore[assignment]
+    SetLimits: _aio.UnaryUnaryMultiCallable[_account_service_pb2.SetLimitsRequest, _account_service_pb2.SetLimitsResponse]  # type: ignore[assignment]
+    GetLimits: _aio.UnaryUnaryMultiCallable[_account_service_pb2.GetLimitsRequest, _account_service_pb2.GetLimitsResponse]  # type: ignore[assignment]
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -90,5 +100,40 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.ListAccountsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_account_service_pb2.ListAccountsResponse, _abc.Awaitable[_account_service_pb2.ListAccountsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def Halt(
+        self,
+        request: _account_service_pb2.HaltRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.HaltResponse, _abc.Awaitable[_account_service_pb2.HaltResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def Resume(
+        self,
+        request: _account_service_pb2.ResumeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.ResumeResponse, _abc.Awaitable[_account_service_pb2.ResumeResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetHalt(
+        self,
+        request: _account_service_pb2.GetHaltRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.GetHaltResponse, _abc.Awaitable[_account_service_pb2.GetHaltResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def SetLimits(
+        self,
+        request: _account_service_pb2.SetLimitsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.SetLimitsResponse, _abc.Awaitable[_account_service_pb2.SetLimitsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetLimits(
+        self,
+        request: _account_service_pb2.GetLimitsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.GetLimitsResponse, _abc.Awaitable[_account_service_pb2.GetLimitsResponse]]: ...
 
 def add_AccountServiceServicer_to_server(servicer: AccountServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -21,6 +21,37 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _TradeFlag:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TradeFlagEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TradeFlag.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRADE_FLAG_UNSPECIFIED: _TradeFlag.ValueType  # 0
+    TRADE_FLAG_UNKNOWN_RESERVATION: _TradeFlag.ValueType  # 1
+    TRADE_FLAG_NOT_AS_RESERVED: _TradeFlag.ValueType  # 2
+    TRADE_FLAG_BEYOND_RESERVATION: _TradeFlag.ValueType  # 3
+    TRADE_FLAG_WORSE_THAN_RESERVED: _TradeFlag.ValueType  # 4
+    TRADE_FLAG_AFTER_EXPIRY: _TradeFlag.ValueType  # 5
+    TRADE_FLAG_AFTER_RELEASE: _TradeFlag.ValueType  # 6
+    TRADE_FLAG_SUSPECT_RESERVATION: _TradeFlag.ValueType  # 7
+    TRADE_FLAG_LIMIT_BREACHED: _TradeFlag.ValueType  # 8
+    TRADE_FLAG_LIMITS_NOT_CHECKED: _TradeFlag.ValueType  # 9
+
+class TradeFlag(_TradeFlag, metaclass=_TradeFlagEnumTypeWrapper): ...
+
+TRADE_FLAG_UNSPECIFIED: TradeFlag.ValueType  # 0
+TRADE_FLAG_UNKNOWN_RESERVATION: TradeFlag.ValueType  # 1
+TRADE_FLAG_NOT_AS_RESERVED: TradeFlag.ValueType  # 2
+TRADE_FLAG_BEYOND_RESERVATION: TradeFlag.ValueType  # 3
+TRADE_FLAG_WORSE_THAN_RESERVED: TradeFlag.ValueType  # 4
+TRADE_FLAG_AFTER_EXPIRY: TradeFlag.ValueType  # 5
+TRADE_FLAG_AFTER_RELEASE: TradeFlag.ValueType  # 6
+TRADE_FLAG_SUSPECT_RESERVATION: TradeFlag.ValueType  # 7
+TRADE_FLAG_LIMIT_BREACHED: TradeFlag.ValueType  # 8
+TRADE_FLAG_LIMITS_NOT_CHECKED: TradeFlag.ValueType  # 9
+Global___TradeFlag: _TypeAlias = TradeFlag  # noqa: Y015
+
 class _EntryKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -44,6 +75,11 @@ class _EntryKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EntryKind.V
     ENTRY_KIND_DELIVERY: _EntryKind.ValueType  # 14
     ENTRY_KIND_FIXING: _EntryKind.ValueType  # 15
     ENTRY_KIND_MATURITY: _EntryKind.ValueType  # 16
+    ENTRY_KIND_WITHDRAWAL: _EntryKind.ValueType  # 30
+    ENTRY_KIND_TRANSFER: _EntryKind.ValueType  # 31
+    ENTRY_KIND_RESERVATION: _EntryKind.ValueType  # 32
+    ENTRY_KIND_RESERVATION_FILL: _EntryKind.ValueType  # 33
+    ENTRY_KIND_RESERVATION_END: _EntryKind.ValueType  # 34
 
 class EntryKind(_EntryKind, metaclass=_EntryKindEnumTypeWrapper): ...
 
@@ -64,6 +100,11 @@ ENTRY_KIND_FINAL_SETTLEMENT: EntryKind.ValueType  # 13
 ENTRY_KIND_DELIVERY: EntryKind.ValueType  # 14
 ENTRY_KIND_FIXING: EntryKind.ValueType  # 15
 ENTRY_KIND_MATURITY: EntryKind.ValueType  # 16
+ENTRY_KIND_WITHDRAWAL: EntryKind.ValueType  # 30
+ENTRY_KIND_TRANSFER: EntryKind.ValueType  # 31
+ENTRY_KIND_RESERVATION: EntryKind.ValueType  # 32
+ENTRY_KIND_RESERVATION_FILL: EntryKind.ValueType  # 33
+ENTRY_KIND_RESERVATION_END: EntryKind.ValueType  # 34
 Global___EntryKind: _TypeAlias = EntryKind  # noqa: Y015
 
 class _OptionDelivery:
@@ -116,12 +157,14 @@ class Trade(_message.Message):
     EXECUTE_TIME_FIELD_NUMBER: _builtins.int
     REFERENCE_FIELD_NUMBER: _builtins.int
     SETTLE_DATE_FIELD_NUMBER: _builtins.int
+    RESERVATION_FIELD_NUMBER: _builtins.int
     book_id: _builtins.str
     instrument_id: _builtins.str
     quantity: _builtins.str
     price: _builtins.str
     settlement: _builtins.str
     reference: _builtins.str
+    reservation: _builtins.int
     @_builtins.property
     def execute_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -137,10 +180,11 @@ class Trade(_message.Message):
         execute_time: _timestamp_pb2.Timestamp | None = ...,
         reference: _builtins.str = ...,
         settle_date: _date_pb2.Date | None = ...,
+        reservation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["execute_time", b"execute_time", "settle_date", b"settle_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["book_id", b"book_id", "execute_time", b"execute_time", "instrument_id", b"instrument_id", "price", b"price", "quantity", b"quantity", "reference", b"reference", "settle_date", b"settle_date", "settlement", b"settlement"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["book_id", b"book_id", "execute_time", b"execute_time", "instrument_id", b"instrument_id", "price", b"price", "quantity", b"quantity", "reference", b"reference", "reservation", b"reservation", "settle_date", b"settle_date", "settlement", b"settlement"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -224,18 +268,22 @@ class TradeOutcome(_message.Message):
 
     SEQUENCE_FIELD_NUMBER: _builtins.int
     REFUSAL_FIELD_NUMBER: _builtins.int
+    FLAGS_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     @_builtins.property
     def refusal(self) -> Global___TradeRefusal: ...
+    @_builtins.property
+    def flags(self) -> _containers.RepeatedScalarFieldContainer[Global___TradeFlag.ValueType]: ...
     def __init__(
         self,
         *,
         sequence: _builtins.int = ...,
         refusal: Global___TradeRefusal | None = ...,
+        flags: _abc.Iterable[Global___TradeFlag.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["refusal", b"refusal", "result", b"result", "sequence", b"sequence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["refusal", b"refusal", "result", b"result", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flags", b"flags", "refusal", b"refusal", "result", b"result", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["sequence", "refusal"]  # noqa: Y015
     _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015

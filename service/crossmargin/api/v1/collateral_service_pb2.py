@@ -26,7 +26,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+crossmargin/api/v1/collateral_service.proto\x12\x12\x63rossmargin.api.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x02\n\x11\x43ollateralHolding\x12#\n\rinstrument_id\x18\x01 \x01(\tR\x0cinstrumentId\x12<\n\x06policy\x18\x02 \x01(\x0e\x32$.crossmargin.api.v1.CollateralPolicyR\x06policy\x12\x1a\n\x08quantity\x18\x03 \x01(\tR\x08quantity\x12!\n\x0cmarket_value\x18\x04 \x01(\tR\x0bmarketValue\x12\x18\n\x07haircut\x18\x05 \x01(\tR\x07haircut\x12\x1d\n\nover_limit\x18\x06 \x01(\tR\toverLimit\x12&\n\x0fvalue_in_equity\x18\x07 \x01(\tR\rvalueInEquity\"\xb8\x04\n\x0e\x44\x65positRequest\x12\x38\n\nrequest_id\x18\x01 \x01(\tB\x19\xe2\x41\x01\x02\xbaH\x12r\x10\x32\x0e^[!-~]{1,128}$R\trequestId\x12w\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB]\xe2\x41\x01\x02\xbaHVrT2R^clients/[a-z]([a-z0-9-]{0,61}[a-z0-9])?/accounts/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$R\x07\x61\x63\x63ount\x12\x44\n\x07\x62ook_id\x18\x03 \x01(\tB+\xbaH(r&2$^([a-z]([a-z0-9-]{0,61}[a-z0-9])?)?$R\x06\x62ookId\x12\\\n\rinstrument_id\x18\x04 \x01(\tB7\xe2\x41\x01\x02\xbaH0r.2,^[A-Z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$R\x0cinstrumentId\x12O\n\x08quantity\x18\x05 \x01(\tB3\xe2\x41\x01\x02\xbaH,r*2(^-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,18})?$R\x08quantity\x12I\n\x0creceive_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x0breceiveTime\x12\x33\n\treference\x18\x07 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[ -~]{0,128}$R\treference\"I\n\x0f\x44\x65positResponse\x12\x1a\n\x08sequence\x18\x01 \x01(\x03R\x08sequence\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"\xf1\x02\n\x10SetPolicyRequest\x12\x38\n\nrequest_id\x18\x01 \x01(\tB\x19\xe2\x41\x01\x02\xbaH\x12r\x10\x32\x0e^[!-~]{1,128}$R\trequestId\x12w\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB]\xe2\x41\x01\x02\xbaHVrT2R^clients/[a-z]([a-z0-9-]{0,61}[a-z0-9])?/accounts/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$R\x07\x61\x63\x63ount\x12\\\n\rinstrument_id\x18\x03 \x01(\tB7\xe2\x41\x01\x02\xbaH0r.2,^[A-Z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$R\x0cinstrumentId\x12L\n\x06policy\x18\x04 \x01(\x0e\x32$.crossmargin.api.v1.CollateralPolicyB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x06policy\"m\n\x11SetPolicyResponse\x12<\n\x06policy\x18\x01 \x01(\x0e\x32$.crossmargin.api.v1.CollateralPolicyR\x06policy\x12\x1a\n\x08sequence\x18\x02 \x01(\x03R\x08sequence\"\xb0\x01\n\x13ListHoldingsRequest\x12w\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB]\xe2\x41\x01\x02\xbaHVrT2R^clients/[a-z]([a-z0-9-]{0,61}[a-z0-9])?/accounts/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$R\x07\x61\x63\x63ount\x12 \n\x07min_seq\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00R\x06minSeq\"\x96\x01\n\x14ListHoldingsResponse\x12\x41\n\x08holdings\x18\x01 \x03(\x0b\x32%.crossmargin.api.v1.CollateralHoldingR\x08holdings\x12\x1a\n\tas_of_seq\x18\x02 \x01(\x03R\x07\x61sOfSeq\x12\x1f\n\x0bsnapshot_id\x18\x03 \x01(\tR\nsnapshotId*r\n\x10\x43ollateralPolicy\x12!\n\x1d\x43OLLATERAL_POLICY_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43OLLATERAL_POLICY_RISKED\x10\x01\x12\x1d\n\x19\x43OLLATERAL_POLICY_PLEDGED\x10\x02\x32\xa4\x02\n\x11\x43ollateralService\x12R\n\x07\x44\x65posit\x12\".crossmargin.api.v1.DepositRequest\x1a#.crossmargin.api.v1.DepositResponse\x12X\n\tSetPolicy\x12$.crossmargin.api.v1.SetPolicyRequest\x1a%.crossmargin.api.v1.SetPolicyResponse\x12\x61\n\x0cListHoldings\x12\'.crossmargin.api.v1.ListHoldingsRequest\x1a(.crossmargin.api.v1.ListHoldingsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+crossmargin/api/v1/collateral_service.proto\x12\x12\x63rossmargin.api.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x02\n\x11\x43ollateralHolding\x12#\n\rinstrument_id\x18\x01 \x01(\tR\x0cinstrumentId\x12<\n\x06policy\x18\x02 \x01(\x0e\x32$.crossmargin.api.v1.CollateralPolicyR\x06policy\x12\x1a\n\x08quantity\x18\x03 \x01(\tR\x08quantity\x12!\n\x0cmarket_value\x18\x04 \x01(\tR\x0bmarketValue\x12\x18\n\x07haircut\x18\x05 \x01(\tR\x07haircut\x12\x1d\n\nover_limit\x18\x06 \x01(\tR\toverLimit\x12&\n\x0fvalue_in_equity\x18\x07 \x01(\tR\rvalueInEquity\"\xb8\x04\n\x0e\x44\x65positRequest\x12\x38\n\nrequest_id\x18\x01 \x01(\tB\x19\xe2\x41\x01\x02\xbaH\x12r\x10\x32\x0e^[!-~]{1,128}$R\trequestId\x12w\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB]\xe2\x41\x01\x02\xbaHVrT2R^clients/[a-z]([a-z0-9-]{0,61}[a-z0-9])?/accounts/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$R\x07\x61\x63\x63ount\x12\x44\n\x07\x62ook_id\x18\x03 \x01(\tB+\xbaH(r&2$^([a-z]([a-z0-9-]{0,61}[a-z0-9])?)?$R\x06\x62ookId\x12\\\n\rinstrument_id\x18\x04 \x01(\tB7\xe2\x41\x01\x02\xbaH0r.2,^[A-Z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$R\x0cinstrumentId\x12O\n\x08quantity\x18\x05 \x01(\tB3\xe2\x41\x01\x02\xbaH,r*2(^-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,18})?$R\x08quantity\x12I\n\x0creceive_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x0breceiveTime\x12\x33\n\treference\x18\x07 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[ -~]{0,128}$R\treference\"I\n\x0f\x44\x65positResponse\x12\x1a\n\x08sequence\x18\x01 \x01(\x03R\x08sequence\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"\x93\x04\n\x0fWithdrawRequest\x12\x38\n\nrequest_id\x18\x01 \x01(\tB\x19\xe2\x41\x01\x02\xbaH\x12r\x10\x32\x0e^[!-~]{1,128}$R\trequestId\x12w\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB]\xe2\x41\x01\x02\xbaHVrT2R^clients/[a-z]([a-z0-9-]{0,61}[a-z0-9])?/accounts/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$R\x07\x61\x63\x63ount\x12\x44\n\x07\x62ook_id\x18\x03 \x01(\tB+\xbaH(r&2$^([a-z]([a-z0-9-]{0,61}[a-z0-9])?)?$R\x06\x62ookId\x12\\\n\rinstrument_id\x18\x04 \x01(\tB7\xe2\x41\x01\x02\xbaH0r.2,^[A-Z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$R\x0cinstrumentId\x12O\n\x08quantity\x18\x05 \x01(\tB3\xe2\x41\x01\x02\xbaH,r*2(^-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,18})?$R\x08quantity\x12\x33\n\treference\x18\x06 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[ -~]{0,128}$R\treference\x12#\n\rvalidate_only\x18\x07 \x01(\x08R\x0cvalidateOnly\"m\n\x10WithdrawResponse\x12\x1a\n\x08sequence\x18\x01 \x01(\x03R\x08sequence\x12!\n\x0c\x65xcess_after\x18\x02 \x01(\tR\x0b\x65xcessAfter\x12\x1a\n\x08replayed\x18\x03 \x01(\x08R\x08replayed\"\xb2\x05\n\x0fTransferRequest\x12\x38\n\nrequest_id\x18\x01 \x01(\tB\x19\xe2\x41\x01\x02\xbaH\x12r\x10\x32\x0e^[!-~]{1,128}$R\trequestId\x12\x84\x01\n\x0esource_account\x18\x02 \x01(\tB]\xe2\x41\x01\x02\xbaHVrT2R^clients/[a-z]([a-z0-9-]{0,61}[a-z0-9])?/accounts/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$R\rsourceAccount\x12\x8e\x01\n\x13\x64\x65stination_account\x18\x03 \x01(\tB]\xe2\x41\x01\x02\xbaHVrT2R^clients/[a-z]([a-z0-9-]{0,61}[a-z0-9])?/accounts/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$R\x12\x64\x65stinationAccount\x12\x44\n\x07\x62ook_id\x18\x04 \x01(\tB+\xbaH(r&2$^([a-z]([a-z0-9-]{0,61}[a-z0-9])?)?$R\x06\x62ookId\x12\\\n\rinstrument_id\x18\x05 \x01(\tB7\xe2\x41\x01\x02\xbaH0r.2,^[A-Z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$R\x0cinstrumentId\x12O\n\x08quantity\x18\x06 \x01(\tB3\xe2\x41\x01\x02\xbaH,r*2(^-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,18})?$R\x08quantity\x12\x33\n\treference\x18\x07 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[ -~]{0,128}$R\treference\x12#\n\rvalidate_only\x18\x08 \x01(\x08R\x0cvalidateOnly\"\xad\x01\n\x10TransferResponse\x12\'\n\x0fsource_sequence\x18\x01 \x01(\x03R\x0esourceSequence\x12\x31\n\x14\x64\x65stination_sequence\x18\x02 \x01(\x03R\x13\x64\x65stinationSequence\x12!\n\x0c\x65xcess_after\x18\x03 \x01(\tR\x0b\x65xcessAfter\x12\x1a\n\x08replayed\x18\x04 \x01(\x08R\x08replayed\"\xf1\x02\n\x10SetPolicyRequest\x12\x38\n\nrequest_id\x18\x01 \x01(\tB\x19\xe2\x41\x01\x02\xbaH\x12r\x10\x32\x0e^[!-~]{1,128}$R\trequestId\x12w\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB]\xe2\x41\x01\x02\xbaHVrT2R^clients/[a-z]([a-z0-9-]{0,61}[a-z0-9])?/accounts/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$R\x07\x61\x63\x63ount\x12\\\n\rinstrument_id\x18\x03 \x01(\tB7\xe2\x41\x01\x02\xbaH0r.2,^[A-Z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$R\x0cinstrumentId\x12L\n\x06policy\x18\x04 \x01(\x0e\x32$.crossmargin.api.v1.CollateralPolicyB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x06policy\"m\n\x11SetPolicyResponse\x12<\n\x06policy\x18\x01 \x01(\x0e\x32$.crossmargin.api.v1.CollateralPolicyR\x06policy\x12\x1a\n\x08sequence\x18\x02 \x01(\x03R\x08sequence\"\xb0\x01\n\x13ListHoldingsRequest\x12w\n\x07\x61\x63\x63ount\x18\x01 \x01(\tB]\xe2\x41\x01\x02\xbaHVrT2R^clients/[a-z]([a-z0-9-]{0,61}[a-z0-9])?/accounts/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$R\x07\x61\x63\x63ount\x12 \n\x07min_seq\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00R\x06minSeq\"\x96\x01\n\x14ListHoldingsResponse\x12\x41\n\x08holdings\x18\x01 \x03(\x0b\x32%.crossmargin.api.v1.CollateralHoldingR\x08holdings\x12\x1a\n\tas_of_seq\x18\x02 \x01(\x03R\x07\x61sOfSeq\x12\x1f\n\x0bsnapshot_id\x18\x03 \x01(\tR\nsnapshotId*r\n\x10\x43ollateralPolicy\x12!\n\x1d\x43OLLATERAL_POLICY_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43OLLATERAL_POLICY_RISKED\x10\x01\x12\x1d\n\x19\x43OLLATERAL_POLICY_PLEDGED\x10\x02\x32\xd2\x03\n\x11\x43ollateralService\x12R\n\x07\x44\x65posit\x12\".crossmargin.api.v1.DepositRequest\x1a#.crossmargin.api.v1.DepositResponse\x12U\n\x08Withdraw\x12#.crossmargin.api.v1.WithdrawRequest\x1a$.crossmargin.api.v1.WithdrawResponse\x12U\n\x08Transfer\x12#.crossmargin.api.v1.TransferRequest\x1a$.crossmargin.api.v1.TransferResponse\x12X\n\tSetPolicy\x12$.crossmargin.api.v1.SetPolicyRequest\x1a%.crossmargin.api.v1.SetPolicyResponse\x12\x61\n\x0cListHoldings\x12\'.crossmargin.api.v1.ListHoldingsRequest\x1a(.crossmargin.api.v1.ListHoldingsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,6 +47,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DEPOSITREQUEST'].fields_by_name['receive_time']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_DEPOSITREQUEST'].fields_by_name['reference']._loaded_options = None
   _globals['_DEPOSITREQUEST'].fields_by_name['reference']._serialized_options = b'\272H\022r\0202\016^[ -~]{0,128}$'
+  _globals['_WITHDRAWREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_WITHDRAWREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\002\272H\022r\0202\016^[!-~]{1,128}$'
+  _globals['_WITHDRAWREQUEST'].fields_by_name['account']._loaded_options = None
+  _globals['_WITHDRAWREQUEST'].fields_by_name['account']._serialized_options = b'\342A\001\002\272HVrT2R^clients/[a-z]([a-z0-9-]{0,61}[a-z0-9])?/accounts/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$'
+  _globals['_WITHDRAWREQUEST'].fields_by_name['book_id']._loaded_options = None
+  _globals['_WITHDRAWREQUEST'].fields_by_name['book_id']._serialized_options = b'\272H(r&2$^([a-z]([a-z0-9-]{0,61}[a-z0-9])?)?$'
+  _globals['_WITHDRAWREQUEST'].fields_by_name['instrument_id']._loaded_options = None
+  _globals['_WITHDRAWREQUEST'].fields_by_name['instrument_id']._serialized_options = b'\342A\001\002\272H0r.2,^[A-Z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$'
+  _globals['_WITHDRAWREQUEST'].fields_by_name['quantity']._loaded_options = None
+  _globals['_WITHDRAWREQUEST'].fields_by_name['quantity']._serialized_options = b'\342A\001\002\272H,r*2(^-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,18})?$'
+  _globals['_WITHDRAWREQUEST'].fields_by_name['reference']._loaded_options = None
+  _globals['_WITHDRAWREQUEST'].fields_by_name['reference']._serialized_options = b'\272H\022r\0202\016^[ -~]{0,128}$'
+  _globals['_TRANSFERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_TRANSFERREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\002\272H\022r\0202\016^[!-~]{1,128}$'
+  _globals['_TRANSFERREQUEST'].fields_by_name['source_account']._loaded_options = None
+  _globals['_TRANSFERREQUEST'].fields_by_name['source_account']._serialized_options = b'\342A\001\002\272HVrT2R^clients/[a-z]([a-z0-9-]{0,61}[a-z0-9])?/accounts/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$'
+  _globals['_TRANSFERREQUEST'].fields_by_name['destination_account']._loaded_options = None
+  _globals['_TRANSFERREQUEST'].fields_by_name['destination_account']._serialized_options = b'\342A\001\002\272HVrT2R^clients/[a-z]([a-z0-9-]{0,61}[a-z0-9])?/accounts/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$'
+  _globals['_TRANSFERREQUEST'].fields_by_name['book_id']._loaded_options = None
+  _globals['_TRANSFERREQUEST'].fields_by_name['book_id']._serialized_options = b'\272H(r&2$^([a-z]([a-z0-9-]{0,61}[a-z0-9])?)?$'
+  _globals['_TRANSFERREQUEST'].fields_by_name['instrument_id']._loaded_options = None
+  _globals['_TRANSFERREQUEST'].fields_by_name['instrument_id']._serialized_options = b'\342A\001\002\272H0r.2,^[A-Z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$'
+  _globals['_TRANSFERREQUEST'].fields_by_name['quantity']._loaded_options = None
+  _globals['_TRANSFERREQUEST'].fields_by_name['quantity']._serialized_options = b'\342A\001\002\272H,r*2(^-?(0|[1-9][0-9]{0,19})(\\.[0-9]{1,18})?$'
+  _globals['_TRANSFERREQUEST'].fields_by_name['reference']._loaded_options = None
+  _globals['_TRANSFERREQUEST'].fields_by_name['reference']._serialized_options = b'\272H\022r\0202\016^[ -~]{0,128}$'
   _globals['_SETPOLICYREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_SETPOLICYREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\002\272H\022r\0202\016^[!-~]{1,128}$'
   _globals['_SETPOLICYREQUEST'].fields_by_name['account']._loaded_options = None
@@ -59,22 +85,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTHOLDINGSREQUEST'].fields_by_name['account']._serialized_options = b'\342A\001\002\272HVrT2R^clients/[a-z]([a-z0-9-]{0,61}[a-z0-9])?/accounts/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$'
   _globals['_LISTHOLDINGSREQUEST'].fields_by_name['min_seq']._loaded_options = None
   _globals['_LISTHOLDINGSREQUEST'].fields_by_name['min_seq']._serialized_options = b'\272H\004\"\002(\000'
-  _globals['_COLLATERALPOLICY']._serialized_start=1875
-  _globals['_COLLATERALPOLICY']._serialized_end=1989
+  _globals['_COLLATERALPOLICY']._serialized_start=3389
+  _globals['_COLLATERALPOLICY']._serialized_end=3503
   _globals['_COLLATERALHOLDING']._serialized_start=134
   _globals['_COLLATERALHOLDING']._serialized_end=412
   _globals['_DEPOSITREQUEST']._serialized_start=415
   _globals['_DEPOSITREQUEST']._serialized_end=983
   _globals['_DEPOSITRESPONSE']._serialized_start=985
   _globals['_DEPOSITRESPONSE']._serialized_end=1058
-  _globals['_SETPOLICYREQUEST']._serialized_start=1061
-  _globals['_SETPOLICYREQUEST']._serialized_end=1430
-  _globals['_SETPOLICYRESPONSE']._serialized_start=1432
-  _globals['_SETPOLICYRESPONSE']._serialized_end=1541
-  _globals['_LISTHOLDINGSREQUEST']._serialized_start=1544
-  _globals['_LISTHOLDINGSREQUEST']._serialized_end=1720
-  _globals['_LISTHOLDINGSRESPONSE']._serialized_start=1723
-  _globals['_LISTHOLDINGSRESPONSE']._serialized_end=1873
-  _globals['_COLLATERALSERVICE']._serialized_start=1992
-  _globals['_COLLATERALSERVICE']._serialized_end=2284
+  _globals['_WITHDRAWREQUEST']._serialized_start=1061
+  _globals['_WITHDRAWREQUEST']._serialized_end=1592
+  _globals['_WITHDRAWRESPONSE']._serialized_start=1594
+  _globals['_WITHDRAWRESPONSE']._serialized_end=1703
+  _globals['_TRANSFERREQUEST']._serialized_start=1706
+  _globals['_TRANSFERREQUEST']._serialized_end=2396
+  _globals['_TRANSFERRESPONSE']._serialized_start=2399
+  _globals['_TRANSFERRESPONSE']._serialized_end=2572
+  _globals['_SETPOLICYREQUEST']._serialized_start=2575
+  _globals['_SETPOLICYREQUEST']._serialized_end=2944
+  _globals['_SETPOLICYRESPONSE']._serialized_start=2946
+  _globals['_SETPOLICYRESPONSE']._serialized_end=3055
+  _globals['_LISTHOLDINGSREQUEST']._serialized_start=3058
+  _globals['_LISTHOLDINGSREQUEST']._serialized_end=3234
+  _globals['_LISTHOLDINGSRESPONSE']._serialized_start=3237
+  _globals['_LISTHOLDINGSRESPONSE']._serialized_end=3387
+  _globals['_COLLATERALSERVICE']._serialized_start=3506
+  _globals['_COLLATERALSERVICE']._serialized_end=3972
 # @@protoc_insertion_point(module_scope)

@@ -135,6 +135,136 @@ class DepositResponse(_message.Message):
 Global___DepositResponse: _TypeAlias = DepositResponse  # noqa: Y015
 
 @_typing.final
+class WithdrawRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    BOOK_ID_FIELD_NUMBER: _builtins.int
+    INSTRUMENT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    account: _builtins.str
+    book_id: _builtins.str
+    instrument_id: _builtins.str
+    quantity: _builtins.str
+    reference: _builtins.str
+    validate_only: _builtins.bool
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        account: _builtins.str = ...,
+        book_id: _builtins.str = ...,
+        instrument_id: _builtins.str = ...,
+        quantity: _builtins.str = ...,
+        reference: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "book_id", b"book_id", "instrument_id", b"instrument_id", "quantity", b"quantity", "reference", b"reference", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawRequest: _TypeAlias = WithdrawRequest  # noqa: Y015
+
+@_typing.final
+class WithdrawResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    EXCESS_AFTER_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    excess_after: _builtins.str
+    replayed: _builtins.bool
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        excess_after: _builtins.str = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["excess_after", b"excess_after", "replayed", b"replayed", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawResponse: _TypeAlias = WithdrawResponse  # noqa: Y015
+
+@_typing.final
+class TransferRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_ACCOUNT_FIELD_NUMBER: _builtins.int
+    DESTINATION_ACCOUNT_FIELD_NUMBER: _builtins.int
+    BOOK_ID_FIELD_NUMBER: _builtins.int
+    INSTRUMENT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    source_account: _builtins.str
+    destination_account: _builtins.str
+    book_id: _builtins.str
+    instrument_id: _builtins.str
+    quantity: _builtins.str
+    reference: _builtins.str
+    validate_only: _builtins.bool
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        source_account: _builtins.str = ...,
+        destination_account: _builtins.str = ...,
+        book_id: _builtins.str = ...,
+        instrument_id: _builtins.str = ...,
+        quantity: _builtins.str = ...,
+        reference: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["book_id", b"book_id", "destination_account", b"destination_account", "instrument_id", b"instrument_id", "quantity", b"quantity", "reference", b"reference", "request_id", b"request_id", "source_account", b"source_account", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransferRequest: _TypeAlias = TransferRequest  # noqa: Y015
+
+@_typing.final
+class TransferResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_SEQUENCE_FIELD_NUMBER: _builtins.int
+    DESTINATION_SEQUENCE_FIELD_NUMBER: _builtins.int
+    EXCESS_AFTER_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    source_sequence: _builtins.int
+    destination_sequence: _builtins.int
+    excess_after: _builtins.str
+    replayed: _builtins.bool
+    def __init__(
+        self,
+        *,
+        source_sequence: _builtins.int = ...,
+        destination_sequence: _builtins.int = ...,
+        excess_after: _builtins.str = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["destination_sequence", b"destination_sequence", "excess_after", b"excess_after", "replayed", b"replayed", "source_sequence", b"source_sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransferResponse: _TypeAlias = TransferResponse  # noqa: Y015
+
+@_typing.final
 class SetPolicyRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

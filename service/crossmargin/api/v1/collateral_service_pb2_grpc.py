@@ -39,6 +39,16 @@ class CollateralServiceStub(object):
                 request_serializer=crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.DepositRequest.SerializeToString,
                 response_deserializer=crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.DepositResponse.FromString,
                 _registered_method=True)
+        self.Withdraw = channel.unary_unary(
+                '/crossmargin.api.v1.CollateralService/Withdraw',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.WithdrawRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.WithdrawResponse.FromString,
+                _registered_method=True)
+        self.Transfer = channel.unary_unary(
+                '/crossmargin.api.v1.CollateralService/Transfer',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.TransferRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.TransferResponse.FromString,
+                _registered_method=True)
         self.SetPolicy = channel.unary_unary(
                 '/crossmargin.api.v1.CollateralService/SetPolicy',
                 request_serializer=crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.SetPolicyRequest.SerializeToString,
@@ -55,6 +65,18 @@ class CollateralServiceServicer(object):
     """Missing associated documentation comment in .proto file."""
 
     def Deposit(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Withdraw(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Transfer(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -79,6 +101,16 @@ def add_CollateralServiceServicer_to_server(servicer, server):
                     servicer.Deposit,
                     request_deserializer=crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.DepositRequest.FromString,
                     response_serializer=crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.DepositResponse.SerializeToString,
+            ),
+            'Withdraw': grpc.unary_unary_rpc_method_handler(
+                    servicer.Withdraw,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.WithdrawRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.WithdrawResponse.SerializeToString,
+            ),
+            'Transfer': grpc.unary_unary_rpc_method_handler(
+                    servicer.Transfer,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.TransferRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.TransferResponse.SerializeToString,
             ),
             'SetPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.SetPolicy,
@@ -118,6 +150,60 @@ class CollateralService(object):
             '/crossmargin.api.v1.CollateralService/Deposit',
             crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.DepositRequest.SerializeToString,
             crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.DepositResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Withdraw(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.CollateralService/Withdraw',
+            crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.WithdrawRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.WithdrawResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Transfer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.CollateralService/Transfer',
+            crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.TransferRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.TransferResponse.FromString,
             options,
             channel_credentials,
             insecure,

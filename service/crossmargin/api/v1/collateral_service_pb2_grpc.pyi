@@ -32,6 +32,8 @@ class CollateralServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CollateralServiceAsyncStub: ...
     Deposit: _grpc.UnaryUnaryMultiCallable[_collateral_service_pb2.DepositRequest, _collateral_service_pb2.DepositResponse]
+    Withdraw: _grpc.UnaryUnaryMultiCallable[_collateral_service_pb2.WithdrawRequest, _collateral_service_pb2.WithdrawResponse]
+    Transfer: _grpc.UnaryUnaryMultiCallable[_collateral_service_pb2.TransferRequest, _collateral_service_pb2.TransferResponse]
     SetPolicy: _grpc.UnaryUnaryMultiCallable[_collateral_service_pb2.SetPolicyRequest, _collateral_service_pb2.SetPolicyResponse]
     ListHoldings: _grpc.UnaryUnaryMultiCallable[_collateral_service_pb2.ListHoldingsRequest, _collateral_service_pb2.ListHoldingsResponse]
 
@@ -39,6 +41,8 @@ class CollateralServiceStub:
 class CollateralServiceAsyncStub(CollateralServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Deposit: _aio.UnaryUnaryMultiCallable[_collateral_service_pb2.DepositRequest, _collateral_service_pb2.DepositResponse]  # type: ignore[assignment]
+    Withdraw: _aio.UnaryUnaryMultiCallable[_collateral_service_pb2.WithdrawRequest, _collateral_service_pb2.WithdrawResponse]  # type: ignore[assignment]
+    Transfer: _aio.UnaryUnaryMultiCallable[_collateral_service_pb2.TransferRequest, _collateral_service_pb2.TransferResponse]  # type: ignore[assignment]
     SetPolicy: _aio.UnaryUnaryMultiCallable[_collateral_service_pb2.SetPolicyRequest, _collateral_service_pb2.SetPolicyResponse]  # type: ignore[assignment]
     ListHoldings: _aio.UnaryUnaryMultiCallable[_collateral_service_pb2.ListHoldingsRequest, _collateral_service_pb2.ListHoldingsResponse]  # type: ignore[assignment]
 
@@ -49,6 +53,20 @@ class CollateralServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _collateral_service_pb2.DepositRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_collateral_service_pb2.DepositResponse, _abc.Awaitable[_collateral_service_pb2.DepositResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def Withdraw(
+        self,
+        request: _collateral_service_pb2.WithdrawRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collateral_service_pb2.WithdrawResponse, _abc.Awaitable[_collateral_service_pb2.WithdrawResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def Transfer(
+        self,
+        request: _collateral_service_pb2.TransferRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collateral_service_pb2.TransferResponse, _abc.Awaitable[_collateral_service_pb2.TransferResponse]]: ...
 
     @_abc_1.abstractmethod
     def SetPolicy(

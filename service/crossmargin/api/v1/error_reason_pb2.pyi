@@ -68,6 +68,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SUSPECT_MARKET_DATA: _ErrorReason.ValueType  # 60
     ERROR_REASON_STALE_MARKET_DATA: _ErrorReason.ValueType  # 61
     ERROR_REASON_MISSING_MARKET_DATA: _ErrorReason.ValueType  # 62
+    ERROR_REASON_INSUFFICIENT_MARGIN: _ErrorReason.ValueType  # 40
+    ERROR_REASON_INSUFFICIENT_HOLDING: _ErrorReason.ValueType  # 41
+    ERROR_REASON_LIMIT_EXCEEDED: _ErrorReason.ValueType  # 42
+    ERROR_REASON_TOO_MANY_RESERVATIONS: _ErrorReason.ValueType  # 43
+    ERROR_REASON_RESERVATION_ENDED: _ErrorReason.ValueType  # 44
+    ERROR_REASON_UNKNOWN_RESERVATION: _ErrorReason.ValueType  # 45
+    ERROR_REASON_INVALID_TRANSFER: _ErrorReason.ValueType  # 46
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper): ...
 
@@ -117,4 +124,11 @@ ERROR_REASON_EVENT_NOT_DUE: ErrorReason.ValueType  # 74
 ERROR_REASON_SUSPECT_MARKET_DATA: ErrorReason.ValueType  # 60
 ERROR_REASON_STALE_MARKET_DATA: ErrorReason.ValueType  # 61
 ERROR_REASON_MISSING_MARKET_DATA: ErrorReason.ValueType  # 62
+ERROR_REASON_INSUFFICIENT_MARGIN: ErrorReason.ValueType  # 40
+ERROR_REASON_INSUFFICIENT_HOLDING: ErrorReason.ValueType  # 41
+ERROR_REASON_LIMIT_EXCEEDED: ErrorReason.ValueType  # 42
+ERROR_REASON_TOO_MANY_RESERVATIONS: ErrorReason.ValueType  # 43
+ERROR_REASON_RESERVATION_ENDED: ErrorReason.ValueType  # 44
+ERROR_REASON_UNKNOWN_RESERVATION: ErrorReason.ValueType  # 45
+ERROR_REASON_INVALID_TRANSFER: ErrorReason.ValueType  # 46
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

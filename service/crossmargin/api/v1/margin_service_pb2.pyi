@@ -8,6 +8,7 @@ from crossmargin.api.v1 import book_service_pb2 as _book_service_pb2
 from crossmargin.api.v1 import collateral_service_pb2 as _collateral_service_pb2
 from crossmargin.api.v1 import market_service_pb2 as _market_service_pb2
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -45,6 +46,46 @@ BAND_AT_RISK: Band.ValueType  # 3
 BAND_MARGIN_CALL: Band.ValueType  # 4
 BAND_LIQUIDATION: Band.ValueType  # 5
 Global___Band: _TypeAlias = Band  # noqa: Y015
+
+class _ReservationKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReservationKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReservationKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RESERVATION_KIND_UNSPECIFIED: _ReservationKind.ValueType  # 0
+    RESERVATION_KIND_IMMEDIATE: _ReservationKind.ValueType  # 1
+    RESERVATION_KIND_RESTING: _ReservationKind.ValueType  # 2
+
+class ReservationKind(_ReservationKind, metaclass=_ReservationKindEnumTypeWrapper): ...
+
+RESERVATION_KIND_UNSPECIFIED: ReservationKind.ValueType  # 0
+RESERVATION_KIND_IMMEDIATE: ReservationKind.ValueType  # 1
+RESERVATION_KIND_RESTING: ReservationKind.ValueType  # 2
+Global___ReservationKind: _TypeAlias = ReservationKind  # noqa: Y015
+
+class _ReservationStatus:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReservationStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReservationStatus.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RESERVATION_STATUS_UNSPECIFIED: _ReservationStatus.ValueType  # 0
+    RESERVATION_STATUS_ACTIVE: _ReservationStatus.ValueType  # 1
+    RESERVATION_STATUS_SUSPECT: _ReservationStatus.ValueType  # 2
+    RESERVATION_STATUS_FILLED: _ReservationStatus.ValueType  # 3
+    RESERVATION_STATUS_RELEASED: _ReservationStatus.ValueType  # 4
+    RESERVATION_STATUS_EXPIRED: _ReservationStatus.ValueType  # 5
+
+class ReservationStatus(_ReservationStatus, metaclass=_ReservationStatusEnumTypeWrapper): ...
+
+RESERVATION_STATUS_UNSPECIFIED: ReservationStatus.ValueType  # 0
+RESERVATION_STATUS_ACTIVE: ReservationStatus.ValueType  # 1
+RESERVATION_STATUS_SUSPECT: ReservationStatus.ValueType  # 2
+RESERVATION_STATUS_FILLED: ReservationStatus.ValueType  # 3
+RESERVATION_STATUS_RELEASED: ReservationStatus.ValueType  # 4
+RESERVATION_STATUS_EXPIRED: ReservationStatus.ValueType  # 5
+Global___ReservationStatus: _TypeAlias = ReservationStatus  # noqa: Y015
 
 @_typing.final
 class MarginStamp(_message.Message):
@@ -724,16 +765,24 @@ class GetMarginResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MARGIN_FIELD_NUMBER: _builtins.int
+    OPEN_ORDERS_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def margin(self) -> Global___Margin: ...
+    @_builtins.property
+    def open_orders(self) -> Global___OpenOrders: ...
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedCompositeFieldContainer[Global___LimitUsage]: ...
     def __init__(
         self,
         *,
         margin: Global___Margin | None = ...,
+        open_orders: Global___OpenOrders | None = ...,
+        limits: _abc.Iterable[Global___LimitUsage] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["margin", b"margin"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["margin", b"margin", "open_orders", b"open_orders"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["margin", b"margin"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "margin", b"margin", "open_orders", b"open_orders"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -858,6 +907,8 @@ class PreviewTradesResponse(_message.Message):
     BEFORE_FIELD_NUMBER: _builtins.int
     AFTER_FIELD_NUMBER: _builtins.int
     ACCEPTABLE_FIELD_NUMBER: _builtins.int
+    NEED_BEFORE_FIELD_NUMBER: _builtins.int
+    NEED_AFTER_FIELD_NUMBER: _builtins.int
     MARKET_REFUSAL_FIELD_NUMBER: _builtins.int
     MARKET_REFUSAL_MESSAGE_FIELD_NUMBER: _builtins.int
     acceptable: _builtins.bool
@@ -867,22 +918,346 @@ class PreviewTradesResponse(_message.Message):
     def before(self) -> Global___Margin: ...
     @_builtins.property
     def after(self) -> Global___Margin: ...
+    @_builtins.property
+    def need_before(self) -> Global___MarginNeed: ...
+    @_builtins.property
+    def need_after(self) -> Global___MarginNeed: ...
     def __init__(
         self,
         *,
         before: Global___Margin | None = ...,
         after: Global___Margin | None = ...,
         acceptable: _builtins.bool = ...,
+        need_before: Global___MarginNeed | None = ...,
+        need_after: Global___MarginNeed | None = ...,
         market_refusal: _builtins.str = ...,
         market_refusal_message: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "need_after", b"need_after", "need_before", b"need_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptable", b"acceptable", "after", b"after", "before", b"before", "market_refusal", b"market_refusal", "market_refusal_message", b"market_refusal_message"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptable", b"acceptable", "after", b"after", "before", b"before", "market_refusal", b"market_refusal", "market_refusal_message", b"market_refusal_message", "need_after", b"need_after", "need_before", b"need_before"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PreviewTradesResponse: _TypeAlias = PreviewTradesResponse  # noqa: Y015
+
+@_typing.final
+class MarginNeed(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INITIAL_MARGIN_FIELD_NUMBER: _builtins.int
+    EXCESS_FIELD_NUMBER: _builtins.int
+    LEAST_EXCESS_FIELD_NUMBER: _builtins.int
+    initial_margin: _builtins.str
+    excess: _builtins.str
+    least_excess: _builtins.str
+    def __init__(
+        self,
+        *,
+        initial_margin: _builtins.str = ...,
+        excess: _builtins.str = ...,
+        least_excess: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["excess", b"excess", "initial_margin", b"initial_margin", "least_excess", b"least_excess"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MarginNeed: _TypeAlias = MarginNeed  # noqa: Y015
+
+@_typing.final
+class Order(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOOK_ID_FIELD_NUMBER: _builtins.int
+    INSTRUMENT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    SETTLEMENT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    LIFETIME_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    book_id: _builtins.str
+    instrument_id: _builtins.str
+    quantity: _builtins.str
+    price: _builtins.str
+    settlement: _builtins.str
+    kind: Global___ReservationKind.ValueType
+    reference: _builtins.str
+    @_builtins.property
+    def lifetime(self) -> _duration_pb2.Duration: ...
+    def __init__(
+        self,
+        *,
+        book_id: _builtins.str = ...,
+        instrument_id: _builtins.str = ...,
+        quantity: _builtins.str = ...,
+        price: _builtins.str = ...,
+        settlement: _builtins.str = ...,
+        kind: Global___ReservationKind.ValueType = ...,
+        lifetime: _duration_pb2.Duration | None = ...,
+        reference: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lifetime", b"lifetime"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["book_id", b"book_id", "instrument_id", b"instrument_id", "kind", b"kind", "lifetime", b"lifetime", "price", b"price", "quantity", b"quantity", "reference", b"reference", "settlement", b"settlement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Order: _TypeAlias = Order  # noqa: Y015
+
+@_typing.final
+class Reservation(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESERVATION_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    FILLED_FIELD_NUMBER: _builtins.int
+    REMAINING_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    RESERVED_BY_FIELD_NUMBER: _builtins.int
+    RESERVE_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    reservation: _builtins.int
+    filled: _builtins.str
+    remaining: _builtins.str
+    status: Global___ReservationStatus.ValueType
+    reserved_by: _builtins.str
+    @_builtins.property
+    def order(self) -> Global___Order: ...
+    @_builtins.property
+    def reserve_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        reservation: _builtins.int = ...,
+        order: Global___Order | None = ...,
+        filled: _builtins.str = ...,
+        remaining: _builtins.str = ...,
+        status: Global___ReservationStatus.ValueType = ...,
+        reserved_by: _builtins.str = ...,
+        reserve_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "order", b"order", "reserve_time", b"reserve_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "filled", b"filled", "order", b"order", "remaining", b"remaining", "reservation", b"reservation", "reserve_time", b"reserve_time", "reserved_by", b"reserved_by", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Reservation: _TypeAlias = Reservation  # noqa: Y015
+
+@_typing.final
+class ReserveMarginRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    account: _builtins.str
+    @_builtins.property
+    def order(self) -> Global___Order: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        account: _builtins.str = ...,
+        order: Global___Order | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "order", b"order", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReserveMarginRequest: _TypeAlias = ReserveMarginRequest  # noqa: Y015
+
+@_typing.final
+class ReserveMarginResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESERVATION_FIELD_NUMBER: _builtins.int
+    NEED_BEFORE_FIELD_NUMBER: _builtins.int
+    NEED_AFTER_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    @_builtins.property
+    def reservation(self) -> Global___Reservation: ...
+    @_builtins.property
+    def need_before(self) -> Global___MarginNeed: ...
+    @_builtins.property
+    def need_after(self) -> Global___MarginNeed: ...
+    def __init__(
+        self,
+        *,
+        reservation: Global___Reservation | None = ...,
+        need_before: Global___MarginNeed | None = ...,
+        need_after: Global___MarginNeed | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["need_after", b"need_after", "need_before", b"need_before", "reservation", b"reservation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["need_after", b"need_after", "need_before", b"need_before", "replayed", b"replayed", "reservation", b"reservation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReserveMarginResponse: _TypeAlias = ReserveMarginResponse  # noqa: Y015
+
+@_typing.final
+class ReleaseReservationRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    RESERVATION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    account: _builtins.str
+    reservation: _builtins.int
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        account: _builtins.str = ...,
+        reservation: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "request_id", b"request_id", "reservation", b"reservation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseReservationRequest: _TypeAlias = ReleaseReservationRequest  # noqa: Y015
+
+@_typing.final
+class ReleaseReservationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    replayed: _builtins.bool
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["replayed", b"replayed", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseReservationResponse: _TypeAlias = ReleaseReservationResponse  # noqa: Y015
+
+@_typing.final
+class ListReservationsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    page_size: _builtins.int
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReservationsRequest: _TypeAlias = ListReservationsRequest  # noqa: Y015
+
+@_typing.final
+class ListReservationsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESERVATIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def reservations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reservation]: ...
+    def __init__(
+        self,
+        *,
+        reservations: _abc.Iterable[Global___Reservation] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "reservations", b"reservations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReservationsResponse: _TypeAlias = ListReservationsResponse  # noqa: Y015
+
+@_typing.final
+class LimitUsage(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    USED_FIELD_NUMBER: _builtins.int
+    BREACHED_FIELD_NUMBER: _builtins.int
+    scope: _builtins.str
+    name: _builtins.str
+    limit: _builtins.str
+    used: _builtins.str
+    breached: _builtins.bool
+    def __init__(
+        self,
+        *,
+        scope: _builtins.str = ...,
+        name: _builtins.str = ...,
+        limit: _builtins.str = ...,
+        used: _builtins.str = ...,
+        breached: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breached", b"breached", "limit", b"limit", "name", b"name", "scope", b"scope", "used", b"used"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LimitUsage: _TypeAlias = LimitUsage  # noqa: Y015
+
+@_typing.final
+class OpenOrders(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESERVATION_COUNT_FIELD_NUMBER: _builtins.int
+    SUSPECT_COUNT_FIELD_NUMBER: _builtins.int
+    NEED_FIELD_NUMBER: _builtins.int
+    reservation_count: _builtins.int
+    suspect_count: _builtins.int
+    @_builtins.property
+    def need(self) -> Global___MarginNeed: ...
+    def __init__(
+        self,
+        *,
+        reservation_count: _builtins.int = ...,
+        suspect_count: _builtins.int = ...,
+        need: Global___MarginNeed | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["need", b"need"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["need", b"need", "reservation_count", b"reservation_count", "suspect_count", b"suspect_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenOrders: _TypeAlias = OpenOrders  # noqa: Y015
 
 @_typing.final
 class WatchMarginRequest(_message.Message):

@@ -49,6 +49,21 @@ class MarginServiceStub(object):
                 request_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.PreviewTradesRequest.SerializeToString,
                 response_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.PreviewTradesResponse.FromString,
                 _registered_method=True)
+        self.ReserveMargin = channel.unary_unary(
+                '/crossmargin.api.v1.MarginService/ReserveMargin',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ReserveMarginRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ReserveMarginResponse.FromString,
+                _registered_method=True)
+        self.ReleaseReservation = channel.unary_unary(
+                '/crossmargin.api.v1.MarginService/ReleaseReservation',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ReleaseReservationRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ReleaseReservationResponse.FromString,
+                _registered_method=True)
+        self.ListReservations = channel.unary_unary(
+                '/crossmargin.api.v1.MarginService/ListReservations',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ListReservationsRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ListReservationsResponse.FromString,
+                _registered_method=True)
         self.WatchMargin = channel.unary_stream(
                 '/crossmargin.api.v1.MarginService/WatchMargin',
                 request_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.WatchMarginRequest.SerializeToString,
@@ -77,6 +92,24 @@ class MarginServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def PreviewTrades(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReserveMargin(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseReservation(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListReservations(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -111,6 +144,21 @@ def add_MarginServiceServicer_to_server(servicer, server):
                     servicer.PreviewTrades,
                     request_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.PreviewTradesRequest.FromString,
                     response_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.PreviewTradesResponse.SerializeToString,
+            ),
+            'ReserveMargin': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReserveMargin,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ReserveMarginRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ReserveMarginResponse.SerializeToString,
+            ),
+            'ReleaseReservation': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseReservation,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ReleaseReservationRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ReleaseReservationResponse.SerializeToString,
+            ),
+            'ListReservations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReservations,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ListReservationsRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ListReservationsResponse.SerializeToString,
             ),
             'WatchMargin': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchMargin,
@@ -204,6 +252,87 @@ class MarginService(object):
             '/crossmargin.api.v1.MarginService/PreviewTrades',
             crossmargin_dot_api_dot_v1_dot_margin__service__pb2.PreviewTradesRequest.SerializeToString,
             crossmargin_dot_api_dot_v1_dot_margin__service__pb2.PreviewTradesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReserveMargin(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.MarginService/ReserveMargin',
+            crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ReserveMarginRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ReserveMarginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseReservation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.MarginService/ReleaseReservation',
+            crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ReleaseReservationRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ReleaseReservationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReservations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.MarginService/ListReservations',
+            crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ListReservationsRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ListReservationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

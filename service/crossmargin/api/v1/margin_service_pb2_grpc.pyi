@@ -34,6 +34,9 @@ class MarginServiceStub:
     GetMargin: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.GetMarginRequest, _margin_service_pb2.GetMarginResponse]
     ExplainMargin: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.ExplainMarginRequest, _margin_service_pb2.ExplainMarginResponse]
     PreviewTrades: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.PreviewTradesRequest, _margin_service_pb2.PreviewTradesResponse]
+    ReserveMargin: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.ReserveMarginRequest, _margin_service_pb2.ReserveMarginResponse]
+    ReleaseReservation: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.ReleaseReservationRequest, _margin_service_pb2.ReleaseReservationResponse]
+    ListReservations: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.ListReservationsRequest, _margin_service_pb2.ListReservationsResponse]
     WatchMargin: _grpc.UnaryStreamMultiCallable[_margin_service_pb2.WatchMarginRequest, _margin_service_pb2.WatchMarginResponse]
     ReproduceMargin: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.ReproduceMarginRequest, _margin_service_pb2.ReproduceMarginResponse]
 
@@ -43,6 +46,9 @@ class MarginServiceAsyncStub(MarginServiceStub):
     GetMargin: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.GetMarginRequest, _margin_service_pb2.GetMarginResponse]  # type: ignore[assignment]
     ExplainMargin: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.ExplainMarginRequest, _margin_service_pb2.ExplainMarginResponse]  # type: ignore[assignment]
     PreviewTrades: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.PreviewTradesRequest, _margin_service_pb2.PreviewTradesResponse]  # type: ignore[assignment]
+    ReserveMargin: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.ReserveMarginRequest, _margin_service_pb2.ReserveMarginResponse]  # type: ignore[assignment]
+    ReleaseReservation: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.ReleaseReservationRequest, _margin_service_pb2.ReleaseReservationResponse]  # type: ignore[assignment]
+    ListReservations: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.ListReservationsRequest, _margin_service_pb2.ListReservationsResponse]  # type: ignore[assignment]
     WatchMargin: _aio.UnaryStreamMultiCallable[_margin_service_pb2.WatchMarginRequest, _margin_service_pb2.WatchMarginResponse]  # type: ignore[assignment]
     ReproduceMargin: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.ReproduceMarginRequest, _margin_service_pb2.ReproduceMarginResponse]  # type: ignore[assignment]
 
@@ -67,6 +73,27 @@ class MarginServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _margin_service_pb2.PreviewTradesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_margin_service_pb2.PreviewTradesResponse, _abc.Awaitable[_margin_service_pb2.PreviewTradesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ReserveMargin(
+        self,
+        request: _margin_service_pb2.ReserveMarginRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_margin_service_pb2.ReserveMarginResponse, _abc.Awaitable[_margin_service_pb2.ReserveMarginResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ReleaseReservation(
+        self,
+        request: _margin_service_pb2.ReleaseReservationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_margin_service_pb2.ReleaseReservationResponse, _abc.Awaitable[_margin_service_pb2.ReleaseReservationResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListReservations(
+        self,
+        request: _margin_service_pb2.ListReservationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_margin_service_pb2.ListReservationsResponse, _abc.Awaitable[_margin_service_pb2.ListReservationsResponse]]: ...
 
     @_abc_1.abstractmethod
     def WatchMargin(

@@ -23,6 +23,7 @@ from crossmargin.domain.identifiers import AccountRef, InstrumentId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.money import format_decimal, parse_decimal
 from crossmargin.domain.position import Position
+from crossmargin.domain.trade_flag import TradeFlag
 from crossmargin.domain.traded import trade_of_entry, traded_amount
 from crossmargin.usecases.ports import BookedEntry
 from crossmargin.usecases.record_trades import Booked, TradeOutcome
@@ -45,8 +46,14 @@ _ENTRY_KINDS: Final = {
     pb.ENTRY_KIND_DELIVERY: EntryKind.DELIVERY,
     pb.ENTRY_KIND_FIXING: EntryKind.FIXING,
     pb.ENTRY_KIND_MATURITY: EntryKind.MATURITY,
+    pb.ENTRY_KIND_WITHDRAWAL: EntryKind.WITHDRAWAL,
+    pb.ENTRY_KIND_TRANSFER: EntryKind.TRANSFER,
+    pb.ENTRY_KIND_RESERVATION: EntryKind.RESERVATION,
+    pb.ENTRY_KIND_RESERVATION_FILL: EntryKind.RESERVATION_FILL,
+    pb.ENTRY_KIND_RESERVATION_END: EntryKind.RESERVATION_END,
 }
 _ENTRY_KIND_VALUES: Final = inverse(_ENTRY_KINDS)
+_TRADE_FLAG_VALUES: Final = {flag: pb.TradeFlag.Value(f"TRADE_FLAG_{flag.name}") for flag in TradeFlag}
 
 
 def trade_from_message(message: pb.Trade, account: AccountRef, *, what: str) -> Trade:
@@ -62,6 +69,7 @@ def trade_from_message(message: pb.Trade, account: AccountRef, *, what: str) -> 
         settlement=InstrumentId(message.settlement) if message.settlement else None,
         reference=message.reference,
         settle_date=date_from_message(message.settle_date, what=f"{what}.settle_date") if has_settle_date else None,
+        reservation=message.reservation or None,
     )
 
 
@@ -86,7 +94,8 @@ def trades_or_errors(messages: Sequence[pb.Trade], account: AccountRef, validato
 def outcome_to_message(outcome: TradeOutcome) -> pb.TradeOutcome:
     """Return the message of what became of a trade."""
     if isinstance(outcome, Booked):
-        return pb.TradeOutcome(sequence=outcome.sequence)
+        flags = sorted(_TRADE_FLAG_VALUES[flag] for flag in outcome.flags)
+        return pb.TradeOutcome(sequence=outcome.sequence, flags=flags)
     return pb.TradeOutcome(refusal=pb.TradeRefusal(reason=outcome.reason, message=outcome.message, metadata=outcome.facts))
 
 

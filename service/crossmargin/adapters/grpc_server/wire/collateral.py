@@ -7,7 +7,7 @@ from typing import Final
 
 from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name, book_id_from_text, inverse, moment_from_message
 from crossmargin.api.v1 import collateral_service_pb2 as pb
-from crossmargin.domain.book import Deposit
+from crossmargin.domain.book import Deposit, Transfer, Withdrawal
 from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.margin import CollateralLine
@@ -28,6 +28,29 @@ def deposit_from_request(request: pb.DepositRequest) -> Deposit:
         instrument_id=InstrumentId(request.instrument_id),
         quantity=parse_decimal(request.quantity, what="quantity"),
         received_at=moment_from_message(request.receive_time, what="receive_time"),
+        reference=request.reference,
+    )
+
+
+def withdrawal_from_request(request: pb.WithdrawRequest) -> Withdrawal:
+    """Return the withdrawal that a request asks for."""
+    return Withdrawal(
+        account=account_ref_from_name(request.account, what="account"),
+        book_id=book_id_from_text(request.book_id),
+        instrument_id=InstrumentId(request.instrument_id),
+        quantity=parse_decimal(request.quantity, what="quantity"),
+        reference=request.reference,
+    )
+
+
+def transfer_from_request(request: pb.TransferRequest) -> Transfer:
+    """Return the transfer that a request asks for."""
+    return Transfer(
+        source=account_ref_from_name(request.source_account, what="source_account"),
+        destination=account_ref_from_name(request.destination_account, what="destination_account"),
+        book_id=book_id_from_text(request.book_id),
+        instrument_id=InstrumentId(request.instrument_id),
+        quantity=parse_decimal(request.quantity, what="quantity"),
         reference=request.reference,
     )
 

@@ -1,0 +1,54 @@
+"""Weigh an order: what its account needs at worst without it and with it, and what market data has to say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from crossmargin.domain.approval import MarginNeed, is_approvable, reduces_risk
+from crossmargin.domain.errors import DomainError
+from crossmargin.domain.margin import DataQuality
+from crossmargin.domain.market_gate import Action, market_refusal
+from crossmargin.domain.position import Position
+from crossmargin.engine.market_ends import doubts_touched_by
+from crossmargin.usecases.current_market import MarketView
+from crossmargin.usecases.evaluate_margin import portfolio_of
+from crossmargin.usecases.open_orders import Block, worst_need
+from crossmargin.usecases.ports import AccountState
+
+
+@dataclass(frozen=True, slots=True)
+class OrderWeight:
+    """What an order does to what its account needs at worst, filled or not.
+
+    Attributes:
+        is_approvable: Whether margin and market data let it go ahead.
+        market_refusal: Why not, if market data is the reason.
+    """
+
+    before: MarginNeed
+    after: MarginNeed
+    is_approvable: bool
+    market_refusal: DomainError | None
+
+
+def weigh_order(view: MarketView, state: AccountState, blocks: Sequence[Block], order: Sequence[Position]) -> OrderWeight:
+    """Return what an order comes to whose whole fill changes positions by `order`; `blocks` are open already. Numpy work."""
+    before = worst_need(view, state, blocks)
+    after = MarginNeed.worst((before, worst_need(view, state, blocks, order)))
+    if reduces_risk(before, after):
+        return OrderWeight(before, after, is_approvable=True, market_refusal=None)
+    refusal = market_refusal(
+        Action.RISK_INCREASING,
+        doubts_touched_by((change.instrument_id for change in order), quality_with(view, state, order), view.market, view.parameters),
+        covers_at_levels=after.excess >= 0,
+        least_excess=after.least_excess,
+    )
+    return OrderWeight(before, after, is_approvable(before, after) and refusal is None, refusal)
+
+
+def quality_with(view: MarketView, state: AccountState, changes: Sequence[Position]) -> DataQuality | None:
+    """Return what doubted market data leaves open of an account that holds `changes` as well; None when nothing is doubted."""
+    if not view.snapshot.doubted_levels and not view.snapshot.doubted_marks:
+        return None
+    return view.margin(portfolio_of(replace(state, positions=(*state.positions, *changes)))).quality
