@@ -171,7 +171,10 @@ class RequestMachine(RuleBasedStateMachine):
     @rule(data=st.data(), quarters=st.integers(1, 5))
     def a_fill(self, data, quarters):
         number = data.draw(st.sampled_from(sorted(self.core.holds)), label="reservation")
-        self.fill(self.core.holds[number].remaining * quarters / 4, number)
+        remaining = self.core.holds[number].remaining
+        # Whole contracts, whose margin is whole cents.
+        whole = max(1, int(abs(remaining)) * quarters // 4)
+        self.fill(Decimal(whole).copy_sign(remaining), number)
 
     def fill(self, quantity, number):
         trade = replace(Trade(self.refs["core"], MAIN, PERP, quantity, PRICE, AS_OF), reservation=number)
