@@ -15,6 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
 from crossmargin.domain.book import Trade
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId
@@ -22,6 +23,7 @@ from crossmargin.domain.lifecycle_event import FinalSettlement, Funding, Lifecyc
 from crossmargin.usecases.apply_lifecycle_event import Applied, ApplyLifecycleEvent
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.cancel_entry import CancelLifecycleEvent, CancelTrade
+from crossmargin.usecases.current_market import CurrentMarket
 from crossmargin.usecases.record_trades import RecordTrades
 from tests.contract.storage import memory_storage, postgres_storage
 from tests.unit.domain import instruments as the
@@ -110,7 +112,11 @@ class Books(RuleBasedStateMachine):
         await self.storage.create(the.CASH, the.COIN, the.PERPETUAL, the.FUTURE)
         await self.storage.open_accounts(self.account)
         writer, reader, instruments = self.storage.writer, self.storage.books, self.storage.instruments
-        self.record = RecordTrades(writer, instruments)
+        compute = ThreadComputePool()
+        self.stack.callback(compute.close)
+        # Without limits nobody asks for the market.
+        market = CurrentMarket(instruments, self.storage.market, self.storage.parameters, compute)
+        self.record = RecordTrades(writer, instruments, market, compute)
         self.cancel_trade = CancelTrade(writer, reader)
         self.cancel_event = CancelLifecycleEvent(writer, reader)
         self.apply = ApplyLifecycleEvent(writer, reader, instruments, AlwaysLater())
