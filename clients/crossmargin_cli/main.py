@@ -23,6 +23,7 @@ from crossmargin_cli import (
     migrate,
     parameters,
     quotes,
+    reconcile,
     reservations,
     serve,
     top,
@@ -53,6 +54,8 @@ app.add_typer(halt.app, name="halt")
 app.add_typer(history.app, name="import")
 app.add_typer(quotes.app, name="quotes")
 app.add_typer(market.app, name="market")
+app.command("reconcile", epilog=reconcile.EXAMPLES)(reconcile.reconcile)
+app.add_typer(reconcile.app, name="breaks")
 app.add_typer(parameters.app, name="parameters")
 app.command("serve", epilog=serve.EXAMPLES, context_settings=serve.PASS_THROUGH)(serve.serve)
 app.command("migrate", epilog=migrate.EXAMPLES, context_settings=serve.PASS_THROUGH)(migrate.migrate)

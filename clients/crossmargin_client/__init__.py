@@ -58,6 +58,7 @@ from crossmargin_client.values import (
     perpetual,
     quote,
     stablecoin,
+    statement_line,
     trade,
 )
 
@@ -120,5 +121,6 @@ __all__ = [
     "perpetual",
     "quote",
     "stablecoin",
+    "statement_line",
     "trade",
 ]

@@ -21,6 +21,8 @@ from crossmargin.api.v1 import (
     margin_service_pb2_grpc,
     market_service_pb2,
     market_service_pb2_grpc,
+    reconciliation_service_pb2,
+    reconciliation_service_pb2_grpc,
     reference_service_pb2,
     reference_service_pb2_grpc,
 )
@@ -73,6 +75,7 @@ class Client:
         self._collateral = collateral_service_pb2_grpc.CollateralServiceStub(self._channel)
         self._margin = margin_service_pb2_grpc.MarginServiceStub(self._channel)
         self._market = market_service_pb2_grpc.MarketServiceStub(self._channel)
+        self._reconciliation = reconciliation_service_pb2_grpc.ReconciliationServiceStub(self._channel)
         self._reference = reference_service_pb2_grpc.ReferenceServiceStub(self._channel)
         self._health = self._channel.unary_unary(HEALTH_CHECK, request_serializer=as_is, response_deserializer=as_is)
 
@@ -316,6 +319,52 @@ class Client:
     def get_statement(self, account: str, day: date) -> book_service_pb2.GetStatementResponse:
         """Return an account at the beginning and end of a day, UTC; `add_up` proves it with the entries between."""
         return self._call(self._books.GetStatement, requests.get_statement(account, day))
+
+    # Reconciliation
+
+    def reconcile_statement(
+        self,
+        source: str,
+        as_of: datetime,
+        lines: Iterable[reconciliation_service_pb2.StatementLine],
+        *,
+        accounts: Iterable[str] = (),
+        instruments: Iterable[str] = (),
+        tolerance: Exact | None = None,
+        request_id: str | None = None,
+    ) -> reconciliation_service_pb2.ReconcileStatementResponse:
+        """Compare a statement with the books and return its breaks; `accounts` are those that it lists nothing of, too."""
+        request = requests.reconcile_statement(
+            source, as_of, lines, accounts=accounts, instruments=instruments, tolerance=tolerance, request_id=request_id
+        )
+        return self._call(self._reconciliation.ReconcileStatement, request)
+
+    def list_breaks(
+        self,
+        *,
+        source: str = "",
+        statement_id: str = "",
+        account: str = "",
+        state: reconciliation_service_pb2.BreakState.ValueType = reconciliation_service_pb2.BREAK_STATE_UNSPECIFIED,
+    ) -> Iterator[reconciliation_service_pb2.Break]:
+        """Yield breaks, oldest statement first; what is left out chooses all."""
+        request = requests.list_breaks(source=source, statement_id=statement_id, account=account, state=state)
+        for page in self._pages(self._reconciliation.ListBreaks, request):
+            yield from page.breaks
+
+    def explain_break(
+        self, statement_id: str, account: str, instrument_id: str, note: str, *, request_id: str | None = None
+    ) -> reconciliation_service_pb2.Break:
+        """Say what is behind a break and return it; it stays in the lists."""
+        request = requests.explain_break(statement_id, account, instrument_id, note, request_id=request_id)
+        return (self._call(self._reconciliation.ExplainBreak, request)).noted_break
+
+    def close_break(
+        self, statement_id: str, account: str, instrument_id: str, note: str, *, request_id: str | None = None
+    ) -> reconciliation_service_pb2.Break:
+        """Say that a break is settled and return it; it takes no more notes."""
+        request = requests.close_break(statement_id, account, instrument_id, note, request_id=request_id)
+        return (self._call(self._reconciliation.CloseBreak, request)).noted_break
 
     # Collateral
 

@@ -13,6 +13,7 @@ from crossmargin.api.v1 import (
     collateral_service_pb2,
     margin_service_pb2,
     market_service_pb2,
+    reconciliation_service_pb2,
     reference_service_pb2,
 )
 from crossmargin_client.values import Exact, date_of, exact_text, timestamp_of
@@ -218,6 +219,55 @@ def settle_trades(settle_date: date, *, account: str, request_id: str | None) ->
 def list_entries(account: str, *, after_seq: int) -> book_service_pb2.ListEntriesRequest:
     """Return the request for the first page of an account's ledger after a sequence."""
     return book_service_pb2.ListEntriesRequest(account=account, page_size=PAGE_SIZE, after_seq=after_seq)
+
+
+def reconcile_statement(
+    source: str,
+    as_of: datetime,
+    lines: Iterable[reconciliation_service_pb2.StatementLine],
+    *,
+    accounts: Iterable[str],
+    instruments: Iterable[str],
+    tolerance: Exact | None,
+    request_id: str | None,
+) -> reconciliation_service_pb2.ReconcileStatementRequest:
+    """Return the request that reconciles a statement; None is no tolerance."""
+    return reconciliation_service_pb2.ReconcileStatementRequest(
+        request_id=request_id or new_request_id(),
+        source=source,
+        as_of_time=timestamp_of(as_of, field="as_of"),
+        lines=lines,
+        accounts=accounts,
+        instrument_ids=instruments,
+        tolerance="" if tolerance is None else exact_text(tolerance, field="tolerance"),
+    )
+
+
+def list_breaks(
+    *, source: str, statement_id: str, account: str, state: reconciliation_service_pb2.BreakState.ValueType
+) -> reconciliation_service_pb2.ListBreaksRequest:
+    """Return the request for the first page of breaks."""
+    return reconciliation_service_pb2.ListBreaksRequest(
+        source=source, statement_id=statement_id, account=account, state=state, page_size=PAGE_SIZE
+    )
+
+
+def explain_break(
+    statement_id: str, account: str, instrument_id: str, note: str, *, request_id: str | None
+) -> reconciliation_service_pb2.ExplainBreakRequest:
+    """Return the request that says what is behind a break."""
+    return reconciliation_service_pb2.ExplainBreakRequest(
+        request_id=request_id or new_request_id(), statement_id=statement_id, account=account, instrument_id=instrument_id, note=note
+    )
+
+
+def close_break(
+    statement_id: str, account: str, instrument_id: str, note: str, *, request_id: str | None
+) -> reconciliation_service_pb2.CloseBreakRequest:
+    """Return the request that says that a break is settled."""
+    return reconciliation_service_pb2.CloseBreakRequest(
+        request_id=request_id or new_request_id(), statement_id=statement_id, account=account, instrument_id=instrument_id, note=note
+    )
 
 
 def deposit(

@@ -17,6 +17,7 @@ from crossmargin.api.v1 import (
     collateral_service_pb2,
     margin_service_pb2,
     market_service_pb2,
+    reconciliation_service_pb2,
     reference_service_pb2,
 )
 
@@ -114,6 +115,27 @@ def date_of(day: date, *, field: str) -> Date:
     if isinstance(day, datetime):
         raise TypeError(f"{field} was the datetime {day.isoformat()}; expected a date: which day it is depends on a time zone")
     return Date(year=day.year, month=day.month, day=day.day)
+
+
+def statement_line(
+    account: str, instrument_id: str, quantity: Exact, *, value: Exact | None = None, external_reference: str = ""
+) -> reconciliation_service_pb2.StatementLine:
+    """Return what a statement says of one holding.
+
+    Args:
+        account: Full name of the account.
+        instrument_id: What is held.
+        quantity: Signed, in units of the instrument, over all books of the account.
+        value: What it is worth in the eyes of who says so; None when nothing is said.
+        external_reference: Their own name for it; kept, never interpreted.
+    """
+    return reconciliation_service_pb2.StatementLine(
+        account=account,
+        instrument_id=instrument_id,
+        quantity=exact_text(quantity, field="quantity"),
+        value="" if value is None else exact_text(value, field="value"),
+        external_reference=external_reference,
+    )
 
 
 def trade(

@@ -28,6 +28,7 @@ from crossmargin.adapters.postgres.market import PostgresMarketStore
 from crossmargin.adapters.postgres.migrate import current_revision, expected_revision, upgrade
 from crossmargin.adapters.postgres.projections import PostgresProjections
 from crossmargin.adapters.postgres.quotes import PostgresQuoteStore
+from crossmargin.adapters.postgres.reconciliation import PostgresReconciliationStore
 from crossmargin.adapters.postgres.risk_parameters import PostgresParameterStore
 from crossmargin.adapters.postgres.server_checks import DatabaseRefusedError
 from crossmargin.adapters.postgres.writer import PostgresWriter
@@ -78,6 +79,7 @@ from crossmargin.usecases.explain_margin import ExplainMargin
 from crossmargin.usecases.guard_ledger import GuardLedger
 from crossmargin.usecases.halt_trading import HaltTrading
 from crossmargin.usecases.import_history import ImportHistory
+from crossmargin.usecases.note_break import NoteBreak
 from crossmargin.usecases.parameters_in_force import ParametersInForce
 from crossmargin.usecases.ports import (
     BookReader,
@@ -89,6 +91,7 @@ from crossmargin.usecases.ports import (
     MarketStore,
     ParameterStore,
     QuoteStore,
+    ReconciliationStore,
     Writer,
     WriteRequest,
 )
@@ -102,6 +105,7 @@ from crossmargin.usecases.read_standing import ReadStanding
 from crossmargin.usecases.read_statement import ReadStatement
 from crossmargin.usecases.reap_reservations import ReapReservations
 from crossmargin.usecases.rebuild_projections import RebuildProjections
+from crossmargin.usecases.reconcile_statement import ReconcileStatement
 from crossmargin.usecases.record_trades import RecordTrades
 from crossmargin.usecases.release_reservation import ReleaseReservation
 from crossmargin.usecases.reproduce_margin import ReproduceMargin
@@ -261,6 +265,7 @@ class Ports:
     instruments: InstrumentReader
     market: MarketStore
     parameters: ParameterStore
+    reconciliation: ReconciliationStore
     clock: Clock
     compute: ComputePool
     quotes: QuoteStore
@@ -276,6 +281,7 @@ def postgres_ports(database: Database, *, compute: ComputePool, registry: Collec
         instruments=PostgresInstrumentReader(database),
         market=PostgresMarketStore(database),
         parameters=PostgresParameterStore(database),
+        reconciliation=PostgresReconciliationStore(database),
         clock=SystemClock(),
         compute=compute,
         quotes=PostgresQuoteStore(database),
@@ -329,6 +335,9 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket) -> UseCases:
         transfer_collateral=TransferCollateral(decide_on_market, ports.books, ports.instruments, ports.compute),
         halt_trading=HaltTrading(ports.writer, ports.books),
         set_exposure_limits=SetExposureLimits(ports.writer, ports.books),
+        reconcile_statement=ReconcileStatement(ports.writer, ports.reconciliation),
+        note_break=NoteBreak(ports.writer, ports.reconciliation, ports.clock),
+        reconciliation=ports.reconciliation,
         books=ports.books,
         instruments=ports.instruments,
         market=ports.market,

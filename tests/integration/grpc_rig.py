@@ -26,6 +26,7 @@ from crossmargin.adapters.memory.instruments import MemoryInstrumentReader
 from crossmargin.adapters.memory.market import MemoryMarketStore
 from crossmargin.adapters.memory.metrics import MemoryQuoteMetrics
 from crossmargin.adapters.memory.quotes import MemoryQuoteStore
+from crossmargin.adapters.memory.reconciliation import MemoryReconciliationStore
 from crossmargin.adapters.memory.risk_parameters import MemoryParameterStore
 from crossmargin.adapters.memory.writer import MemoryWriter
 from crossmargin.adapters.runtime.clock import SystemClock
@@ -162,6 +163,7 @@ async def memory_use_cases(*, clock: Clock | None = None, **changes: Any) -> Asy
         market=MemoryMarketStore(database),
         parameters=MemoryParameterStore(database),
         clock=clock or SystemClock(),
+        reconciliation=MemoryReconciliationStore(database),
         compute=compute,
         quotes=MemoryQuoteStore(database),
         breakers=MemoryBreakerStore(database),

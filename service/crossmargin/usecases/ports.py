@@ -24,11 +24,21 @@ from crossmargin.domain.position import Position
 from crossmargin.domain.projection import ProjectionDifference
 from crossmargin.domain.quote import Quote, SourceProgress
 from crossmargin.domain.reservation import Reservation
+from crossmargin.domain.reconciliation import Agreement, Break, BreakNote, BreakState, HeldThen, HoldingName, ReconciledStatement
 from crossmargin.domain.risk_parameters import RiskParameters
 
 T = TypeVar("T")
 Record: TypeAlias = (
     Client | Account | Instrument | AccountCollateralPolicy | MarketSnapshot | GovernedParameters | GovernanceChange | ExposureLimits | Halt
+    Client
+    | Account
+    | Instrument
+    | AccountCollateralPolicy
+    | MarketSnapshot
+    | GovernedParameters
+    | GovernanceChange
+    | ReconciledStatement
+    | BreakNote
 )
 
 
@@ -328,6 +338,40 @@ class AnchorJournal(Protocol):
 
     async def append(self, anchor: Anchor) -> None:
         """Write an anchor, and return once it will survive a power cut."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BreakFilter:
+    """Which breaks to list; what is empty or None chooses all."""
+
+    source: str = ""
+    statement_id: str = ""
+    account: AccountRef | None = None
+    state: BreakState | None = None
+
+
+class ReconciliationStore(Protocol):
+    """Statements as they were reconciled, and their breaks."""
+
+    async def held_at(self, accounts: Sequence[AccountRef], moment: datetime) -> Mapping[AccountRef, HeldThen]:
+        """Return what accounts held at a moment, by the entries that had taken effect by then; UNKNOWN_ACCOUNT."""
+        ...
+
+    async def last_agreements(self, source: str, before: datetime, names: Sequence[HoldingName]) -> Mapping[HoldingName, Agreement]:
+        """Return when earlier statements of a source last agreed about holdings, of those that ever did."""
+        ...
+
+    async def find_statement(self, statement_id: str) -> ReconciledStatement | None:
+        """Return a statement as it was reconciled; None when it was not. Its lines come in the order of their names."""
+        ...
+
+    async def list_breaks(self, chosen: BreakFilter, page: Page) -> Sequence[Break]:
+        """Return breaks in the order of their keys, which `page.after` is one of."""
+        ...
+
+    async def get_break(self, statement_id: str, account: AccountRef, instrument_id: InstrumentId) -> Break:
+        """Return a break with its last note; UNKNOWN_BREAK."""
         ...
 
 

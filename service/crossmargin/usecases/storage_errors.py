@@ -11,6 +11,7 @@ from crossmargin.domain.identifiers import AccountRef, ClientId, InstrumentId, R
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.market import MarketSnapshot
 from crossmargin.domain.parameter_governance import GovernanceChange, GovernedParameters
+from crossmargin.domain.reconciliation import BreakNote, ReconciledStatement
 from crossmargin.usecases.ports import Record, WriteRequest
 
 
@@ -59,6 +60,17 @@ def already_cancelled(ref: AccountRef, sequence: int, reversed_by: int) -> Domai
 def unknown_instrument(instrument_id: InstrumentId) -> DomainError:
     """Return the error for an instrument that does not exist."""
     return DomainError(Reason.UNKNOWN_INSTRUMENT, f"there is no instrument {instrument_id}; create it first", instrument=instrument_id)
+
+
+def unknown_break(statement_id: str, account: AccountRef, instrument_id: InstrumentId) -> DomainError:
+    """Return the error for a break that does not exist."""
+    return DomainError(
+        Reason.UNKNOWN_BREAK,
+        f"statement {statement_id} has no break in {instrument_id} of {account}; list what there is",
+        statement=statement_id,
+        account=account,
+        instrument=instrument_id,
+    )
 
 
 def unknown_snapshot(snapshot_id: SnapshotId) -> DomainError:
@@ -129,6 +141,7 @@ def unknown_reservation(ref: AccountRef, sequence: int) -> DomainError:
 
 
 def _name_of(record: Record) -> tuple[str, str]:  # noqa: PLR0911 - one for each kind of record
+def _name_of(record: Record) -> tuple[str, str]:  # noqa: PLR0911 - one for each kind
     match record:
         case Client(client_id=client_id):
             return "client", client_id
@@ -146,3 +159,7 @@ def _name_of(record: Record) -> tuple[str, str]:  # noqa: PLR0911 - one for each
             return "limits", scope
         case Halt(scope=scope):
             return "halt", scope
+        case ReconciledStatement(statement=statement):
+            return "statement", statement.statement_id
+        case BreakNote(statement_id=statement_id, instrument_id=instrument_id, account=ref):
+            return "note", f"on {instrument_id} of {ref} in statement {statement_id}"

@@ -17,8 +17,9 @@ from crossmargin.usecases.evaluate_margin import EvaluateMargin
 from crossmargin.usecases.explain_margin import ExplainMargin
 from crossmargin.usecases.halt_trading import HaltTrading
 from crossmargin.usecases.import_history import ImportHistory
+from crossmargin.usecases.note_break import NoteBreak
 from crossmargin.usecases.parameters_in_force import ParametersInForce
-from crossmargin.usecases.ports import BookReader, BreakerStore, InstrumentReader, MarketStore, ParameterStore
+from crossmargin.usecases.ports import BookReader, BreakerStore, InstrumentReader, MarketStore, ParameterStore, ReconciliationStore
 from crossmargin.usecases.preview_trades import PreviewTrades
 from crossmargin.usecases.propose_parameters import ProposeParameters
 from crossmargin.usecases.publish_quotes import PublishQuotes
@@ -26,6 +27,7 @@ from crossmargin.usecases.publish_snapshot import PublishSnapshot
 from crossmargin.usecases.read_account import ReadAccount
 from crossmargin.usecases.read_standing import ReadStanding
 from crossmargin.usecases.read_statement import ReadStatement
+from crossmargin.usecases.reconcile_statement import ReconcileStatement
 from crossmargin.usecases.record_trades import RecordTrades
 from crossmargin.usecases.release_reservation import ReleaseReservation
 from crossmargin.usecases.reproduce_margin import ReproduceMargin
@@ -80,8 +82,11 @@ class UseCases:
     set_exposure_limits: SetExposureLimits
     transfer_collateral: TransferCollateral
     withdraw_collateral: WithdrawCollateral
+    reconcile_statement: ReconcileStatement
+    note_break: NoteBreak
     books: BookReader
     instruments: InstrumentReader
     market: MarketStore
     breakers: BreakerStore
     parameters: ParameterStore
+    reconciliation: ReconciliationStore

@@ -19,6 +19,7 @@ from crossmargin.adapters.memory.instruments import MemoryInstrumentReader
 from crossmargin.adapters.memory.market import MemoryMarketStore
 from crossmargin.adapters.memory.metrics import MemoryQuoteMetrics
 from crossmargin.adapters.memory.quotes import MemoryQuoteStore
+from crossmargin.adapters.memory.reconciliation import MemoryReconciliationStore
 from crossmargin.adapters.memory.risk_parameters import MemoryParameterStore
 from crossmargin.adapters.memory.writer import MemoryWriter
 from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
@@ -164,6 +165,7 @@ def an_empty_house(compute: CountingPool) -> House:
         instruments=MemoryInstrumentReader(database),
         market=MemoryMarketStore(database),
         parameters=MemoryParameterStore(database),
+        reconciliation=MemoryReconciliationStore(database),
         clock=clock,
         compute=compute,
         quotes=MemoryQuoteStore(database),

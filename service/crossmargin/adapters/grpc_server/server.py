@@ -19,6 +19,7 @@ from crossmargin.adapters.grpc_server.collateral_service import CollateralServic
 from crossmargin.adapters.grpc_server.interceptors import CallInterceptor, RpcMetrics
 from crossmargin.adapters.grpc_server.margin_service import MarginService
 from crossmargin.adapters.grpc_server.market_service import MarketService
+from crossmargin.adapters.grpc_server.reconciliation_service import ReconciliationService
 from crossmargin.adapters.grpc_server.reference_service import ReferenceService
 from crossmargin.api.v1 import (
     account_service_pb2,
@@ -31,6 +32,8 @@ from crossmargin.api.v1 import (
     margin_service_pb2_grpc,
     market_service_pb2,
     market_service_pb2_grpc,
+    reconciliation_service_pb2,
+    reconciliation_service_pb2_grpc,
     reference_service_pb2,
     reference_service_pb2_grpc,
 )
@@ -47,6 +50,7 @@ SERVICES: Final[tuple[ServiceDescriptor, ...]] = tuple(
         collateral_service_pb2,
         market_service_pb2,
         margin_service_pb2,
+        reconciliation_service_pb2,
     )
     for service in file.DESCRIPTOR.services_by_name.values()
 )
@@ -55,7 +59,7 @@ _LARGE_METHODS: Final = frozenset(
     f"/{service.full_name}/{method.name}"
     for service in SERVICES
     for method in service.methods
-    if service.name == "MarketService" or method.name == "RecordTrades"
+    if service.name == "MarketService" or method.name in {"RecordTrades", "ReconcileStatement"}
 )
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", LARGEST_MESSAGE_BYTES),
@@ -124,6 +128,7 @@ def build_server(use_cases: UseCases, *, address: str, metrics: RpcMetrics, refl
     collateral_service_pb2_grpc.add_CollateralServiceServicer_to_server(CollateralService(use_cases), server)
     market_service_pb2_grpc.add_MarketServiceServicer_to_server(MarketService(use_cases), server)
     margin_service_pb2_grpc.add_MarginServiceServicer_to_server(MarginService(use_cases), server)
+    reconciliation_service_pb2_grpc.add_ReconciliationServiceServicer_to_server(ReconciliationService(use_cases), server)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     if reflection:

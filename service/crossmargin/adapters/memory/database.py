@@ -31,6 +31,7 @@ from crossmargin.domain.market import FactorId, MarketSnapshot
 from crossmargin.domain.parameter_governance import Activation, Governance
 from crossmargin.domain.position import Position
 from crossmargin.domain.quote import Quote, SourceProgress, Subject
+from crossmargin.domain.reconciliation import BreakNote, ReconciledStatement
 from crossmargin.domain.reservation import Reservation
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.usecases.ports import ScenarioRecipe
@@ -66,6 +67,8 @@ class Contents:
     reservations: MutableMapping[tuple[AccountRef, int], Reservation] = field(default_factory=dict)
     limits: MutableMapping[tuple[ClientId, AccountId | None], ExposureLimits] = field(default_factory=dict)
     halts: MutableMapping[str, Halt] = field(default_factory=dict)
+    statements: MutableMapping[str, ReconciledStatement] = field(default_factory=dict)
+    break_notes: MutableMapping[tuple[str, AccountRef, InstrumentId, int], BreakNote] = field(default_factory=dict)
 
     def staged(self) -> Contents:
         """Return contents that read through to these and keep what is written to them apart."""

@@ -14,6 +14,7 @@ from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.market import MarketSnapshot
 from crossmargin.domain.parameter_governance import GovernanceChange, GovernedParameters, ParameterState
+from crossmargin.domain.reconciliation import BreakNote, ReconciledStatement
 from crossmargin.usecases.ports import Record
 from crossmargin.usecases.storage_errors import already_exists, parameters_changed, unknown_account, unknown_client, unknown_instrument
 
@@ -44,8 +45,17 @@ def store_record(staged: Contents, record: Record, *, now: datetime) -> None:
             is_stored = _store_limits(staged, record, now)
         case Halt():
             is_stored = _store_halt(staged, record, now)
+        case ReconciledStatement():
+            is_stored = staged.statements.setdefault(record.statement.statement_id, record).statement == record.statement
+        case BreakNote():
+            is_stored = _store_note(staged, record)
     if not is_stored:
         raise already_exists(record)
+
+
+def _store_note(staged: Contents, new: BreakNote) -> bool:
+    name = (new.statement_id, new.account, new.instrument_id, new.number)
+    return staged.break_notes.setdefault(name, new) is new
 
 
 def _store_account(staged: Contents, new: Account) -> bool:

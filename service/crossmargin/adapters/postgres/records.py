@@ -22,6 +22,7 @@ from crossmargin.adapters.postgres.instrument_terms import terms_to_json
 from crossmargin.adapters.postgres.instruments import INSTRUMENTS_BY_ID, INSTRUMENTS_VERSION, instrument_from_row
 from crossmargin.adapters.postgres.market import SNAPSHOT_BY_ID, snapshot_from_row
 from crossmargin.adapters.postgres.quality import quality_to_json
+from crossmargin.adapters.postgres.reconciliation import store_note, store_statement
 from crossmargin.adapters.postgres.risk_parameters import PARAMETERS_BY_ID, STORED_ORDER
 from crossmargin.adapters.postgres.statements import Statement, compiled
 from crossmargin.adapters.postgres.tables import (
@@ -42,6 +43,7 @@ from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.market import MarketSnapshot
 from crossmargin.domain.money import format_decimal
 from crossmargin.domain.parameter_governance import Governance, GovernanceChange, GovernedParameters, ParameterState
+from crossmargin.domain.reconciliation import BreakNote, ReconciledStatement
 from crossmargin.usecases.ports import Record
 from crossmargin.usecases.storage_errors import already_exists, parameters_changed, unknown_account, unknown_client, unknown_instrument
 
@@ -72,6 +74,10 @@ async def store_record(connection: Connection, record: Record) -> None:
             is_stored = await _store_limits(connection, record)
         case Halt():
             is_stored = await _store_halt(connection, record)
+        case ReconciledStatement():
+            is_stored = await store_statement(connection, record)
+        case BreakNote():
+            is_stored = await store_note(connection, record)
     if not is_stored:
         raise already_exists(record)
 

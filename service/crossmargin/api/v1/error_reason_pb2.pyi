@@ -75,6 +75,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_RESERVATION_ENDED: _ErrorReason.ValueType  # 44
     ERROR_REASON_UNKNOWN_RESERVATION: _ErrorReason.ValueType  # 45
     ERROR_REASON_INVALID_TRANSFER: _ErrorReason.ValueType  # 46
+    ERROR_REASON_INVALID_STATEMENT: _ErrorReason.ValueType  # 90
+    ERROR_REASON_UNKNOWN_BREAK: _ErrorReason.ValueType  # 91
+    ERROR_REASON_BREAK_CLOSED: _ErrorReason.ValueType  # 92
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper): ...
 
@@ -131,4 +134,7 @@ ERROR_REASON_TOO_MANY_RESERVATIONS: ErrorReason.ValueType  # 43
 ERROR_REASON_RESERVATION_ENDED: ErrorReason.ValueType  # 44
 ERROR_REASON_UNKNOWN_RESERVATION: ErrorReason.ValueType  # 45
 ERROR_REASON_INVALID_TRANSFER: ErrorReason.ValueType  # 46
+ERROR_REASON_INVALID_STATEMENT: ErrorReason.ValueType  # 90
+ERROR_REASON_UNKNOWN_BREAK: ErrorReason.ValueType  # 91
+ERROR_REASON_BREAK_CLOSED: ErrorReason.ValueType  # 92
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
