@@ -165,6 +165,7 @@ EDITS = {
     "position of nothing": ("INSERT INTO position VALUES ('beta', 'core', 'desk', 'USD', 7, 0)", K.POSITION_DIFFERS),
     "position gone": ("DELETE FROM position WHERE {core} AND instrument_id = 'USD'", K.POSITION_DIFFERS),
     "head gone": ("DELETE FROM account_head WHERE {core}", K.HEAD_MISSING),
+    "head of an account without entries gone": ("DELETE FROM account_head WHERE account_id = 'fund'", K.HEAD_MISSING),
     "head ahead": ("UPDATE account_head SET sequence = 6 WHERE {core}", K.ENTRY_MISSING),
     "head behind": ("UPDATE account_head SET sequence = 4 WHERE {core}", K.HEAD_DIFFERS),
     "hash of the head": ("UPDATE account_head SET chain_hash = sha256('x') WHERE {core}", K.HEAD_DIFFERS),

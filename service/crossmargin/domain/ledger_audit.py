@@ -14,7 +14,7 @@ from enum import Enum, unique
 from typing import Final, Protocol, TypeAlias, TypeVar
 
 from crossmargin.domain.account import GENESIS_HASH
-from crossmargin.domain.audit_anchor import FIRST_ANCHOR, NO_ANCHOR_HASH, Anchor, AnchoredHead, HeadTree, contradictions
+from crossmargin.domain.audit_anchor import FIRST_ANCHOR, NO_ANCHOR_HASH, Anchor, AnchoredHead, HeadName, HeadTree, contradictions
 from crossmargin.domain.book import entry_hash
 from crossmargin.domain.money import EXACT, format_decimal
 
@@ -266,6 +266,11 @@ class AnchorAudit:
     previous: Anchor | None = None
     count: int = 0
     _tree: HeadTree = field(default_factory=HeadTree)
+
+    @property
+    def heads(self) -> Mapping[HeadName, AnchoredHead]:
+        """Where every account stood by the last anchor."""
+        return self._tree.heads
 
     def follow(self, anchor: Anchor) -> Iterator[Finding]:
         """Take in the next anchor, and yield what is wrong with it."""

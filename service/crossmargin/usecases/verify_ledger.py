@@ -83,6 +83,7 @@ class VerifyLedger:
     _postings: int = 0
     _total: int = 0
     _sums: dict[str, Amounts] = field(default_factory=dict)
+    _names: set[HeadName] = field(default_factory=set)
 
     async def __call__(self) -> LedgerVerdict:
         """Return what was found. Memory grows with the number of accounts and not with that of entries."""
@@ -141,7 +142,10 @@ class VerifyLedger:
         held: dict[PositionName, Amounts] = {}
         while (position := await positions.next_of(name)) is not None:
             held[position.book_id, position.instrument_id] = (position.quantity, position.cost)
-        self._found(*audit.end(await heads.next_of(name), held, now=self.view.taken_at))
+        head = await heads.next_of(name)
+        if head is not None:
+            self._names.add(name)
+        self._found(*audit.end(head, held, now=self.view.taken_at))
 
     async def _check_sums(self) -> None:
         self.report(self._entries, max(self._total, self._entries))
@@ -172,6 +176,14 @@ class VerifyLedger:
             else:
                 await self._in_both(inside, outside, await stored.take(), await written.take(), pins)
         self._found(*await pins.rest())
+        for audit in (inside, outside):
+            self._check_accounts_are_there(audit)
+
+    def _check_accounts_are_there(self, audit: AnchorAudit) -> None:
+        for name, head in audit.heads.items():
+            if name not in self._names:
+                message = f"{audit.place}: the account was anchored at entry {head.sequence} and has no head"
+                self._found(Finding(FindingKind.HEAD_MISSING, message, head.account, head.sequence))
 
     async def _follow(self, audit: AnchorAudit, anchor: Anchor | UnreadableAnchor, pins: _Pins) -> None:
         if isinstance(anchor, UnreadableAnchor):

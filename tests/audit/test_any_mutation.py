@@ -1,0 +1,117 @@
+"""Whatever is booked verifies clean, and whatever single thing is then changed in what is stored is found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.audit.test_tampering import owner
+from tests.contract.storage import CORE, OTHER, a_deposit, postgres_storage
+from tests.ledger_rig import ACCOUNTS, FUND, KEY, MemoryJournal, TakeAnchor, a_trade, anchor_store, book, verify
+
+# Not here, because they say nothing of the ledger: what an account may do (mode and status of its head), and the time of recording
+# within the minutes that anchors hold it to (see test_tampering).
+COLUMNS = {
+    "entry": ("client_id", "account_id", "sequence", "kind", "effective_at", "reference", "previous_hash", "chain_hash"),
+    "posting": ("client_id", "account_id", "sequence", "leg", "ledger_account", "book_id", "instrument_id", "quantity", "cost"),
+    "account_head": ("client_id", "account_id", "sequence", "chain_hash"),
+    "position": ("client_id", "account_id", "book_id", "instrument_id", "quantity", "cost"),
+    "anchor": (
+        *("number", "taken_at", "account_count", "entry_count", "root", "previous_hash", "is_checkpoint", "changed", "key_id", "signature"),
+    ),
+}
+# A closed position says nothing, whatever its name.
+WHICH = {"position": "WHERE quantity <> 0 OR cost <> 0"}
+NUMBERS = {"sequence", "leg", "number", "account_count", "entry_count"}
+AMOUNTS = {"quantity", "cost"}
+BYTES = {"previous_hash", "chain_hash", "root", "signature"}
+MOMENTS = {"effective_at", "taken_at"}
+
+
+@dataclass
+class Ledger:
+    url: str
+    storage: object
+    take: TakeAnchor
+    anchors: list
+
+
+@pytest.fixture(scope="module")
+async def ledger(module_database_url):
+    async with postgres_storage(module_database_url) as storage:
+        await storage.open_accounts(*ACCOUNTS)
+        journal = MemoryJournal([])
+        yield Ledger(module_database_url, storage, TakeAnchor(anchor_store(storage), KEY, journal), journal.anchors)
+
+
+amounts = st.decimals(-1000, 1000, places=3)
+refs = st.sampled_from((CORE, FUND, OTHER))
+entries = st.one_of(
+    st.builds(a_deposit, refs, amounts),
+    st.builds(lambda ref, quantity, cost: a_trade(ref, quantity, cost=cost), refs, amounts, amounts),
+)
+steps = st.lists(st.one_of(st.lists(entries, min_size=1, max_size=4), st.just("anchor")), min_size=1, max_size=4)
+places = st.sampled_from([(table, column) for table, columns in COLUMNS.items() for column in (*columns, "the row")])
+
+
+def changed(column, number):  # noqa: PLR0911 - one for each kind of column
+    """SQL for another value than the column's."""
+    if column in NUMBERS:
+        return f"{column} + {1000 + number}"
+    if column in AMOUNTS:
+        return f"{column} + {1 + number} * 1e-18"
+    if column in BYTES:
+        place = f"{number} %% (8 * octet_length({column}))"
+        return f"set_bit({column}, {place}, 1 - get_bit({column}, {place}))"
+    if column in MOMENTS:
+        return f"{column} + interval '{1 + number} microseconds'"
+    if column == "is_checkpoint":
+        return "NOT is_checkpoint"
+    if column == "changed":
+        return 'changed || \'[["alpha", "core", 1, "00"]]\''
+    return f"overlay({column} placing 'zz' from {number} %% (length({column}) + 1) + 1 for 1)"
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(steps, places, st.integers(0, 10_000), st.integers(0, 511))
+async def test_what_is_booked_is_clean_and_what_is_changed_is_found(ledger, steps, place, row, number):
+    for step in steps:
+        if step == "anchor":
+            await ledger.take()
+        else:
+            await book(ledger.storage, *step)
+    await ledger.take()
+    assert (await verify(ledger.url, ledger.anchors)).findings == ()
+    table, column = place
+    if not mutate(ledger.url, table, column, row, number):
+        return
+    try:
+        assert not (await verify(ledger.url, ledger.anchors)).is_clean, (table, column)
+    finally:
+        restore(ledger.url, table)
+    assert (await verify(ledger.url, ledger.anchors)).findings == ()
+
+
+def mutate(url, table, column, row, number):
+    """Change a column of one row, or take the row away, keeping a copy of the table; False when there is no row to change."""
+    with psycopg.connect(url) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute(f"CREATE TABLE kept AS SELECT * FROM {table}")  # noqa: S608 - the names above
+        found = connection.execute(f"SELECT ctid FROM {table} {WHICH.get(table, '')} ORDER BY ctid").fetchall()  # noqa: S608
+        if not found:
+            connection.rollback()
+            return False
+        (where,) = found[row % len(found)]
+        if column == "the row":
+            connection.execute(f"DELETE FROM {table} WHERE ctid = %s", (where,))  # noqa: S608
+        else:
+            connection.execute(f"UPDATE {table} SET {column} = {changed(column, number)} WHERE ctid = %s", (where,))  # noqa: S608
+    return True
+
+
+def restore(url, table):
+    owner(url, f"DELETE FROM {table}", f"INSERT INTO {table} SELECT * FROM kept", "DROP TABLE kept")  # noqa: S608
