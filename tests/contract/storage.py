@@ -20,6 +20,7 @@ from crossmargin.adapters.memory.instruments import MemoryInstrumentReader
 from crossmargin.adapters.memory.leadership import MemoryLeadership
 from crossmargin.adapters.memory.market import MemoryMarketStore
 from crossmargin.adapters.memory.quotes import MemoryQuoteStore
+from crossmargin.adapters.memory.reconciliation import MemoryReconciliationStore
 from crossmargin.adapters.memory.risk_parameters import MemoryParameterStore
 from crossmargin.adapters.memory.writer import MemoryWriter
 from crossmargin.adapters.postgres.books import PostgresBookReader
@@ -29,6 +30,7 @@ from crossmargin.adapters.postgres.instruments import PostgresInstrumentReader
 from crossmargin.adapters.postgres.leadership import PostgresLeadership
 from crossmargin.adapters.postgres.market import PostgresMarketStore
 from crossmargin.adapters.postgres.quotes import PostgresQuoteStore
+from crossmargin.adapters.postgres.reconciliation import PostgresReconciliationStore
 from crossmargin.adapters.postgres.risk_parameters import PostgresParameterStore
 from crossmargin.adapters.postgres.tables import metadata
 from crossmargin.adapters.postgres.writer import PostgresWriter
@@ -48,6 +50,7 @@ from crossmargin.usecases.ports import (
     MarketStore,
     ParameterStore,
     QuoteStore,
+    ReconciliationStore,
     Record,
     WriteOutcome,
     Writer,
@@ -72,6 +75,7 @@ class Storage:
     parameters: ParameterStore
     quotes: QuoteStore
     breakers: BreakerStore
+    reconciliation: ReconciliationStore
     new_leadership: Callable[[], Leadership]
     row_counts: Callable[[], dict[str, int]]
     set_halted: Callable[[bool], None]
@@ -117,6 +121,7 @@ def memory_storage() -> Storage:
         MemoryParameterStore(database),
         MemoryQuoteStore(database),
         MemoryBreakerStore(database),
+        MemoryReconciliationStore(database),
         lambda: MemoryLeadership(database),
         row_counts,
         set_halted,
@@ -140,6 +145,7 @@ async def postgres_storage(url: str, **options: Any):
             PostgresParameterStore(database),
             PostgresQuoteStore(database),
             PostgresBreakerStore(database),
+            PostgresReconciliationStore(database),
             lambda: PostgresLeadership(url),
             lambda: sql_row_counts(url),
             lambda is_halted: sql(url, "UPDATE control SET is_halted = %s", is_halted),

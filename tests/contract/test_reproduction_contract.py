@@ -59,6 +59,7 @@ class Desk:
             compute=compute,
             quotes=storage.quotes,
             breakers=storage.breakers,
+            reconciliation=storage.reconciliation,
             quote_metrics=MemoryQuoteMetrics(),
         )
         self.use_cases = self.replica()

@@ -72,7 +72,12 @@ def test_every_pod_keeps_the_restricted_profile(path):
         assert of_pod["seccompProfile"] == {"type": "RuntimeDefault"}, name
         assert spec["automountServiceAccountToken"] is False, name
         assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec), name
-        assert {next(iter(set(volume) - {"name"})) for volume in spec.get("volumes", [])} <= {"configMap", "emptyDir", "secret"}, name
+        assert {next(iter(set(volume) - {"name"})) for volume in spec.get("volumes", [])} <= {
+            "configMap",
+            "emptyDir",
+            "persistentVolumeClaim",
+            "secret",
+        }, name
         for container in spec["containers"] + spec.get("initContainers", []):
             context = container["securityContext"]
             assert context["allowPrivilegeEscalation"] is False, name
@@ -328,3 +333,24 @@ def test_chart_service_and_image_have_one_version():
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert (chart["version"], chart["appVersion"]) == (version, version)
     assert f'org.opencontainers.image.version="{version}"' in (ROOT / "Dockerfile").read_text()
+
+
+def test_only_the_monitor_has_the_key_of_the_anchors_and_their_file():
+    values = merged(LEAST, {"anchors": {"existingSecret": "keys", "secretKey": "k.pem", "existingClaim": "kept"}})
+    monitors, others = {}, {}
+    for name, spec in pod_specs(objects(values)).items():
+        for container in spec["containers"]:
+            (monitors if name.endswith("-monitor") else others)[name, container["name"]] = (spec, container)
+    ((spec, container),) = monitors.values()
+    given = {each["name"]: each.get("value") for each in container["env"]}
+    mounted = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+    assert given["CROSSMARGIN_ANCHOR_KEY_FILE"] == f"{mounted['anchor-key']}/k.pem"
+    assert given["CROSSMARGIN_ANCHOR_FILE"] == f"{mounted['anchors']}/anchors.jsonl"
+    assert {"name": "anchor-key", "secret": {"secretName": "keys"}} in spec["volumes"]
+    assert {"name": "anchors", "persistentVolumeClaim": {"claimName": "kept"}} in spec["volumes"]
+    for name, (other, contained) in others.items():
+        assert "anchor" not in str((other.get("volumes"), contained.get("env"))), name
+
+
+def test_without_a_secret_nothing_asks_for_one():
+    assert "anchor-key" not in str(pod_specs(objects(LEAST)))

@@ -93,6 +93,12 @@ envFrom:
   - configMapRef: {name: {{ include "crossmargin.fullname" $root }}}
 env:
   {{- include "crossmargin.databaseUrl" (dict "secret" $root.Values.database.existingSecret "key" $root.Values.database.secretKey) | nindent 2 }}
+  {{- if and .monitor $root.Values.anchors.existingSecret }}
+  - {name: CROSSMARGIN_ANCHOR_KEY_FILE, value: /etc/crossmargin/anchor/{{ $root.Values.anchors.secretKey }}}
+  {{- end }}
+  {{- if and .monitor $root.Values.anchors.existingClaim }}
+  - {name: CROSSMARGIN_ANCHOR_FILE, value: /var/lib/crossmargin/anchors/anchors.jsonl}
+  {{- end }}
 ports:
   - {name: admin, containerPort: 9464}
 # Liveness does not ask for the database, so that its outage restarts nobody; readiness does.
@@ -118,6 +124,12 @@ resources:
   {{- toYaml .resources | nindent 2 }}
 volumeMounts:
   - {name: tmp, mountPath: /tmp}
+  {{- if and .monitor $root.Values.anchors.existingSecret }}
+  - {name: anchor-key, mountPath: /etc/crossmargin/anchor, readOnly: true}
+  {{- end }}
+  {{- if and .monitor $root.Values.anchors.existingClaim }}
+  - {name: anchors, mountPath: /var/lib/crossmargin/anchors}
+  {{- end }}
 {{- end }}
 
 {{- /* The peers of a rule, or every pod of the namespace. */}}
