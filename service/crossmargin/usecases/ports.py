@@ -23,13 +23,12 @@ from crossmargin.domain.parameter_governance import Activation, Governance, Gove
 from crossmargin.domain.position import Position
 from crossmargin.domain.projection import ProjectionDifference
 from crossmargin.domain.quote import Quote, SourceProgress
-from crossmargin.domain.reservation import Reservation
 from crossmargin.domain.reconciliation import Agreement, Break, BreakNote, BreakState, HeldThen, HoldingName, ReconciledStatement
+from crossmargin.domain.reservation import Reservation
 from crossmargin.domain.risk_parameters import RiskParameters
 
 T = TypeVar("T")
 Record: TypeAlias = (
-    Client | Account | Instrument | AccountCollateralPolicy | MarketSnapshot | GovernedParameters | GovernanceChange | ExposureLimits | Halt
     Client
     | Account
     | Instrument
@@ -37,6 +36,8 @@ Record: TypeAlias = (
     | MarketSnapshot
     | GovernedParameters
     | GovernanceChange
+    | ExposureLimits
+    | Halt
     | ReconciledStatement
     | BreakNote
 )

@@ -141,7 +141,6 @@ def unknown_reservation(ref: AccountRef, sequence: int) -> DomainError:
 
 
 def _name_of(record: Record) -> tuple[str, str]:  # noqa: PLR0911 - one for each kind of record
-def _name_of(record: Record) -> tuple[str, str]:  # noqa: PLR0911 - one for each kind
     match record:
         case Client(client_id=client_id):
             return "client", client_id
