@@ -14,7 +14,7 @@ from crossmargin.domain.instrument import OptionRight
 from crossmargin.domain.margin import Band
 from crossmargin.domain.market import FactorId, MarketSnapshot
 from crossmargin.domain.market_quality import Quality, Verdict
-from crossmargin.engine.market_ends import Grid, margin_with_ends, utilization_ends
+from crossmargin.engine.market_ends import Grid, doubts_touched_by, margin_with_ends, utilization_ends
 from crossmargin.engine.portfolio_margin import compute_margin
 from crossmargin.engine.revaluation import revalue_market
 from tests.builders import a_haircut_row, a_portfolio, cash, coin
@@ -171,3 +171,22 @@ def test_utilization_is_read_off_the_figures_at_both_ends(figures, ends):
     for found, expected in ((low, ends[0]), (high, ends[1])):
         assert (found is None) is (expected is None)
         assert expected is None or found == pytest.approx(D(expected), abs=D("0.000002"))
+
+
+def touched(traded, held, snapshot):
+    market = revalue_market(BOOK, snapshot, SCENARIOS, RULES)
+    result = margin_with_ends(a_portfolio(held), snapshot, market, RULES)
+    names = [InstrumentId(name) for name in traded]
+    return [each.subject for each in doubts_touched_by(names, result.quality, market, RULES)]
+
+
+def test_an_order_touches_what_its_instrument_and_its_hedges_rest_on_and_nothing_else():
+    held = {"USD": 100_000, "BTC": 1, "EUR": 1_000, "BTC-PERP": (-1, -60_000)}
+    snapshot = doubted(spot_BTC=("50000", "70000"), fx_EUR=("1.0", "1.2"), marks={"BTC-PERP": ("60000", ("59000", "61000"))})
+    assert touched(["BTC"], held, snapshot) == ["BTC-PERP", "spot:BTC"]
+    assert touched(["CALL-64"], held, snapshot) == ["BTC-PERP", "spot:BTC"]
+    assert touched(["EUR"], held, snapshot) == ["fx:EUR"]
+    assert touched(["EUR-BOND"], held, snapshot) == ["fx:EUR"]
+    assert touched(["USD"], held, snapshot) == []
+    assert touched(["NOBODY-KNOWS"], held, snapshot) == ["BTC-PERP", "fx:EUR", "spot:BTC"]
+    assert touched(["BTC"], {"USD": 5}, snapshot) == []
