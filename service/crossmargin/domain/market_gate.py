@@ -64,18 +64,24 @@ def closed_by(action: Action, doubted: Iterable[DoubtedInput]) -> DoubtedInput |
 
 
 def market_refusal(
-    action: Action, doubted: Iterable[DoubtedInput], *, covers_at_levels: bool, least_excess: Decimal | None
+    action: Action,
+    exposed: Iterable[DoubtedInput],
+    *,
+    touched: Iterable[DoubtedInput] | None = None,
+    covers_at_levels: bool,
+    least_excess: Decimal | None,
 ) -> DomainError | None:
     """Return why an approval is refused for the market data it would rest on; None if that is not why.
 
     Args:
         action: RISK_INCREASING or WITHDRAWAL.
-        doubted: What the account is exposed to; of an order, what its instruments and their hedges are.
+        exposed: What the account is exposed to and is doubted: the least favourable end is that of all of it.
+        touched: Of an order, those that its instruments and their hedges rest on: they may close it. None: all of `exposed`.
         covers_at_levels: Whether equity covers the initial margin at the levels of the snapshot; if not, the market data is not to blame.
         least_excess: Equity less initial margin at the least favourable end; None when nobody can say.
     """
-    inputs = tuple(doubted)
-    closing = closed_by(action, inputs)
+    inputs = tuple(exposed)
+    closing = closed_by(action, inputs if touched is None else touched)
     if closing is not None:
         return _refusal(action, closing, "wait for a newer quote, or do what lowers the risk")
     is_covered = least_excess is not None and least_excess >= 0

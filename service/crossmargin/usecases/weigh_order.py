@@ -38,9 +38,11 @@ def weigh_order(view: MarketView, state: AccountState, blocks: Sequence[Block], 
     after = MarginNeed.worst((before, worst_need(view, state, blocks, order)))
     if reduces_risk(before, after):
         return OrderWeight(before, after, is_approvable=True, market_refusal=None)
+    quality = quality_with(view, state, order)
     refusal = market_refusal(
         Action.RISK_INCREASING,
-        doubts_touched_by((change.instrument_id for change in order), quality_with(view, state, order), view.market, view.parameters),
+        () if quality is None else quality.doubted,
+        touched=doubts_touched_by((change.instrument_id for change in order), quality, view.market, view.parameters),
         covers_at_levels=after.excess >= 0,
         least_excess=after.least_excess,
     )

@@ -124,6 +124,17 @@ def test_an_approval_is_refused_with_the_reason_that_stands_in_its_way(action, d
         assert "spot:BTC" in refusal.message
 
 
+def test_an_order_is_closed_by_what_it_touches_and_held_to_the_worst_end_of_everything():
+    far, near = doubt(STA, "fx:EUR"), doubt(SUS, "spot:BTC")
+    how = {"covers_at_levels": True, "touched": [near]}
+    assert market_refusal(Action.RISK_INCREASING, [far, near], **how, least_excess=D(1)) is None
+    assert market_refusal(Action.RISK_INCREASING, [far, near], **how, least_excess=D(-1)).reason is Reason.STALE_MARKET_DATA
+    how["touched"] = []
+    assert market_refusal(Action.RISK_INCREASING, [near], **how, least_excess=D(-1)).reason is Reason.SUSPECT_MARKET_DATA
+    how["touched"] = [far]
+    assert market_refusal(Action.RISK_INCREASING, [far, near], **how, least_excess=D(1)).facts["subject"] == "fx:EUR"
+
+
 def test_what_is_short_at_the_levels_already_is_not_blamed_on_the_market():
     assert market_refusal(Action.WITHDRAWAL, [doubt(SUS)], covers_at_levels=False, least_excess=D(-5)) is None
     assert market_refusal(Action.WITHDRAWAL, [doubt(STA)], covers_at_levels=False, least_excess=D(-5)).reason is Reason.STALE_MARKET_DATA
