@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from tests.faults.bench import Bench
-from tests.faults.replicas import ReplicaError
+from tests.faults.replicas import ROOT, ReplicaError
 from tests.faults.rig import Result, Rig, Setup
 from tests.faults.workload import BASIC_KINDS
 from tests.integration.command_line import environment
 
-_ROOT: Final = Path(__file__).resolve().parents[2]
 _DATABASE: Final = "previous_release"
 _BETWEEN: Final = 80
 LONGEST_STALL_S: Final = 5.0
@@ -83,7 +82,7 @@ async def _migrate(rig: Rig, direction: str) -> None:
 async def _run(command: list[str], url: str, variables: dict[str, str]) -> None:
     process = await asyncio.create_subprocess_exec(
         *command,
-        cwd=_ROOT,
+        cwd=ROOT,
         env={**environment(), **variables, "CROSSMARGIN_DATABASE_URL": url},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -95,21 +94,21 @@ async def _run(command: list[str], url: str, variables: dict[str, str]) -> None:
 
 def _check_out_previous_release(folder: Path) -> str | None:
     """Write down the last commit that did not know the newest migration, and return it; None without a history to take it from."""
-    newest = max((_ROOT / "migrations" / "versions").glob("0*.py"))
-    if shutil.which("git") is None or not (_ROOT / ".git").exists():
+    newest = max((ROOT / "migrations" / "versions").glob("0*.py"))
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
         return None
-    added = _git("log", "--diff-filter=A", "--format=%H", "--", str(newest.relative_to(_ROOT)))
+    added = _git("log", "--diff-filter=A", "--format=%H", "--", str(newest.relative_to(ROOT)))
     if not added:
         return None
     commit = _git("rev-parse", f"{added.splitlines()[-1]}^")
     if not commit:
         return None
     folder.mkdir(exist_ok=True)
-    archive = subprocess.run(["git", "archive", commit, "service", "clients", "migrations"], cwd=_ROOT, capture_output=True, check=True)
+    archive = subprocess.run(["git", "archive", commit, "service", "clients", "migrations"], cwd=ROOT, capture_output=True, check=True)
     subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
     return commit
 
 
 def _git(*words: str) -> str:
-    done = subprocess.run(["git", *words], cwd=_ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""

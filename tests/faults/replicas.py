@@ -19,7 +19,7 @@ from crossmargin_cli.service_process import dying_with_parent
 from tests.integration.command_line import environment
 
 SERVE: Final = ("-m", "crossmargin")
-_ROOT: Final = Path(__file__).resolve().parents[2]
+ROOT: Final = Path(__file__).resolve().parents[2]
 _START_LIMIT_S: Final = 120.0
 _STOP_LIMIT_S: Final = 60.0
 _POLL_S: Final = 0.02
@@ -104,8 +104,7 @@ class Replica:
 
     async def stop(self) -> int:
         """Ask it to stop as an orchestrator does, and return its exit code."""
-        await self._end(signal.SIGTERM)
-        return self.process.returncode
+        return await self._end(signal.SIGTERM)
 
     def note_own_death(self) -> bool:
         """Return whether it ended without having been asked to; each such end is noted once."""
@@ -132,15 +131,17 @@ class Replica:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
-    async def _end(self, number: signal.Signals) -> None:
+    async def _end(self, number: signal.Signals) -> int:
         if self.process is None:
-            return
+            return 0
         self.process.send_signal(number)
         deadline = time.monotonic() + _STOP_LIMIT_S
         while self.process.poll() is None:
             if time.monotonic() > deadline:
                 self.process.kill()
             await asyncio.sleep(_POLL_S)
+        code, self.process = self.process.returncode, None
+        return code
 
     def _spawn(self, ready_file: Path) -> subprocess.Popen[bytes]:
         command = [
@@ -158,7 +159,7 @@ class Replica:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd=_ROOT,
+                cwd=ROOT,
                 env={**environment(), **variables, "CROSSMARGIN_DATABASE_URL": self.database_url},
                 process_group=0,
             )

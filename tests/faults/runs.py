@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from tests.faults.audit import run_audit
 from tests.faults.bench import Bench
 from tests.faults.checker import LEDGER_ALONE
 from tests.faults.clock_jumps import run_clock_jumps
@@ -96,6 +97,7 @@ RUNS: Final = (
     Run("slow-readers", f"{STREAMS} streams of margins that nobody reads", _slow_readers),
     Run("disk-full", "the disk of the database fills up", run_disk_full),
     Run("clock-jumps", "the clocks of replicas jump by hours and disagree", run_clock_jumps),
+    Run("audit", "the ledger is tampered with behind the service's back, and the verifier tells", run_audit),
     Run("migration", "the schema goes up and down under load, with the previous release running", run_migration),
     Run("fuzz", "every RPC is called with values and bytes that it has to refuse", _fuzz),
     Run("race", "sixteen callers race for one limit on each of 150 accounts, over two replicas: none comes over it", race_run),
