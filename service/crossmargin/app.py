@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import TYPE_CHECKING
+from traceback import format_tb
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
@@ -390,21 +391,23 @@ async def _serve(settings: Settings, url: str) -> None:
         admin = _start_admin(settings, registry, readiness)
         resources.callback(admin.stop)
         grpc_port = await _start_grpc(settings, server)
+        # Whatever ends this, calls end before what they stand on is closed.
+        resources.push_async_callback(server.stop, 0)
         # A task that fails takes the process down with it: a replica that looks alive and is blind helps nobody.
         async with asyncio.TaskGroup() as background:
-            tasks = [background.create_task(readiness.watch(), name="readiness")]
+            tasks = [background.create_task(_until_it_fails("readiness", readiness.watch()))]
             reaper = ReapReservations(ports.writer, ports.books, ports.clock)
-            tasks.append(background.create_task(reaper(), name="reaper"))
+            tasks.append(background.create_task(_until_it_fails("reaper", reaper())))
             if settings.monitor:
                 leadership = await resources.enter_async_context(_leadership(url))
                 metrics = MarginMetrics(registry, client_limit=settings.client_label_limit)
                 breakers = WatchBreakers(ports.breakers, BreakerLog(BreakerMetrics(registry)), ports.clock)
                 house = RunHouse(ports.books, current_market, compute, metrics, leadership, ports.clock, breakers)
-                tasks.append(background.create_task(house(), name="monitor"))
+                tasks.append(background.create_task(_until_it_fails("monitor", house())))
                 ticks = TickMarket(use_cases.build_snapshot, metrics, leadership, ports.clock, settings.quote_tick_s)
-                tasks.append(background.create_task(ticks(), name="market"))
+                tasks.append(background.create_task(_until_it_fails("market", ticks())))
                 guard = _guard_ledger(settings, database, leadership, anchor_key, registry)
-                tasks.extend(background.create_task(duty(), name="ledger") for duty in guard.duties())
+                tasks.extend(background.create_task(_until_it_fails("ledger", duty())) for duty in guard.duties())
             _announce(settings, grpc_port, admin.port)
             await stopping.wait()
             log.info("stopping", drain_s=settings.drain_s)
@@ -439,6 +442,16 @@ def _guard_ledger(
         take_anchor=TakeAnchor(anchors, key, journal) if key is not None else None,
         anchor_interval_s=settings.anchor_interval_s,
     )
+
+
+async def _until_it_fails(name: str, work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except Exception as error:
+        # Said at once, because what ends the process meanwhile takes its time.
+        stack = "".join(format_tb(error.__traceback__))
+        log.error("background task failed", task=name, error=type(error).__qualname__, stack=stack)  # noqa: TRY400 - it would add values
+        raise
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ import pytest
 
 from crossmargin.adapters.postgres import driver_errors
 from crossmargin.adapters.postgres.database import Database
+from crossmargin.adapters.postgres.ledger_checks import PostgresLedgerChecks
 from crossmargin.adapters.postgres.server_checks import DatabaseRefusedError
 from crossmargin.adapters.postgres.writer import PostgresWriter
 from crossmargin.adapters.runtime import embedded_postgres
@@ -110,6 +111,17 @@ async def test_an_unknown_outcome_is_not_called_busy_because_no_connection_is_fr
             assert refused.value.reason is Reason.STORAGE_UNAVAILABLE
             proxy.goes_down = False
         assert await held(direct) == [100]
+
+
+async def test_a_long_read_whose_line_breaks_is_storage_that_did_not_answer(postgres_server, database_url, tmp_path):
+    """Not an error of the driver's: the leader's check of the ledger would end the process by it."""
+    proxy = a_proxy(postgres_server, tmp_path, [Cut.AFTER_COMMIT])
+    async with proxy.running(), postgres_storage(proxy.url(name_of(database_url))) as storage:
+        with pytest.raises(DomainError) as refused:
+            await PostgresLedgerChecks(storage.database).unbalanced_entries({CORE: 0})
+        assert refused.value.reason is Reason.STORAGE_UNAVAILABLE
+        assert proxy.cuts == []
+        assert await PostgresLedgerChecks(storage.database).unbalanced_entries({CORE: 0}) == []
 
 
 async def test_a_server_that_comes_back_is_asked_again(postgres_server, database_url, tmp_path):

@@ -132,11 +132,18 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def bulk(self) -> AsyncIterator[Connection]:
-        """Lend a connection inside a transaction that may take long, committed at the end."""
-        async with self.connection(limit_s=BULK_LIMIT_S) as connection, connection.transaction():
-            for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
-                await connection.execute(f"SET LOCAL {limit} = '{BULK_LIMIT_S:.0f}s'".encode())
-            yield connection
+        """Lend a connection inside a transaction that may take long, committed at the end.
+
+        Raises:
+            DomainError: SERVICE_BUSY, STORAGE_UNAVAILABLE, or what else a failed statement means to a caller. It is not made again.
+        """
+        try:
+            async with self.connection(limit_s=BULK_LIMIT_S) as connection, connection.transaction():
+                for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+                    await connection.execute(f"SET LOCAL {limit} = '{BULK_LIMIT_S:.0f}s'".encode())
+                yield connection
+        except psycopg.Error as error:
+            raise caller_error(error) from error
 
     async def _rows(self, statement: Statement, values: dict[str, Any]) -> list[Row]:
         loop = asyncio.get_running_loop()

@@ -7,13 +7,11 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-import psycopg
 from sqlalchemy import ARRAY, BigInteger, Numeric, Select, Text, any_, bindparam, cast, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by, distinct_on, insert
 
 from crossmargin.adapters.postgres.counters import advance, counter_value
 from crossmargin.adapters.postgres.database import Connection, Database, Row
-from crossmargin.adapters.postgres.driver_errors import caller_error
 from crossmargin.adapters.postgres.quality import quality_from_json
 from crossmargin.adapters.postgres.statements import Statement, compiled
 from crossmargin.adapters.postgres.tables import factor_history, factor_level, market_snapshot, scenario_set
@@ -151,20 +149,14 @@ class PostgresMarketStore:
         return ScenarioRecipe(content_hash, row["history_version"], RiskParameterSetId(row["parameter_set_id"]), factors)
 
     async def _import(self, history: FactorHistory) -> int:
-        try:
-            async with self._database.bulk() as connection:
-                # Advancing first makes imports wait for one another, so that two of them never lock the same days crosswise.
-                await advance(connection, _HISTORY_VERSION)
-                return await _upsert(connection, history)
-        except psycopg.Error as error:
-            raise caller_error(error) from error
+        async with self._database.bulk() as connection:
+            # Advancing first makes imports wait for one another, so that two of them never lock the same days crosswise.
+            await advance(connection, _HISTORY_VERSION)
+            return await _upsert(connection, history)
 
     async def _load(self, statement: Statement, values: dict[str, object]) -> FactorHistory:
-        try:
-            async with self._database.bulk() as connection:
-                rows = await (await connection.execute(statement.sql, statement.values(values))).fetchall()
-        except psycopg.Error as error:
-            raise caller_error(error) from error
+        async with self._database.bulk() as connection:
+            rows = await (await connection.execute(statement.sql, statement.values(values))).fetchall()
         return _history_from_rows(rows)
 
 
