@@ -180,15 +180,17 @@ class History:
         await self._until(lambda: self.refused >= goal)
 
     async def _until(self, claim: Callable[[], bool]) -> None:
-        try:
-            async with asyncio.timeout(STALL_S):
-                while not claim():
-                    self._moved.clear()
+        known = -1
+        while not claim():
+            if known != (known := self.acknowledged + self.refused):
+                give_up = time.monotonic() + STALL_S
+            self._moved.clear()
+            try:
+                async with asyncio.timeout(max(give_up - time.monotonic(), 0)):
                     await self._moved.wait()
-        except TimeoutError:
-            raise StalledError(
-                f"waited {STALL_S:.0f} s for callers to get on; {self.acknowledged} answers had booked something, {self.refused} refused"
-            ) from None
+            except TimeoutError:
+                so_far = f"{self.acknowledged} answers had booked something, {self.refused} refused"
+                raise StalledError(f"no operation was decided for {STALL_S:.0f} s; {so_far}") from None
 
     def decided(self) -> set[str]:
         """Return the request ids whose outcome is known."""

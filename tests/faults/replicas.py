@@ -21,6 +21,7 @@ from tests.integration.command_line import environment
 SERVE: Final = ("-m", "crossmargin")
 ROOT: Final = Path(__file__).resolve().parents[2]
 _START_LIMIT_S: Final = 120.0
+_FAULT_SIGNS: Final = ('"rpc failed"', '"background task failed"')
 _STOP_LIMIT_S: Final = 60.0
 _POLL_S: Final = 0.02
 _RETRY_S: Final = 0.2
@@ -58,6 +59,7 @@ class Replica:
     own_deaths: list[int] = field(default_factory=list)
     admin_address: str = ""
     process: subprocess.Popen[bytes] | None = None
+    _has_served: bool = False
 
     def __post_init__(self) -> None:
         self.port = self.port or free_port()
@@ -87,12 +89,12 @@ class Replica:
         while time.monotonic() < deadline:
             ready_file = self.folder / f"{self.name}.ready.json"
             ready_file.unlink(missing_ok=True)
-            self.process = self._spawn(ready_file)
+            self.process, self._has_served = self._spawn(ready_file), False
             while self.is_running and not ready_file.exists() and time.monotonic() < deadline:  # noqa: ASYNC110 - another process's file
                 await asyncio.sleep(_POLL_S)
             if ready_file.exists():
                 self.admin_address = json.loads(ready_file.read_text())["admin_address"]
-                self.starts += 1
+                self.starts, self._has_served = self.starts + 1, True
                 return
             self.refused_starts += 1
             await asyncio.sleep(_RETRY_S)
@@ -107,12 +109,13 @@ class Replica:
         return await self._end(signal.SIGTERM)
 
     def note_own_death(self) -> bool:
-        """Return whether it ended without having been asked to; each such end is noted once."""
+        """Return whether it ended without having been asked to, once it had served; each such end is noted once."""
         if self.process is None or self.process.poll() is None:
             return False
-        self.own_deaths.append(self.process.returncode)
-        self.process = None
-        return True
+        code, self.process = self.process.returncode, None
+        if self._has_served:
+            self.own_deaths.append(code)
+        return self._has_served
 
     def last_words(self) -> str:
         """Return the end of its log."""
@@ -124,7 +127,7 @@ class Replica:
         if not self.log_path.exists():
             return []
         with self.log_path.open(errors="replace") as log:
-            return [line.strip() for line in log if '"rpc failed"' in line]
+            return [line.strip() for line in log if any(sign in line for sign in _FAULT_SIGNS)]
 
     def resident_bytes(self) -> int:
         """Return how much memory it occupies."""
