@@ -48,17 +48,20 @@ COUNTERS: Final[dict[str, str]] = {
         SELECT a.request_id, a.line, a.sequence FROM acknowledged AS a
         WHERE a.sequence > 0 AND NOT EXISTS (
             SELECT FROM entry AS e
-            JOIN posting AS p USING (client_id, account_id, sequence)
             WHERE (e.client_id, e.account_id, e.sequence) = (a.client_id, a.account_id, a.sequence) AND e.reference = a.reference
-                AND p.ledger_account = a.account_id AND p.instrument_id = a.instrument_id AND p.quantity = a.quantity
+                AND (a.quantity = 0 OR EXISTS (
+                    SELECT FROM posting AS p
+                    WHERE (p.client_id, p.account_id, p.sequence) = (e.client_id, e.account_id, e.sequence)
+                        AND p.ledger_account = e.account_id AND p.instrument_id = a.instrument_id AND p.quantity = a.quantity
+                ))
         )
         UNION ALL
         SELECT max(a.request_id), 0, count(*) FROM acknowledged AS a
-        WHERE a.kind = 'policy'
+        WHERE a.sequence = 0
         GROUP BY a.client_id, a.account_id, a.reference
         HAVING count(*) > (
             SELECT count(*) FROM entry AS e
-            WHERE (e.client_id, e.account_id, e.reference) = (a.client_id, a.account_id, a.reference) AND e.kind = 'collateral policy'
+            WHERE (e.client_id, e.account_id, e.reference) = (a.client_id, a.account_id, a.reference)
         )
         UNION ALL
         SELECT DISTINCT a.request_id, 0, 0 FROM acknowledged AS a
@@ -81,10 +84,10 @@ COUNTERS: Final[dict[str, str]] = {
     # In the ledger, and never asked for, or not like this.
     "phantom": """
         SELECT e.client_id, e.account_id, e.sequence FROM entry AS e
-        WHERE NOT EXISTS (
+        WHERE e.reference <> 'prepare' AND NOT EXISTS (
             SELECT FROM asked AS a
             WHERE (a.client_id, a.account_id, a.reference) = (e.client_id, e.account_id, e.reference)
-                AND (a.kind = 'policy' OR EXISTS (
+                AND (a.quantity = 0 OR EXISTS (
                     SELECT FROM posting AS p
                     WHERE (p.client_id, p.account_id, p.sequence) = (e.client_id, e.account_id, e.sequence)
                         AND p.ledger_account = e.account_id AND p.instrument_id = a.instrument_id AND p.quantity = a.quantity
@@ -133,7 +136,34 @@ COUNTERS: Final[dict[str, str]] = {
             USING (client_id, account_id, book_id, instrument_id)
         WHERE coalesce(posted.quantity, 0) <> coalesce(held.quantity, 0) OR coalesce(posted.cost, 0) <> coalesce(held.cost, 0)
     """,
-    "over limit": "SELECT ''::text, ''::text, 0::bigint WHERE false",
+    # At no entry of its ledger did an account have more in open orders than its limit, nor less than no money. Orders on it neither fill
+    # nor expire, all are to buy, and all are at the market's price.
+    "over limit": """
+        SELECT client_id, account_id, sequence FROM (
+            SELECT e.client_id, e.account_id, e.sequence, l.gross,
+                sum(CASE e.kind WHEN 'reservation' THEN opened.notional WHEN 'reservation end' THEN -ended.notional ELSE 0 END)
+                    OVER ledger AS open_notional,
+                sum(cash.quantity) OVER ledger AS cash
+            FROM entry AS e
+            JOIN exposure_limits AS l USING (client_id, account_id)
+            LEFT JOIN LATERAL (
+                SELECT r.quantity::numeric * r.price::numeric AS notional FROM reservation AS r
+                WHERE (r.client_id, r.account_id, r.sequence) = (e.client_id, e.account_id, e.sequence)
+            ) AS opened ON true
+            LEFT JOIN LATERAL (
+                SELECT r.quantity::numeric * r.price::numeric AS notional FROM reservation AS r
+                WHERE e.kind = 'reservation end' AND (r.client_id, r.account_id) = (e.client_id, e.account_id)
+                    AND r.sequence::text = split_part(e.reference, ' ', 1)
+            ) AS ended ON true
+            LEFT JOIN LATERAL (
+                SELECT sum(p.quantity::numeric) AS quantity FROM posting AS p
+                WHERE (p.client_id, p.account_id, p.sequence) = (e.client_id, e.account_id, e.sequence)
+                    AND p.ledger_account = e.account_id AND p.instrument_id = 'USD'
+            ) AS cash ON true
+            WINDOW ledger AS (PARTITION BY e.client_id, e.account_id ORDER BY e.sequence)
+        ) AS running
+        WHERE open_notional > gross OR cash < 0
+    """,
     # Nothing comes from nowhere: every entry, and with it the ledger, sums to zero in each instrument.
     "sum is not zero": """
         SELECT client_id, account_id, sequence FROM posting

@@ -18,6 +18,7 @@ from tests.faults.checker import COUNTERS, Count, check
 from tests.faults.commit_proxy import CommitProxy, Fate
 from tests.faults.faulty_postgres import FaultyPostgres
 from tests.faults.history import GRACE_S, History, StalledError
+from tests.faults.orders import OrderBook, prepare_limited
 from tests.faults.replicas import SERVE, Replica
 from tests.faults.workload import STANDARD_KINDS, TIMEOUT_S, Kind, Workload, prepare
 
@@ -36,6 +37,8 @@ class Setup:
         flags: Of the command that runs it.
         variables: More environment variables of it.
         wrapper: Words before the command, of a program that changes something and then becomes it.
+        account_count: Accounts on which facts are booked.
+        limited_count: Accounts with a limit, on which orders and withdrawals are decided.
         callers: How many operations are under way at a time.
         reach: Returns where callers reach a replica, given its own address; None for there.
         template: The database that is copied.
@@ -50,6 +53,7 @@ class Setup:
     variables: Mapping[str, str] = field(default_factory=dict)
     wrapper: Sequence[str] = ()
     account_count: int = 24
+    limited_count: int = 0
     callers: int = 16
     kinds: Sequence[Kind] = STANDARD_KINDS
     timeout_s: float = TIMEOUT_S
@@ -67,6 +71,7 @@ class Tally:
 
     kills: int = 0
     stops: int = 0
+    halts: int = 0
     crashes: int = 0
     freezes: int = 0
     cuts_before: int = 0
@@ -189,9 +194,12 @@ async def running_rig(postgres: FaultyPostgres, folder: Path, setup: Setup) -> A
             name: await stack.enter_async_context(AsyncClient(target, timeout_s=setup.timeout_s)) for name, target in targets.items()
         }
         accounts = await prepare(next(iter(clients.values())), setup.account_count)
+        kinds, limited = setup.kinds, []
+        if setup.limited_count:
+            kinds, limited = (*kinds, *OrderBook().kinds()), await prepare_limited(next(iter(clients.values())), setup.limited_count)
         history = History(folder / "history.jsonl")
         stack.callback(history.close)
-        workload = Workload(clients, history, accounts, setup.seed, setup.kinds, setup.timeout_s)
+        workload = Workload(clients, history, accounts, setup.seed, kinds, limited, setup.timeout_s)
         chance = random.Random(setup.seed)  # noqa: S311 - to be drawn again from the same seed
         rig = Rig(folder, postgres, proxy, replicas, clients, history, workload, postgres.url_of(name), chance)
         ticking = asyncio.create_task(_measure_lag(rig))

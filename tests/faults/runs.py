@@ -24,6 +24,8 @@ from tests.faults.rig import Result, Setup
 from tests.faults.rolling import rolling_restarts
 from tests.faults.slow_readers import STREAMS, slow_readers
 
+_WITH_ORDERS: Final = Setup(limited_count=4)
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -34,14 +36,14 @@ class Run:
     execute: Callable[[Bench], Awaitable[Result]]
 
 
-def _breaking(name: str, says: str, *injectors: Callable[[int | None], Injector], count: int, setup: Setup | None = None) -> Run:
+def _breaking(name: str, says: str, *injectors: Callable[[int | None], Injector], count: int, setup: Setup = _WITH_ORDERS) -> Run:
     """Return a run that breaks things `count` times, or for as many minutes as were asked for."""
 
     async def execute(bench: Bench) -> Result:
         wanted = count if bench.minutes is None else None
         body = together(*(injector(wanted) for injector in injectors))
         body = body if bench.minutes is None else for_minutes(body, bench.minutes)
-        return await bench.run(name, body, replace(setup or Setup(), seed=bench.seed))
+        return await bench.run(name, body, replace(setup, seed=bench.seed))
 
     return Run(name, says, execute)
 
@@ -50,17 +52,21 @@ async def _everything(bench: Bench) -> Result:
     if bench.minutes is None:
         body = together(kills(100), crashes(10), freezes(3), cuts(100), black_holes(30), delays(50))
     else:
-        body = for_minutes(together(kills(), crashes(), freezes(between=(400, 800)), cuts(), black_holes(), delays()), bench.minutes)
-    setup = Setup(replica_count=3, callers=32, flags=("--monitor",), afterwards=check_one_leader, seed=bench.seed)
+        often = (
+            *(kills(between=(6, 18)), crashes(between=(30, 60)), freezes(between=(150, 300))),
+            *(cuts(between=(2, 5)), black_holes(), delays()),
+        )
+        body = for_minutes(together(*often), bench.minutes)
+    setup = Setup(replica_count=3, callers=32, limited_count=8, flags=("--monitor",), afterwards=check_one_leader, seed=bench.seed)
     return await bench.run("everything", beside(moving_market(), body), setup)
 
 
 async def _halt(bench: Bench) -> Result:
-    return await bench.run("halt", halts(20), Setup(account_count=8, seed=bench.seed))
+    return await bench.run("halt", halts(20), Setup(account_count=8, limited_count=4, seed=bench.seed))
 
 
 async def _rolling(bench: Bench) -> Result:
-    return await bench.run("rolling-restart", rolling_restarts(5), Setup(one_client=True, seed=bench.seed))
+    return await bench.run("rolling-restart", rolling_restarts(5), Setup(one_client=True, limited_count=4, seed=bench.seed))
 
 
 async def _fuzz(bench: Bench) -> Result:

@@ -53,14 +53,14 @@ def ledger(database_url):
         yield connection
 
 
-def book(ledger, operation, sequence):
+def book(ledger, operation, sequence, *, kind="deposit"):
     """Write an operation down as the service would."""
     (line,) = operation.lines
     before, after = hash_of(sequence - 1), hash_of(sequence)
     ledger.execute(
         "INSERT INTO entry (client_id, account_id, sequence, kind, effective_at, reference, previous_hash, chain_hash) VALUES "
-        "('alpha', 'core', %s, 'deposit', now(), %s, %s, %s)",
-        [sequence, line.reference, before, after],
+        "('alpha', 'core', %s, %s, now(), %s, %s, %s)",
+        [sequence, kind, line.reference, before, after],
     )
     for leg, (side, quantity) in enumerate((("core", line.quantity), ("custodian", -line.quantity)), start=1):
         ledger.execute(
@@ -150,6 +150,31 @@ def a_position_that_is_not_the_sum(ledger, history):
     ledger.execute("UPDATE position SET quantity = quantity + 0.01")
 
 
+def limit_the_account(ledger):
+    ledger.execute(
+        "INSERT INTO exposure_limits (client_id, account_id, gross, group_limits, set_by) VALUES ('alpha', 'core', 100, '{}', 'somebody')"
+    )
+
+
+def orders_over_the_limit_together(ledger, history):
+    limit_the_account(ledger)
+    for sequence in (4, 5):
+        operation = Operation(f"o{sequence}", "reserve", ACCOUNT, (Line(f"o{sequence}/1", "USD", Decimal(0)),))
+        book(ledger, operation, sequence, kind="reservation")
+        told(history, operation, sequence, invoked_at=10.0 * sequence, replied_at=10.0 * sequence + 1)
+        ledger.execute(
+            "INSERT INTO reservation (client_id, account_id, sequence, book_id, instrument_id, quantity, price, kind, lifetime_s, "
+            "reference, consideration, filled, reserved_by, reserved_at, expires_at, state) VALUES "
+            "('alpha', 'core', %s, 'b', 'P', 1, 60, 'resting', 60, '', 60, 0, '', now(), now(), 'active')",
+            [sequence],
+        )
+
+
+def money_that_was_not_there(ledger, history):
+    limit_the_account(ledger)
+    ledger.execute("UPDATE posting SET quantity = -20 WHERE sequence = 3 AND ledger_account = 'core'")
+
+
 def a_leg_too_many(ledger, history):
     ledger.execute("UPDATE posting SET quantity = quantity + 1 WHERE sequence = 1 AND ledger_account = 'custodian'")
 
@@ -177,6 +202,8 @@ def a_read_of_the_past(ledger, history):
         (a_head_that_is_behind, {"sequence gaps"}),
         (a_broken_link, {"sequence gaps"}),
         (a_position_that_is_not_the_sum, {"balance is not the sum"}),
+        (orders_over_the_limit_together, {"over limit"}),
+        (money_that_was_not_there, {"over limit"}),
         (a_leg_too_many, {"sum is not zero"}),
         (an_answer_before_an_earlier_one, {"real-time order"}),
         (a_read_of_the_past, {"real-time order"}),

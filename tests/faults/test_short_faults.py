@@ -34,7 +34,7 @@ async def test_all_faults_at_once_leave_the_books_sound_and_every_operation_deci
         black_holes(2, between=(15, 30)),
         delays(8),
     )
-    result = await bench.run("short", body, Setup())
+    result = await bench.run("short", body, Setup(limited_count=2))
     assert result.findings == []
     assert {name: count.total for name, count in result.counters.items()} == dict.fromkeys(COUNTERS, 0)
     assert result.unknown == 0

@@ -52,12 +52,14 @@ class Kind:
         weight: How often it is drawn.
         draw: Given a source of chance, an account and a request id.
         send: Makes the call; returns what became of each line.
+        has_limit: Whether it is for accounts with a limit, on which nothing else moves.
     """
 
     name: str
     weight: int
     draw: Callable[[random.Random, str, str], Operation]
     send: Send
+    has_limit: bool = False
 
 
 @dataclass
@@ -66,7 +68,7 @@ class Workload:
 
     Attributes:
         clients: A client of each replica, by its name.
-        allows_halt: True while a refusal because of a halt is a proper answer.
+        limited: Accounts with a limit, for the kinds of operations that are for those.
     """
 
     clients: dict[str, AsyncClient]
@@ -74,6 +76,7 @@ class Workload:
     accounts: Sequence[str]
     seed: int
     kinds: Sequence[Kind] = ()
+    limited: Sequence[str] = ()
     timeout_s: float = TIMEOUT_S
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _numbers: itertools.count = field(default_factory=lambda: itertools.count(1))
@@ -157,7 +160,8 @@ class Workload:
 
     def _draw(self) -> Operation:
         kind = self._chance.choices(self.kinds, weights=[kind.weight for kind in self.kinds])[0]
-        return kind.draw(self._chance, self._chance.choice(self.accounts), f"{self.seed}-{next(self._numbers)}")
+        accounts = self.limited if kind.has_limit else self.accounts
+        return kind.draw(self._chance, self._chance.choice(accounts), f"{self.seed}-{next(self._numbers)}")
 
 
 def _outcome_of(error: CrossmarginError) -> Outcome:
@@ -175,7 +179,7 @@ def _outcome_of(error: CrossmarginError) -> Outcome:
 
 
 def _altered(operation: Operation) -> Operation:
-    lines = tuple(replace(line, reference=f"{line.reference}-altered", quantity=line.quantity + 1) for line in operation.lines)
+    lines = tuple(replace(line, reference=f"{line.reference}-altered", quantity=line.quantity * 2) for line in operation.lines)
     return replace(operation, lines=lines, is_altered=True)
 
 
