@@ -41,29 +41,33 @@ def a_market(*, usdc: float = 1.0):
         Revalued(stablecoin("USDC", collateral_class="STABLE"), usdc, {"USDC": SLIP}),
         Revalued(stablecoin("RLUSD", collateral_class="STABLE"), 1.0, {"RLUSD": SLIP}, issuer_pnl=[{"RLUSD": -0.12}]),
         Revalued(coin("XRP", collateral_class="ALT"), 2.0, {"XRP": [0.01 * move for move in FALL]}, issuer_pnl=[{"XRP": -1.0}]),
-        Revalued(cash("EUR", collateral_class=None), 1.1, {"EURUSD": SLIP}),
+        Revalued(cash("EUR", collateral_class="G10-CASH"), 1.1, {"EURUSD": SLIP}, translation_days=2.5),
         Revalued(fx_forward("FORWARD"), 0.05, {"EURUSD": SLIP}, residual_years=1.0, notional=1.1),
         Revalued(fx_forward("FORWARD-2"), 0.05, {"EURUSD": SLIP}, residual_years=1.0, notional=1.1),
         groups=dict.fromkeys(("BTC", "RLUSD", "USDC", "XRP"), "CRYPTO") | {"EURUSD": "FX"},
     )
 
 
-def parameters(*, rows=None, **charges):
-    """Parameters under which an account needs what its groups need in the tail of a fifth, plus the charges given."""
+def parameters(*, rows=None, beside=None, **charges):
+    """Parameters under which an account needs what its groups need in the tail of a fifth, plus the charges given.
+
+    `beside` are keys of the document beside its charges.
+    """
     groups = [_with_its_price(group) for group in risk_parameters_document()["offset_groups"]]
-    return risk_parameters(
-        tail_fraction="0.2",
-        offset_groups=groups,
-        offset_within_class="0",
-        offset_across_classes="0",
-        charges=charges_document(groups, rows=rows, **charges),
-        haircut_schedule=[
+    document = {
+        "tail_fraction": "0.2",
+        "offset_groups": groups,
+        "offset_within_class": "0",
+        "offset_across_classes": "0",
+        "charges": charges_document(groups, rows=rows, **charges),
+        "haircut_schedule": [
             a_haircut_row("USD"),
             a_haircut_row("BTC"),
             a_haircut_row("STABLE", residual="0.02", flat="0.02"),
             a_haircut_row("ALT", residual="0.05", flat="0.35"),
         ],
-    )
+    }
+    return risk_parameters(**document | (beside or {}))
 
 
 def issuers(xrp="-0.5", rlusd="-0.12", *, is_own_issue=False, collateral_limit=None):

@@ -31,6 +31,7 @@ _BRIDGE_DIGITS: Final = 13
 _POLICY_NAMES: Final = {
     collateral_service_pb2.COLLATERAL_POLICY_RISKED: "risked",
     collateral_service_pb2.COLLATERAL_POLICY_PLEDGED: "pledged",
+    collateral_service_pb2.COLLATERAL_POLICY_AUTO: "auto",
     collateral_service_pb2.COLLATERAL_POLICY_UNSPECIFIED: "liability",
 }
 
@@ -157,14 +158,16 @@ def holding_table(holdings: Sequence[collateral_service_pb2.CollateralHolding]) 
     table = plain_table("Collateral and liabilities")
     table.add_column("Asset", no_wrap=True)
     table.add_column("Counts as", no_wrap=True)
-    for heading in ("Quantity", "Market value", "Haircut", "Over limit", "In equity"):
+    for heading in ("Quantity", "Market value", "Risked", "Pledged", "Haircut", "Over limit", "In equity"):
         add_number_column(table, heading)
     for holding in holdings:
+        split = holding.risked, holding.pledged
+        amounts = holding.market_value, *split, holding.haircut, holding.over_limit, holding.value_in_equity
         table.add_row(
             holding.instrument_id,
-            _POLICY_NAMES[holding.policy],
+            _POLICY_NAMES.get(holding.policy, "unknown"),
             f"{decimal_of(holding.quantity):,f}",
-            *(money(decimal_of(text)) for text in (holding.market_value, holding.haircut, holding.over_limit, holding.value_in_equity)),
+            *(money(decimal_of(text)) for text in amounts),
         )
     return table
 

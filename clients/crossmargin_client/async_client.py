@@ -447,7 +447,7 @@ class AsyncClient:
         *,
         request_id: str | None = None,
     ) -> collateral_service_pb2.CollateralPolicy.ValueType:
-        """Set how an account's holding of an asset counts, RISKED or PLEDGED, and return it as stored."""
+        """Set how an account's holding of an asset counts, RISKED, PLEDGED or AUTO, and return it as stored."""
         request = requests.set_policy(account, instrument_id, policy, request_id=request_id)
         return (await self._call(self._collateral.SetPolicy, request)).policy
 

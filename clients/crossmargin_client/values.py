@@ -28,6 +28,7 @@ RISKED: Final = collateral_service_pb2.COLLATERAL_POLICY_RISKED
 PLEDGED: Final = collateral_service_pb2.COLLATERAL_POLICY_PLEDGED
 IMMEDIATE: Final = margin_service_pb2.RESERVATION_KIND_IMMEDIATE
 RESTING: Final = margin_service_pb2.RESERVATION_KIND_RESTING
+AUTO: Final = collateral_service_pb2.COLLATERAL_POLICY_AUTO
 LINEAR: Final = reference_service_pb2.PAYOFF_LINEAR
 INVERSE: Final = reference_service_pb2.PAYOFF_INVERSE
 CALL: Final = reference_service_pb2.OPTION_RIGHT_CALL

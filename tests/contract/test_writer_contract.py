@@ -340,6 +340,6 @@ async def test_a_record_that_refers_to_nothing_is_refused(storage):
 async def test_a_policy_replaces_the_one_before(storage):
     await storage.open_accounts(CORE)
     await storage.create(cash())
-    for policy in (CollateralPolicy.PLEDGED, CollateralPolicy.RISKED):
+    for policy in (CollateralPolicy.PLEDGED, CollateralPolicy.AUTO, CollateralPolicy.RISKED):
         await storage.create(AccountCollateralPolicy(CORE, InstrumentId("USD"), policy))
     assert (await storage.books.account_state(CORE)).policies == {InstrumentId("USD"): CollateralPolicy.RISKED}

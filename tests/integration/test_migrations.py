@@ -205,7 +205,7 @@ def test_migrations_are_found_wherever_the_package_is(tmp_path, monkeypatch, pla
         return
     shutil.copytree(ROOT / "migrations", folder)
     assert migrate.migrations_folder() == folder
-    assert migrate.expected_revision() == "0012"
+    assert migrate.expected_revision() == max(path.name[:4] for path in (ROOT / "migrations" / "versions").glob("[0-9]*.py"))
 
 
 # What the release before this one did, in its own statements, on the schema before this one and on this one.

@@ -73,7 +73,8 @@ def books(draw, names=tuple(NAMES)):
     return {name: (draw(quantities), draw(quantities) * 90 if name in CONTRACTS else D(0)) for name in held}
 
 
-policies = st.dictionaries(st.sampled_from(ASSETS), st.sampled_from(CollateralPolicy))
+policies = st.dictionaries(st.sampled_from(ASSETS), st.sampled_from([CollateralPolicy.RISKED, CollateralPolicy.PLEDGED]))
+"""What AUTO leaves as it is and what it moves is in test_collateral_laws.py."""
 
 
 # Bounds and algebra of the market requirement

@@ -237,7 +237,7 @@ def _random_portfolio(draw, market, mode):
         quantity = sign * draw.randint(1, size * 8) / 8
         cost = quantity * draw.randint(30, 90) / 64 if instrument.is_margined else 0
         held[str(instrument.instrument_id)] = (repr(quantity), repr(cost))
-    policies = {name: draw.choice(list(CollateralPolicy)) for name in held if draw.random() < 0.6}
+    policies = {name: draw.choice([CollateralPolicy.RISKED, CollateralPolicy.PLEDGED]) for name in held if draw.random() < 0.6}
     return a_portfolio(held, policies=policies, mode=mode)
 
 

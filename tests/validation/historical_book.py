@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from crossmargin.domain.account import AccountMode
+from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId, InstrumentId
 from crossmargin.domain.instrument import (
     Bill,
@@ -101,7 +102,7 @@ def margin_book(history: MarketHistory, day: date, parameters: RiskParameters) -
     legs = cross_asset_book(history, day)
     instruments = [leg.instrument for leg in legs]
     market = revalued(history, day, instruments, parameters)
-    portfolio = Portfolio(ACCOUNT, AccountMode.CROSS, 1, holdings(legs, history, day))
+    portfolio = _risked(holdings(legs, history, day))
     events, calm = named_events_only(parameters), ordinary_only(parameters)
     return BookMargin(
         day=day,
@@ -127,6 +128,12 @@ def realised_pnl(portfolio: Portfolio, market: RevaluedMarket, history: MarketHi
     )
 
 
+def _risked(held: tuple[Holding, ...]) -> Portfolio:
+    """Return the account with everything risked, so that it needs what its losses ask for; AUTO would pledge much of it."""
+    policies = {holding.instrument_id: CollateralPolicy.RISKED for holding in held}
+    return Portfolio(ACCOUNT, AccountMode.CROSS, 1, held, policies)
+
+
 def two_business_days_after(day: date) -> date:
     """Return the end of a margin period of two business days."""
     end: date = np.busday_offset(day, 2, roll="backward").astype(date)
@@ -139,7 +146,7 @@ def margin_alone(leg: Leg, history: MarketHistory, day: date, parameters: RiskPa
     requirements = []
     for rules in (parameters, every_window_day(parameters), named_events_only(parameters), ordinary_only(parameters)):
         market = revalued(history, day, [*money(), leg.instrument], rules)
-        portfolio = Portfolio(ACCOUNT, AccountMode.CROSS, 1, holdings([leg], history, day))
+        portfolio = _risked(holdings([leg], history, day))
         requirements.append(compute_margin(portfolio, market, rules).requirement.market_requirement)
     return tuple(requirements)
 

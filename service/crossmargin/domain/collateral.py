@@ -18,6 +18,8 @@ class CollateralPolicy(Enum):
     """Full market value in equity less the residual haircut; its profits and losses offset the rest of the book."""
     PLEDGED = "pledged"
     """Market value less the flat haircut in equity; outside the scenarios, so it offsets nothing and risks nothing."""
+    AUTO = "auto"
+    """Split into a risked and a pledged amount so that the account has the most excess to its initial margin."""
 
 
 @dataclass(frozen=True, slots=True)

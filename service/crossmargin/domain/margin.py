@@ -71,6 +71,8 @@ class CollateralLine:
 
     Attributes:
         policy: None for a liability (a negative holding), which counts in full.
+        risked: Market value that is in the scenarios as collateral; pledged: market value outside them. Together the market value of a
+            holding that is eligible; both zero for one that is not, and for a liability.
         over_limit: Market value that counts zero because a limit is exceeded or the asset is not eligible.
     """
 
@@ -81,6 +83,8 @@ class CollateralLine:
     haircut: Decimal
     over_limit: Decimal
     value_in_equity: Decimal
+    risked: Decimal
+    pledged: Decimal
 
 
 @dataclass(frozen=True, slots=True)

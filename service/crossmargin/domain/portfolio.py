@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from crossmargin.domain.account import AccountMode
 from crossmargin.domain.collateral import CollateralPolicy
@@ -18,7 +19,8 @@ class Portfolio:
     Attributes:
         sequence: Last entry of the account that `holdings` contain.
         holdings: Sorted by instrument, one for each.
-        policies: How positive holdings of assets and bonds count; RISKED where nothing is said.
+        policies: How positive holdings of assets and bonds count; the risk parameters' default where nothing is said.
+        risked_fractions: Shares of holdings that are risked, decided beforehand: what their policy says does not matter.
     """
 
     account: AccountRef
@@ -26,3 +28,4 @@ class Portfolio:
     sequence: int
     holdings: tuple[Holding, ...]
     policies: Mapping[InstrumentId, CollateralPolicy] = field(default_factory=dict)
+    risked_fractions: Mapping[InstrumentId, Decimal] = field(default_factory=dict)

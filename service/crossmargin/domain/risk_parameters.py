@@ -24,7 +24,7 @@ from crossmargin.domain.charge_parameters import (
     ScheduleRate,
     ScheduleScope,
 )
-from crossmargin.domain.collateral import CollateralTerms, HaircutTier, MaturityBand
+from crossmargin.domain.collateral import CollateralPolicy, CollateralTerms, HaircutTier, MaturityBand
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import OffsetGroupId, RiskParameterSetId
 from crossmargin.domain.market import LOG_KINDS, FactorId
@@ -154,6 +154,7 @@ class RiskParameters:
         crisis_windows: Crises, some or all of whose days are stress scenarios, as far as the history goes.
         isolation_benefit_fraction: A contract whose margin falls by less than this share for being held with the rest is named as one
             that could as well be isolated; advice, which changes no requirement.
+        default_policy: How a holding counts for which its account says nothing.
         circulating_supply: Units in circulation of the assets priced by each curve, such as `spot:RLUSD`, for limits by supply.
         charges: Parameters of what is added to the market requirement.
         market_quality: How quotes become a market, and how far its levels can be believed.
@@ -181,6 +182,7 @@ class RiskParameters:
     crisis_windows: tuple[CrisisWindow, ...]
     isolation_benefit_fraction: Decimal
     haircut_schedule: Mapping[str, CollateralTerms]
+    default_policy: CollateralPolicy
     circulating_supply: Mapping[str, Decimal]
     charges: ChargeParameters
     market_quality: MarketQualityParameters
@@ -345,6 +347,8 @@ def _from_document(document: dict[str, Any]) -> RiskParameters:
         crisis_windows=tuple(_crisis_window(item) for item in document["crisis_windows"]),
         isolation_benefit_fraction=_decimal(document["isolation_benefit_fraction"]),
         haircut_schedule={item["collateral_class"]: _collateral_terms(item) for item in document["haircut_schedule"]},
+        # A set that was stored before there was a choice says what it always said.
+        default_policy=CollateralPolicy(document.get("default_policy", CollateralPolicy.RISKED.value)),
         circulating_supply=dict(map(_supply, supplies)),
         charges=_charges(document["charges"]),
         market_quality=_market_quality(document["market_quality"]),

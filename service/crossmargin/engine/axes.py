@@ -13,6 +13,8 @@ A  class        asset classes, sorted by name
 J  issuer       issuer groups, in the order of the risk parameters
 R  row          any profit vectors stacked on top of one another: each row is reduced alone
 G  move         hypothetical moves of the base state: another market each
+V  variable     what a program may choose: parts of holdings
+E  entry        one for each variable that moves the profit of a row
 K  leg holding  one entry for each leg of each holding that is in the scenarios, in no order that matters
 
 Profit and loss is positive for the holder of one unit, in base currency (USD). Values are in base currency. Weights are
@@ -74,6 +76,12 @@ ByRow: TypeAlias = NDArray[np.float64]
 """[R]"""
 ByRowScenario: TypeAlias = NDArray[np.float64]
 """[R, S]"""
+ByVariable: TypeAlias = NDArray[np.float64]
+"""[V]"""
+ByEntry: TypeAlias = NDArray[np.float64]
+"""[E]"""
+ByEntryScenario: TypeAlias = NDArray[np.float64]
+"""[E, S]"""
 ByLegHolding: TypeAlias = NDArray[np.float64]
 """[K]"""
 Index: TypeAlias = NDArray[np.int64]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crossmargin.domain.instrument import Instrument
 from crossmargin.engine.axes import ByGroup, ByHolding, Index
@@ -47,7 +49,21 @@ def price_curve(instrument: Instrument) -> str:
     return "" if factor is None else factor.curve
 
 
-def share_limited(values: ByHolding, limits: ByHolding, *, issuer: Index | None = None, issuer_limits: ByGroup | None = None) -> ByHolding:
+@dataclass(frozen=True, slots=True, eq=False)
+class Limited:
+    """What assets count for together under limits on shares and issuers.
+
+    Attributes:
+        counted: [H] base currency.
+        slope: [H] how much more the total would be if an asset alone counted for one more. The total is concave in what the assets count
+            for alone, so it nowhere exceeds the plane that these slopes span.
+    """
+
+    counted: ByHolding
+    slope: ByHolding
+
+
+def share_limited(values: ByHolding, limits: ByHolding, *, issuer: Index | None = None, issuer_limits: ByGroup | None = None) -> Limited:
     """Return what each asset counts for when asset i may be at most share f_i of all that counts, and an issuer's assets at most its limit.
 
     The largest y with y_i <= c_i, y_i <= f_i T, T = sum y, and sum of y over the assets of issuer j <= L_j. With S(T) what counts when
@@ -66,25 +82,33 @@ def share_limited(values: ByHolding, limits: ByHolding, *, issuer: Index | None 
     largest = np.zeros(0) if issuer_limits is None else issuer_limits
     total = float(values.sum())
     for _ in range(2 * (len(values) + len(largest)) + 2):
-        counted, slope = _counted_at(total, values, limits, owner, largest)
-        missing = total - float(counted.sum())
+        at = _counted_at(total, values, limits, owner, largest)
+        missing = total - float(at.counted.sum())
         if missing <= _TOTAL_TOLERANCE * total:
             break
-        total = max(0.0, total - missing / (1.0 - slope))
-    counted, _ = _counted_at(total, values, limits, owner, largest)
+        total = max(0.0, total - missing / (1.0 - float(at.share.sum())))
     # What is left of a total of zero is the noise of the last step.
-    return counted if total > _TOTAL_TOLERANCE * float(values.sum()) else np.zeros_like(values)
+    at = _counted_at(total if total > _TOTAL_TOLERANCE * float(values.sum()) else 0.0, values, limits, owner, largest)
+    return Limited(at.counted, np.where(at.is_free, 1.0 / (1.0 - float(at.share.sum())), 0.0))
 
 
-def _counted_at(total: float, values: ByHolding, limits: ByHolding, owner: Index, largest: ByGroup) -> tuple[ByHolding, float]:
-    """Return [H] what counts when the total is taken to be `total`, and how much more would if it were larger by one."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _At:
+    """What counts when the total is taken to be something. [H] `share` of the total that a bound asset takes; `is_free`: nothing binds."""
+
+    counted: ByHolding
+    share: ByHolding
+    is_free: NDArray[np.bool_]
+
+
+def _counted_at(total: float, values: ByHolding, limits: ByHolding, owner: Index, largest: ByGroup) -> _At:
     bound = np.multiply(limits, total, out=np.full_like(values, math.inf), where=np.isfinite(limits))
     is_bound = bound < values
-    counted, slope = np.minimum(values, bound), np.where(is_bound, limits, 0.0)
+    counted, share, is_free = np.minimum(values, bound), np.where(is_bound, limits, 0.0), ~is_bound
     for place, limit in enumerate(largest.tolist()):
         own = owner == place
         held = float(counted[own].sum())
         if held > limit:
             counted[own] *= limit / held
-            slope[own] = 0.0
-    return counted, float(slope.sum())
+            share[own], is_free[own] = 0.0, False
+    return _At(counted, share, is_free)

@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.instrument import AssetTerms, BondTerms
 from crossmargin.engine.axes import ByHolding
-from crossmargin.engine.collateral_limits import NO_ISSUER, issuer_of, largest_counted, share_limited
-from crossmargin.engine.portfolio_arrays import HaircutRates, HaircutSchedule, PortfolioArrays
+from crossmargin.engine.collateral_limits import Limited, share_limited
+from crossmargin.engine.collateral_terms import NOT_ELIGIBLE, Counted, HoldingTerms, holding_terms
+from crossmargin.engine.portfolio_arrays import HaircutSchedule, PortfolioArrays
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
+
+_NOTHING = Counted(0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldAssets:
+    """The holdings of one account, and what each may count for. Base currency.
+
+    Attributes:
+        collateral: Places along axis H of assets and bonds that are not owed. liability: Of those that are. contract: Of everything else.
+        terms: Of each collateral holding; NOT_ELIGIBLE for one that counts nothing whatever its policy.
+        market_value: [H] mark less cost. gross_value: [H] sum of the absolute amounts behind it: the scale of its float noise.
+        issuer_limits: [J] what each limited issuer may add together.
+    """
+
+    collateral: Sequence[int]
+    liability: Sequence[int]
+    contract: Sequence[int]
+    terms: Sequence[HoldingTerms]
+    market_value: ByHolding
+    gross_value: ByHolding
+    issuer_limits: ByHolding
+
+    def limited(self, alone: ByHolding) -> Limited:
+        """Return what each collateral holding counts for within the limits on shares and issuers, from what it would count for alone."""
+        shares = np.array([terms.share_limit for terms in self.terms])
+        issuer = np.array([terms.issuer for terms in self.terms], dtype=np.int64)
+        return share_limited(alone, shares, issuer=issuer, issuer_limits=self.issuer_limits)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +53,8 @@ class CollateralSplit:
         market_value: [H] mark less cost; haircut: [H] zero or more; over_limit: [H] what counts zero.
         value_in_equity: [H] contracts and liabilities at full value.
         gross_value: [H] sum of the absolute amounts behind the market value: the scale of its float noise.
+        risked_fraction: [H] share of a collateral holding that is risked, the rest being pledged; 0 for one that is not eligible, 1 for
+            what is no collateral. is_eligible: [H] True for collateral that may count.
         scenario_quantity: [H] units whose profit and loss is in the scenarios; a cost is always in them.
     """
 
@@ -36,6 +66,8 @@ class CollateralSplit:
     over_limit: ByHolding
     value_in_equity: ByHolding
     gross_value: ByHolding
+    risked_fraction: ByHolding
+    is_eligible: NDArray[np.bool_]
     scenario_quantity: ByHolding
 
     @property
@@ -44,89 +76,75 @@ class CollateralSplit:
         return float(self.value_in_equity.sum())
 
 
-def split_collateral(
-    arrays: PortfolioArrays, market: RevaluedMarket, schedule: HaircutSchedule, ineligible: Collection[int] = ()
-) -> CollateralSplit:
-    """Return what each holding counts for.
+def held_assets(arrays: PortfolioArrays, market: RevaluedMarket, schedule: HaircutSchedule, ineligible: Collection[int] = ()) -> HeldAssets:
+    """Return what is collateral, what is owed and what is neither, with the terms of the collateral.
 
-    A positive holding of an asset or bond counts by its policy. RISKED: market value less the residual haircut, and its profits and
-    losses are in the scenarios. PLEDGED: market value less the flat haircut of its size and maturity, and less the FX mismatch haircut
-    where the schedule asks for it, outside the scenarios. An asset without a row in the schedule, or at one of the `ineligible` places
-    along axis H, counts zero and is outside the scenarios. Owed assets, contracts, forwards and options count at full value, without
-    haircut, always in the scenarios.
+    An asset without a row in the schedule, or at one of the `ineligible` places along axis H, counts nothing.
+    """
+    market_value, gross_value = _market_values(arrays, market)
+    assets = [holding for holding, instrument in enumerate(arrays.instruments) if isinstance(instrument.terms, AssetTerms + BondTerms)]
+    collateral = [holding for holding in assets if arrays.quantity[holding] >= 0]
+    terms = []
+    for holding in collateral:
+        row = None if holding in ineligible else arrays.instruments[holding].collateral_class
+        rates = schedule.rows.get(row or "")
+        value = float(market_value[holding])
+        terms.append(NOT_ELIGIBLE if rates is None else holding_terms(int(arrays.row[holding]), value, rates, market, schedule))
+    return HeldAssets(
+        collateral=collateral,
+        liability=[holding for holding in assets if arrays.quantity[holding] < 0],
+        contract=sorted(set(range(len(arrays.row))).difference(assets)),
+        terms=terms,
+        market_value=market_value,
+        gross_value=gross_value,
+        issuer_limits=np.array([limit for _, limit in schedule.issuer_limits]),
+    )
 
-    What is over a limit counts zero in equity. Of a RISKED asset the whole quantity stays in the scenarios all the same: it is there
-    and is never worth less than nothing, so to leave its value out and keep its moves understates the account in every scenario,
-    whereas to drop its moves would take a hedge away from what it hedges. Who wants it out of the scenarios pledges it.
+
+def split_collateral(held: HeldAssets, arrays: PortfolioArrays, risked_fraction: ByHolding) -> CollateralSplit:
+    """Return what each holding counts for when the share `risked_fraction` [H] of it is risked and the rest pledged.
+
+    Of a positive holding of an asset or bond counts: of the risked amount, market value less the residual haircut, and its profits and
+    losses are in the scenarios; of the pledged amount, market value less the flat haircut of its size and maturity, and less the FX
+    mismatch haircut where the schedule asks for it, outside the scenarios. What is not eligible counts zero and is outside the
+    scenarios. Owed assets, contracts, forwards and options count at full value, without haircut, always in the scenarios.
+
+    What is over a limit counts zero in equity. A risked amount stays in the scenarios all the same: it is there and is never worth less
+    than nothing, so to leave its value out and keep its moves understates the account in every scenario, whereas to drop its moves
+    would take a hedge away from what it hedges. What is wanted out of the scenarios is pledged.
 
     Limits that know nothing of the rest of the account (absolute, by volume, by supply) are on the market value and come first; those on
     shares of what counts and on issuers are on what is left after haircuts.
     """
-    market_value, gross_value = _market_values(arrays, market)
-    haircut, over_limit, share_limit = np.zeros(len(arrays.row)), np.zeros(len(arrays.row)), np.full(len(arrays.row), math.inf)
-    issuer = np.full(len(arrays.row), NO_ISSUER)
-    scenario_quantity = arrays.quantity.copy()
-    assets = [holding for holding, instrument in enumerate(arrays.instruments) if isinstance(instrument.terms, AssetTerms + BondTerms)]
-    collateral = [holding for holding in assets if arrays.quantity[holding] >= 0]
-    for holding in collateral:
-        row = None if holding in ineligible else arrays.instruments[holding].collateral_class
-        value, rates = float(market_value[holding]), schedule.rows.get(row or "")
-        counted = 0.0 if rates is None else min(value, largest_counted(int(arrays.row[holding]), rates, schedule, market))
-        over_limit[holding] = value - counted
-        if rates is not None:
-            haircut[holding] = _haircut(counted, rates, arrays, market, holding)
-            share_limit[holding] = rates.share_limit_fraction
-            issuer[holding] = issuer_of(arrays.instruments[holding], schedule)
-        if rates is None or arrays.policies[holding] is CollateralPolicy.PLEDGED:
-            scenario_quantity[holding] = 0.0
-    alone = (market_value - haircut - over_limit)[collateral]
-    issuer_limits = np.array([limit for _, limit in schedule.issuer_limits])
-    counts = share_limited(alone, share_limit[collateral], issuer=issuer[collateral], issuer_limits=issuer_limits)
-    kept = np.divide(counts, alone, out=np.ones_like(alone), where=alone > 0)
-    over_limit[collateral] += (1.0 - kept) * (market_value - over_limit)[collateral]
-    haircut[collateral] *= kept
+    count = len(arrays.row)
+    haircut, over_limit, risked, eligible = np.zeros(count), np.zeros(count), np.ones(count), np.zeros(count, np.bool_)
+    for holding, terms in zip(held.collateral, held.terms, strict=True):
+        eligible[holding] = terms is not NOT_ELIGIBLE
+        risked[holding] = risked_fraction[holding] if eligible[holding] else 0.0
+        counted = terms.counted(terms.value * risked[holding]) if eligible[holding] else _NOTHING
+        haircut[holding] = counted.haircut
+        over_limit[holding] = held.market_value[holding] - (counted.risked + counted.pledged)
+    places = list(held.collateral)
+    alone = (held.market_value - haircut - over_limit)[places]
+    kept = np.divide(held.limited(alone).counted, alone, out=np.ones_like(alone), where=alone > 0)
+    over_limit[places] += (1.0 - kept) * (held.market_value - over_limit)[places]
+    haircut[places] *= kept
     return CollateralSplit(
-        collateral=collateral,
-        liability=[holding for holding in assets if arrays.quantity[holding] < 0],
-        contract=sorted(set(range(len(arrays.row))).difference(assets)),
-        market_value=market_value,
+        collateral=held.collateral,
+        liability=held.liability,
+        contract=held.contract,
+        market_value=held.market_value,
         haircut=haircut,
         over_limit=over_limit,
-        value_in_equity=market_value - haircut - over_limit,
-        gross_value=gross_value,
-        scenario_quantity=scenario_quantity,
+        value_in_equity=held.market_value - haircut - over_limit,
+        gross_value=held.gross_value,
+        risked_fraction=risked,
+        is_eligible=eligible,
+        scenario_quantity=arrays.quantity * risked,
     )
-
-
-def tiered_haircut(value: float, tiers: Sequence[tuple[float, float]]) -> float:
-    """Return the haircut on a market value: each slice takes its own fraction, and above the last end nothing counts.
-
-    >>> tiered_haircut(150.0, ((100.0, 0.1), (200.0, 0.5)))
-    35.0
-    >>> tiered_haircut(300.0, ((100.0, 0.1), (200.0, 0.5)))
-    160.0
-    """
-    taken, lower = 0.0, 0.0
-    for upper, fraction in tiers:
-        taken += fraction * max(0.0, min(value, upper) - lower)
-        lower = upper
-    return taken + max(0.0, value - lower)
 
 
 def _market_values(arrays: PortfolioArrays, market: RevaluedMarket) -> tuple[ByHolding, ByHolding]:
     value = arrays.quantity * market.unit_value[arrays.row]
     cost = arrays.cost * market.settlement_price[arrays.row]
     return value - cost, np.abs(value) + np.abs(cost)
-
-
-def _haircut(value: float, rates: HaircutRates, arrays: PortfolioArrays, market: RevaluedMarket, holding: int) -> float:
-    if arrays.policies[holding] is CollateralPolicy.RISKED:
-        return rates.residual_haircut_fraction * value
-    row = arrays.row[holding]
-    has_maturity = isinstance(arrays.instruments[holding].terms, BondTerms)
-    years = float(market.residual_years[row]) if has_maturity else math.inf
-    tiers = next(tiers for up_to_years, tiers in rates.bands if years <= up_to_years)
-    # Translation days are zero for the base currency, so its own money never takes the mismatch haircut.
-    mismatch = rates.fx_mismatch_fraction_per_root_day * math.sqrt(float(market.translation_days[row]))
-    # By slice and at most the slice, so that no slice takes anything off the others.
-    return tiered_haircut(value, [(upper, min(1.0, fraction + mismatch)) for upper, fraction in tiers])

@@ -33,7 +33,7 @@ def explain_margin(
         DomainError: For a holding that cannot be valued (see `portfolio_arrays`).
     """
     margin = compute_margin(portfolio, market, parameters)
-    arrays, rates = portfolio_arrays(portfolio, market), margin_rates(parameters, portfolio.mode)
+    arrays, rates = portfolio_arrays(portfolio, market, parameters.default_policy), margin_rates(parameters, portfolio.mode)
     figures = margin_figures(arrays, market, rates, haircut_rates(parameters))
     account = MovedAccount(portfolio, snapshot, market, parameters)
     held = required_factors(account.instruments, snapshot)

@@ -149,6 +149,8 @@ def _collateral_line(split: CollateralSplit, arrays: PortfolioArrays, holding: i
     value = client_value_to_cents(float(split.value_in_equity[holding]), scale=scale)
     market_value = max(value, client_value_to_cents(float(split.market_value[holding]), scale=scale))
     over_limit = min(market_value - value, requirement_to_cents(float(split.over_limit[holding]), scale=scale))
+    is_split = policy is not None and bool(split.is_eligible[holding])
+    risked = round(market_value * float(split.risked_fraction[holding])) if is_split else 0
     return CollateralLine(
         instrument_id=arrays.holdings[holding].instrument_id,
         policy=policy,
@@ -157,4 +159,6 @@ def _collateral_line(split: CollateralSplit, arrays: PortfolioArrays, holding: i
         haircut=cents_to_decimal(market_value - value - over_limit),
         over_limit=cents_to_decimal(over_limit),
         value_in_equity=cents_to_decimal(value),
+        risked=cents_to_decimal(risked),
+        pledged=cents_to_decimal(market_value - risked if is_split else 0),
     )

@@ -35,10 +35,12 @@ class MovedAccount:
     above the real one, but a charge that stands against a group's share of the requirement may be. So a part only suggests where the
     account is liquidated: `look_closely` revalues a market in every scenario and adds the ones that the part was missing, and where
     none was missing the part says what all of them say. Charges are those of the moved market.
+
+    Collateral of policy AUTO stays split as it is at rest: it is not split anew for a market that has already moved.
     """
 
     def __init__(self, portfolio: Portfolio, snapshot: MarketSnapshot, market: RevaluedMarket, parameters: RiskParameters) -> None:
-        self._portfolio = portfolio
+        self._portfolio = _split_at_rest(portfolio, market, parameters)
         self._snapshot = snapshot
         self._scenarios = market.scenarios
         self._parameters = parameters
@@ -103,11 +105,23 @@ class MovedAccount:
 
     def _tail_places(self, market: RevaluedMarket) -> Index:
         """Return the scenarios in the tail of any group, any class or the account."""
-        arrays, rates = portfolio_arrays(self._portfolio, market), margin_rates(self._parameters, self._portfolio.mode)
+        arrays, rates = (
+            portfolio_arrays(self._portfolio, market, self._parameters.default_policy),
+            margin_rates(self._parameters, self._portfolio.mode),
+        )
         netted = margin_figures(arrays, market, rates, haircut_rates(self._parameters)).netted
         rows: ByGroupScenario = np.concatenate((netted.group_pnl, netted.class_pnl, netted.account_pnl[np.newaxis]))
         in_tail = tail_weights(rows, market.scenarios.weights, rates.tail_fraction)
         return np.flatnonzero(in_tail.any(axis=0))
+
+
+def _split_at_rest(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters) -> Portfolio:
+    """Return the portfolio with the risked fraction of every holding decided."""
+    arrays, rates = portfolio_arrays(portfolio, market, parameters.default_policy), margin_rates(parameters, portfolio.mode)
+    split = margin_figures(arrays, market, rates, haircut_rates(parameters)).split
+    names = [holding.instrument_id for holding in portfolio.holdings]
+    fractions = {names[place]: Decimal(float(split.risked_fraction[place])) for place in split.collateral if split.is_eligible[place]}
+    return replace(portfolio, risked_fractions=fractions)
 
 
 def headroom_of(result: MarginResult, *, line: float) -> float:

@@ -31,6 +31,7 @@ LARGEST_SLACK: Final = 0.001
 """Base currency: a tenth of a cent, so that slack never swallows money that shows."""
 
 _FRACTION_UNIT: Final = Decimal("0.000001")
+_RISKED_FRACTIONS: Final = {CollateralPolicy.RISKED: 1.0, CollateralPolicy.PLEDGED: 0.0, CollateralPolicy.AUTO: math.nan}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +41,7 @@ class PortfolioArrays:
     Attributes:
         holdings: What is held, exactly. instruments: Its terms.
         policies: How each would count as collateral if it is positive and an asset or bond.
+        risked_fraction: [H] share of each that is risked when it is collateral; NaN where policy AUTO has yet to decide.
         row: [H] row of the instrument along the market's axis I.
         quantity: [H] signed units. cost: [H] in units of the settlement asset.
     """
@@ -47,6 +49,7 @@ class PortfolioArrays:
     holdings: tuple[Holding, ...]
     instruments: tuple[Instrument, ...]
     policies: tuple[CollateralPolicy, ...]
+    risked_fraction: ByHolding
     row: Index
     quantity: ByHolding
     cost: ByHolding
@@ -97,6 +100,7 @@ class MarginRates:
     tail_fraction: float
     offset_within_class: float
     offset_across_classes: float
+    initial_margin_multiple: float
     charges: ChargeRates
 
 
@@ -135,8 +139,10 @@ class HaircutSchedule:
     issuer_limits: tuple[tuple[frozenset[str], float], ...]
 
 
-def portfolio_arrays(portfolio: Portfolio, market: RevaluedMarket) -> PortfolioArrays:
-    """Return the holdings as arrays. Decimals become the nearest float64.
+def portfolio_arrays(
+    portfolio: Portfolio, market: RevaluedMarket, default_policy: CollateralPolicy = CollateralPolicy.RISKED
+) -> PortfolioArrays:
+    """Return the holdings as arrays. Decimals become the nearest float64. `default_policy` is that of holdings without one.
 
     Raises:
         DomainError: For a holding that the market could not value, with the market's own reason; UNKNOWN_INSTRUMENT for one that the
@@ -147,10 +153,14 @@ def portfolio_arrays(portfolio: Portfolio, market: RevaluedMarket) -> PortfolioA
         rows = [row_of[name] for name in names]
     except KeyError as missing:
         raise _not_valued(portfolio.account, missing.args[0], market) from None
+    policies = tuple(portfolio.policies.get(name, default_policy) for name in names)
     return PortfolioArrays(
         holdings=portfolio.holdings,
         instruments=tuple(market.instruments[row] for row in rows),
-        policies=tuple(portfolio.policies.get(name, CollateralPolicy.RISKED) for name in names),
+        policies=policies,
+        risked_fraction=np.array(
+            [float(portfolio.risked_fractions.get(name, _RISKED_FRACTIONS[policy])) for name, policy in zip(names, policies, strict=True)]
+        ),
         row=np.array(rows, dtype=np.int64),
         quantity=np.array([float(holding.quantity) for holding in portfolio.holdings]),
         cost=np.array([float(holding.cost) for holding in portfolio.holdings]),
@@ -188,6 +198,7 @@ def margin_rates(parameters: RiskParameters, mode: AccountMode) -> MarginRates:
         tail_fraction=float(parameters.tail_fraction),
         offset_within_class=1.0 if is_isolated else float(parameters.offset_within_class),
         offset_across_classes=1.0 if is_isolated else float(parameters.offset_across_classes),
+        initial_margin_multiple=float(parameters.initial_margin_multiple),
         charges=charge_rates(parameters),
     )
 

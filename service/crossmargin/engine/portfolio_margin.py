@@ -23,7 +23,8 @@ from crossmargin.engine.charges import (
     ineligible_holdings,
     liquidity_stretch,
 )
-from crossmargin.engine.collateral_split import CollateralSplit, split_collateral
+from crossmargin.engine.collateral_choice import choices
+from crossmargin.engine.collateral_split import CollateralSplit, held_assets, split_collateral
 from crossmargin.engine.margin_bridges import (
     band_of,
     charge_lines,
@@ -75,6 +76,11 @@ class MarginFigures:
     initial_only: tuple[ChargeLine, ...]
     contribution: ByHolding
 
+    def excess(self, rates: MarginRates) -> float:
+        """Return equity less initial margin."""
+        initial_only = sum(line.amount for line in self.initial_only)
+        return self.split.equity - rates.initial_margin_multiple * self.charges.maintenance_margin - initial_only
+
 
 def compute_margin(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters) -> MarginResult:
     """Return the margin of one account at one market.
@@ -84,7 +90,7 @@ def compute_margin(portfolio: Portfolio, market: RevaluedMarket, parameters: Ris
     Raises:
         DomainError: For a holding that cannot be valued (see `portfolio_arrays`).
     """
-    arrays = portfolio_arrays(portfolio, market)
+    arrays = portfolio_arrays(portfolio, market, parameters.default_policy)
     rates = margin_rates(parameters, portfolio.mode)
     figures = margin_figures(arrays, market, rates, haircut_rates(parameters))
     equity = equity_bridge(figures.split, arrays)
@@ -115,10 +121,25 @@ def compute_margin(portfolio: Portfolio, market: RevaluedMarket, parameters: Ris
 def margin_figures(arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates, schedule: HaircutSchedule) -> MarginFigures:
     """Return the figures of one account before any rounding.
 
+    Of the splits that policy AUTO may choose between, the one with the most excess after all charges is taken: the best one before
+    charges, unless all risked or all pledged turns out better when charges are counted.
+
     Raises:
         FloatingPointError: When the market holds a profit that is not finite.
     """
-    split = split_collateral(arrays, market, schedule, ineligible_holdings(arrays, market, rates.charges))
+    held = held_assets(arrays, market, schedule, ineligible_holdings(arrays, market, rates.charges))
+    best: MarginFigures | None = None
+    for choice in choices(arrays, market, held, rates):
+        # Charges only take, so a choice that has less before them is not worth its figures.
+        if best is None or choice.excess > best.excess(rates):
+            figures = _figures_of(split_collateral(held, arrays, choice.risked_fraction), arrays, market, rates)
+            best = figures if best is None or figures.excess(rates) > best.excess(rates) else best
+    if best is None:
+        raise ValueError("there is no way to split the collateral")
+    return best
+
+
+def _figures_of(split: CollateralSplit, arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates) -> MarginFigures:
     legs = leg_holdings(arrays, split.scenario_quantity, market)
     netted = netted_pnl(legs, market)
     if not np.isfinite(netted.account_pnl).all():

@@ -84,7 +84,17 @@ def _collateral_line(old: CollateralLine, new: CollateralLine, blend: _Blend) ->
     value = round_down_to_cent(blend(old.value_in_equity, new.value_in_equity))
     market_value = max(value, round_down_to_cent(blend(old.market_value, new.market_value)))
     over_limit = min(market_value - value, round_up_to_cent(blend(old.over_limit, new.over_limit)))
-    return replace(new, market_value=market_value, haircut=market_value - value - over_limit, over_limit=over_limit, value_in_equity=value)
+    is_split = bool(old.risked + old.pledged + new.risked + new.pledged)
+    risked = min(market_value, round_down_to_cent(blend(old.risked, new.risked))) if is_split else Decimal(0)
+    return replace(
+        new,
+        market_value=market_value,
+        haircut=market_value - value - over_limit,
+        over_limit=over_limit,
+        value_in_equity=value,
+        risked=risked,
+        pledged=market_value - risked if is_split else Decimal(0),
+    )
 
 
 def _requirement(old: RequirementBridge, new: RequirementBridge, blend: _Blend) -> RequirementBridge:

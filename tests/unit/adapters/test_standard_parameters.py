@@ -15,7 +15,7 @@ from crossmargin.domain.market import RATE_KINDS, FactorId, FactorKind
 from crossmargin.domain.risk_parameters import StressEvent, risk_parameters_from_json
 from crossmargin.engine.scenarios.stress import stress_moves
 
-SHIPPED_HASH = "1a3990475018f0b5c6ac0635b6a793f2844d1c11ff4ebc6f36e3223195f9890c"
+SHIPPED_HASH = "e77aa4b61f49bd2e4d5ce5addd469abc62bc7861994dcf5f4addccf1d10d092f"
 STABLECOINS = ("spot:RLUSD", "spot:USDC", "spot:USDT")
 COINS = ("BTC", "ETH", "SOL", "XRP", "LTC", "ADA", "DOGE", "LINK", "AVAX", "BNB")
 

@@ -13,6 +13,7 @@ import pytest
 
 from crossmargin.adapters.runtime.standard_parameters import standard_parameters
 from crossmargin.domain.account import AccountMode
+from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId, InstrumentId
 from crossmargin.domain.instrument import Cash, CryptoAsset, Instrument
 from crossmargin.domain.margin import MarginResult
@@ -57,7 +58,8 @@ def result() -> MarginResult:
     market = revalue_market(INSTRUMENTS, MarketSnapshot(datetime(2026, 1, 5, tzinfo=UTC), levels, {}), scenarios, parameters)
     holdings = tuple(Holding(InstrumentId(name), Decimal(quantity), Decimal(0)) for name, quantity in sorted(QUANTITIES.items()))
     account = AccountRef(ClientId("example"), AccountId("main"))
-    return compute_margin(Portfolio(account, AccountMode.CROSS, 1, holdings), market, parameters)
+    policies = {holding.instrument_id: CollateralPolicy.RISKED for holding in holdings}
+    return compute_margin(Portfolio(account, AccountMode.CROSS, 1, holdings, policies), market, parameters)
 
 
 def test_the_calculator_of_the_page_runs_and_prints_what_the_page_says():

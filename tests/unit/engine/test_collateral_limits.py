@@ -6,7 +6,7 @@ from scipy.optimize import linprog
 
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.engine.collateral_limits import NO_ISSUER, share_limited
-from crossmargin.engine.collateral_split import split_collateral
+from crossmargin.engine.collateral_split import held_assets, split_collateral
 from crossmargin.engine.portfolio_arrays import haircut_rates, portfolio_arrays
 from tests.builders import (
     Revalued,
@@ -94,7 +94,7 @@ def test_an_issuer_limit_is_on_values_after_haircuts_and_what_counts_keeps_its_o
     ],
 )
 def test_shares_and_issuers_are_solved_together(values, shares, issuer, limits, expected):
-    counted = share_limited(np.array(values), np.array(shares), issuer=np.array(issuer), issuer_limits=np.array(limits))
+    counted = share_limited(np.array(values), np.array(shares), issuer=np.array(issuer), issuer_limits=np.array(limits)).counted
     assert counted == pytest.approx(expected, rel=1e-9)
 
 
@@ -111,7 +111,7 @@ def test_what_counts_is_the_most_that_the_limits_allow(seed):
     rows += [(issuer == one).astype(float) for one in range(2)]
     ends = [0.0] * int(np.isfinite(shares).sum()) + limits.tolist()
     best = linprog(-np.ones(count), A_ub=rows, b_ub=ends, bounds=[(0, value) for value in values])
-    assert share_limited(values, shares, issuer=issuer, issuer_limits=limits).sum() == pytest.approx(-best.fun, rel=1e-7, abs=1e-7)
+    assert share_limited(values, shares, issuer=issuer, issuer_limits=limits).counted.sum() == pytest.approx(-best.fun, rel=1e-7, abs=1e-7)
 
 
 def _split(held, *rows, policy=RISKED, price=1.0, issuer_limit=None, circulating_supply=SUPPLY):
@@ -128,4 +128,5 @@ def _split(held, *rows, policy=RISKED, price=1.0, issuer_limit=None, circulating
         offset_groups=groups, charges=charges, haircut_schedule=list(schedule), circulating_supply=circulating_supply
     )
     portfolio = a_portfolio(held, policies=dict.fromkeys(held, policy))
-    return split_collateral(portfolio_arrays(portfolio, market), market, haircut_rates(parameters))
+    arrays = portfolio_arrays(portfolio, market)
+    return split_collateral(held_assets(arrays, market, haircut_rates(parameters)), arrays, arrays.risked_fraction)

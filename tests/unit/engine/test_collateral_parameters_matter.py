@@ -7,8 +7,20 @@ from typing import Any, NamedTuple
 import pytest
 
 from crossmargin.domain.collateral import CollateralPolicy, CollateralTerms
+from crossmargin.domain.errors import DomainError
 from crossmargin.engine.portfolio_margin import compute_margin
-from tests.builders import Revalued, a_haircut_row, a_portfolio, a_revalued_market, bill, cash, charges_document, coin, risk_parameters
+from tests.builders import (
+    Revalued,
+    a_haircut_row,
+    a_portfolio,
+    a_revalued_market,
+    bill,
+    cash,
+    charges_document,
+    coin,
+    perpetual,
+    risk_parameters,
+)
 from tests.builders import risk_parameters_document as document
 from tests.parameter_leaves import leaves
 
@@ -97,6 +109,24 @@ def test_a_parameter_moves_equity_at_both_ends(name):
     portfolio = a_portfolio({case.held: 10, "USD": 1000}, policies={case.held: case.policy})
     equities = [compute_margin(portfolio, _market(), _parameters(**change)).equity.equity for change in case.changes]
     assert len(set(equities)) == len(equities), equities
+
+
+def test_the_default_policy_decides_for_who_says_nothing():
+    """Ten BTC of 100 that lose 30 in the tail, against six perpetuals sold: the hedge is worth risking, the rest is not."""
+    fall = [-30.0, *[10.0] * 9]
+    market = a_revalued_market(
+        Revalued(coin(), 100.0, {"BTC": fall}), Revalued(perpetual("PERP"), 100.0, {"BTC": fall}), weights=[0.025, *[0.975 / 9] * 9]
+    )
+    rows = [a_haircut_row("USD"), a_haircut_row("BTC", residual="0.02", flat="0.2")]
+    portfolio = a_portfolio({"BTC": 10, "PERP": (-6, -600)})
+
+    def risked(policy):
+        result = compute_margin(portfolio, market, _parameters(haircut_schedule=rows, default_policy=policy))
+        return next(line.risked for line in result.equity.lines if line.instrument_id == "BTC")
+
+    assert [risked(policy.value) for policy in (PLEDGED, CollateralPolicy.AUTO, RISKED)] == [0, 600, 1000]
+    with pytest.raises(DomainError, match="risk parameters have a value of the wrong form"):
+        _parameters(default_policy="best")
 
 
 def _parameters(**changes):

@@ -5,7 +5,8 @@ import pytest
 
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.engine.collateral_limits import share_limited
-from crossmargin.engine.collateral_split import split_collateral, tiered_haircut
+from crossmargin.engine.collateral_split import held_assets, split_collateral
+from crossmargin.engine.collateral_terms import tiered_haircut
 from crossmargin.engine.portfolio_arrays import haircut_rates, portfolio_arrays
 from tests.builders import (
     Revalued,
@@ -157,10 +158,10 @@ def test_a_share_limit_caps_what_counts_at_a_share_of_all_that_counts():
     ],
 )
 def test_share_limits_are_solved_together(values, limits, expected):
-    counted = share_limited(np.array(values), np.array(limits))
+    counted = share_limited(np.array(values), np.array(limits)).counted
     assert counted == pytest.approx(expected, rel=1e-9)
     order = np.arange(len(values))[::-1]
-    assert share_limited(np.array(values)[order], np.array(limits)[order])[order] == pytest.approx(counted, rel=1e-12)
+    assert share_limited(np.array(values)[order], np.array(limits)[order]).counted[order] == pytest.approx(counted, rel=1e-12)
 
 
 def _euro():
@@ -172,7 +173,9 @@ def _band(up_to_years, fraction):
 
 
 def _split(portfolio, market, *rows):
-    return split_collateral(portfolio_arrays(portfolio, market), market, haircut_rates(risk_parameters(haircut_schedule=rows)))
+    arrays = portfolio_arrays(portfolio, market)
+    held = held_assets(arrays, market, haircut_rates(risk_parameters(haircut_schedule=rows)))
+    return split_collateral(held, arrays, arrays.risked_fraction)
 
 
 def _split_one(instrument, *, quantity, value, row, policy, residual_years=0.0, translation_days=0.0):

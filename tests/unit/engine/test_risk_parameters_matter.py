@@ -158,6 +158,7 @@ NAMES = {
 ELSEWHERE = {
     "charges.": "test_charge_parameters_matter.py",
     "haircut_schedule.": "test_collateral_parameters_matter.py",
+    "default_policy": "test_collateral_parameters_matter.py",
     "circulating_supply": "test_collateral_parameters_matter.py",
     "fx_mismatch_": "test_collateral_parameters_matter.py",
     "stress_events.last_day": "test_backtest.py",

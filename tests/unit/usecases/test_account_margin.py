@@ -128,11 +128,16 @@ async def test_a_preview_refuses_what_could_not_be_booked(house):
 
 async def test_a_policy_changes_how_a_holding_counts_and_the_last_one_holds(house):
     await house.deposit("1", BTC)
-    risked = await house.use_cases.evaluate_margin(CORE)
-    for sequence, policy in ((2, CollateralPolicy.RISKED), (3, CollateralPolicy.PLEDGED)):
+    unsaid, *said = [await house.use_cases.evaluate_margin(CORE)]
+    for sequence, policy in ((2, CollateralPolicy.PLEDGED), (3, CollateralPolicy.RISKED), (4, CollateralPolicy.PLEDGED)):
         wanted = AccountCollateralPolicy(CORE, BTC, policy)
         assert await house.use_cases.set_collateral_policy(wanted, caller=house.caller()) == sequence
-    pledged = await house.use_cases.evaluate_margin(CORE)
+        said.append(await house.use_cases.evaluate_margin(CORE))
+    _, risked, pledged = said
+    # The shipped parameters decide for who says nothing, and a lone coin is better pledged.
+    (line,) = unsaid.equity.lines
+    assert (line.policy, line.risked, line.pledged) == (CollateralPolicy.AUTO, 0, Decimal(60_000))
+    assert unsaid.excess_to_initial == max(risked.excess_to_initial, pledged.excess_to_initial)
     assert risked.equity.equity == Decimal(58_800)  # 60,000 less the residual 2%
     assert pledged.equity.equity == Decimal(48_000)  # less the flat 20%
     assert (risked.requirement.maintenance_margin > 0, pledged.requirement.maintenance_margin) == (True, 0)

@@ -376,7 +376,7 @@ collateral_policy: Final = Table(
     PrimaryKeyConstraint("client_id", "account_id", "instrument_id"),
     ForeignKeyConstraint(["client_id", "account_id"], ["account.client_id", "account.account_id"], name="collateral_policy_account_fk"),
     ForeignKeyConstraint(["instrument_id"], ["instrument.instrument_id"], name="collateral_policy_instrument_fk"),
-    CheckConstraint("policy IN ('risked', 'pledged')", name="policy_is_known"),
+    CheckConstraint("policy IN ('risked', 'pledged', 'auto')", name="policy_is_known"),
 )
 
 market_snapshot: Final = Table(

@@ -29,12 +29,14 @@ class _CollateralPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Coll
     COLLATERAL_POLICY_UNSPECIFIED: _CollateralPolicy.ValueType  # 0
     COLLATERAL_POLICY_RISKED: _CollateralPolicy.ValueType  # 1
     COLLATERAL_POLICY_PLEDGED: _CollateralPolicy.ValueType  # 2
+    COLLATERAL_POLICY_AUTO: _CollateralPolicy.ValueType  # 3
 
 class CollateralPolicy(_CollateralPolicy, metaclass=_CollateralPolicyEnumTypeWrapper): ...
 
 COLLATERAL_POLICY_UNSPECIFIED: CollateralPolicy.ValueType  # 0
 COLLATERAL_POLICY_RISKED: CollateralPolicy.ValueType  # 1
 COLLATERAL_POLICY_PLEDGED: CollateralPolicy.ValueType  # 2
+COLLATERAL_POLICY_AUTO: CollateralPolicy.ValueType  # 3
 Global___CollateralPolicy: _TypeAlias = CollateralPolicy  # noqa: Y015
 
 @_typing.final
@@ -48,6 +50,8 @@ class CollateralHolding(_message.Message):
     HAIRCUT_FIELD_NUMBER: _builtins.int
     OVER_LIMIT_FIELD_NUMBER: _builtins.int
     VALUE_IN_EQUITY_FIELD_NUMBER: _builtins.int
+    RISKED_FIELD_NUMBER: _builtins.int
+    PLEDGED_FIELD_NUMBER: _builtins.int
     instrument_id: _builtins.str
     policy: Global___CollateralPolicy.ValueType
     quantity: _builtins.str
@@ -55,6 +59,8 @@ class CollateralHolding(_message.Message):
     haircut: _builtins.str
     over_limit: _builtins.str
     value_in_equity: _builtins.str
+    risked: _builtins.str
+    pledged: _builtins.str
     def __init__(
         self,
         *,
@@ -65,10 +71,12 @@ class CollateralHolding(_message.Message):
         haircut: _builtins.str = ...,
         over_limit: _builtins.str = ...,
         value_in_equity: _builtins.str = ...,
+        risked: _builtins.str = ...,
+        pledged: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["haircut", b"haircut", "instrument_id", b"instrument_id", "market_value", b"market_value", "over_limit", b"over_limit", "policy", b"policy", "quantity", b"quantity", "value_in_equity", b"value_in_equity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["haircut", b"haircut", "instrument_id", b"instrument_id", "market_value", b"market_value", "over_limit", b"over_limit", "pledged", b"pledged", "policy", b"policy", "quantity", b"quantity", "risked", b"risked", "value_in_equity", b"value_in_equity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

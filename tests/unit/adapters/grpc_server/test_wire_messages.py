@@ -195,7 +195,7 @@ def test_a_policy_is_read_in_full():
 
 
 def a_line(instrument: str, policy: CollateralPolicy | None, haircut: str) -> CollateralLine:
-    return CollateralLine(InstrumentId(instrument), policy, D(2), D("100.10"), D(haircut), D("0.5"), D("90.1"))
+    return CollateralLine(InstrumentId(instrument), policy, D(2), D("100.10"), D(haircut), D("0.5"), D("90.1"), D("60.06"), D("40.04"))
 
 
 def test_holdings_come_by_name_and_a_liability_has_no_policy():

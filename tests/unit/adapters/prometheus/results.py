@@ -75,4 +75,6 @@ def _line(haircut: str) -> CollateralLine:
         haircut=Decimal(haircut),
         over_limit=Decimal(0),
         value_in_equity=value - Decimal(haircut),
+        risked=value,
+        pledged=Decimal(0),
     )

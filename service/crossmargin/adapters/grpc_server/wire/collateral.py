@@ -16,6 +16,7 @@ from crossmargin.domain.money import format_decimal, parse_decimal
 _POLICIES: Final = {
     pb.COLLATERAL_POLICY_RISKED: CollateralPolicy.RISKED,
     pb.COLLATERAL_POLICY_PLEDGED: CollateralPolicy.PLEDGED,
+    pb.COLLATERAL_POLICY_AUTO: CollateralPolicy.AUTO,
 }
 _POLICY_VALUES: Final = inverse(_POLICIES)
 
@@ -75,4 +76,6 @@ def _holding_to_message(line: CollateralLine) -> pb.CollateralHolding:
         haircut=format_decimal(line.haircut),
         over_limit=format_decimal(line.over_limit),
         value_in_equity=format_decimal(line.value_in_equity),
+        risked=format_decimal(line.risked),
+        pledged=format_decimal(line.pledged),
     )

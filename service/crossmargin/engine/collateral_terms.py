@@ -1,0 +1,101 @@
+"""What one holding of collateral counts for by itself, however it is split into a risked and a pledged amount."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from crossmargin.domain.instrument import BondTerms
+from crossmargin.engine.collateral_limits import NO_ISSUER, issuer_of, largest_counted
+from crossmargin.engine.portfolio_arrays import HaircutRates, HaircutSchedule
+from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The part of a market value that counts, and the haircut on it. Base currency."""
+
+    risked: float
+    pledged: float
+    haircut: float
+
+    @property
+    def value(self) -> float:
+        """What it counts for."""
+        return self.risked + self.pledged - self.haircut
+
+
+@dataclass(frozen=True, slots=True)
+class HoldingTerms:
+    """Terms of one positive holding of an asset or bond. Base currency, fractions.
+
+    Attributes:
+        value: Market value. largest: Most of it that counts, by the limits that know nothing of the rest of the account.
+        residual_fraction: Haircut on a risked amount.
+        slices: (upper end, haircut fraction) of a pledged amount, FX mismatch included, lowest first; above the last nothing counts.
+        share_limit: Largest share of all that counts; inf for none.
+        issuer: Place of its issuer among the limited ones, or NO_ISSUER.
+    """
+
+    value: float
+    largest: float
+    residual_fraction: float
+    slices: tuple[tuple[float, float], ...]
+    share_limit: float
+    issuer: int
+
+    def counted(self, risked_value: float) -> Counted:
+        """Return what counts when `risked_value` is risked and the rest pledged.
+
+        Under a limit that counts first which keeps most: the pledged slices with a haircut below the residual one, then the risked
+        amount, then the other slices. So the value is the largest that the limit allows, and concave in the split.
+        """
+        pledged_value = self.value - risked_value
+        better = max((end for end, fraction in self.slices if fraction < self.residual_fraction), default=0.0)
+        first = min(pledged_value, better, self.largest)
+        risked = min(risked_value, self.largest - first)
+        pledged = first + min(pledged_value - first, self.largest - first - risked)
+        return Counted(risked, pledged, self.residual_fraction * risked + tiered_haircut(pledged, self.slices))
+
+    def bends(self) -> list[float]:
+        """Return the risked values from nothing to all between which the value is linear, ascending."""
+        ends = [end for end, _ in self.slices if math.isfinite(end)]
+        inside = [self.value - end for end in ends] + [self.largest - end for end in ends] + [self.largest, self.value - self.largest]
+        return sorted({0.0, self.value, *(bend for bend in inside if 0.0 < bend < self.value)})
+
+
+NOT_ELIGIBLE = HoldingTerms(0.0, 0.0, 0.0, (), math.inf, NO_ISSUER)
+
+
+def holding_terms(row: int, market_value: float, rates: HaircutRates, market: RevaluedMarket, schedule: HaircutSchedule) -> HoldingTerms:
+    """Return the terms of a holding of the eligible instrument at `row` along axis I, whose row of the schedule is `rates`."""
+    instrument = market.instruments[row]
+    years = float(market.residual_years[row]) if isinstance(instrument.terms, BondTerms) else math.inf
+    tiers = next(tiers for up_to_years, tiers in rates.bands if years <= up_to_years)
+    # Translation days are zero for the base currency, so its own money never takes the mismatch haircut.
+    mismatch = rates.fx_mismatch_fraction_per_root_day * math.sqrt(float(market.translation_days[row]))
+    return HoldingTerms(
+        value=market_value,
+        largest=largest_counted(row, rates, schedule, market),
+        residual_fraction=rates.residual_haircut_fraction,
+        # By slice and at most the slice, so that no slice takes anything off the others.
+        slices=tuple((end, min(1.0, fraction + mismatch)) for end, fraction in tiers) if mismatch else tiers,
+        share_limit=rates.share_limit_fraction,
+        issuer=issuer_of(instrument, schedule),
+    )
+
+
+def tiered_haircut(value: float, tiers: Sequence[tuple[float, float]]) -> float:
+    """Return the haircut on a market value: each slice takes its own fraction, and above the last end nothing counts.
+
+    >>> tiered_haircut(150.0, ((100.0, 0.1), (200.0, 0.5)))
+    35.0
+    >>> tiered_haircut(300.0, ((100.0, 0.1), (200.0, 0.5)))
+    160.0
+    """
+    taken, lower = 0.0, 0.0
+    for upper, fraction in tiers:
+        taken += fraction * max(0.0, min(value, upper) - lower)
+        lower = upper
+    return taken + max(0.0, value - lower)

@@ -1,0 +1,154 @@
+"""Laws of collateral, for every book: more of it never counts for less, every limit and haircut takes, and AUTO is the best of all."""
+
+from dataclasses import replace
+from decimal import Decimal
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crossmargin.domain.collateral import CollateralPolicy
+from crossmargin.engine.portfolio_arrays import haircut_rates, margin_rates, portfolio_arrays
+from crossmargin.engine.portfolio_margin import margin_figures
+from tests.builders import a_haircut_row, a_portfolio
+from tests.charge_books import a_market, issuers, parameters
+
+D = Decimal
+AUTO, RISKED, PLEDGED = CollateralPolicy.AUTO, CollateralPolicy.RISKED, CollateralPolicy.PLEDGED
+PROMISED = 1e-3
+"""Of the excess, before charges: what AUTO may miss of the best split."""
+MARKET = a_market()
+ASSETS = ["BTC", "RLUSD", "USDC", "XRP", "EUR"]
+CONTRACTS = ["PERP", "FUTURE", "PERP-USDC", "FORWARD"]
+CLASS_OF = {"BTC": "BTC", "RLUSD": "STABLE", "USDC": "STABLE", "XRP": "ALT", "EUR": "G10-CASH"}
+TERMS = {
+    "USD": {},
+    "BTC": {"residual": "0.02", "tiers": [("20000", "0.2"), ("60000", "0.3")]},
+    "STABLE": {"residual": "0.02", "flat": "0.02", "share_limit": "0.4", "supply_limit_fraction": "0.01"},
+    "ALT": {"residual": "0.05", "flat": "0.35", "volume_limit_fraction": "0.1", "absolute_limit": "800"},
+    "G10-CASH": {"has_fx_mismatch": True},
+}
+SUPPLY = {"spot:RLUSD": "50000", "spot:USDC": "90000"}
+
+amounts = st.decimals(D("0.001"), 1000, places=3)
+quantities = st.decimals(-1000, 1000, places=3).filter(bool)
+fractions = st.decimals(0, 1, places=3)
+pairs = st.tuples(fractions, fractions).map(sorted)
+
+
+@st.composite
+def books(draw):
+    """Collateral, contracts on it that may be hedges, and dollars of either sign."""
+    book = {name: (draw(amounts), D(0)) for name in draw(st.lists(st.sampled_from(ASSETS), unique=True, min_size=1))}
+    for name in draw(st.lists(st.sampled_from(CONTRACTS), unique=True)):
+        quantity = draw(quantities)
+        book[name] = (quantity, D(0) if name == "FORWARD" else quantity * 100)
+    return book | {"USD": (draw(quantities) * 100, D(0))}
+
+
+@given(books(), st.sampled_from(ASSETS), amounts)
+def test_more_collateral_never_lowers_the_excess_under_auto(book, name, more):
+    held = book.get(name, (D(0), D(0)))[0]
+    before, after = (_excess(book | {name: (quantity, D(0))}) for quantity in (held, held + more))
+    assert after >= before - PROMISED * abs(before)
+
+
+@given(books())
+def test_auto_leaves_no_less_than_any_choice_of_risked_and_pledged(book):
+    auto = _excess(book)
+    held = [name for name in ASSETS if name in book]
+    for choice in product((RISKED, PLEDGED), repeat=len(held)):
+        fixed = _excess(book, dict(zip(held, choice, strict=True)))
+        assert auto >= fixed - PROMISED * abs(auto) - 1e-9 * abs(fixed)
+
+
+@given(books())
+def test_auto_is_no_worse_than_all_risked_or_all_pledged_when_charges_are_counted(book):
+    charges = {"issuers": issuers(), "basis": {"perpetual_fraction": "0.01", "dated_fraction": "0.02"}, "rows": _illiquid()}
+    auto = _excess(book, **charges)
+    for policy in (RISKED, PLEDGED):
+        fixed = _excess(book, dict.fromkeys(ASSETS, policy), **charges)
+        assert auto >= fixed - 1e-9 * abs(fixed)
+
+
+@given(books())
+def test_auto_says_the_same_twice(book):
+    first, again = (_figures(book).split.risked_fraction.tolist() for _ in range(2))
+    assert first == again
+
+
+@given(books(), st.sampled_from(ASSETS), st.sampled_from(["residual", "flat"]), pairs)
+def test_a_larger_haircut_leaves_no_more_excess_under_auto(book, name, haircut, ends):
+    excesses = [_excess(book, terms={CLASS_OF[name]: {haircut: str(min(end, D("0.999")))}}) for end in ends]
+    assert excesses[1] <= excesses[0] + PROMISED * abs(excesses[0])
+
+
+@pytest.mark.parametrize("limit", ["share_limit", "absolute_limit", "volume_limit_fraction", "supply_limit_fraction"])
+@given(book=books(), name=st.sampled_from(ASSETS), ends=pairs, policy=st.sampled_from(CollateralPolicy))
+def test_a_tighter_limit_leaves_no_more_excess(limit, book, name, ends, policy):
+    scale = {"share_limit": 1, "absolute_limit": 2000, "volume_limit_fraction": 1, "supply_limit_fraction": 1}[limit]
+    values = [str(min(max(end, D("0.001")), D("0.999")) * scale) for end in ends]
+    tight, loose = (_excess(book, dict.fromkeys(ASSETS, policy), terms={CLASS_OF[name]: {limit: value}}) for value in values)
+    assert tight <= loose + PROMISED * abs(loose)
+
+
+@given(books(), pairs, st.sampled_from(CollateralPolicy))
+def test_a_tighter_issuer_limit_leaves_no_more_excess(book, ends, policy):
+    tight, loose = (_excess(book, dict.fromkeys(ASSETS, policy), issuers=_limited(end * 2000)) for end in ends)
+    assert tight <= loose + PROMISED * abs(loose)
+
+
+@given(books(), st.sampled_from(CollateralPolicy), amounts)
+def test_what_an_asset_counts_for_never_falls_when_there_is_more_of_it(book, policy, more):
+    """By whichever policy, and whatever the limits: the value in equity of all collateral rises with every holding."""
+    for name in ASSETS:
+        held = book.get(name, (D(0), D(0)))[0]
+        fixed = dict.fromkeys(ASSETS, RISKED if policy is AUTO else policy)
+        before, after = (_figures(book | {name: (quantity, D(0))}, fixed).split for quantity in (held, held + more))
+        values = [split.value_in_equity[list(split.collateral)].sum() for split in (before, after)]
+        assert values[1] >= values[0] - 1e-9 * (1 + abs(values[0]))
+
+
+def _illiquid():
+    return {name: {"spread_fraction": "0.004", "average_daily_volume": "5000"} for name in ("BTC", "XRP", "USDC", "RLUSD")}
+
+
+def _limited(limit):
+    """RIPPLE with a limit; without a joint shock that could charge for it."""
+    return [one | {"moves": {"spot:XRP": "0", "spot:RLUSD": "0"}} for one in issuers(collateral_limit=str(limit))]
+
+
+def _excess(book, policies=None, *, terms=None, **charges):
+    figures, rates = _margined(book, policies, terms, charges)
+    return figures.excess(rates)
+
+
+def _figures(book, policies=None):
+    return _margined(book, policies, None, {})[0]
+
+
+def _margined(book, policies, terms, charges):
+    rows = {name: TERMS[name] | (terms or {}).get(name, {}) for name in TERMS}
+    rules = parameters(
+        **charges,
+        beside={
+            "haircut_schedule": [_row(name, **row) for name, row in rows.items()],
+            "circulating_supply": [{"curve": curve, "units": units} for curve, units in SUPPLY.items()],
+        },
+    )
+    market = MARKET if "issuers" in charges and charges["issuers"][0]["moves"]["spot:XRP"] != "0" else _without_shock()
+    portfolio = a_portfolio(book, policies=policies or dict.fromkeys(ASSETS, AUTO))
+    rates = margin_rates(rules, portfolio.mode)
+    return margin_figures(portfolio_arrays(portfolio, market), market, rates, haircut_rates(rules)), rates
+
+
+def _without_shock():
+    return replace(MARKET, issuer_leg_pnl=0.0 * MARKET.issuer_leg_pnl)
+
+
+def _row(name, tiers=None, flat=None, **terms):
+    if flat is None and tiers:
+        bands = [{"up_to_years": None, "tiers": [{"up_to": end, "haircut_fraction": fraction} for end, fraction in tiers]}]
+        return a_haircut_row(name, bands=bands, **terms)
+    return a_haircut_row(name, flat=flat or 0, **terms)
