@@ -8,6 +8,7 @@ import sys
 import typer
 
 from crossmargin_cli import (
+    backtest,
     book,
     collateral,
     config,
@@ -57,6 +58,7 @@ app.add_typer(market.app, name="market")
 app.command("reconcile", epilog=reconcile.EXAMPLES)(reconcile.reconcile)
 app.add_typer(reconcile.app, name="breaks")
 app.add_typer(parameters.app, name="parameters")
+app.command("backtest", epilog=backtest.EXAMPLES)(backtest.backtest)
 app.command("serve", epilog=serve.EXAMPLES, context_settings=serve.PASS_THROUGH)(serve.serve)
 app.command("migrate", epilog=migrate.EXAMPLES, context_settings=serve.PASS_THROUGH)(migrate.migrate)
 app.command("verify-ledger", epilog=ledger.VERIFY_EXAMPLES, context_settings=serve.PASS_THROUGH)(ledger.verify_ledger)

@@ -26,6 +26,8 @@ from crossmargin.api.v1 import (
     reconciliation_service_pb2_grpc,
     reference_service_pb2,
     reference_service_pb2_grpc,
+    risk_service_pb2,
+    risk_service_pb2_grpc,
 )
 from crossmargin_client import requests, retries
 from crossmargin_client.channels import DEFAULT_TARGET, HEALTH_CHECK, HEALTH_REQUEST, as_is, channel_options, is_serving, principal_metadata
@@ -77,6 +79,7 @@ class AsyncClient:
         self._market = market_service_pb2_grpc.MarketServiceStub(self._channel)
         self._reconciliation = reconciliation_service_pb2_grpc.ReconciliationServiceStub(self._channel)
         self._reference = reference_service_pb2_grpc.ReferenceServiceStub(self._channel)
+        self._risk = risk_service_pb2_grpc.RiskServiceStub(self._channel)
         self._health = self._channel.unary_unary(HEALTH_CHECK, request_serializer=as_is, response_deserializer=as_is)
 
     async def __aenter__(self) -> Self:
@@ -572,6 +575,41 @@ class AsyncClient:
             finally:
                 stream.cancel()
             await asyncio.sleep(connections.delay_after(failure))
+
+    # Risk
+
+    async def run_backtest(
+        self,
+        *,
+        account: str = "",
+        books: Iterable[str] = (),
+        first_day: date | None = None,
+        last_day: date | None = None,
+        every: int = 1,
+        confidence: Exact | None = None,
+        parameter_set_id: str = "",
+    ) -> AsyncIterator[risk_service_pb2.RunBacktestResponse]:
+        """Yield the plan of a backtest, its progress, and at the end one message for each book: an account, or benchmark books.
+
+        Stop reading to stop the test. One that breaks is not continued.
+        """
+        request = requests.run_backtest(
+            account=account,
+            books=books,
+            first_day=first_day,
+            last_day=last_day,
+            every=every,
+            confidence=confidence,
+            parameter_set_id=parameter_set_id,
+        )
+        stream = self._risk.RunBacktest(request, metadata=self._metadata)
+        try:
+            async for response in stream:
+                yield response
+        except grpc.RpcError as failure:
+            raise error_from_call(failure) from None
+        finally:
+            stream.cancel()
 
     async def _call(self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request) -> Response:
         attempts = retries.Attempts(self.timeout_s, request_id=requests.request_id_of(request))

@@ -15,6 +15,7 @@ from crossmargin.api.v1 import (
     market_service_pb2,
     reconciliation_service_pb2,
     reference_service_pb2,
+    risk_service_pb2,
 )
 from crossmargin_client.values import Exact, date_of, exact_text, timestamp_of
 
@@ -467,3 +468,25 @@ def _factors_by_message(block: Mapping[str, Sequence[str]], date_count: int) -> 
         size += column_size
     if factors:
         yield factors
+
+
+def run_backtest(
+    *,
+    account: str,
+    books: Iterable[str],
+    first_day: date | None,
+    last_day: date | None,
+    every: int,
+    confidence: Exact | None,
+    parameter_set_id: str,
+) -> risk_service_pb2.RunBacktestRequest:
+    """Return the request that tests requirements of the past; what is None is the service's to choose."""
+    return risk_service_pb2.RunBacktestRequest(
+        account=account,
+        books=books,
+        first_day=None if first_day is None else date_of(first_day, field="first_day"),
+        last_day=None if last_day is None else date_of(last_day, field="last_day"),
+        every=every,
+        confidence="" if confidence is None else exact_text(confidence, field="confidence"),
+        parameter_set_id=parameter_set_id,
+    )

@@ -112,6 +112,7 @@ from crossmargin.usecases.release_reservation import ReleaseReservation
 from crossmargin.usecases.reproduce_margin import ReproduceMargin
 from crossmargin.usecases.reserve_margin import ReserveMargin
 from crossmargin.usecases.reset_breaker import ResetBreaker
+from crossmargin.usecases.run_backtest import RunBacktest
 from crossmargin.usecases.run_house import RunHouse
 from crossmargin.usecases.set_collateral_policy import SetCollateralPolicy
 from crossmargin.usecases.set_exposure_limits import SetExposureLimits
@@ -339,6 +340,7 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket) -> UseCases:
         reconcile_statement=ReconcileStatement(ports.writer, ports.reconciliation),
         note_break=NoteBreak(ports.writer, ports.reconciliation, ports.clock),
         reconciliation=ports.reconciliation,
+        run_backtest=RunBacktest(read_account, ports.instruments, ports.market, ports.parameters, in_force, ports.compute),
         books=ports.books,
         instruments=ports.instruments,
         market=ports.market,

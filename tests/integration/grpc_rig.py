@@ -42,6 +42,7 @@ from crossmargin.api.v1.collateral_service_pb2_grpc import CollateralServiceStub
 from crossmargin.api.v1.margin_service_pb2_grpc import MarginServiceStub
 from crossmargin.api.v1.market_service_pb2_grpc import MarketServiceStub
 from crossmargin.api.v1.reference_service_pb2_grpc import ReferenceServiceStub
+from crossmargin.api.v1.risk_service_pb2_grpc import RiskServiceStub
 from crossmargin.app import Ports, build_use_cases
 from crossmargin.domain.parameter_governance import put_in_force
 from crossmargin.usecases.current_market import CurrentMarket
@@ -108,6 +109,7 @@ class Rig:
         self.collateral = CollateralServiceStub(self.channel)
         self.market = MarketServiceStub(self.channel)
         self.margin = MarginServiceStub(self.channel)
+        self.risk = RiskServiceStub(self.channel)
 
     async def entries(self, account: str = ALPHA) -> list[books_pb.Entry]:
         return list((await self.books.ListEntries(books_pb.ListEntriesRequest(account=account, page_size=1000))).entries)

@@ -218,6 +218,30 @@ def test_the_settings_of_the_service_are_shown():
     assert settings["grpc_address"] == "127.0.0.1:50051"
 
 
+def test_a_backtest_of_benchmark_books_and_of_an_account(target, tmp_path):
+    plot = tmp_path / "backtest.html"
+    done = run("backtest", "btc-long", "eurusd-short", "--from", "2026-09-01", "--every", "4", "--plot", str(plot), target=target)
+    assert done.returncode == 0, done.stderr
+    assert max(map(len, done.stdout.splitlines()[:5])) <= 100
+    assert "btc-long" in done.stdout
+    assert "under standard-1" in done.stdout
+    assert "<svg" in plot.read_text(encoding="utf-8")
+    of_account = run_json("backtest", "--account", ACCOUNT, "--from", "2026-10-01", "--every", "10", target=target)
+    (book,) = of_account["books"]
+    assert book["book"] == "clients/summit-directional/accounts/core"
+    assert [one["measure"] for one in book["requirements"]] == ["market", "maintenance"]
+    assert len(book["series"]["pnl"]) == book["requirements"][0]["day_count"] > 0
+
+
+def test_a_backtest_that_cannot_be_drawn_or_asked_is_refused_before_it_runs(target, tmp_path):
+    drawn = run("backtest", "--plot", str(tmp_path / "plot.gif"), target=target)
+    assert (drawn.returncode, drawn.stdout) == (2, "")
+    assert "expected a file that ends in .html, .png, .svg" in drawn.stderr
+    asked = run("backtest", "btc-longs", target=target)
+    assert asked.returncode == 1
+    assert "expected one of btc-long, btc-short" in asked.stderr
+
+
 # Books. These change the demo's, so they come last.
 
 

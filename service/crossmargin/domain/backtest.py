@@ -106,7 +106,7 @@ class BookBacktest:
     Attributes:
         days_left_out: Days on which the book could not be margined or what happened is not in the history.
         left_out_because: Why the first of them was; empty when none was.
-        requirements: Coverage of the market requirement and of the maintenance margin.
+        requirements: Coverage of the market requirement and of the maintenance margin; empty when no day could be tested.
         groups: Coverage of each offset group's own tail mean by the group's own profit.
         tail_mean: None for a book that needed nothing on some day.
         procyclicality: None for the same.

@@ -45,17 +45,12 @@ def book_backtest(
     """Return what the days of one book, oldest first, say together.
 
     `alpha` is the tail fraction of the parameters. `random` draws the simulation behind the test of the tail mean: the same generator
-    state and days give the same bits.
-
-    Raises:
-        DomainError: When no day at all could be tested: the reason of the first that was left out.
+    state and days give the same bits. A book of which no day could be tested has the reason and nothing else.
     """
     days = [day for day in tested if isinstance(day, BacktestDay)]
     left_out = [day for day in tested if isinstance(day, DomainError)]
-    if not days and left_out:
-        raise left_out[0]
     phases = phases_of(days)
-    always_needs = all(day.tail.required > 0 for day in days)
+    always_needs = bool(days) and all(day.tail.required > 0 for day in days)
     return BookBacktest(
         book=name,
         days_left_out=len(left_out),
@@ -63,6 +58,7 @@ def book_backtest(
         requirements=tuple(
             coverage(measure, days, phases, confidence, outcome_of)
             for measure, outcome_of in (("market", attrgetter("market")), ("maintenance", attrgetter("maintenance")))
+            if days
         ),
         groups=tuple(_group_coverage(group, days, confidence) for group in sorted({group for day in days for group in day.groups})),
         tail_mean=_tail_mean_test(phases, alpha, random) if always_needs else None,

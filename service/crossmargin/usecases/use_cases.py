@@ -33,6 +33,7 @@ from crossmargin.usecases.release_reservation import ReleaseReservation
 from crossmargin.usecases.reproduce_margin import ReproduceMargin
 from crossmargin.usecases.reserve_margin import ReserveMargin
 from crossmargin.usecases.reset_breaker import ResetBreaker
+from crossmargin.usecases.run_backtest import RunBacktest
 from crossmargin.usecases.set_collateral_policy import SetCollateralPolicy
 from crossmargin.usecases.set_exposure_limits import SetExposureLimits
 from crossmargin.usecases.settle_trades import SettleTrades
@@ -84,6 +85,7 @@ class UseCases:
     withdraw_collateral: WithdrawCollateral
     reconcile_statement: ReconcileStatement
     note_break: NoteBreak
+    run_backtest: RunBacktest
     books: BookReader
     instruments: InstrumentReader
     market: MarketStore

@@ -142,9 +142,10 @@ def test_days_that_are_left_out_are_counted_with_the_first_reason():
     assert found.series.maintenance_margin == (Decimal("120.00"), Decimal("120.00"))
 
 
-def test_a_book_without_any_day_fails_with_the_reason():
-    with pytest.raises(DomainError, match="too early"):
-        report([DomainError(Reason.INSUFFICIENT_HISTORY, "too early"), None])
+def test_a_book_without_any_day_says_why_and_nothing_more():
+    found = report([DomainError(Reason.INSUFFICIENT_HISTORY, "too early"), None])
+    assert (found.days_left_out, found.left_out_because) == (1, "too early")
+    assert (found.requirements, found.groups, found.series.days) == ((), (), ())
 
 
 def test_a_flat_book_needs_nothing_and_has_no_test_of_its_tail():

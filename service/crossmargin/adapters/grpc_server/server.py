@@ -21,6 +21,7 @@ from crossmargin.adapters.grpc_server.margin_service import MarginService
 from crossmargin.adapters.grpc_server.market_service import MarketService
 from crossmargin.adapters.grpc_server.reconciliation_service import ReconciliationService
 from crossmargin.adapters.grpc_server.reference_service import ReferenceService
+from crossmargin.adapters.grpc_server.risk_service import RiskService
 from crossmargin.api.v1 import (
     account_service_pb2,
     account_service_pb2_grpc,
@@ -36,6 +37,8 @@ from crossmargin.api.v1 import (
     reconciliation_service_pb2_grpc,
     reference_service_pb2,
     reference_service_pb2_grpc,
+    risk_service_pb2,
+    risk_service_pb2_grpc,
 )
 from crossmargin.usecases.use_cases import UseCases
 
@@ -51,6 +54,7 @@ SERVICES: Final[tuple[ServiceDescriptor, ...]] = tuple(
         market_service_pb2,
         margin_service_pb2,
         reconciliation_service_pb2,
+        risk_service_pb2,
     )
     for service in file.DESCRIPTOR.services_by_name.values()
 )
@@ -129,6 +133,7 @@ def build_server(use_cases: UseCases, *, address: str, metrics: RpcMetrics, refl
     market_service_pb2_grpc.add_MarketServiceServicer_to_server(MarketService(use_cases), server)
     margin_service_pb2_grpc.add_MarginServiceServicer_to_server(MarginService(use_cases), server)
     reconciliation_service_pb2_grpc.add_ReconciliationServiceServicer_to_server(ReconciliationService(use_cases), server)
+    risk_service_pb2_grpc.add_RiskServiceServicer_to_server(RiskService(use_cases), server)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     if reflection:
