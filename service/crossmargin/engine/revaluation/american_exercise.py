@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
-from crossmargin.engine.axes import ByRow
+from crossmargin.engine.axes import ByRow, Index
 from crossmargin.engine.revaluation.black76 import black76
 
 _NODES: Final = 10
 _PASSES: Final = 14
+_MOST_PASSES: Final = 10 * _PASSES
+_CLOSE_ENOUGH: Final = 1e-3
+"""Largest last step of a boundary that has arrived, in its logarithm. A price moves by the square of what is left: closer costs more time
+and no digit changes."""
 _SWINGING: Final = -0.5
 """Slope of the fixed point below which a plain iteration would converge slowly or not at all."""
 _SMALLEST_RATIO: Final = 1e-12
@@ -106,22 +111,73 @@ def _boundary(rate: ByRow, income: ByRow, volatility: ByRow, years: float) -> tu
     """Return [R] the boundary at expiry, over the strike, and [N + 1, R] log(boundary / that)^2 at the nodes, expiry last."""
     with np.errstate(all="ignore"):  # an income of zero starts at the strike
         start = np.maximum(np.where(income > rate, rate / income, 1.0), np.finfo(np.float64).tiny)
-    perpetual = _perpetual(start, rate, income, volatility)
+    problem = _Problem(start, _perpetual(start, rate, income, volatility), rate, income, volatility)
     node_years = (years * _NODE_ROOTS[:-1] ** 2)[:, np.newaxis]
-    depth = np.log(_first_guess(start, perpetual, rate, income, volatility, node_years) / start)
+    guess = np.log(_first_guess(start, problem.perpetual, rate, income, volatility, node_years) / start)
+    search = _passed(_Search(guess, None), problem, node_years, _PASSES)
+    # Most have arrived. Where the strike bears hardly any interest steps shrink slowly, and those rows go on alone.
+    far = np.flatnonzero(search.last_step > _CLOSE_ENOUGH)
+    passes = _PASSES
+    while len(far) and passes < _MOST_PASSES:
+        further = _passed(search.of(far), problem.of(far), node_years, _PASSES)
+        search.put(far, further)
+        far = far[further.last_step > _CLOSE_ENOUGH]
+        passes += _PASSES
+    return start, np.concatenate((search.depth**2, np.zeros((1, len(rate)))))
+
+
+class _Problem(NamedTuple):
+    """[R] what the boundary of each option depends on, time apart."""
+
+    start: ByRow
+    perpetual: ByRow
+    rate: ByRow
+    income: ByRow
+    volatility: ByRow
+
+    def of(self, rows: Index) -> _Problem:
+        return _Problem(*(values[rows] for values in self))
+
+
+@dataclass(eq=False)
+class _Search:
+    """[N, R] log(boundary / that at expiry) at the nodes, and the point tried before it with what came of that."""
+
+    depth: NDArray[np.float64]
+    before: tuple[NDArray[np.float64], NDArray[np.float64]] | None
+
+    @property
+    def last_step(self) -> ByRow:
+        """[R] how far the last pass moved the boundary, at the node where it moved farthest."""
+        step: ByRow = np.zeros(self.depth.shape[1]) if self.before is None else np.abs(self.before[1] - self.before[0]).max(axis=0)
+        return step
+
+    def of(self, rows: Index) -> _Search:
+        return _Search(self.depth[:, rows], None if self.before is None else (self.before[0][:, rows], self.before[1][:, rows]))
+
+    def put(self, rows: Index, other: _Search) -> None:
+        self.depth[:, rows] = other.depth
+        if self.before is not None and other.before is not None:
+            for mine, theirs in zip(self.before, other.before, strict=True):
+                mine[:, rows] = theirs
+
+
+def _passed(search: _Search, problem: _Problem, node_years: NDArray[np.float64], passes: int) -> _Search:
+    """Return the search after some more passes of the fixed point."""
+    start, perpetual, rate, income, volatility = problem
+    deepest = np.log(perpetual / start)
     log_ratio = np.zeros((_NODES + 1, len(rate)))
-    before: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
-    for _ in range(_PASSES):
+    depth, before = search.depth, search.before
+    for _ in range(passes):
         log_ratio[:-1] = depth**2
         at_times = start * np.exp(-np.sqrt(np.maximum(_TO_NODES @ log_ratio, 0.0)))
-        with np.errstate(divide="ignore"):  # a boundary at zero has no depth, and the last one found stays
+        with np.errstate(all="ignore"):  # a boundary at zero has no depth, and the last one found stays
             improved = np.log(_fixed_point(start * np.exp(depth), at_times, node_years, rate, income, volatility) / start)
         improved = np.where(np.isfinite(improved), improved, depth)
         tried = (depth, improved)
-        depth = np.clip(_next_depth(depth, improved, before), np.log(perpetual / start), 0.0)
+        depth = np.clip(_next_depth(depth, improved, before), deepest, 0.0)
         before = tried
-    log_ratio[:-1] = depth**2
-    return start, log_ratio
+    return _Search(depth, before)
 
 
 def _next_depth(
