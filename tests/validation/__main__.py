@@ -1,4 +1,4 @@
-"""Runs the validation: `python -m tests.validation [--history DIR] [--write]`."""
+"""Runs the validation, or the backtest: `python -m tests.validation [backtest] [--history DIR] [--write]`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Final
 
 from crossmargin.adapters.runtime.standard_parameters import standard_parameters
 from crossmargin.engine.scenarios.history_arrays import known_history
+from tests.validation.backtest import run_backtest
+from tests.validation.backtest_page import draw_backtest, render_backtest
 from tests.validation.crisis_days import days_are_by_rule
 from tests.validation.historical_book import FIRST_DAY, LAST_CRISIS_DAY, LAST_FULL_DAY, REVIEW_DAYS, margin_alone, margin_book, single_legs
 from tests.validation.market_history import HistoryError, known_truths, load_market_history
@@ -19,6 +21,8 @@ from tests.validation.report import Findings, LineAlone, render
 
 HISTORY_VARIABLE: Final = "CROSSMARGIN_HISTORY_DIR"
 PAGE: Final = Path(__file__).resolve().parents[2] / "service" / "docs" / "validation.md"
+BACKTEST_PAGE: Final = PAGE.with_name("backtest.md")
+BACKTEST_PICTURE: Final = PAGE.with_name("backtest.png")
 EXIT_HOLDS, EXIT_FAILED, EXIT_NO_HISTORY = 0, 1, 2
 
 
@@ -27,11 +31,15 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.validation", description="Validate the margin engine on real market history.")
     parser.add_argument("--history", type=Path, help=f"folder of market history; default {HISTORY_VARIABLE}")
     parser.add_argument("--write", action="store_true", help=f"write the page to {PAGE.relative_to(PAGE.parents[2])}")
+    parser.add_argument("what", nargs="?", choices=["validation", "backtest"], default="validation", help="what to run")
+    parser.add_argument("--every", type=int, default=1, help="backtest: test every so-manieth day; a page is of every day")
     options = parser.parse_args(arguments)
     folder = options.history or (Path(named) if (named := environment.get(HISTORY_VARIABLE)) else None)
     if folder is None:
         return _complain(f"no market history: give --history DIR or set {HISTORY_VARIABLE} to a folder of daily CSV files")
     try:
+        if options.what == "backtest":
+            return _backtest(folder, every=options.every, write=options.write)
         findings = validate(folder)
     except HistoryError as error:
         return _complain(f"market history in {folder} cannot be read: {error}")
@@ -63,6 +71,16 @@ def validate(folder: Path) -> Findings:
         ],
         options=check_options(load_option_snapshot(folder), parameters),
     )
+
+
+def _backtest(folder: Path, *, every: int, write: bool) -> int:
+    findings = run_backtest(load_market_history(folder), standard_parameters(), every=every)
+    page = render_backtest(findings, picture=BACKTEST_PICTURE.name)
+    sys.stdout.write(page)
+    if write:
+        BACKTEST_PAGE.write_text(page, encoding="utf-8")
+        draw_backtest(findings, BACKTEST_PICTURE)
+    return EXIT_HOLDS if findings.holds else EXIT_FAILED
 
 
 def _complain(message: str) -> int:

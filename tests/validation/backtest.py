@@ -15,7 +15,7 @@ from crossmargin.domain.market_clock import HorizonClock
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.backtest import BacktestHistory, backtest_day, benchmark, days_between
 from crossmargin.engine.backtest_report import book_backtest
-from tests.validation.historical_book import FIRST_DAY
+from tests.validation.historical_book import FIRST_DAY, first_day_of
 from tests.validation.market_history import MarketHistory
 
 FIRST_TESTED: Final = date(2019, 1, 1)
@@ -50,7 +50,8 @@ def run_backtest(history: MarketHistory, parameters: RiskParameters, *, every: i
     days = days_between(FIRST_TESTED, LAST_TESTED, every=every, clock=HorizonClock.CALENDAR)
     found: dict[str, BookBacktest] = {}
     for first, is_wanted in ((FIRST_DAY, COIN_FREE.__contains__), (FIRST_COIN_DAY, lambda name: name not in COIN_FREE)):
-        known = BacktestHistory.of(history.factor_history(first, max(max(series) for series in history.series.values())), parameters)
+        last = max(max(series) for series in history.series.values())
+        known = BacktestHistory.of(history.factor_history(max(first, first_day_of(history)), last), parameters)
         books = [benchmark(book, known) for book in BENCHMARK_BOOKS if is_wanted(book.name)]
         tested = [backtest_day(books, day, known) for day in days]
         for place, book in enumerate(books):

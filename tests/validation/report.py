@@ -58,8 +58,7 @@ class Findings:
 def render(findings: Findings) -> str:
     """Return the page, Markdown."""
     parts = (_introduction, _data, _curve, _crisis_days, _margins, _worst, _stress_share, _options, _judgement)
-    blocks = "\n\n".join(part(findings) for part in parts).split("\n\n")
-    return "\n\n".join(_wrapped(block) for block in blocks) + "\n"
+    return filled("\n\n".join(part(findings) for part in parts))
 
 
 def _introduction(findings: Findings) -> str:
@@ -90,7 +89,7 @@ moves within a day are understated. A day without a level carries the last one, 
 
 The loaders are checked against moves that are public knowledge:
 
-{_table(("move", "published", "read", "holds"), rows)}"""
+{table(("move", "published", "read", "holds"), rows)}"""
 
 
 def _curve(findings: Findings) -> str:
@@ -111,7 +110,7 @@ def _crisis_days(findings: Findings) -> str:
 The worst {DAYS_EACH_WAY} falls and rises of each of {len(LEADING_FACTORS)} leading factors, out of all days of all windows. The
 shipped days {verdict}.
 
-{_table(("window", "days it was chosen from", "chosen"), rows)}"""
+{table(("window", "days it was chosen from", "chosen"), rows)}"""
 
 
 def _margins(findings: Findings) -> str:
@@ -159,14 +158,14 @@ sterling curve ends on {LAST_GILT_DAY}, so the last line is the book without its
 Equity and requirements are in thousands of dollars. MM is the maintenance and IM the initial margin, U the utilization MM / equity.
 Gross is what every line would need alone. Most of the netting is coins against their own perpetuals and notes against notes.
 
-{_table(header, rows)}"""
+{table(header, rows)}"""
 
 
 def _worst(findings: Findings) -> str:
     chosen = [book for book in findings.books if book.day == date(2020, 3, 13)] + [findings.books[-1]]
     tables = [
         f"### {book.day}\n\n"
-        + _table(
+        + table(
             ("scenario", "stress", "weight", "profit or loss"),
             [(worst.name, _yes(worst.is_stress), f"{worst.weight:.4%}", _money(worst.pnl)) for worst in book.result.worst_scenarios],
         )
@@ -198,7 +197,7 @@ past crises, the worst of them for coins, currencies and rates each way. They sh
 named events only it took {alpha * day.event_count / weight:.1f}. With every day of the windows, calm ones and all, the weight is spread
 thinner and the requirement lower. Ten million dollars of one thing, market requirement as a share of notional:
 
-{_table(("position", "standard", "all days of the windows", "named events only", "no stress", "standard / no stress"), rows)}"""
+{table(("position", "standard", "all days of the windows", "named events only", "no stress", "standard / no stress"), rows)}"""
 
 
 def _options(findings: Findings) -> str:
@@ -229,7 +228,7 @@ the underlying; carry nodes are solved so that the engine's forward is that pric
 no-arbitrage bounds ({outside}): no volatility explains them, and the engine holds the unexplained part fixed. Errors are in ETH; half a
 tick is {HALF_TICK:g}.
 
-{_table(("comparison", "options", "median", "largest", "within half a tick"), rows)}
+{table(("comparison", "options", "median", "largest", "within half a tick"), rows)}
 
 The first line shows that a marked option is worth its mark and no more than that. The second and third do not: they price with a formula
 of the validation's own and revalue spot, carry and volatility together.
@@ -237,7 +236,7 @@ of the validation's own and revalue spot, carry and volatility together.
 Put-call parity asks whether the venue's marks and forward agree at all. Call less put should be 1 - K/F coins, and both should imply the
 same volatility:
 
-{_table(("pairs", "count", "price gap, median", "price gap, largest", "volatility gap, median", "volatility gap, largest"), parity)}"""
+{table(("pairs", "count", "price gap, median", "price gap, largest", "volatility gap, median", "volatility gap, largest"), parity)}"""
 
 
 def _judgement(findings: Findings) -> str:
@@ -251,8 +250,8 @@ def _judgement(findings: Findings) -> str:
 
 - {"On every day of the table" if covered else "NOT on every day of the table"} the maintenance margin covered the loss of the next two
   business days. The largest loss was {_money(-worst.realised_pnl)} thousand after {worst.day}, against a margin of
-  {_money(worst.result.requirement.maintenance_margin)} thousand. Eleven days are an illustration and
-  not a backtest.
+  {_money(worst.result.requirement.maintenance_margin)} thousand. Eleven days are an illustration;
+  every day is in the [backtest](backtest.md).
 - From the end of February to the end of March 2020 the margin rose by {rise:.0%}; without the stress set it would have risen by
   {calm_rise:.0%}. The stress set works as the buffer against procyclicality that it is meant to be.
 - Its price is a requirement that leans on chosen scenarios. On {last.day} {last.stress_among_worst} of the ten worst scenarios are stress.
@@ -266,7 +265,8 @@ def _judgement(findings: Findings) -> str:
 - No stablecoin has a price series here, so the book holds dollars and bills instead. What a stablecoin needs comes from the depeg
   event and, in operation, from an imported history.
 - Carry of futures has no history here either: perpetuals move with spot one for one.
-- One book on eleven days says nothing about other books. Coverage tests over many books and days belong to a backtest."""
+- One book on eleven days says nothing about other books. Thirteen of them over seven years are in the
+  [backtest](backtest.md)."""
 
 
 def _parity_row(name: str, price_gap: NDArray[np.float64], volatility_gap: NDArray[np.float64]) -> tuple[str, ...]:
@@ -281,7 +281,8 @@ def _parity_row(name: str, price_gap: NDArray[np.float64], volatility_gap: NDArr
     )
 
 
-def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a table, Markdown."""
     lines = [list(header), *(list(row) for row in rows)]
     rule = ["---"] * len(lines[0])
     return "\n".join("| " + " | ".join(line) + " |" for line in (lines[0], rule, *lines[1:]))
@@ -293,6 +294,11 @@ def _money(amount: Decimal | float) -> str:
 
 def _spoken(counts: set[int]) -> str:
     return " or ".join(f"{count:,}" for count in sorted(counts))
+
+
+def filled(page: str) -> str:
+    """Return a page with the lines of its paragraphs filled."""
+    return "\n\n".join(_wrapped(block) for block in page.strip().split("\n\n")) + "\n"
 
 
 def _wrapped(block: str) -> str:
