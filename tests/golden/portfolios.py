@@ -242,6 +242,31 @@ GOLDENS: tuple[Golden, ...] = (
         ),
     ),
     Golden(
+        "schedule floor over every uncleared kind",
+        "swaps, forwards, options and bespoke payments under the standard schedule",
+        {
+            "EURUSD-NDF": 1_000_000,
+            "EUR-CALL110": 500_000,
+            "SWAP-2Y": 3_000_000,
+            "SWAP-10Y": -1_000_000,
+            "ETH-P3000-AM": -20,
+            "BESPOKE": 2,
+            "USD": 400_000,
+        },
+        changes=_charges(
+            schedule_floor={
+                "floor_fraction": "1",
+                "in_scope": [
+                    *("AMERICAN_OPTION", "CASH_FLOWS", "FX_OPTION", "INTEREST_RATE_SWAP", "NON_DELIVERABLE_FORWARD"),
+                ],
+                "rates": {
+                    name: [{"up_to_years": "2", "rate_fraction": "0.01"}, {"up_to_years": None, "rate_fraction": "0.06"}]
+                    for name in ("CRYPTO", "FX", "FIXED_INCOME", "EQUITY_INDEX", "COMMODITY", "CREDIT")
+                },
+            }
+        ),
+    ),
+    Golden(
         "no offsets recognised",
         "rho1 and rho2 zero: groups add up",
         {"BTC": 10, "ETH": -200, "EUR": 300_000, "USD": 400_000},

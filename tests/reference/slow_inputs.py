@@ -6,12 +6,29 @@ from fractions import Fraction
 
 from crossmargin.domain.account import AccountMode
 from crossmargin.domain.collateral import CollateralPolicy
-from crossmargin.domain.instrument import BondTerms, EuropeanOption, FxForward
+from crossmargin.domain.instrument import (
+    AmericanOption,
+    BondTerms,
+    CashFlows,
+    EuropeanOption,
+    FxForward,
+    FxOption,
+    InterestRateSwap,
+    NonDeliverableForward,
+)
 from crossmargin.engine.revaluation.valuation import BasisKind
 from tests.reference.slow_charges import SlowChargeRates, SlowGroupRates
 from tests.reference.slow_margin import SlowHaircut, SlowHolding, SlowInstrument, SlowModel
 
-SCOPES = {EuropeanOption: "EUROPEAN_OPTION", FxForward: "FX_FORWARD"}
+SCOPES = {
+    AmericanOption: "AMERICAN_OPTION",
+    CashFlows: "CASH_FLOWS",
+    EuropeanOption: "EUROPEAN_OPTION",
+    FxForward: "FX_FORWARD",
+    FxOption: "FX_OPTION",
+    InterestRateSwap: "INTEREST_RATE_SWAP",
+    NonDeliverableForward: "NON_DELIVERABLE_FORWARD",
+}
 
 
 def slow_model(market, parameters, mode):

@@ -18,7 +18,12 @@ class ScheduleScope(Enum):
     """Kinds of contract that the floor by the standard schedule can be asked for."""
 
     EUROPEAN_OPTION = "EUROPEAN_OPTION"
+    AMERICAN_OPTION = "AMERICAN_OPTION"
+    FX_OPTION = "FX_OPTION"
     FX_FORWARD = "FX_FORWARD"
+    NON_DELIVERABLE_FORWARD = "NON_DELIVERABLE_FORWARD"
+    INTEREST_RATE_SWAP = "INTEREST_RATE_SWAP"
+    CASH_FLOWS = "CASH_FLOWS"
 
 
 @dataclass(frozen=True, slots=True)

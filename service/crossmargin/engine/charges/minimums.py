@@ -9,14 +9,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmargin.domain.charge_parameters import ScheduleScope
-from crossmargin.domain.instrument import EuropeanOption, FxForward
+from crossmargin.domain.instrument import (
+    AmericanOption,
+    CashFlows,
+    EuropeanOption,
+    FxForward,
+    FxOption,
+    InterestRateSwap,
+    NonDeliverableForward,
+)
 from crossmargin.engine.axes import ByGroup, ByGroupHolding, ByHolding
 from crossmargin.engine.charges.exposures import Exposures, shared
 from crossmargin.engine.methodologies.standard_schedule import posted_margin, schedule_rates
 from crossmargin.engine.portfolio_arrays import ChargeRates, PortfolioArrays
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 
-_TERMS_IN_SCOPE: Final = {ScheduleScope.EUROPEAN_OPTION: EuropeanOption, ScheduleScope.FX_FORWARD: FxForward}
+_TERMS_IN_SCOPE: Final = {
+    ScheduleScope.EUROPEAN_OPTION: EuropeanOption,
+    ScheduleScope.AMERICAN_OPTION: AmericanOption,
+    ScheduleScope.FX_OPTION: FxOption,
+    ScheduleScope.FX_FORWARD: FxForward,
+    ScheduleScope.NON_DELIVERABLE_FORWARD: NonDeliverableForward,
+    ScheduleScope.INTEREST_RATE_SWAP: InterestRateSwap,
+    ScheduleScope.CASH_FLOWS: CashFlows,
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
