@@ -10,11 +10,12 @@ import pytest
 from crossmargin.api.v1 import book_service_pb2 as books_pb
 from crossmargin.api.v1 import margin_service_pb2 as margin_pb
 from crossmargin_cli.demo_data.market import LAST_DAY, simulated_history, todays_levels
-from crossmargin_client import CALL, CASH_PAID, Client, PreconditionFailed, add_up, decimal_of, lifecycle, trade, values
+from crossmargin_client import CALL, CASH_PAID, Client, PreconditionFailed, add_up, decimal_of, lifecycle, order, trade, values
 from tests.integration.test_serve import serving
 
 D = Decimal
 CORE = "clients/alpha/accounts/core"
+BUCKET = "clients/alpha/accounts/bucket"
 TODAY = date(2026, 3, 2)
 PERP, BOND, OPTION = "BTC-USD-PERP", "UST-2031-03-02", "BTC-2MAR26-95000-C"
 TROUBLED = frozenset({margin_pb.BAND_MARGIN_CALL, margin_pb.BAND_LIQUIDATION})
@@ -52,6 +53,7 @@ def client(tmp_path):
         publish(client, at(7), "91400")
         client.create_client("alpha", "Alpha")
         client.create_account(CORE, "Core")
+        client.create_account(BUCKET, "Bucket", parent_account=CORE)
         yield client
 
 
@@ -92,21 +94,29 @@ def test_a_day_adds_up_to_the_cent(client):
     client.cancel_trade(CORE, wrong, reason="fat finger")
     assert [booked.cancelled_by_seq for booked in client.list_trades(CORE, instrument_id=PERP)] == [0, wrong + 1]
 
+    # An order for two more is approved, its margin held, and it fills in two parts.
+    reserved = client.reserve_margin(CORE, order(PERP, 2, "90500", lifetime=timedelta(hours=1))).reservation.reservation
+    for part, minute in ((D("0.5"), 10), (D("1.5"), 11)):
+        (filled,) = client.record_trades(CORE, [trade(PERP, part, "90500", executed_at=at(7, minute), reservation=reserved)]).outcomes
+        assert filled.sequence
+    assert [one.reservation for one in client.list_reservations(CORE)] == [reserved]
+
     # Eight o'clock: the option ends, funding and a coupon are due. Until the end is booked the account has no margin, and is told why.
     publish(client, at(8), "91400")
     with pytest.raises(PreconditionFailed) as refused:
         client.get_margin(CORE)
     assert (refused.value.reason, refused.value.metadata["missing_event"]) == ("INSTRUMENT_EXPIRED", "expiry or exercise")
     assert apply(client, lifecycle.expiry(OPTION, "91400", at=at(8))) == {OPTION: D(-2)}
-    assert apply(client, lifecycle.funding(PERP, "0.0001", "91400", at=at(8))) == {"USD": D("-45.7")}
+    assert apply(client, lifecycle.funding(PERP, "0.0001", "91400", at=at(8))) == {"USD": D("-63.98")}
     assert apply(client, lifecycle.coupon(BOND, TODAY, at=at(8))) == {"USD": D("10625")}
-    usd += D("10625") - D("45.7")
+    usd += D("10625") - D("63.98")
 
     # Noon: the perpetual's profit is paid. Its form changes and not the account's value.
     before = equity(client)
     mark = D("91400")
-    assert apply(client, lifecycle.variation(PERP, mark, at=at(12))) == {"USD": 5 * (mark - D("90000.5"))}
-    usd += 5 * (mark - D("90000.5"))
+    profit = 5 * (mark - D("90000.5")) + 2 * (mark - 90_500)
+    assert apply(client, lifecycle.variation(PERP, mark, at=at(12))) == {"USD": profit}
+    usd += profit
     assert equity(client) == before
 
     # What the street owed is delivered.
@@ -124,6 +134,17 @@ def test_a_day_adds_up_to_the_cent(client):
     client.deposit(CORE, "RLUSD", stablecoins, received_at=at(15))
     assert client.get_margin(CORE).band not in TROUBLED
 
+    # What met the call may not leave; when the market has recovered, what is not needed may.
+    with pytest.raises(PreconditionFailed) as refused:
+        client.withdraw(CORE, "RLUSD", stablecoins)
+    assert refused.value.reason in {"INSUFFICIENT_MARGIN", "INSUFFICIENT_HOLDING"}
+    publish(client, at(16), "93000")
+    client.withdraw(CORE, "RLUSD", 1_000)
+    client.transfer(CORE, BUCKET, "USD", "20000.25")
+    usd -= D("20000.25")
+    bucket = {position.instrument_id: position.quantity for position in client.list_positions(BUCKET).positions}
+    assert bucket == {"USD": "20000.25"}
+
     # Evening: the statement. The service wrote all of it today, by its own clock.
     day = datetime.now(UTC).date()
     statement = client.get_statement(CORE, day)
@@ -133,15 +154,15 @@ def test_a_day_adds_up_to_the_cent(client):
     lines = {line.instrument_id: line for line in add_up(statement, entries)}
     assert {name: line.closing for name, line in lines.items()} == {
         "BTC": D(1),
-        "RLUSD": stablecoins,
+        "RLUSD": stablecoins - 1_000,
         "USD": usd,
         BOND: D(500_000),
         OPTION: D(0),
-        PERP: D(40),
+        PERP: D(42),
     }
-    assert usd == D("433298.175")
-    assert lines[PERP].closing_cost == 5 * mark + 35 * mark
+    assert usd == D("415079.645")
+    assert lines[PERP].closing_cost == 7 * mark + 35 * mark
     assert [books_pb.EntryKind.Name(entry.kind).removeprefix("ENTRY_KIND_") for entry in entries] == [
-        "DEPOSIT", "TRADE", "TRADE", "TRADE", "TRADE", "TRADE", "TRADE_CANCELLATION", "EXPIRY", "FUNDING", "COUPON", "VARIATION",
-        "SETTLEMENT", "TRADE", "DEPOSIT",
+        "DEPOSIT", "TRADE", "TRADE", "TRADE", "TRADE", "TRADE", "TRADE_CANCELLATION", "RESERVATION", "TRADE", "RESERVATION_FILL", "TRADE",
+        "RESERVATION_FILL", "EXPIRY", "FUNDING", "COUPON", "VARIATION", "SETTLEMENT", "TRADE", "DEPOSIT", "WITHDRAWAL", "TRANSFER",
     ]  # fmt: skip
