@@ -30,6 +30,7 @@ EXAMPLES: Final = examples(
 STEP: Final = "0.0001"
 """Utilization: a move that one place of the board would show."""
 _FRAME_S: Final = 0.25
+_BOARD_WIDTH: Final = 150
 _LOOK_FOR_NEW_ACCOUNTS_S: Final = 5.0
 
 
@@ -51,8 +52,9 @@ def top(  # noqa: PLR0917 - typer hands options over by name
         print_json({"margins": [to_json(row.margin) for row in board.chosen(choice)]})
     elif once or not console.is_terminal:
         now = datetime.now(UTC)
+        # A line of the board is wider than a pipe's hundred columns, and a name that is cut says nothing.
         console.print(headline(board, now), soft_wrap=True)
-        console.print(board_table(console, board.chosen(choice), choice, now))
+        console.print(board_table(console, board.chosen(choice), choice, now), width=max(console.width, _BOARD_WIDTH))
     else:
         asyncio.run(_live(console, board, choice, target))
 
