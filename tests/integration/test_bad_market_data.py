@@ -11,7 +11,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
+from crossmargin.api.v1 import collateral_service_pb2 as collateral_pb
 from crossmargin.api.v1 import margin_service_pb2 as margin_pb
 from crossmargin.api.v1 import market_service_pb2 as pb
 from tests.builders import market_quality_document
@@ -24,6 +26,7 @@ from tests.integration.grpc_rig import (
     create_books,
     memory_use_cases,
     publish_market,
+    refusal_of,
     served,
     timestamp,
 )
@@ -215,3 +218,36 @@ async def test_a_called_account_on_suspect_data_is_provisional(market):
     await market.tick(feed_a=TRUTH * 85 // 100)
     margin = await market.margin(BREACHED)
     assert (margin.band, margin.quality.provisional, margin.quality.may_liquidate) == (margin_pb.BAND_MARGIN_CALL, True, False)
+
+
+async def reserve(market, quantity, request_id):
+    order = margin_pb.Order(
+        instrument_id="BTC-USD-PERP",
+        quantity=quantity,
+        price=str(TRUTH),
+        kind=margin_pb.RESERVATION_KIND_RESTING,
+        lifetime=Duration(seconds=60),
+    )
+    return await market.rig.margin.ReserveMargin(margin_pb.ReserveMarginRequest(request_id=request_id, account=SOUND_LONG, order=order))
+
+
+async def withdraw(market, quantity, request_id):
+    request = collateral_pb.WithdrawRequest(request_id=request_id, account=SOUND_LONG, instrument_id="USD", quantity=quantity)
+    return await market.rig.collateral.Withdraw(request)
+
+
+async def test_orders_and_withdrawals_are_refused_for_the_market_they_would_rest_on(market):
+    await market.tick(feed_a=TRUTH)
+    enough = str(await affordable(market))
+    await market.tick(feed_a=TRUTH * 8 // 10)
+    assert (await refusal_of(reserve(market, enough, "suspect-order"))).reason == "SUSPECT_MARKET_DATA"
+    for _ in range(8):
+        await market.tick()
+    refused = await refusal_of(reserve(market, "1", "stale-order"))
+    assert (refused.reason, refused.facts["subject"], refused.facts["verdict"]) == ("STALE_MARKET_DATA", "spot:BTC", "stale")
+    assert (await refusal_of(withdraw(market, "1", "stale-withdrawal"))).reason == "STALE_MARKET_DATA"
+    await reserve(market, "-1", "reducing")
+    await market.tick(feed_a=TRUTH)
+    assert (await refusal_of(reserve(market, "1", "stale-order"))).reason == "STALE_MARKET_DATA", "a refusal is for good"
+    await reserve(market, "1", "fresh-order")
+    await withdraw(market, "1", "fresh-withdrawal")
