@@ -52,9 +52,11 @@ def top(  # noqa: PLR0917 - typer hands options over by name
         print_json({"margins": [to_json(row.margin) for row in board.chosen(choice)]})
     elif once or not console.is_terminal:
         now = datetime.now(UTC)
-        # A line of the board is wider than a pipe's hundred columns, and a name that is cut says nothing.
+        if not console.is_terminal:
+            # A line of the board is wider than a pipe's hundred columns, and a name that is cut says nothing.
+            console.width = _BOARD_WIDTH
         console.print(headline(board, now), soft_wrap=True)
-        console.print(board_table(console, board.chosen(choice), choice, now), width=max(console.width, _BOARD_WIDTH))
+        console.print(board_table(console, board.chosen(choice), choice, now))
     else:
         asyncio.run(_live(console, board, choice, target))
 
