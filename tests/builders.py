@@ -108,7 +108,8 @@ def risk_parameters_document(**overrides: Any) -> dict[str, Any]:
     }
     document |= overrides
     document = {"market_quality": market_quality_document()} | document
-    return {"charges": charges_document(document["offset_groups"])} | document
+    groups = document["offset_groups"]
+    return {"charges": charges_document(groups), "methodologies": methodologies_document(groups)} | document
 
 
 def market_quality_document(
@@ -165,6 +166,35 @@ def charges_document(
     }
     return {
         key: part | changes[key] if isinstance(part, dict) and key in changes else changes.get(key, part) for key, part in document.items()
+    }
+
+
+def methodologies_document(
+    offset_groups: Sequence[Any] = (),
+    *,
+    span: Mapping[str, Any] | None = None,
+    tims: Mapping[str, Any] | None = None,
+    ratio: Mapping[str, Any] | None = None,
+    groups: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None,
+) -> dict[str, Any]:
+    """Parameters of the methodologies as the document spells them, the same row for every asset class, with some of its values changed.
+
+    `groups` adds rows of single groups: `methodologies_document(groups, span={"price_fraction": "0.2"}, groups={"span": {"BTC": {...}}})`
+    """
+    classes = dict.fromkeys(group.get("asset_class", "") for group in offset_groups if isinstance(group, dict))
+    span_row = {"price_fraction": "0.1", "volatility_fraction": "0.25", "rate_move": "0.01", "price_move": "5"} | dict(span or {})
+    tims_row = {"lowest_fraction": "-0.15", "highest_fraction": "0.15", "rate_move": "0.01", "price_move": "5"} | dict(tims or {})
+    ratio_row = {"up_to_years": None, "initial_fraction": "0.1", "maintenance_fraction": "0.05"} | dict(ratio or {})
+    grid = {name: span_row.pop(name, value) for name, value in {"extreme_multiple": "2", "cover_fraction": "0.35"}.items()}
+    minimum = tims_row.pop("contract_minimum", "0.375")
+    own: dict[str, Any] = {"span": {}, "tims": {}, "ratio": {}} | dict(groups or {})
+    return {
+        "span_grid": grid | {"scan_ranges": {"classes": dict.fromkeys(classes, span_row), "groups": own["span"]}},
+        "tims_grid": {
+            "contract_minimum": minimum,
+            "valuation_ranges": {"classes": dict.fromkeys(classes, tims_row), "groups": own["tims"]},
+        },
+        "ratio": {"rates": {"classes": {name: {"bands": [ratio_row]} for name in classes}, "groups": own["ratio"]}},
     }
 
 

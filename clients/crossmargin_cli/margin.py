@@ -33,6 +33,7 @@ from crossmargin_cli.margin_views import (
     bridge_table,
     contribution_table,
     equity_table,
+    gap_sentence,
     group_table,
     holding_table,
     margin_table,
@@ -42,7 +43,8 @@ from crossmargin_cli.margin_views import (
     stamp_line,
 )
 from crossmargin_cli.market_views import doubt_lines
-from crossmargin_cli.render import band_text, console_on, money, percent
+from crossmargin_cli.methodology_views import METHODOLOGY_NAMES, comparison_notes, comparison_table, methodology_named
+from crossmargin_cli.render import band_text, console_on, money, percent, short_account
 from crossmargin_client import Client, decimal_of, moment_of
 
 app = typer.Typer(no_args_is_help=True, help="What accounts are worth and need, and why.")
@@ -74,6 +76,9 @@ def show(
     console.print(margin_table(console, margins) if margins else "There are no accounts yet.")
     for line in (line for margin in margins for line in doubt_lines(margin)):
         console.print(line)
+    for margin in margins:
+        if margin.HasField("gap_loss"):
+            console.print(f"{short_account(margin.stamp.account)}: {gap_sentence(margin.gap_loss)}", soft_wrap=True)
 
 
 @app.command(
@@ -89,6 +94,52 @@ def explain(account: AccountArgument, json: JsonOption = False, target: TargetOp
         print_json(to_json(explained))
         return
     _print_explained(explained)
+
+
+@app.command(
+    epilog=examples(
+        "crossmargin margin compare lattice-vol/core",
+        "crossmargin margin compare lattice-vol/core --json",
+    )
+)
+def compare(account: AccountArgument, json: JsonOption = False, target: TargetOption = DEFAULT_TARGET) -> None:
+    """The margin of an account by every methodology, side by side: the same holdings at the same market."""
+    with connect(target) as client:
+        comparison = client.compare_methodologies(full_account_name(account))
+    if json:
+        print_json(to_json(comparison))
+        return
+    console = console_on()
+    console.print(comparison_table(comparison))
+    for line in comparison_notes(comparison):
+        console.print(line, style="dim")
+
+
+@app.command(
+    epilog=examples(
+        "crossmargin margin methodology summit-directional/satellite ratio --validate-only",
+        "crossmargin margin methodology summit-directional/satellite expected_shortfall",
+    )
+)
+def methodology(
+    account: AccountArgument,
+    name: Annotated[
+        str, typer.Argument(metavar="METHODOLOGY", help=f"One of {', '.join(METHODOLOGY_NAMES.values())}.", show_default=False)
+    ],
+    validate_only: Annotated[bool, typer.Option("--validate-only", help="Make every check and change nothing.")] = False,
+    json: JsonOption = False,
+    target: TargetOption = DEFAULT_TARGET,
+) -> None:
+    """Set what an account is margined by, from its next ledger entry on."""
+    chosen = methodology_named(name)
+    with connect(target) as client:
+        done = client.set_methodology(full_account_name(account), chosen, validate_only=validate_only)
+    if json:
+        print_json(to_json(done))
+        return
+    what = "could be" if validate_only else "is"
+    entry = "nothing was changed" if validate_only else f"ledger entry {done.sequence}"
+    typer.echo(f"{short_account(done.account.name)} {what} margined by {METHODOLOGY_NAMES[done.account.methodology]} ({entry}).")
 
 
 @app.command(
@@ -152,6 +203,8 @@ def _print_explained(explained: margin_service_pb2.ExplainMarginResponse) -> Non
     margin = explained.margin
     console.print(margin_table(console, [margin]))
     console.print(stamp_line(margin.stamp), style="dim")
+    if margin.HasField("gap_loss"):
+        console.print(gap_sentence(margin.gap_loss))
     console.print()
     console.print("Requirement", style="bold")
     console.print(bridge_table(console, margin.requirement))

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from crossmargin.api.v1 import collateral_service_pb2, margin_service_pb2
+from crossmargin.api.v1 import account_service_pb2, collateral_service_pb2, margin_service_pb2
+from crossmargin_cli.methodology_views import METHODOLOGY_NAMES
 from crossmargin_cli.render import (
     BAND_NAMES,
     add_number_column,
@@ -28,6 +29,7 @@ _BAR_CELLS: Final = 10
 _WATERFALL_CELLS: Final = 32
 _BRIDGE_DIGITS: Final = 13
 """Bridges of different accounts line up below one another."""
+_MAIN_METHODOLOGY: Final = (account_service_pb2.METHODOLOGY_UNSPECIFIED, account_service_pb2.METHODOLOGY_EXPECTED_SHORTFALL)
 _POLICY_NAMES: Final = {
     collateral_service_pb2.COLLATERAL_POLICY_RISKED: "risked",
     collateral_service_pb2.COLLATERAL_POLICY_PLEDGED: "pledged",
@@ -61,7 +63,17 @@ def stamp_line(stamp: margin_service_pb2.MarginStamp) -> str:
     """Return a sentence that says what a result depends on."""
     as_of = moment_of(stamp.as_of_time).strftime("%Y-%m-%d %H:%M:%S UTC")
     ramp = f" (from {stamp.ramp.parameter_set_id}, {percent(decimal_of(stamp.ramp.fraction))} there)" if stamp.HasField("ramp") else ""
-    return f"ledger entry {stamp.as_of_seq}, market {as_of} ({stamp.snapshot_id[:8]}), parameters {stamp.parameter_set_id}{ramp}"
+    by = "" if stamp.methodology in _MAIN_METHODOLOGY else f", by {METHODOLOGY_NAMES[stamp.methodology]}"
+    return f"ledger entry {stamp.as_of_seq}, market {as_of} ({stamp.snapshot_id[:8]}), parameters {stamp.parameter_set_id}{ramp}{by}"
+
+
+def gap_sentence(gap: margin_service_pb2.GapLoss) -> str:
+    """Return what the broker may lose in an isolated account, whose client loses at most what is in it."""
+    realized, expected, worst = (decimal_of(text) for text in (gap.realized, gap.expected, gap.worst))
+    gone = f"equity is ${money(realized)} below zero, which the broker bears; " if realized else ""
+    if not worst:
+        return "Gap loss: none in any scenario."
+    return f"Gap loss: {gone}${money(expected, places=2)} expected, ${money(worst)} in the worst scenario ({gap.worst_scenario})."
 
 
 def reproduction_line(stamp: margin_service_pb2.MarginStamp, answer: margin_service_pb2.ReproduceMarginResponse) -> str:

@@ -155,6 +155,18 @@ class AsyncClient:
         """Return the limits of clients/{client} or clients/{client}/accounts/{account}."""
         return (await self._call(self._accounts.GetLimits, requests.get_limits(scope))).limits
 
+    async def set_methodology(
+        self,
+        account: str,
+        methodology: account_service_pb2.Methodology.ValueType,
+        *,
+        validate_only: bool = False,
+        request_id: str | None = None,
+    ) -> account_service_pb2.SetMethodologyResponse:
+        """Set what an account is margined by, such as SPAN_GRID, and return it; `validate_only` makes every check and writes nothing."""
+        request = requests.set_methodology(account, methodology, validate_only=validate_only, request_id=request_id)
+        return await self._call(self._accounts.SetMethodology, request)
+
     # Reference data
 
     async def create_instrument(
@@ -540,6 +552,10 @@ class AsyncClient:
     async def explain_margin(self, account: str, *, min_seq: int = 0) -> margin_service_pb2.ExplainMarginResponse:
         """Return the margin of an account with its contributions, offset groups, worst scenarios and collateral."""
         return await self._call(self._margin.ExplainMargin, requests.explain_margin(account, min_seq=min_seq))
+
+    async def compare_methodologies(self, account: str, *, min_seq: int = 0) -> margin_service_pb2.CompareMethodologiesResponse:
+        """Return the margin of an account by every methodology, side by side."""
+        return await self._call(self._margin.CompareMethodologies, requests.compare_methodologies(account, min_seq=min_seq))
 
     async def preview_trades(
         self, account: str, trades: Iterable[book_service_pb2.Trade], *, min_seq: int = 0

@@ -153,6 +153,18 @@ class Client:
         """Return the limits of clients/{client} or clients/{client}/accounts/{account}."""
         return self._call(self._accounts.GetLimits, requests.get_limits(scope)).limits
 
+    def set_methodology(
+        self,
+        account: str,
+        methodology: account_service_pb2.Methodology.ValueType,
+        *,
+        validate_only: bool = False,
+        request_id: str | None = None,
+    ) -> account_service_pb2.SetMethodologyResponse:
+        """Set what an account is margined by, such as SPAN_GRID, and return it; `validate_only` makes every check and writes nothing."""
+        request = requests.set_methodology(account, methodology, validate_only=validate_only, request_id=request_id)
+        return self._call(self._accounts.SetMethodology, request)
+
     # Reference data
 
     def create_instrument(
@@ -529,6 +541,10 @@ class Client:
     def explain_margin(self, account: str, *, min_seq: int = 0) -> margin_service_pb2.ExplainMarginResponse:
         """Return the margin of an account with its contributions, offset groups, worst scenarios and collateral."""
         return self._call(self._margin.ExplainMargin, requests.explain_margin(account, min_seq=min_seq))
+
+    def compare_methodologies(self, account: str, *, min_seq: int = 0) -> margin_service_pb2.CompareMethodologiesResponse:
+        """Return the margin of an account by every methodology, side by side."""
+        return self._call(self._margin.CompareMethodologies, requests.compare_methodologies(account, min_seq=min_seq))
 
     def preview_trades(
         self, account: str, trades: Iterable[book_service_pb2.Trade], *, min_seq: int = 0

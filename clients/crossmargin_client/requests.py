@@ -108,6 +108,15 @@ def list_accounts(client_id: str) -> account_service_pb2.ListAccountsRequest:
     return account_service_pb2.ListAccountsRequest(client_id=client_id, page_size=PAGE_SIZE)
 
 
+def set_methodology(
+    account: str, methodology: account_service_pb2.Methodology.ValueType, *, validate_only: bool, request_id: str | None
+) -> account_service_pb2.SetMethodologyRequest:
+    """Return the request that sets what an account is margined by."""
+    return account_service_pb2.SetMethodologyRequest(
+        request_id=request_id or new_request_id(), account=account, methodology=methodology, validate_only=validate_only
+    )
+
+
 def create_instrument(
     instrument: reference_service_pb2.Instrument, *, request_id: str | None
 ) -> reference_service_pb2.CreateInstrumentRequest:
@@ -429,6 +438,11 @@ def get_margin(account: str, *, min_seq: int) -> margin_service_pb2.GetMarginReq
 def explain_margin(account: str, *, min_seq: int) -> margin_service_pb2.ExplainMarginRequest:
     """Return the request for the margin of an account with what makes it up."""
     return margin_service_pb2.ExplainMarginRequest(account=account, min_seq=min_seq)
+
+
+def compare_methodologies(account: str, *, min_seq: int) -> margin_service_pb2.CompareMethodologiesRequest:
+    """Return the request for the margin of an account by every methodology."""
+    return margin_service_pb2.CompareMethodologiesRequest(account=account, min_seq=min_seq)
 
 
 def preview_trades(account: str, trades: Iterable[book_service_pb2.Trade], *, min_seq: int) -> margin_service_pb2.PreviewTradesRequest:

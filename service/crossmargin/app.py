@@ -69,6 +69,7 @@ from crossmargin.usecases.approve_parameters import ApproveParameters
 from crossmargin.usecases.build_snapshot import BuildSnapshot
 from crossmargin.usecases.cancel_entry import CancelLifecycleEvent, CancelTrade
 from crossmargin.usecases.check_ledger import CheckLedger
+from crossmargin.usecases.compare_methodologies import CompareMethodologies
 from crossmargin.usecases.create_account import CreateAccount
 from crossmargin.usecases.create_client import CreateClient
 from crossmargin.usecases.create_instrument import CreateInstrument
@@ -116,6 +117,7 @@ from crossmargin.usecases.run_backtest import RunBacktest
 from crossmargin.usecases.run_house import RunHouse
 from crossmargin.usecases.set_collateral_policy import SetCollateralPolicy
 from crossmargin.usecases.set_exposure_limits import SetExposureLimits
+from crossmargin.usecases.set_methodology import SetMethodology
 from crossmargin.usecases.settle_trades import SettleTrades
 from crossmargin.usecases.shadow_parameters import ShadowParameters
 from crossmargin.usecases.take_anchor import TakeAnchor
@@ -317,11 +319,13 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket) -> UseCases:
         build_snapshot=BuildSnapshot(
             ports.quotes, ports.market, ports.instruments, ports.parameters, publish_snapshot, ports.quote_metrics
         ),
+        set_methodology=SetMethodology(ports.writer, ports.books, ports.parameters, in_force, ports.clock),
         import_history=ImportHistory(ports.market),
         read_account=read_account,
         evaluate_margin=evaluate_margin,
         explain_margin=ExplainMargin(read_account, current_market, ports.compute),
         preview_trades=PreviewTrades(ports.books, ports.instruments, current_market, ports.compute),
+        compare_methodologies=CompareMethodologies(read_account, current_market, ports.compute),
         watch_margin=WatchMargin(evaluate_margin, ports.books, ports.market, ports.parameters, ports.clock),
         propose_parameters=ProposeParameters(ports.writer, ports.parameters, ports.clock),
         approve_parameters=ApproveParameters(ports.writer, ports.parameters, ports.clock),

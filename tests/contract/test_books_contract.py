@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from crossmargin.domain.account import Account, AccountMode, AccountStatus, Client
-from crossmargin.domain.book import entry_from_policy
+from crossmargin.domain.book import entry_from_methodology, entry_from_policy
 from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId
+from crossmargin.domain.methodology import AccountMethodology, Methodology
 from crossmargin.usecases.ports import Page
 from tests.builders import AS_OF, cash
 from tests.contract.storage import CORE, OTHER, a_deposit, a_request, decide_entries
@@ -141,6 +142,8 @@ async def test_the_state_as_of_an_entry_is_what_it_was_then(storage):
         decide_entries(a_deposit(CORE, "-2.5", instrument="BTC-PERP", cost="-150000.25", book=BookId("basis"))),
         decide_entries(entry_from_policy(policy, effective_at=AS_OF), records=(policy,)),
         decide_entries(a_deposit(CORE, "2.5", instrument="BTC-PERP", cost="150000.25", book=BookId("basis"))),
+        decide_methodology(Methodology.SPAN_GRID),
+        decide_methodology(Methodology.RATIO),
         decide_entries(
             entry_from_policy(replace(policy, policy=CollateralPolicy.RISKED), effective_at=AS_OF),
             a_deposit(CORE, "5"),
@@ -151,9 +154,24 @@ async def test_the_state_as_of_an_entry_is_what_it_was_then(storage):
     for number, decide in enumerate(steps):
         await storage.writer.write(a_request(f"k{number}", CORE), decide)
         states.append(await storage.books.account_state(CORE))
-    assert [state.head.sequence for state in states] == [0, 1, 2, 3, 4, 6]
+    assert [state.head.sequence for state in states] == [0, 1, 2, 3, 4, 5, 6, 8]
     for state in states:
-        assert await storage.books.account_state_at(CORE, state.head.sequence) == state
+        then = await storage.books.account_state_at(CORE, state.head.sequence)
+        assert (then, then.account.methodology) == (state, state.account.methodology)
+    assert [state.account.methodology.value for state in states[4:]] == ["expected_shortfall", "span_grid", "ratio", "ratio"]
+
+
+async def test_a_methodology_is_replaced_and_is_that_of_one_account_alone(storage):
+    await storage.open_accounts(CORE, OTHER)
+    for number, methodology in enumerate((Methodology.SPAN_GRID, Methodology.STANDARD_SCHEDULE)):
+        await storage.writer.write(a_request(f"k{number}", CORE), decide_methodology(methodology))
+    read = [await storage.books.get_account(CORE), (await storage.books.list_accounts(None, Page(9)))[0]]
+    assert [account.methodology for account in read] == [Methodology.STANDARD_SCHEDULE] * 2
+    assert (await storage.books.get_account(OTHER)).methodology is Methodology.EXPECTED_SHORTFALL
+    stranger = AccountMethodology(AccountRef(CORE.client_id, AccountId("none")), Methodology.RATIO)
+    with pytest.raises(DomainError) as refused:
+        await storage.create(stranger)
+    assert refused.value.reason is Reason.UNKNOWN_ACCOUNT
 
 
 async def test_an_entry_that_is_not_there_yet_is_not_reached(storage):
@@ -164,3 +182,9 @@ async def test_an_entry_that_is_not_there_yet_is_not_reached(storage):
     with pytest.raises(DomainError) as refused:
         await storage.books.account_state_at(CORE, 2)
     assert refused.value.reason is Reason.SEQUENCE_NOT_REACHED
+
+
+def decide_methodology(methodology):
+    """Decide to margin the core account by a methodology from its next entry on."""
+    chosen = AccountMethodology(CORE, methodology)
+    return decide_entries(entry_from_methodology(chosen, effective_at=AS_OF), records=(chosen,))

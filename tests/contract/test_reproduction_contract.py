@@ -20,6 +20,7 @@ from crossmargin.domain.errors import Reason
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, InstrumentId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.instrument import CryptoAsset, Instrument, Stablecoin
 from crossmargin.domain.market import FactorId, MarketSnapshot
+from crossmargin.domain.methodology import AccountMethodology, Methodology
 from crossmargin.engine.scenarios import build_scenario_set
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.current_market import CurrentMarket
@@ -261,3 +262,16 @@ async def test_scenarios_built_again_say_the_same_of_crisis_windows(desk):
     again = build_scenario_set(history, recipe.factors, await desk.ports.parameters.get_parameters(recipe.parameter_set_id))
     assert again.content_hash == then.content_hash
     assert (again.window_counts, again.stand_ins) == (then.window_counts, then.stand_ins)
+
+
+async def test_a_margin_by_another_methodology_is_reproduced_by_it_whatever_is_set_since(desk):
+    for methodology in (Methodology.SPAN_GRID, Methodology.STANDARD_SCHEDULE, Methodology.RATIO):
+        await desk.use_cases.set_methodology(AccountMethodology(CORE, methodology), caller=desk.caller())
+        then = await desk.use_cases.evaluate_margin(CORE)
+        assert then.stamp.methodology is methodology
+        await desk.use_cases.set_methodology(AccountMethodology(CORE, Methodology.TIMS_GRID), caller=desk.caller())
+        await desk.publish("48000", at=NOON + DAY * then.stamp.sequence)
+        again = await desk.replica().reproduce_margin(then.stamp)
+        assert (again.result, again.difference) == (then, None)
+        recorded = replace(then.stamp, methodology=Methodology.EXPECTED_SHORTFALL)
+        assert (await desk.replica().reproduce_margin(recorded)).difference.field == "methodology"

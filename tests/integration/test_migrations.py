@@ -16,14 +16,16 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import NullPool, create_engine
+from sqlalchemy.exc import DBAPIError
 
 import crossmargin
 from crossmargin.adapters.postgres import migrate
 from crossmargin.adapters.postgres.tables import metadata
 from crossmargin.domain.market import FactorId
+from crossmargin.domain.methodology import AccountMethodology, Methodology
 from crossmargin.domain.parameter_governance import BEGINNING, GovernanceChange, ParameterState, in_force, propose
 from tests.builders import AS_OF, risk_parameters
-from tests.contract.storage import postgres_storage
+from tests.contract.storage import CORE, postgres_storage
 
 ROOT = Path(__file__).resolve().parents[2]
 SQUAWK = Path(sys.executable).parent / "squawk"
@@ -281,6 +283,17 @@ async def test_the_release_before_sees_no_set_in_force_that_is_only_proposed(dat
         active = approved.activate("bob", AS_OF, active_from=AS_OF, ramp_days=0)
         await storage.create(GovernanceChange(approved, active, (), 1))
         assert query(database_url, OLD_IN_FORCE) == [("next",)]
+
+
+async def test_going_back_is_refused_while_an_account_is_margined_by_what_the_release_before_does_not_know(database_url):
+    async with postgres_storage(database_url) as storage:
+        await storage.open_accounts(CORE)
+        await storage.create(AccountMethodology(CORE, Methodology.SPAN_GRID))
+        with pytest.raises(DBAPIError, match="set every account back"):
+            command.downgrade(migrate.migration_config(database_url), "0013")
+        await storage.create(AccountMethodology(CORE, Methodology.EXPECTED_SHORTFALL))
+    command.downgrade(migrate.migration_config(database_url), "0013")
+    migrate.upgrade(database_url)
 
 
 @pytest.mark.parametrize("statement", ["UPDATE factor_level SET level = 9", "DELETE FROM factor_level", "TRUNCATE scenario_set"])

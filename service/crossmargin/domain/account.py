@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, unique
 from typing import Final
 
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import RESERVED_ACCOUNTS, AccountId, AccountRef, ClientId
+from crossmargin.domain.methodology import Methodology
 
 GENESIS_HASH: Final = bytes(32)
 
@@ -47,12 +48,15 @@ class Account:
 
     Attributes:
         parent: The cross account an isolated one was split off from; None for a cross account.
+        methodology: What it is margined by; set by an entry of its ledger. An account that is created again is the same one whatever was
+            set since, so two are compared without it.
     """
 
     ref: AccountRef
     display_name: str
     mode: AccountMode
     parent: AccountId | None = None
+    methodology: Methodology = field(default=Methodology.EXPECTED_SHORTFALL, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         _check_display_name(self.display_name)

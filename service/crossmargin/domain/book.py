@@ -22,6 +22,7 @@ from crossmargin.domain.identifiers import (
     InstrumentId,
 )
 from crossmargin.domain.instrument import BondTerms, Instrument, check_trade_price, consideration
+from crossmargin.domain.methodology import AccountMethodology, Methodology
 from crossmargin.domain.money import EXACT, LEDGER_LIMIT, LEDGER_UNIT, check_ledger_decimal, check_scale, exact_sum, format_decimal
 
 
@@ -64,6 +65,8 @@ class EntryKind(Enum):
     """Moves nothing, as the two that follow: an order was approved, a trade used part of it, it ended."""
     RESERVATION_FILL = "reservation fill"
     RESERVATION_END = "reservation end"
+    METHODOLOGY = "methodology"
+    """Moves nothing either. It is there so that the sequence says by which methodology."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +318,16 @@ def policy_from_reference(account: AccountRef, reference: str) -> AccountCollate
     """Return the policy that the reference of a COLLATERAL_POLICY entry says; the inverse of `entry_from_policy`."""
     instrument_id, _, policy = reference.rpartition(" ")
     return AccountCollateralPolicy(account, InstrumentId(instrument_id), CollateralPolicy(policy))
+
+
+def entry_from_methodology(chosen: AccountMethodology, *, effective_at: datetime) -> NewEntry:
+    """Return the entry of a change of methodology: no postings, and a reference such as `span_grid`."""
+    return NewEntry(chosen.account, EntryKind.METHODOLOGY, effective_at, chosen.methodology.value, ())
+
+
+def methodology_from_reference(reference: str) -> Methodology:
+    """Return the methodology that the reference of a METHODOLOGY entry says; the inverse of `entry_from_methodology`."""
+    return Methodology(reference)
 
 
 def append_to_chain(head: AccountHead, entries: tuple[NewEntry, ...]) -> tuple[Entry, ...]:

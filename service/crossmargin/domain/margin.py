@@ -16,6 +16,7 @@ from crossmargin.domain.identifiers import (
     SnapshotId,
 )
 from crossmargin.domain.market_quality import Quality
+from crossmargin.domain.methodology import Methodology
 
 
 @unique
@@ -52,6 +53,7 @@ class MarginStamp:
         parameters_hash: SHA-256 of the risk parameters, hexadecimal.
         scenario_set_hash: SHA-256 of the scenario shocks and weights, hexadecimal.
         ramp: The set before, while the one in force comes in by degrees; otherwise None.
+        methodology: What the requirement is computed by: that of the account as of `sequence`.
     """
 
     account: AccountRef
@@ -63,6 +65,7 @@ class MarginStamp:
     scenario_set_hash: str
     engine_version: str
     ramp: RampStamp | None = None
+    methodology: Methodology = Methodology.EXPECTED_SHORTFALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +184,24 @@ class WorstScenario:
 
 
 @dataclass(frozen=True, slots=True)
+class GapLoss:
+    """What the broker may lose in an isolated account, whose client loses at most what is in it. Base currency, zero or more.
+
+    It is measured and never charged: not to the account, whose client owes no more, and not to the client's other accounts.
+
+    Attributes:
+        realized: Equity below zero, as it is now.
+        expected: Mean over all scenarios of the loss that goes beyond equity: the put that the broker writes, over one margin period.
+        worst: That loss in the worst scenario. worst_scenario: Its name; empty when none goes beyond equity.
+    """
+
+    realized: Decimal
+    expected: Decimal
+    worst: Decimal
+    worst_scenario: str
+
+
+@dataclass(frozen=True, slots=True)
 class DoubtedInput:
     """A level or mark that the account is exposed to and that cannot be taken at its word.
 
@@ -227,7 +248,8 @@ class MarginResult:
         quality: What doubted market data leaves open; None when the account is exposed to none, so that both ends are this result. With
             doubts the band is that of the most favourable end as far as calls and liquidations go (see `alert_band`).
         utilization: maintenance margin / equity; 0 without risk, None (infinite) when equity is gone and risk is not.
-        excess_to_initial: equity - initial margin; a negative figure is a deficit.
+        worst_scenarios: Of a grid, the worst point of each offset group that loses; of rates on notional, none.
+        gap: What the broker may lose beyond the account; None for a cross account.
     """
 
     stamp: MarginStamp
@@ -238,6 +260,7 @@ class MarginResult:
     groups: tuple[GroupRequirement, ...]
     contributions: tuple[Contribution, ...]
     worst_scenarios: tuple[WorstScenario, ...]
+    gap: GapLoss | None = None
     quality: DataQuality | None = None
 
     @property
@@ -254,7 +277,7 @@ class MarginResult:
 
     @property
     def excess_to_initial(self) -> Decimal:
-        """Equity above the initial margin: what new risk may use."""
+        """Equity above the initial margin: what new risk may use. Negative is a deficit."""
         return self.equity.equity - self.requirement.initial_margin
 
     @property

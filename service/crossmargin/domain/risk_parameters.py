@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date
 from decimal import Decimal
@@ -30,8 +30,22 @@ from crossmargin.domain.identifiers import OffsetGroupId, RiskParameterSetId
 from crossmargin.domain.market import LOG_KINDS, FactorId
 from crossmargin.domain.market_clock import HorizonClock, WeeklyClose
 from crossmargin.domain.market_quality_parameters import BreakerLimits, MarketQualityParameters, QuoteKind, QuoteRule
+from crossmargin.domain.methodology import Methodology, methodology_unavailable
+from crossmargin.domain.methodology_parameters import (
+    ByUnderlying,
+    MethodologyParameters,
+    RateBand,
+    RatioParameters,
+    RatioRates,
+    Row,
+    ScanRange,
+    SpanParameters,
+    TimsParameters,
+    ValuationRange,
+)
 
 KindOfNumbers = TypeVar("KindOfNumbers", LiquidityParameters, DepegParameters)
+KindOfRange = TypeVar("KindOfRange", ScanRange, ValuationRange)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +172,7 @@ class RiskParameters:
         circulating_supply: Units in circulation of the assets priced by each curve, such as `spot:RLUSD`, for limits by supply.
         charges: Parameters of what is added to the market requirement.
         market_quality: How quotes become a market, and how far its levels can be believed.
+        methodologies: Parameters of the methodologies beside the expected shortfall; None in a set from before there were any.
     """
 
     set_id: RiskParameterSetId
@@ -187,6 +202,7 @@ class RiskParameters:
     charges: ChargeParameters
     market_quality: MarketQualityParameters
     document: str
+    methodologies: MethodologyParameters | None = None
 
     def __post_init__(self) -> None:
         _require(0 < self.tail_fraction < 1, "tail_fraction", self.tail_fraction, "between 0 and 1")
@@ -249,7 +265,20 @@ class RiskParameters:
         for curve, units in self.circulating_supply.items():
             _require(curve in claimed, f"curve of circulating supply {curve}", "in no offset group", "a curve of some offset group")
             _require(units > 0, f"circulating supply of {curve}", units, "more than zero")
-        self.charges.check_fits({group.group_id: group.asset_class for group in self.offset_groups}, frozenset(claimed))
+        class_of_group = {group.group_id: group.asset_class for group in self.offset_groups}
+        self.charges.check_fits(class_of_group, frozenset(claimed))
+        if self.methodologies is not None:
+            curves_of_group = {group.group_id: group.curves for group in self.offset_groups}
+            self.methodologies.check_fits(class_of_group, curves_of_group)
+
+    def check_methodology(self, methodology: Methodology) -> None:
+        """Raise METHODOLOGY_UNAVAILABLE unless this set says all that a methodology needs for every offset group."""
+        if methodology is Methodology.STANDARD_SCHEDULE:
+            without = sorted({group.asset_class for group in self.offset_groups} - set(self.charges.schedule_floor.rates))
+            if without:
+                raise methodology_unavailable(methodology, self.set_id, f"rates of the standard schedule for {', '.join(without)}")
+        elif methodology is not Methodology.EXPECTED_SHORTFALL and self.methodologies is None:
+            raise methodology_unavailable(methodology, self.set_id, "methodologies")
 
     @cached_property
     def content_hash(self) -> str:
@@ -353,6 +382,7 @@ def _from_document(document: dict[str, Any]) -> RiskParameters:
         charges=_charges(document["charges"]),
         market_quality=_market_quality(document["market_quality"]),
         document=json.dumps(document, sort_keys=True, separators=(",", ":"), default=str),
+        methodologies=_methodologies(document["methodologies"]) if "methodologies" in document else None,
     )
 
 
@@ -511,6 +541,51 @@ def _quote_rule(item: dict[str, Any]) -> QuoteRule:
     _refuse_unknown_keys(item, QuoteRule)
     limits = {field.name: _decimal(item[field.name]) for field in fields(QuoteRule) if field.name not in {"kind", "clock"}}
     return QuoteRule(kind=QuoteKind(item["kind"]), clock=HorizonClock(item["clock"]), **limits)
+
+
+def _methodologies(item: dict[str, Any]) -> MethodologyParameters:
+    _refuse_unknown_keys(item, MethodologyParameters)
+    span, tims, ratio = item["span_grid"], item["tims_grid"], item["ratio"]
+    _refuse_unknown_keys(span, SpanParameters)
+    _refuse_unknown_keys(tims, TimsParameters)
+    _refuse_unknown_keys(ratio, RatioParameters)
+    return MethodologyParameters(
+        span_grid=SpanParameters(
+            extreme_multiple=_decimal(span["extreme_multiple"]),
+            cover_fraction=_decimal(span["cover_fraction"]),
+            scan_ranges=_by_underlying(span["scan_ranges"], lambda row: _optional_numbers(row, ScanRange)),
+        ),
+        tims_grid=TimsParameters(
+            contract_minimum=_decimal(tims["contract_minimum"]),
+            valuation_ranges=_by_underlying(tims["valuation_ranges"], lambda row: _optional_numbers(row, ValuationRange)),
+        ),
+        ratio=RatioParameters(_by_underlying(ratio["rates"], _ratio_rates)),
+    )
+
+
+def _by_underlying(item: dict[str, Any], row: Callable[[dict[str, Any]], Row]) -> ByUnderlying[Row]:
+    _refuse_unknown_keys(item, ByUnderlying)
+    return ByUnderlying(
+        classes={name: row(part) for name, part in item["classes"].items()},
+        groups={OffsetGroupId(name): row(part) for name, part in item["groups"].items()},
+    )
+
+
+def _ratio_rates(item: dict[str, Any]) -> RatioRates:
+    _refuse_unknown_keys(item, RatioRates)
+    return RatioRates(tuple(_rate_band(band) for band in item["bands"]))
+
+
+def _rate_band(item: dict[str, Any]) -> RateBand:
+    _refuse_unknown_keys(item, RateBand)
+    up_to_years = _optional_decimal(item["up_to_years"])
+    return RateBand(up_to_years, _decimal(item["initial_fraction"]), _decimal(item["maintenance_fraction"]))
+
+
+def _optional_numbers(item: dict[str, Any], kind: type[KindOfRange]) -> KindOfRange:
+    """Return a dataclass all of whose fields are decimals or None, which a key that is not there means."""
+    _refuse_unknown_keys(item, kind)
+    return kind(**{field.name: _optional_decimal(item.get(field.name)) for field in fields(kind)})
 
 
 def _decimal(value: str | int | Decimal) -> Decimal:

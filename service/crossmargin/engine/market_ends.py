@@ -24,7 +24,7 @@ from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.quote import Subject, subject_from_text
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.margin_bridges import UTILIZATION_UNIT, band_of
-from crossmargin.engine.portfolio_margin import compute_margin
+from crossmargin.engine.methodologies.compute import compute
 from crossmargin.engine.revaluation import required_curves, required_factors, revalue_market
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket, part_of, with_rows_of
 
@@ -45,11 +45,11 @@ for a figure that is smooth on that scale or has one kink in between."""
 
 
 def margin_with_ends(portfolio: Portfolio, snapshot: MarketSnapshot, market: RevaluedMarket, parameters: RiskParameters) -> MarginResult:
-    """Return the margin of one account at a snapshot, with what doubted levels and marks leave open; raises what `compute_margin` raises.
+    """Return the margin of one account at a snapshot, with what doubted levels and marks leave open; raises what `compute` raises.
 
-    `market` is the snapshot revalued. With everything valid that the account is exposed to, this is `compute_margin`.
+    `market` is the snapshot revalued. With everything valid that the account is exposed to, this is `compute`.
     """
-    result = compute_margin(portfolio, market, parameters)
+    result = compute(portfolio, market, parameters)
     return gated(result, data_quality(portfolio, snapshot, market, parameters, result))
 
 
@@ -188,14 +188,15 @@ class _Account:
     def _evaluated(self, moved: Mapping[Subject, Decimal]) -> Figures | None:
         touched = [each for each in self._instruments if self._reads(each, moved)]
         known = {instrument.instrument_id: instrument for instrument in self._instruments}
-        revalued = revalue_market(_with_assets(touched, known), self._with(moved), self._at_rest.scenarios, self._parameters)
-        market = with_rows_of(self._at_rest, revalued)
+        snapshot = self._with(moved)
+        revalued = revalue_market(_with_assets(touched, known), snapshot, self._at_rest.scenarios, self._parameters)
+        market = replace(with_rows_of(self._at_rest, revalued), snapshot=snapshot)
         if self._held & market.unavailable.keys():
             self._exposing |= moved.keys()
             return None
         if self._differs(market):
             self._exposing |= moved.keys()
-        return _figures(compute_margin(self._portfolio, market, self._parameters))
+        return _figures(compute(self._portfolio, market, self._parameters))
 
     def _differs(self, market: RevaluedMarket) -> bool:
         rest, rows = self._at_rest, [self._at_rest.row_of[name] for name in sorted(self._held)]

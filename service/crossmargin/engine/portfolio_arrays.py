@@ -17,6 +17,8 @@ from crossmargin.domain.collateral import CollateralPolicy, CollateralTerms
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef, InstrumentId, OffsetGroupId
 from crossmargin.domain.instrument import Instrument
+from crossmargin.domain.methodology import Methodology
+from crossmargin.domain.methodology_parameters import ByUnderlying, MethodologyParameters, Row
 from crossmargin.domain.money import EXACT
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.position import Holding, Position
@@ -102,6 +104,42 @@ class MarginRates:
     offset_across_classes: float
     initial_margin_multiple: float
     charges: ChargeRates
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRates:
+    """How far a grid moves one offset group; zero for factors that the group has not, or that stand still.
+
+    Attributes:
+        price_fall, price_rise: Largest moves of prices, simple returns.
+        volatility: Largest move of volatilities, either way, a simple return. rate: Of zero rates and credit spreads, a difference.
+        price_difference: Largest move of prices that may be below zero, either way, USD.
+    """
+
+    price_fall: float
+    price_rise: float
+    volatility: float
+    rate: float
+    price_difference: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GridRates:
+    """Parameters of a grid. `contract_minimum` is that of TIMS, `extreme_multiple` and `cover_fraction` are those of SPAN, else zero."""
+
+    ranges: Mapping[OffsetGroupId, ScanRates]
+    contract_minimum: float = 0.0
+    extreme_multiple: float = 0.0
+    cover_fraction: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class NotionalRate:
+    """Initial and maintenance fraction of the notional of what ends within `up_to_years`; inf for the last."""
+
+    up_to_years: float
+    initial_fraction: float
+    maintenance_fraction: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +280,60 @@ def haircut_rates(parameters: RiskParameters) -> HaircutSchedule:
     )
 
 
+@lru_cache(maxsize=8)
+def span_rates(parameters: RiskParameters) -> GridRates:
+    """Return the ranges of the sixteen scenarios; METHODOLOGY_UNAVAILABLE for a set that has none."""
+    span = _methodologies(parameters, Methodology.SPAN_GRID).span_grid
+    rows = _rows_by_group(parameters, span.scan_ranges)
+    return GridRates(
+        ranges={
+            name: ScanRates(
+                price_fall=-_or_zero(row.price_fraction),
+                price_rise=_or_zero(row.price_fraction),
+                volatility=_or_zero(row.volatility_fraction),
+                rate=_or_zero(row.rate_move),
+                price_difference=_or_zero(row.price_move),
+            )
+            for name, row in rows.items()
+        },
+        extreme_multiple=float(span.extreme_multiple),
+        cover_fraction=float(span.cover_fraction),
+    )
+
+
+@lru_cache(maxsize=8)
+def tims_rates(parameters: RiskParameters) -> GridRates:
+    """Return the ranges of the ten points; METHODOLOGY_UNAVAILABLE for a set that has none."""
+    tims = _methodologies(parameters, Methodology.TIMS_GRID).tims_grid
+    rows = _rows_by_group(parameters, tims.valuation_ranges)
+    return GridRates(
+        ranges={
+            name: ScanRates(
+                price_fall=_or_zero(row.lowest_fraction),
+                price_rise=_or_zero(row.highest_fraction),
+                volatility=0.0,
+                rate=_or_zero(row.rate_move),
+                price_difference=_or_zero(row.price_move),
+            )
+            for name, row in rows.items()
+        },
+        contract_minimum=float(tims.contract_minimum),
+    )
+
+
+@lru_cache(maxsize=8)
+def notional_rates(parameters: RiskParameters) -> Mapping[OffsetGroupId, tuple[NotionalRate, ...]]:
+    """Return the fixed rates of each offset group by maturity, shortest first; METHODOLOGY_UNAVAILABLE for a set that has none."""
+    rows = _rows_by_group(parameters, _methodologies(parameters, Methodology.RATIO).ratio.rates)
+    return {
+        name: tuple(
+            NotionalRate(_or_infinite(band.up_to_years), float(band.initial_fraction), float(band.maintenance_fraction))
+            for band in row.bands
+        )
+        for name, row in rows.items()
+    }
+
+
 def requirement_to_cents(amount: float, *, scale: float) -> int:
     """Return a requirement in whole cents, rounded up.
 
@@ -312,6 +404,21 @@ def _schedule(floor: ScheduleFloorParameters) -> StandardScheduleParameters:
 
 def _group_charges(row: GroupCharges, mpor_days: float) -> GroupChargeRates:
     return GroupChargeRates(mpor_days, float(row.spread_fraction), float(row.average_daily_volume), float(row.minimum_rate_fraction))
+
+
+def _methodologies(parameters: RiskParameters, methodology: Methodology) -> MethodologyParameters:
+    parameters.check_methodology(methodology)
+    assert parameters.methodologies is not None  # noqa: S101 - what was checked above
+    return parameters.methodologies
+
+
+def _rows_by_group(parameters: RiskParameters, rows: ByUnderlying[Row]) -> Mapping[OffsetGroupId, Row]:
+    found = {group.group_id: rows.row_of(group.group_id, group.asset_class) for group in parameters.offset_groups}
+    return {name: row for name, row in found.items() if row is not None}
+
+
+def _or_zero(range_end: Decimal | None) -> float:
+    return 0.0 if range_end is None else float(range_end)
 
 
 def _or_infinite(limit: Decimal | None) -> float:

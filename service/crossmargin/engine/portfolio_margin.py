@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crossmargin.domain.margin import MarginResult, MarginStamp
+from crossmargin.domain.account import AccountMode
+from crossmargin.domain.margin import GapLoss, MarginResult, MarginStamp
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine import ENGINE_VERSION
@@ -25,6 +26,7 @@ from crossmargin.engine.charges import (
 )
 from crossmargin.engine.collateral_choice import choices
 from crossmargin.engine.collateral_split import CollateralSplit, held_assets, split_collateral
+from crossmargin.engine.gap_loss import gap_loss
 from crossmargin.engine.margin_bridges import (
     band_of,
     charge_lines,
@@ -107,7 +109,7 @@ def compute_margin(portfolio: Portfolio, market: RevaluedMarket, parameters: Ris
     )
     utilization = utilization_of(requirement.maintenance_margin, equity.equity)
     return MarginResult(
-        stamp=_stamp(portfolio, market, parameters),
+        stamp=stamp_of(portfolio, market, parameters),
         equity=equity,
         requirement=requirement,
         utilization=utilization,
@@ -115,6 +117,7 @@ def compute_margin(portfolio: Portfolio, market: RevaluedMarket, parameters: Ris
         groups=group_lines(figures.netted.groups, figures.group_requirement, market, scale=figures.gross),
         contributions=contribution_lines(arrays, figures.contribution, requirement.maintenance_margin),
         worst_scenarios=worst_scenarios(figures.netted.account_pnl, market.scenarios, scale=figures.gross),
+        gap=None if portfolio.mode is AccountMode.CROSS else _gap(figures, market),
     )
 
 
@@ -198,14 +201,8 @@ def level_weights(rates: MarginRates, group_count: int, class_count: int) -> ByG
     )
 
 
-def _by_group(marginal: ByGroupScenario, netted: NettedPnl) -> ByGroupScenario:
-    """Return [U, S] what a loss of 1 in a group adds: through its own tail, its class's and the account's."""
-    group_count = len(netted.groups)
-    by_class = marginal[group_count:-1][netted.group_class]
-    return np.asarray(marginal[:group_count] + by_class + marginal[-1])
-
-
-def _stamp(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters) -> MarginStamp:
+def stamp_of(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters) -> MarginStamp:
+    """Return what the margin of an account at a market depends on."""
     return MarginStamp(
         account=portfolio.account,
         sequence=portfolio.sequence,
@@ -215,4 +212,17 @@ def _stamp(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParamet
         parameters_hash=parameters.content_hash,
         scenario_set_hash=market.scenarios.content_hash,
         engine_version=ENGINE_VERSION,
+        methodology=portfolio.methodology,
     )
+
+
+def _gap(figures: MarginFigures, market: RevaluedMarket) -> GapLoss:
+    scale = float(figures.split.gross_value.sum()) + figures.gross
+    return gap_loss(figures.split.equity, figures.netted.account_pnl, market.scenarios, scale=scale)
+
+
+def _by_group(marginal: ByGroupScenario, netted: NettedPnl) -> ByGroupScenario:
+    """Return [U, S] what a loss of 1 in a group adds: through its own tail, its class's and the account's."""
+    group_count = len(netted.groups)
+    by_class = marginal[group_count:-1][netted.group_class]
+    return np.asarray(marginal[:group_count] + by_class + marginal[-1])

@@ -46,7 +46,7 @@ class MarketView:
     def margin(self, portfolio: Portfolio) -> MarginResult:
         """Return the margin of an account, with what doubted market data leaves open; numpy work, for the compute pool.
 
-        Raises what `compute_margin` raises.
+        Raises what `compute` raises.
         """
         result = margin_with_ends(portfolio, self.snapshot, self.market, self.parameters)
         if self.previous is None:

@@ -35,4 +35,5 @@ class EvaluateMargin:
 
 def portfolio_of(state: AccountState) -> Portfolio:
     """Return an account's state as the engine is asked about it."""
-    return Portfolio(state.account.ref, state.account.mode, state.head.sequence, net_holdings(state.positions), state.policies)
+    account = state.account
+    return Portfolio(account.ref, account.mode, state.head.sequence, net_holdings(state.positions), state.policies, account.methodology)

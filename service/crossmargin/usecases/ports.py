@@ -19,6 +19,7 @@ from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.ledger_audit import Finding, RecordedEntry, StoredEntry, StoredPosition, UnreadableAnchor
 from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
+from crossmargin.domain.methodology import AccountMethodology
 from crossmargin.domain.parameter_governance import Activation, Governance, GovernanceChange, GovernedParameters
 from crossmargin.domain.position import Position
 from crossmargin.domain.projection import ProjectionDifference
@@ -40,6 +41,7 @@ Record: TypeAlias = (
     | Halt
     | ReconciledStatement
     | BreakNote
+    | AccountMethodology
 )
 
 
@@ -75,6 +77,8 @@ class Decision:
             refused with ALREADY_EXISTS (policies, limits and halts are replaced instead). A change of governance whose premises have
             changed meanwhile is refused with PARAMETERS_CHANGED. A halt waits until every request that began before it has ended.
         reservations: New ones, and others as they are from now on.
+            refused with ALREADY_EXISTS (policies and methodologies are replaced instead). A change of governance whose premises have
+            changed meanwhile is refused with PARAMETERS_CHANGED.
         response: Canonical bytes of the answer, stored under the key and returned to whoever asks again.
     """
 

@@ -84,12 +84,12 @@ class ReproduceMargin:
         built_with = await self.parameters.get_parameters(recipe.parameter_set_id)
         history = await self.market.load_history(version=recipe.history_version)
 
-        def compute() -> MarginResult:
+        def margin() -> MarginResult:
             scenarios = build_scenario_set(history, recipe.factors, built_with)
             market = revalue_market(instruments, snapshot, scenarios, parameters)
             return margin_with_ends(portfolio, snapshot, market, parameters)
 
-        return await self.compute.run(compute)
+        return await self.compute.run(margin)
 
     async def _instruments_of(self, portfolio: Portfolio) -> list[Instrument]:
         """Return what is held and what that refers to; no other instrument has a part in the result."""

@@ -10,6 +10,7 @@ from crossmargin.domain.halt import Halt
 from crossmargin.domain.identifiers import AccountRef, ClientId, InstrumentId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.market import MarketSnapshot
+from crossmargin.domain.methodology import AccountMethodology
 from crossmargin.domain.parameter_governance import GovernanceChange, GovernedParameters
 from crossmargin.domain.reconciliation import BreakNote, ReconciledStatement
 from crossmargin.usecases.ports import Record, WriteRequest
@@ -144,7 +145,7 @@ def _name_of(record: Record) -> tuple[str, str]:  # noqa: PLR0911 - one for each
     match record:
         case Client(client_id=client_id):
             return "client", client_id
-        case Account(ref=ref):
+        case Account(ref=ref) | AccountMethodology(account=ref):
             return "account", str(ref)
         case Instrument(instrument_id=instrument_id):
             return "instrument", instrument_id

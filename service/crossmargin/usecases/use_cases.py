@@ -9,6 +9,7 @@ from crossmargin.usecases.apply_lifecycle_event import ApplyLifecycleEvent
 from crossmargin.usecases.approve_parameters import ApproveParameters
 from crossmargin.usecases.build_snapshot import BuildSnapshot
 from crossmargin.usecases.cancel_entry import CancelLifecycleEvent, CancelTrade
+from crossmargin.usecases.compare_methodologies import CompareMethodologies
 from crossmargin.usecases.create_account import CreateAccount
 from crossmargin.usecases.create_client import CreateClient
 from crossmargin.usecases.create_instrument import CreateInstrument
@@ -36,6 +37,7 @@ from crossmargin.usecases.reset_breaker import ResetBreaker
 from crossmargin.usecases.run_backtest import RunBacktest
 from crossmargin.usecases.set_collateral_policy import SetCollateralPolicy
 from crossmargin.usecases.set_exposure_limits import SetExposureLimits
+from crossmargin.usecases.set_methodology import SetMethodology
 from crossmargin.usecases.settle_trades import SettleTrades
 from crossmargin.usecases.shadow_parameters import ShadowParameters
 from crossmargin.usecases.transfer_collateral import TransferCollateral
@@ -60,6 +62,7 @@ class UseCases:
     read_statement: ReadStatement
     deposit_collateral: DepositCollateral
     set_collateral_policy: SetCollateralPolicy
+    set_methodology: SetMethodology
     publish_snapshot: PublishSnapshot
     publish_quotes: PublishQuotes
     build_snapshot: BuildSnapshot
@@ -67,6 +70,7 @@ class UseCases:
     read_account: ReadAccount
     evaluate_margin: EvaluateMargin
     explain_margin: ExplainMargin
+    compare_methodologies: CompareMethodologies
     preview_trades: PreviewTrades
     watch_margin: WatchMargin
     propose_parameters: ProposeParameters

@@ -15,7 +15,7 @@ from crossmargin.domain.market import RATE_KINDS, FactorId, FactorKind
 from crossmargin.domain.risk_parameters import StressEvent, risk_parameters_from_json
 from crossmargin.engine.scenarios.stress import stress_moves
 
-SHIPPED_HASH = "e77aa4b61f49bd2e4d5ce5addd469abc62bc7861994dcf5f4addccf1d10d092f"
+SHIPPED_HASH = "78b60d71482ec3eeb0240205f22d1dab06d0028932a2d90df6fa925bb182dd55"
 STABLECOINS = ("spot:RLUSD", "spot:USDC", "spot:USDT")
 COINS = ("BTC", "ETH", "SOL", "XRP", "LTC", "ADA", "DOGE", "LINK", "AVAX", "BNB")
 

@@ -10,7 +10,7 @@ import pytest
 
 from crossmargin.api.v1 import account_service_pb2
 from crossmargin_client import requests
-from crossmargin_client.values import PLEDGED, cash
+from crossmargin_client.values import PLEDGED, SPAN_GRID, cash
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WRITES = {
@@ -27,6 +27,9 @@ WRITES = {
         "house-2", active_from=NOON, ramp_days=5, request_id=key
     ),
     "set_policy": lambda key: requests.set_policy("clients/a/accounts/b", "USD", PLEDGED, request_id=key),
+    "set_methodology": lambda key: requests.set_methodology(
+        "clients/a/accounts/b", SPAN_GRID, validate_only=False, request_id=key
+    ),
 }  # fmt: skip
 SERVICE_LIMIT = 1_000_000
 

@@ -203,7 +203,9 @@ async def test_an_account_that_cannot_be_margined_under_a_set_is_named_and_holds
         return [row for row in rows if row["group_id"] != "BTC"]
 
     charges = shipped["charges"] | {"groups": without_bitcoin(shipped["charges"]["groups"])}
-    await house.propose("house-2", offset_groups=without_bitcoin(shipped["offset_groups"]), charges=charges)
+    methodologies = shipped["methodologies"]
+    methodologies["span_grid"]["scan_ranges"]["groups"].pop("BTC")
+    await house.propose("house-2", offset_groups=without_bitcoin(shipped["offset_groups"]), charges=charges, methodologies=methodologies)
     accounts, summary = await shadow(house, NEXT)
     assert [(one.account, one.reason) for one in accounts] == [(CORE, Reason.UNMAPPED_RISK_FACTOR), (quiet, None)]
     assert accounts[0].in_force is not None

@@ -10,6 +10,7 @@ from crossmargin.adapters.grpc_server.wire.account import (
     account_to_message,
     client_from_message,
     client_to_message,
+    methodology_from_request,
 )
 from crossmargin.adapters.grpc_server.wire.exposure_limits import limits_from_message, limits_to_message, scope_from_name
 from crossmargin.adapters.grpc_server.wire.halt import client_or_house, halt_to_message
@@ -100,3 +101,9 @@ class AccountService(AccountServiceServicer):
         reason = printable(request.reason, what="reason")
         client_id = client_or_house(request.client_id)
         return halt_to_message(await self._use_cases.halt_trading(client_id, is_halted=is_halted, reason=reason, caller=caller))
+
+    async def SetMethodology(self, request: pb.SetMethodologyRequest, context: Context) -> pb.SetMethodologyResponse:
+        """Set what an account is margined by."""
+        caller = Caller(principal_of(context), request.request_id)
+        done = await self._use_cases.set_methodology(methodology_from_request(request), validate_only=request.validate_only, caller=caller)
+        return pb.SetMethodologyResponse(account=account_to_message(done.account), sequence=done.sequence)

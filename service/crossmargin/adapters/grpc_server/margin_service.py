@@ -11,7 +11,12 @@ from crossmargin.adapters.grpc_server.context import Context, principal_of
 from crossmargin.adapters.grpc_server.paging import cut_page, page_request, sequence_after
 from crossmargin.adapters.grpc_server.wire.book import trades_from_messages
 from crossmargin.adapters.grpc_server.wire.explanation import full_explanation_to_message
-from crossmargin.adapters.grpc_server.wire.margin import margin_to_message, reproduction_to_message, stamp_from_message
+from crossmargin.adapters.grpc_server.wire.margin import (
+    comparison_to_message,
+    margin_to_message,
+    reproduction_to_message,
+    stamp_from_message,
+)
 from crossmargin.adapters.grpc_server.wire.reservation import (
     limit_usage_to_message,
     need_to_message,
@@ -49,6 +54,11 @@ class MarginService(MarginServiceServicer):
         """Return the margin of an account with what makes it up and what it says beyond the number."""
         account = account_ref_from_name(request.account, what="account")
         return full_explanation_to_message(await self._use_cases.explain_margin(account, min_sequence=request.min_seq))
+
+    async def CompareMethodologies(self, request: pb.CompareMethodologiesRequest, context: Context) -> pb.CompareMethodologiesResponse:
+        """Return the margin of an account by every methodology."""
+        account = account_ref_from_name(request.account, what="account")
+        return comparison_to_message(await self._use_cases.compare_methodologies(account, min_sequence=request.min_seq))
 
     async def PreviewTrades(self, request: pb.PreviewTradesRequest, context: Context) -> pb.PreviewTradesResponse:
         """Return margin before and after trades that have not been done."""

@@ -11,11 +11,12 @@ from crossmargin.adapters.memory.database import Contents, MemoryDatabase
 from crossmargin.adapters.memory.ledger import MemoryLedgerReader
 from crossmargin.adapters.memory.market import market_version_of
 from crossmargin.domain.account import GENESIS_HASH, Account, AccountStatus, Client
-from crossmargin.domain.book import Entry, EntryKind, Posting, policy_from_reference
+from crossmargin.domain.book import Entry, EntryKind, Posting, methodology_from_reference, policy_from_reference
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.halt import Halt, scope_of
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId
+from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.money import exact_sum
 from crossmargin.domain.position import Position
 from crossmargin.domain.reservation import Reservation, status_at
@@ -64,7 +65,7 @@ class MemoryBookReader(MemoryLedgerReader):
             raise sequence_not_reached(ref, sequence=head.sequence, wanted=sequence)
         entries = [self._contents.entries[ref, number] for number in range(1, sequence + 1)]
         return AccountState(
-            account=account,
+            account=replace(account, methodology=_methodology(entries)),
             head=replace(head, sequence=sequence, chain_hash=entries[-1].chain_hash if entries else GENESIS_HASH),
             positions=positions_of(ref, entries),
             policies=_policies(ref, entries),
@@ -165,3 +166,8 @@ def _policies(ref: AccountRef, entries: Sequence[Entry]) -> Mapping[InstrumentId
     kept = [entry.entry.reference for entry in entries if entry.entry.kind is EntryKind.COLLATERAL_POLICY]
     chosen = [policy_from_reference(ref, reference) for reference in kept]
     return {policy.instrument_id: policy.policy for policy in chosen}
+
+
+def _methodology(entries: Sequence[Entry]) -> Methodology:
+    chosen = [entry.entry.reference for entry in entries if entry.entry.kind is EntryKind.METHODOLOGY]
+    return methodology_from_reference(chosen[-1]) if chosen else Methodology.EXPECTED_SHORTFALL

@@ -13,6 +13,7 @@ from crossmargin.domain.halt import Halt
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.market import MarketSnapshot
+from crossmargin.domain.methodology import AccountMethodology
 from crossmargin.domain.parameter_governance import GovernanceChange, GovernedParameters, ParameterState
 from crossmargin.domain.reconciliation import BreakNote, ReconciledStatement
 from crossmargin.usecases.ports import Record
@@ -20,7 +21,7 @@ from crossmargin.usecases.storage_errors import already_exists, parameters_chang
 
 
 def store_record(staged: Contents, record: Record, *, now: datetime) -> None:
-    """Create a record, or leave an equal one alone; a policy replaces the one before.
+    """Create a record, or leave an equal one alone; a policy or a methodology replaces the one before.
 
     Raises:
         DomainError: ALREADY_EXISTS when the name is taken by another content; UNKNOWN_CLIENT, UNKNOWN_ACCOUNT or UNKNOWN_INSTRUMENT when
@@ -35,6 +36,8 @@ def store_record(staged: Contents, record: Record, *, now: datetime) -> None:
             is_stored = staged.instruments.setdefault(record.instrument_id, record) == record
         case AccountCollateralPolicy():
             is_stored = _store_policy(staged, record)
+        case AccountMethodology():
+            is_stored = _store_methodology(staged, record)
         case MarketSnapshot():
             is_stored = staged.snapshots.setdefault(record.snapshot_id, record).content_hash == record.content_hash
         case GovernedParameters():
@@ -90,6 +93,13 @@ def _store_halt(staged: Contents, new: Halt, now: datetime) -> bool:
     if new.client_id is not None and new.client_id not in staged.clients:
         raise unknown_client(new.client_id)
     staged.halts[new.scope] = replace(new, changed_at=now)
+    return True
+
+
+def _store_methodology(staged: Contents, new: AccountMethodology) -> bool:
+    if new.account not in staged.accounts:
+        raise unknown_account(new.account)
+    staged.accounts[new.account] = replace(staged.accounts[new.account], methodology=new.methodology)
     return True
 
 

@@ -17,11 +17,12 @@ from crossmargin.adapters.postgres.reservation import OVERDUE, RESERVATIONS, res
 from crossmargin.adapters.postgres.statements import Statement, compiled
 from crossmargin.adapters.postgres.tables import account, account_head, client, collateral_policy, entry, position, posting
 from crossmargin.domain.account import GENESIS_HASH, Account, AccountHead, AccountMode, AccountStatus, Client
-from crossmargin.domain.book import EntryKind, policy_from_reference
+from crossmargin.domain.book import EntryKind, methodology_from_reference, policy_from_reference
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.halt import Halt, scope_of
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId
+from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.position import Position
 from crossmargin.domain.reservation import Reservation
 from crossmargin.usecases.ports import AccountState, Books, Page
@@ -35,7 +36,9 @@ _CLIENTS: Final = compiled(
     .limit(bindparam("size", type_=Integer))
 )
 
-_ACCOUNT: Final = select(account.c.client_id, account.c.account_id, account.c.display_name, account.c.mode, account.c.parent_id)
+_ACCOUNT: Final = select(
+    account.c.client_id, account.c.account_id, account.c.display_name, account.c.mode, account.c.parent_id, account.c.methodology
+)
 _IS_ACCOUNT: Final = and_(account.c.client_id == text_of("client_id"), account.c.account_id == text_of("account_id"))
 ACCOUNT_BY_NAME: Final = compiled(_ACCOUNT.where(_IS_ACCOUNT))
 _ACCOUNTS_IN_ORDER: Final = (
@@ -116,6 +119,16 @@ _POLICIES_AT: Final = compiled(
     )
     .order_by(entry.c.sequence)
 )
+_METHODOLOGY_AT: Final = compiled(
+    select(entry.c.reference)
+    .where(
+        _IS_ENTRY_OF,
+        entry.c.sequence <= bindparam("sequence", type_=BigInteger),
+        entry.c.kind == literal(EntryKind.METHODOLOGY.value),
+    )
+    .order_by(entry.c.sequence.desc())
+    .limit(1)
+)
 
 
 class PostgresBookReader(PostgresLedgerReader):
@@ -174,8 +187,10 @@ class PostgresBookReader(PostgresLedgerReader):
         entry_row = await self._database.row(_HASH_AT, **at)
         held = await self._database.rows(_POSITIONS_AT, **at)
         chosen = [policy_from_reference(ref, row["reference"]) for row in await self._database.rows(_POLICIES_AT, **at)]
+        row = await self._database.row(_METHODOLOGY_AT, **at)
+        methodology = methodology_from_reference(row["reference"]) if row else Methodology.EXPECTED_SHORTFALL
         return AccountState(
-            account=now.account,
+            account=replace(now.account, methodology=methodology),
             head=replace(now.head, sequence=sequence, chain_hash=entry_row["chain_hash"] if entry_row else GENESIS_HASH),
             positions=tuple(
                 Position(BookId(row["book_id"]), InstrumentId(row["instrument_id"]), row["quantity"], row["cost"]) for row in held
@@ -224,7 +239,7 @@ def client_from_row(row: Row) -> Client:
 def account_from_row(row: Row) -> Account:
     """Return the account that a row of `account` holds."""
     parent = AccountId(row["parent_id"]) if row["parent_id"] is not None else None
-    return Account(ref_from_row(row), row["display_name"], AccountMode(row["mode"]), parent)
+    return Account(ref_from_row(row), row["display_name"], AccountMode(row["mode"]), parent, Methodology(row["methodology"]))
 
 
 def account_state_from_row(row: Row) -> AccountState:

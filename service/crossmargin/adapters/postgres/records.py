@@ -41,6 +41,7 @@ from crossmargin.domain.halt import Halt
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.market import MarketSnapshot
+from crossmargin.domain.methodology import AccountMethodology
 from crossmargin.domain.money import format_decimal
 from crossmargin.domain.parameter_governance import Governance, GovernanceChange, GovernedParameters, ParameterState
 from crossmargin.domain.reconciliation import BreakNote, ReconciledStatement
@@ -49,7 +50,7 @@ from crossmargin.usecases.storage_errors import already_exists, parameters_chang
 
 
 async def store_record(connection: Connection, record: Record) -> None:
-    """Create a record, or leave an equal one alone; a policy replaces the one before.
+    """Create a record, or leave an equal one alone; a policy or a methodology replaces the one before.
 
     Raises:
         DomainError: ALREADY_EXISTS when the name is taken by another content; UNKNOWN_CLIENT, UNKNOWN_ACCOUNT or UNKNOWN_INSTRUMENT when
@@ -64,6 +65,8 @@ async def store_record(connection: Connection, record: Record) -> None:
             is_stored = await _store_instrument(connection, record)
         case AccountCollateralPolicy():
             is_stored = await _store_policy(connection, record)
+        case AccountMethodology():
+            is_stored = await _store_methodology(connection, record)
         case MarketSnapshot():
             is_stored = await _store_snapshot(connection, record)
         case GovernedParameters():
@@ -133,6 +136,13 @@ async def _store_policy(connection: Connection, new: AccountCollateralPolicy) ->
         if error.diag.constraint_name == "collateral_policy_account_fk":
             raise unknown_account(new.account) from None
         raise unknown_instrument(new.instrument_id) from None
+
+
+async def _store_methodology(connection: Connection, new: AccountMethodology) -> bool:
+    name = {"client_id": new.account.client_id, "account_id": new.account.account_id}
+    if not await _run(connection, _SET_METHODOLOGY, **name, methodology=new.methodology.value):
+        raise unknown_account(new.account)
+    return True
 
 
 async def _store_snapshot(connection: Connection, new: MarketSnapshot) -> bool:
@@ -224,6 +234,11 @@ _REPLACE_POLICY: Final = compiled(
 )
 _SNAPSHOT_COLUMNS: Final = ("snapshot_id", "as_of", "content_hash", "levels", "marks", "level_quality", "mark_quality")
 _INSERT_SNAPSHOT: Final = compiled(_insert(market_snapshot, *_SNAPSHOT_COLUMNS).on_conflict_do_nothing())
+_SET_METHODOLOGY: Final = compiled(
+    update(account)
+    .where(account.c.client_id == bindparam("client_id", type_=Text), account.c.account_id == bindparam("account_id", type_=Text))
+    .values(methodology=bindparam("methodology", type_=Text))
+)
 _GOVERNANCE_COLUMNS: Final = tuple(field.name for field in fields(Governance))
 _INSERT_RISK_PARAMETERS: Final = compiled(
     _insert(risk_parameters, "stored_order", "document", *_GOVERNANCE_COLUMNS).on_conflict_do_nothing(

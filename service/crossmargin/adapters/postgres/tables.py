@@ -66,11 +66,15 @@ account: Final = Table(
     Column("mode", Text, nullable=False),
     _name("parent_id", nullable=True),
     _moment("created_at"),
+    Column("methodology", Text, nullable=False, server_default=text("'expected_shortfall'")),
     PrimaryKeyConstraint("client_id", "account_id"),
     ForeignKeyConstraint(["client_id"], ["client.client_id"], name="account_client_fk"),
     ForeignKeyConstraint(["client_id", "parent_id"], ["account.client_id", "account.account_id"], name="account_parent_fk"),
     CheckConstraint("mode IN ('cross', 'isolated')", name="mode_is_known"),
     CheckConstraint("(mode = 'isolated') = (parent_id IS NOT NULL)", name="isolated_has_parent"),
+    CheckConstraint(
+        "methodology IN ('expected_shortfall', 'span_grid', 'tims_grid', 'standard_schedule', 'ratio')", name="methodology_is_known"
+    ),
 )
 
 account_head: Final = Table(

@@ -37,6 +37,29 @@ ACCOUNT_MODE_CROSS: AccountMode.ValueType  # 1
 ACCOUNT_MODE_ISOLATED: AccountMode.ValueType  # 2
 Global___AccountMode: _TypeAlias = AccountMode  # noqa: Y015
 
+class _Methodology:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MethodologyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Methodology.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    METHODOLOGY_UNSPECIFIED: _Methodology.ValueType  # 0
+    METHODOLOGY_EXPECTED_SHORTFALL: _Methodology.ValueType  # 1
+    METHODOLOGY_SPAN_GRID: _Methodology.ValueType  # 2
+    METHODOLOGY_TIMS_GRID: _Methodology.ValueType  # 3
+    METHODOLOGY_STANDARD_SCHEDULE: _Methodology.ValueType  # 4
+    METHODOLOGY_RATIO: _Methodology.ValueType  # 5
+
+class Methodology(_Methodology, metaclass=_MethodologyEnumTypeWrapper): ...
+
+METHODOLOGY_UNSPECIFIED: Methodology.ValueType  # 0
+METHODOLOGY_EXPECTED_SHORTFALL: Methodology.ValueType  # 1
+METHODOLOGY_SPAN_GRID: Methodology.ValueType  # 2
+METHODOLOGY_TIMS_GRID: Methodology.ValueType  # 3
+METHODOLOGY_STANDARD_SCHEDULE: Methodology.ValueType  # 4
+METHODOLOGY_RATIO: Methodology.ValueType  # 5
+Global___Methodology: _TypeAlias = Methodology  # noqa: Y015
+
 @_typing.final
 class HaltState(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -369,10 +392,12 @@ class Account(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     MODE_FIELD_NUMBER: _builtins.int
     PARENT_ACCOUNT_FIELD_NUMBER: _builtins.int
+    METHODOLOGY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     display_name: _builtins.str
     mode: Global___AccountMode.ValueType
     parent_account: _builtins.str
+    methodology: Global___Methodology.ValueType
     def __init__(
         self,
         *,
@@ -380,10 +405,11 @@ class Account(_message.Message):
         display_name: _builtins.str = ...,
         mode: Global___AccountMode.ValueType = ...,
         parent_account: _builtins.str = ...,
+        methodology: Global___Methodology.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "mode", b"mode", "name", b"name", "parent_account", b"parent_account"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "methodology", b"methodology", "mode", b"mode", "name", b"name", "parent_account", b"parent_account"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -645,3 +671,54 @@ class ListAccountsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAccountsResponse: _TypeAlias = ListAccountsResponse  # noqa: Y015
+
+@_typing.final
+class SetMethodologyRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    METHODOLOGY_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    account: _builtins.str
+    methodology: Global___Methodology.ValueType
+    validate_only: _builtins.bool
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        account: _builtins.str = ...,
+        methodology: Global___Methodology.ValueType = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "methodology", b"methodology", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetMethodologyRequest: _TypeAlias = SetMethodologyRequest  # noqa: Y015
+
+@_typing.final
+class SetMethodologyResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    @_builtins.property
+    def account(self) -> Global___Account: ...
+    def __init__(
+        self,
+        *,
+        account: Global___Account | None = ...,
+        sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetMethodologyResponse: _TypeAlias = SetMethodologyResponse  # noqa: Y015

@@ -89,6 +89,11 @@ class AccountServiceStub(object):
                 request_serializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.GetLimitsRequest.SerializeToString,
                 response_deserializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.GetLimitsResponse.FromString,
                 _registered_method=True)
+        self.SetMethodology = channel.unary_unary(
+                '/crossmargin.api.v1.AccountService/SetMethodology',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.SetMethodologyRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.SetMethodologyResponse.FromString,
+                _registered_method=True)
 
 
 class AccountServiceServicer(object):
@@ -160,6 +165,12 @@ class AccountServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetMethodology(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AccountServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -217,6 +228,11 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     servicer.GetLimits,
                     request_deserializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.GetLimitsRequest.FromString,
                     response_serializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.GetLimitsResponse.SerializeToString,
+            ),
+            'SetMethodology': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetMethodology,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.SetMethodologyRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_account__service__pb2.SetMethodologyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -516,6 +532,33 @@ class AccountService(object):
             '/crossmargin.api.v1.AccountService/GetLimits',
             crossmargin_dot_api_dot_v1_dot_account__service__pb2.GetLimitsRequest.SerializeToString,
             crossmargin_dot_api_dot_v1_dot_account__service__pb2.GetLimitsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetMethodology(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.AccountService/SetMethodology',
+            crossmargin_dot_api_dot_v1_dot_account__service__pb2.SetMethodologyRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_account__service__pb2.SetMethodologyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,6 +42,7 @@ class AccountServiceStub:
     GetHalt: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.GetHaltRequest, _account_service_pb2.GetHaltResponse]
     SetLimits: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.SetLimitsRequest, _account_service_pb2.SetLimitsResponse]
     GetLimits: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.GetLimitsRequest, _account_service_pb2.GetLimitsResponse]
+    SetMethodology: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.SetMethodologyRequest, _account_service_pb2.SetMethodologyResponse]
 
 @_typing.type_check_only
 class AccountServiceAsyncStub(AccountServiceStub):
@@ -57,6 +58,7 @@ class AccountServiceAsyncStub(AccountServiceStub):
     GetHalt: _aio.UnaryUnaryMultiCallable[_account_service_pb2.GetHaltRequest, _account_service_pb2.GetHaltResponse]  # type: ignore[assignment]
     SetLimits: _aio.UnaryUnaryMultiCallable[_account_service_pb2.SetLimitsRequest, _account_service_pb2.SetLimitsResponse]  # type: ignore[assignment]
     GetLimits: _aio.UnaryUnaryMultiCallable[_account_service_pb2.GetLimitsRequest, _account_service_pb2.GetLimitsResponse]  # type: ignore[assignment]
+    SetMethodology: _aio.UnaryUnaryMultiCallable[_account_service_pb2.SetMethodologyRequest, _account_service_pb2.SetMethodologyResponse]  # type: ignore[assignment]
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -135,5 +137,12 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.GetLimitsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_account_service_pb2.GetLimitsResponse, _abc.Awaitable[_account_service_pb2.GetLimitsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def SetMethodology(
+        self,
+        request: _account_service_pb2.SetMethodologyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.SetMethodologyResponse, _abc.Awaitable[_account_service_pb2.SetMethodologyResponse]]: ...
 
 def add_AccountServiceServicer_to_server(servicer: AccountServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

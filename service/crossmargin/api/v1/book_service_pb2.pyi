@@ -80,6 +80,7 @@ class _EntryKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EntryKind.V
     ENTRY_KIND_RESERVATION: _EntryKind.ValueType  # 32
     ENTRY_KIND_RESERVATION_FILL: _EntryKind.ValueType  # 33
     ENTRY_KIND_RESERVATION_END: _EntryKind.ValueType  # 34
+    ENTRY_KIND_METHODOLOGY: _EntryKind.ValueType  # 40
 
 class EntryKind(_EntryKind, metaclass=_EntryKindEnumTypeWrapper): ...
 
@@ -105,6 +106,7 @@ ENTRY_KIND_TRANSFER: EntryKind.ValueType  # 31
 ENTRY_KIND_RESERVATION: EntryKind.ValueType  # 32
 ENTRY_KIND_RESERVATION_FILL: EntryKind.ValueType  # 33
 ENTRY_KIND_RESERVATION_END: EntryKind.ValueType  # 34
+ENTRY_KIND_METHODOLOGY: EntryKind.ValueType  # 40
 Global___EntryKind: _TypeAlias = EntryKind  # noqa: Y015
 
 class _OptionDelivery:

@@ -78,6 +78,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_INVALID_STATEMENT: _ErrorReason.ValueType  # 90
     ERROR_REASON_UNKNOWN_BREAK: _ErrorReason.ValueType  # 91
     ERROR_REASON_BREAK_CLOSED: _ErrorReason.ValueType  # 92
+    ERROR_REASON_METHODOLOGY_UNAVAILABLE: _ErrorReason.ValueType  # 38
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper): ...
 
@@ -137,4 +138,5 @@ ERROR_REASON_INVALID_TRANSFER: ErrorReason.ValueType  # 46
 ERROR_REASON_INVALID_STATEMENT: ErrorReason.ValueType  # 90
 ERROR_REASON_UNKNOWN_BREAK: ErrorReason.ValueType  # 91
 ERROR_REASON_BREAK_CLOSED: ErrorReason.ValueType  # 92
+ERROR_REASON_METHODOLOGY_UNAVAILABLE: ErrorReason.ValueType  # 38
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from crossmargin.api.v1 import account_service_pb2 as _account_service_pb2
 from crossmargin.api.v1 import book_service_pb2 as _book_service_pb2
 from crossmargin.api.v1 import collateral_service_pb2 as _collateral_service_pb2
 from crossmargin.api.v1 import market_service_pb2 as _market_service_pb2
@@ -100,6 +101,7 @@ class MarginStamp(_message.Message):
     SCENARIO_SET_HASH_FIELD_NUMBER: _builtins.int
     ENGINE_VERSION_FIELD_NUMBER: _builtins.int
     RAMP_FIELD_NUMBER: _builtins.int
+    METHODOLOGY_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     as_of_seq: _builtins.int
     snapshot_id: _builtins.str
@@ -107,6 +109,7 @@ class MarginStamp(_message.Message):
     parameters_hash: _builtins.str
     scenario_set_hash: _builtins.str
     engine_version: _builtins.str
+    methodology: _account_service_pb2.Methodology.ValueType
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -123,10 +126,11 @@ class MarginStamp(_message.Message):
         scenario_set_hash: _builtins.str = ...,
         engine_version: _builtins.str = ...,
         ramp: Global___ParameterRamp | None = ...,
+        methodology: _account_service_pb2.Methodology.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "ramp", b"ramp"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "as_of_seq", b"as_of_seq", "as_of_time", b"as_of_time", "engine_version", b"engine_version", "parameter_set_id", b"parameter_set_id", "parameters_hash", b"parameters_hash", "ramp", b"ramp", "scenario_set_hash", b"scenario_set_hash", "snapshot_id", b"snapshot_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "as_of_seq", b"as_of_seq", "as_of_time", b"as_of_time", "engine_version", b"engine_version", "methodology", b"methodology", "parameter_set_id", b"parameter_set_id", "parameters_hash", b"parameters_hash", "ramp", b"ramp", "scenario_set_hash", b"scenario_set_hash", "snapshot_id", b"snapshot_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -304,6 +308,34 @@ class DataQuality(_message.Message):
 Global___DataQuality: _TypeAlias = DataQuality  # noqa: Y015
 
 @_typing.final
+class GapLoss(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REALIZED_FIELD_NUMBER: _builtins.int
+    EXPECTED_FIELD_NUMBER: _builtins.int
+    WORST_FIELD_NUMBER: _builtins.int
+    WORST_SCENARIO_FIELD_NUMBER: _builtins.int
+    realized: _builtins.str
+    expected: _builtins.str
+    worst: _builtins.str
+    worst_scenario: _builtins.str
+    def __init__(
+        self,
+        *,
+        realized: _builtins.str = ...,
+        expected: _builtins.str = ...,
+        worst: _builtins.str = ...,
+        worst_scenario: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected", b"expected", "realized", b"realized", "worst", b"worst", "worst_scenario", b"worst_scenario"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GapLoss: _TypeAlias = GapLoss  # noqa: Y015
+
+@_typing.final
 class Margin(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -315,6 +347,7 @@ class Margin(_message.Message):
     EXCESS_TO_INITIAL_FIELD_NUMBER: _builtins.int
     EXCESS_TO_MAINTENANCE_FIELD_NUMBER: _builtins.int
     QUALITY_FIELD_NUMBER: _builtins.int
+    GAP_LOSS_FIELD_NUMBER: _builtins.int
     utilization: _builtins.str
     band: Global___Band.ValueType
     excess_to_initial: _builtins.str
@@ -327,6 +360,8 @@ class Margin(_message.Message):
     def requirement(self) -> Global___RequirementBridge: ...
     @_builtins.property
     def quality(self) -> Global___DataQuality: ...
+    @_builtins.property
+    def gap_loss(self) -> Global___GapLoss: ...
     def __init__(
         self,
         *,
@@ -338,10 +373,11 @@ class Margin(_message.Message):
         excess_to_initial: _builtins.str = ...,
         excess_to_maintenance: _builtins.str = ...,
         quality: Global___DataQuality | None = ...,
+        gap_loss: Global___GapLoss | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["equity", b"equity", "quality", b"quality", "requirement", b"requirement", "stamp", b"stamp"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["equity", b"equity", "gap_loss", b"gap_loss", "quality", b"quality", "requirement", b"requirement", "stamp", b"stamp"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["band", b"band", "equity", b"equity", "excess_to_initial", b"excess_to_initial", "excess_to_maintenance", b"excess_to_maintenance", "quality", b"quality", "requirement", b"requirement", "stamp", b"stamp", "utilization", b"utilization"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["band", b"band", "equity", b"equity", "excess_to_initial", b"excess_to_initial", "excess_to_maintenance", b"excess_to_maintenance", "gap_loss", b"gap_loss", "quality", b"quality", "requirement", b"requirement", "stamp", b"stamp", "utilization", b"utilization"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -873,6 +909,77 @@ class ExplainMarginResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExplainMarginResponse: _TypeAlias = ExplainMarginResponse  # noqa: Y015
+
+@_typing.final
+class CompareMethodologiesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    MIN_SEQ_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    min_seq: _builtins.int
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        min_seq: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "min_seq", b"min_seq"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareMethodologiesRequest: _TypeAlias = CompareMethodologiesRequest  # noqa: Y015
+
+@_typing.final
+class MethodologyMargin(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METHODOLOGY_FIELD_NUMBER: _builtins.int
+    MARGIN_FIELD_NUMBER: _builtins.int
+    UNAVAILABLE_FIELD_NUMBER: _builtins.int
+    methodology: _account_service_pb2.Methodology.ValueType
+    unavailable: _builtins.str
+    @_builtins.property
+    def margin(self) -> Global___Margin: ...
+    def __init__(
+        self,
+        *,
+        methodology: _account_service_pb2.Methodology.ValueType = ...,
+        margin: Global___Margin | None = ...,
+        unavailable: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["margin", b"margin"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["margin", b"margin", "methodology", b"methodology", "unavailable", b"unavailable"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MethodologyMargin: _TypeAlias = MethodologyMargin  # noqa: Y015
+
+@_typing.final
+class CompareMethodologiesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SELECTED_FIELD_NUMBER: _builtins.int
+    MARGINS_FIELD_NUMBER: _builtins.int
+    selected: _account_service_pb2.Methodology.ValueType
+    @_builtins.property
+    def margins(self) -> _containers.RepeatedCompositeFieldContainer[Global___MethodologyMargin]: ...
+    def __init__(
+        self,
+        *,
+        selected: _account_service_pb2.Methodology.ValueType = ...,
+        margins: _abc.Iterable[Global___MethodologyMargin] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["margins", b"margins", "selected", b"selected"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareMethodologiesResponse: _TypeAlias = CompareMethodologiesResponse  # noqa: Y015
 
 @_typing.final
 class PreviewTradesRequest(_message.Message):

@@ -44,6 +44,11 @@ class MarginServiceStub(object):
                 request_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ExplainMarginRequest.SerializeToString,
                 response_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ExplainMarginResponse.FromString,
                 _registered_method=True)
+        self.CompareMethodologies = channel.unary_unary(
+                '/crossmargin.api.v1.MarginService/CompareMethodologies',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.CompareMethodologiesRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.CompareMethodologiesResponse.FromString,
+                _registered_method=True)
         self.PreviewTrades = channel.unary_unary(
                 '/crossmargin.api.v1.MarginService/PreviewTrades',
                 request_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.PreviewTradesRequest.SerializeToString,
@@ -86,6 +91,12 @@ class MarginServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ExplainMargin(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareMethodologies(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -139,6 +150,11 @@ def add_MarginServiceServicer_to_server(servicer, server):
                     servicer.ExplainMargin,
                     request_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ExplainMarginRequest.FromString,
                     response_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ExplainMarginResponse.SerializeToString,
+            ),
+            'CompareMethodologies': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareMethodologies,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.CompareMethodologiesRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.CompareMethodologiesResponse.SerializeToString,
             ),
             'PreviewTrades': grpc.unary_unary_rpc_method_handler(
                     servicer.PreviewTrades,
@@ -225,6 +241,33 @@ class MarginService(object):
             '/crossmargin.api.v1.MarginService/ExplainMargin',
             crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ExplainMarginRequest.SerializeToString,
             crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ExplainMarginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareMethodologies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.MarginService/CompareMethodologies',
+            crossmargin_dot_api_dot_v1_dot_margin__service__pb2.CompareMethodologiesRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_margin__service__pb2.CompareMethodologiesResponse.FromString,
             options,
             channel_credentials,
             insecure,

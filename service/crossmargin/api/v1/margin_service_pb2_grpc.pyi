@@ -33,6 +33,7 @@ class MarginServiceStub:
     def __new__(cls, channel: _aio.Channel) -> MarginServiceAsyncStub: ...
     GetMargin: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.GetMarginRequest, _margin_service_pb2.GetMarginResponse]
     ExplainMargin: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.ExplainMarginRequest, _margin_service_pb2.ExplainMarginResponse]
+    CompareMethodologies: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.CompareMethodologiesRequest, _margin_service_pb2.CompareMethodologiesResponse]
     PreviewTrades: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.PreviewTradesRequest, _margin_service_pb2.PreviewTradesResponse]
     ReserveMargin: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.ReserveMarginRequest, _margin_service_pb2.ReserveMarginResponse]
     ReleaseReservation: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.ReleaseReservationRequest, _margin_service_pb2.ReleaseReservationResponse]
@@ -45,6 +46,7 @@ class MarginServiceAsyncStub(MarginServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetMargin: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.GetMarginRequest, _margin_service_pb2.GetMarginResponse]  # type: ignore[assignment]
     ExplainMargin: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.ExplainMarginRequest, _margin_service_pb2.ExplainMarginResponse]  # type: ignore[assignment]
+    CompareMethodologies: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.CompareMethodologiesRequest, _margin_service_pb2.CompareMethodologiesResponse]  # type: ignore[assignment]
     PreviewTrades: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.PreviewTradesRequest, _margin_service_pb2.PreviewTradesResponse]  # type: ignore[assignment]
     ReserveMargin: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.ReserveMarginRequest, _margin_service_pb2.ReserveMarginResponse]  # type: ignore[assignment]
     ReleaseReservation: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.ReleaseReservationRequest, _margin_service_pb2.ReleaseReservationResponse]  # type: ignore[assignment]
@@ -66,6 +68,13 @@ class MarginServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _margin_service_pb2.ExplainMarginRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_margin_service_pb2.ExplainMarginResponse, _abc.Awaitable[_margin_service_pb2.ExplainMarginResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def CompareMethodologies(
+        self,
+        request: _margin_service_pb2.CompareMethodologiesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_margin_service_pb2.CompareMethodologiesResponse, _abc.Awaitable[_margin_service_pb2.CompareMethodologiesResponse]]: ...
 
     @_abc_1.abstractmethod
     def PreviewTrades(

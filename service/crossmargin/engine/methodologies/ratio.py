@@ -94,11 +94,21 @@ def ratio_margin(instruments: Sequence[InstrumentId], notional: ByHolding, param
         DomainError: INVALID_RISK_PARAMETERS for an instrument without rates.
     """
     rates = [parameters.rate_of(instrument_id) for instrument_id in instruments]
-    size = np.abs(notional)
+    without_limit = np.full(len(rates), np.inf)
     return RatioMargin(
-        initial=float(size @ np.array([rate.initial_fraction for rate in rates])),
-        maintenance=float(size @ np.array([rate.maintenance_fraction for rate in rates])),
+        initial=float(holding_margins(notional, np.array([rate.initial_fraction for rate in rates]), without_limit).sum()),
+        maintenance=float(holding_margins(notional, np.array([rate.maintenance_fraction for rate in rates]), without_limit).sum()),
     )
+
+
+def holding_margins(notional: ByHolding, rate_fraction: ByHolding, most_at_stake: ByHolding) -> ByHolding:
+    """Return [H] |notional| x rate of each holding, and no more than all that can be lost on it; base currency.
+
+    >>> holding_margins(np.array([1000.0, -500.0]), np.full(2, 0.1), np.array([30.0, np.inf])).tolist()
+    [30.0, 50.0]
+    """
+    margins: ByHolding = np.minimum(np.abs(notional) * rate_fraction, most_at_stake)
+    return margins
 
 
 def check_bucket(*, collateral: float, pnl: float, requirement: float) -> BucketCheck:

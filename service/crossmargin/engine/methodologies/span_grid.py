@@ -25,6 +25,8 @@ POINT_NAMES: Final = (
 )
 """[16] names of the scenarios, in their order."""
 POINT_COUNT: Final = len(POINT_NAMES)
+VOLATILITY_STEPS: Final = np.concatenate((np.tile([1.0, -1.0], len(_PRICE_THIRDS)), np.zeros(2)))
+"""[16] volatility moves in scan ranges: up and down for each price move, and none for the extreme ones."""
 
 PriceVolatilityRevaluer: TypeAlias = Callable[[ByPoint, ByPoint], ByInstrumentPoint]
 """Given [P] price moves and [P] volatility moves, both simple returns, returns [I, P] values of one unit of each instrument."""
@@ -75,14 +77,21 @@ def span_grid(parameters: SpanGridParameters) -> SpanGrid:
     0, +1/3, -1/3, +2/3, -2/3, +1 and -1 price scan range, each with volatility up and then down; then the extreme moves up and down,
     with volatility unchanged.
     """
-    extreme = np.array([parameters.extreme_multiple, -parameters.extreme_multiple])
-    thirds = np.repeat(_PRICE_THIRDS, 2) / 3.0
-    directions = np.tile([1.0, -1.0], len(_PRICE_THIRDS))
     return SpanGrid(
-        price_move=parameters.price_scan_fraction * np.concatenate((thirds, extreme)),
-        volatility_move=parameters.volatility_scan_fraction * np.concatenate((directions, np.zeros(2))),
-        weight=np.concatenate((np.ones(len(thirds)), np.full(2, parameters.cover_fraction))),
+        price_move=parameters.price_scan_fraction * price_steps(parameters.extreme_multiple),
+        volatility_move=parameters.volatility_scan_fraction * VOLATILITY_STEPS,
+        weight=counted_shares(parameters.cover_fraction),
     )
+
+
+def price_steps(extreme_multiple: float) -> ByPoint:
+    """Return [16] the price moves in scan ranges: thirds of one, twice each, and the extreme moves."""
+    return np.concatenate((np.repeat(_PRICE_THIRDS, 2) / 3.0, [extreme_multiple, -extreme_multiple]))
+
+
+def counted_shares(cover_fraction: float) -> ByPoint:
+    """Return [16] the share of the profit or loss that counts: 1, and `cover_fraction` at the extreme moves."""
+    return np.concatenate((np.ones(2 * len(_PRICE_THIRDS)), np.full(2, cover_fraction)))
 
 
 def risk_arrays(revalue: PriceVolatilityRevaluer, parameters: SpanGridParameters) -> ByInstrumentPoint:

@@ -19,6 +19,11 @@ ByContract: TypeAlias = NDArray[np.float64]
 
 _POINTS_PER_SIDE: Final = 5
 POINT_COUNT: Final = 2 * _POINTS_PER_SIDE
+POINT_NAMES: Final = (
+    *(f"{count}/{_POINTS_PER_SIDE} of range down" for count in range(_POINTS_PER_SIDE, 0, -1)),
+    *(f"{count}/{_POINTS_PER_SIDE} of range up" for count in range(1, _POINTS_PER_SIDE + 1)),
+)
+"""[10] names of the points, lowest first."""
 
 PriceRevaluer: TypeAlias = Callable[[ByPoint], ByInstrumentPoint]
 """Given [P] simple returns of the price, returns [I, P] values of one unit of each instrument."""
@@ -78,8 +83,13 @@ def valuation_moves(moves: MoveRange) -> ByPoint:
     >>> valuation_moves(MoveRange(lowest_fraction=-0.15, highest_fraction=0.15)).round(10).tolist()
     [-0.15, -0.12, -0.09, -0.06, -0.03, 0.03, 0.06, 0.09, 0.12, 0.15]
     """
+    return equidistant_moves(moves.lowest_fraction, moves.highest_fraction)
+
+
+def equidistant_moves(lowest: float, highest: float) -> ByPoint:
+    """Return [10] five moves down to `lowest`, below zero, and five up to `highest`, the lowest first."""
     share = np.arange(1, _POINTS_PER_SIDE + 1) / _POINTS_PER_SIDE
-    return np.concatenate((moves.lowest_fraction * share[::-1], moves.highest_fraction * share))
+    return np.concatenate((lowest * share[::-1], highest * share))
 
 
 def valuation_pnl(revalue: PriceRevaluer, moves: MoveRange) -> ByInstrumentPoint:

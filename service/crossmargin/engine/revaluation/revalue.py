@@ -102,7 +102,8 @@ def revalue_market(
     market = ShockedMarket(assets=assets, snapshot=snapshot, scenarios=shocked, parameters=parameters)
     with np.errstate(all="ignore"):  # what is not finite is looked for once, below
         outcomes = _value_all(ordered, market)
-    return _laid_out(ordered, outcomes, market, _States(0, 0, len(shocked.names)), snapshot=snapshot, scenarios=scenarios)
+    laid_out = _laid_out(ordered, outcomes, market, _States(0, 0, len(shocked.names)), snapshot=snapshot, scenarios=scenarios)
+    return replace(laid_out, snapshot=snapshot)
 
 
 def revalue_moved_market(

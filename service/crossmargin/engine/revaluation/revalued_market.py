@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from crossmargin.domain.errors import DomainError
 from crossmargin.domain.identifiers import InstrumentId, OffsetGroupId, SnapshotId
 from crossmargin.domain.instrument import Instrument
+from crossmargin.domain.market import MarketSnapshot
 from crossmargin.engine.axes import ByInstrument, ByIssuerLeg, ByLeg, ByLegScenario, Index
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
 
@@ -42,6 +43,7 @@ class RevaluedMarket:
         is_option: [I] True for options.
         peg_price: [I] price of a stablecoin in the currency it is pegged to; NaN for anything else.
         unavailable: Instruments that could not be valued, with the error that says why; only who holds them is refused.
+        snapshot: What it was revalued from, so that more states of it can be asked for; None after a hypothetical move.
     """
 
     snapshot_id: SnapshotId
@@ -67,6 +69,7 @@ class RevaluedMarket:
     is_option: NDArray[np.bool_]
     peg_price: ByInstrument
     unavailable: Mapping[InstrumentId, DomainError]
+    snapshot: MarketSnapshot | None = None
 
     @cached_property
     def row_of(self) -> Mapping[InstrumentId, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -15,6 +16,9 @@ from crossmargin.adapters.grpc_server.wire.account import (
     account_to_message,
     client_from_message,
     client_to_message,
+    methodology_from_message,
+    methodology_from_request,
+    methodology_to_message,
 )
 from crossmargin.adapters.grpc_server.wire.book import (
     entry_to_message,
@@ -25,7 +29,12 @@ from crossmargin.adapters.grpc_server.wire.book import (
     trades_or_errors,
 )
 from crossmargin.adapters.grpc_server.wire.collateral import deposit_from_request, holdings_to_messages, policy_from_request
-from crossmargin.adapters.grpc_server.wire.margin import explanation_to_message, margin_to_message
+from crossmargin.adapters.grpc_server.wire.margin import (
+    comparison_to_message,
+    explanation_to_message,
+    margin_to_message,
+    reproduction_to_message,
+)
 from crossmargin.adapters.grpc_server.wire.market import history_from_block, snapshot_from_message, snapshot_to_message
 from crossmargin.api.v1 import account_service_pb2 as accounts_pb
 from crossmargin.api.v1 import book_service_pb2 as books_pb
@@ -51,6 +60,7 @@ from crossmargin.domain.margin import (
     CollateralLine,
     Contribution,
     EquityBridge,
+    GapLoss,
     GroupRequirement,
     MarginResult,
     MarginStamp,
@@ -58,8 +68,11 @@ from crossmargin.domain.margin import (
     WorstScenario,
 )
 from crossmargin.domain.market import FactorId
+from crossmargin.domain.methodology import AccountMethodology, Methodology, methodology_unavailable
 from crossmargin.domain.position import Position
+from crossmargin.usecases.compare_methodologies import MethodologyComparison, MethodologyMargin
 from crossmargin.usecases.record_trades import Booked, Refused
+from crossmargin.usecases.reproduce_margin import Reproduction
 
 ALPHA = AccountRef(ClientId("alpha"), AccountId("core"))
 NOON = datetime(2026, 3, 2, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -101,7 +114,22 @@ def test_a_client_comes_back_as_it_went():
     ids=["cross", "isolated"],
 )
 def test_an_account_comes_back_as_it_went(message):
-    assert account_to_message(account_from_message(message)) == message
+    sent = accounts_pb.Account()
+    sent.CopyFrom(message)
+    sent.methodology = accounts_pb.METHODOLOGY_EXPECTED_SHORTFALL
+    assert account_to_message(account_from_message(message)) == sent
+
+
+def test_every_methodology_has_its_value_and_none_is_the_main_one():
+    values = {methodology_to_message(methodology) for methodology in Methodology}
+    assert values == set(accounts_pb.Methodology.values()) - {accounts_pb.METHODOLOGY_UNSPECIFIED}
+    assert [methodology_from_message(methodology_to_message(methodology)) for methodology in Methodology] == list(Methodology)
+    assert methodology_from_message(accounts_pb.METHODOLOGY_UNSPECIFIED) is Methodology.EXPECTED_SHORTFALL
+
+
+def test_a_methodology_is_read_in_full():
+    request = accounts_pb.SetMethodologyRequest(account=str(ALPHA), methodology=accounts_pb.METHODOLOGY_RATIO)
+    assert methodology_from_request(request) == AccountMethodology(ALPHA, Methodology.RATIO)
 
 
 def test_an_isolated_account_cannot_hang_on_another_client():
@@ -293,6 +321,7 @@ def test_a_margin_result_is_written_in_full():
         parameters_hash="aa",
         scenario_set_hash="bb",
         engine_version="1",
+        methodology=accounts_pb.METHODOLOGY_EXPECTED_SHORTFALL,
     )
     assert margin.equity == margin_pb.EquityBridge(
         collateral="1000", liabilities="-50", contract_value="-20.5", equity="929.5", haircuts="10.75"
@@ -312,6 +341,35 @@ def test_a_margin_result_is_written_in_full():
     )
     assert (margin.utilization, margin.band) == ("0.333333333333", margin_pb.BAND_AT_RISK)
     assert (margin.excess_to_initial, margin.excess_to_maintenance) == ("540.71", "619.67")
+
+
+def test_a_gap_loss_is_written_only_where_there_is_one():
+    assert not margin_to_message(a_result()).HasField("gap_loss")
+    isolated = replace(a_result(), gap=GapLoss(D("0"), D("1.50"), D("20"), "March"))
+    assert margin_to_message(isolated).gap_loss == margin_pb.GapLoss(realized="0", expected="1.5", worst="20", worst_scenario="March")
+
+
+def test_a_comparison_has_a_margin_or_a_reason_for_each_methodology():
+    refusal = methodology_unavailable(Methodology.RATIO, "house-1", "methodologies")
+    margins = (MethodologyMargin(Methodology.SPAN_GRID, a_result()), MethodologyMargin(Methodology.RATIO, refusal))
+    message = comparison_to_message(MethodologyComparison(Methodology.SPAN_GRID, margins))
+    assert message.selected == accounts_pb.METHODOLOGY_SPAN_GRID
+    assert [(one.methodology, one.HasField("margin"), one.unavailable) for one in message.margins] == [
+        (accounts_pb.METHODOLOGY_SPAN_GRID, True, ""),
+        (accounts_pb.METHODOLOGY_RATIO, False, refusal.message),
+    ]
+    assert message.margins[0].margin == margin_to_message(a_result())
+
+
+def test_what_an_earlier_release_did_not_say_is_not_compared():
+    result = replace(a_result(), gap=GapLoss(D("0"), D("1"), D("2"), "March"))
+    recorded = margin_to_message(result)
+    recorded.ClearField("gap_loss")
+    recorded.stamp.ClearField("methodology")
+    assert reproduction_to_message(Reproduction(result, None), recorded).reproduced
+    recorded.stamp.methodology = accounts_pb.METHODOLOGY_EXPECTED_SHORTFALL
+    answer = reproduction_to_message(Reproduction(result, None), recorded)
+    assert (answer.reproduced, answer.difference.field) == (False, "gap_loss")
 
 
 def test_utilization_without_equity_is_infinite():

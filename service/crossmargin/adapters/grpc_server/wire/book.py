@@ -51,6 +51,7 @@ _ENTRY_KINDS: Final = {
     pb.ENTRY_KIND_RESERVATION: EntryKind.RESERVATION,
     pb.ENTRY_KIND_RESERVATION_FILL: EntryKind.RESERVATION_FILL,
     pb.ENTRY_KIND_RESERVATION_END: EntryKind.RESERVATION_END,
+    pb.ENTRY_KIND_METHODOLOGY: EntryKind.METHODOLOGY,
 }
 _ENTRY_KIND_VALUES: Final = inverse(_ENTRY_KINDS)
 _TRADE_FLAG_VALUES: Final = {flag: pb.TradeFlag.Value(f"TRADE_FLAG_{flag.name}") for flag in TradeFlag}

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
+from crossmargin.adapters.grpc_server.wire.account import methodology_from_message, methodology_to_message
 from crossmargin.adapters.grpc_server.wire.collateral import holdings_to_messages
 from crossmargin.adapters.grpc_server.wire.differences import first_difference
 from crossmargin.adapters.grpc_server.wire.market import quality_to_message
@@ -17,9 +18,22 @@ from crossmargin.adapters.grpc_server.wire.values import (
     moment_to_message,
 )
 from crossmargin.api.v1 import margin_service_pb2 as pb
+from crossmargin.api.v1.account_service_pb2 import METHODOLOGY_UNSPECIFIED
+from crossmargin.domain.errors import DomainError
 from crossmargin.domain.identifiers import RiskParameterSetId, SnapshotId
-from crossmargin.domain.margin import Band, Charge, DataQuality, EquityBridge, MarginResult, MarginStamp, RampStamp, RequirementBridge
+from crossmargin.domain.margin import (
+    Band,
+    Charge,
+    DataQuality,
+    EquityBridge,
+    GapLoss,
+    MarginResult,
+    MarginStamp,
+    RampStamp,
+    RequirementBridge,
+)
 from crossmargin.domain.money import format_decimal, parse_decimal
+from crossmargin.usecases.compare_methodologies import MethodologyComparison, MethodologyMargin
 from crossmargin.usecases.reproduce_margin import Reproduction
 
 INFINITE: Final = "inf"
@@ -45,6 +59,15 @@ def margin_to_message(result: MarginResult) -> pb.Margin:
         excess_to_initial=format_decimal(result.excess_to_initial),
         excess_to_maintenance=format_decimal(result.excess_to_maintenance),
         quality=None if result.quality is None else _quality_to_message(result.quality),
+        gap_loss=None if result.gap is None else _gap_to_message(result.gap),
+    )
+
+
+def comparison_to_message(comparison: MethodologyComparison) -> pb.CompareMethodologiesResponse:
+    """Return the message of margins by every methodology."""
+    return pb.CompareMethodologiesResponse(
+        selected=methodology_to_message(comparison.selected),
+        margins=[_methodology_margin_to_message(one) for one in comparison.margins],
     )
 
 
@@ -79,6 +102,7 @@ def stamp_from_message(stamp: pb.MarginStamp) -> MarginStamp:
         scenario_set_hash=stamp.scenario_set_hash,
         engine_version=stamp.engine_version,
         ramp=_ramp_from_message(stamp.ramp) if stamp.HasField("ramp") else None,
+        methodology=methodology_from_message(stamp.methodology),
     )
 
 
@@ -91,7 +115,7 @@ def reproduction_to_message(reproduction: Reproduction, recorded: pb.Margin | No
         field = f"stamp.{_STAMP_FIELDS.get(stamp.field, stamp.field)}"
         difference = pb.MarginDifference(field=field, recorded=stamp.recorded, recomputed=stamp.recomputed)
     elif recorded is not None:
-        difference = first_difference(recorded, explained.margin)
+        difference = first_difference(*_as_said_before(recorded, explained.margin))
     return pb.ReproduceMarginResponse(reproduced=difference is None, difference=difference, explained=explained)
 
 
@@ -134,7 +158,34 @@ def _stamp_to_message(stamp: MarginStamp) -> pb.MarginStamp:
         scenario_set_hash=stamp.scenario_set_hash,
         engine_version=stamp.engine_version,
         ramp=None if stamp.ramp is None else _ramp_to_message(stamp.ramp),
+        methodology=methodology_to_message(stamp.methodology),
     )
+
+
+def _methodology_margin_to_message(one: MethodologyMargin) -> pb.MethodologyMargin:
+    if isinstance(one.outcome, DomainError):
+        return pb.MethodologyMargin(methodology=methodology_to_message(one.methodology), unavailable=one.outcome.message)
+    return pb.MethodologyMargin(methodology=methodology_to_message(one.methodology), margin=margin_to_message(one.outcome))
+
+
+def _gap_to_message(gap: GapLoss) -> pb.GapLoss:
+    return pb.GapLoss(
+        realized=format_decimal(gap.realized),
+        expected=format_decimal(gap.expected),
+        worst=format_decimal(gap.worst),
+        worst_scenario=gap.worst_scenario,
+    )
+
+
+def _as_said_before(recorded: pb.Margin, recomputed: pb.Margin) -> tuple[pb.Margin, pb.Margin]:
+    """Return both with what an earlier release left out of its answers left out of the comparison as well."""
+    before, after = pb.Margin(), pb.Margin()
+    before.CopyFrom(recorded)
+    after.CopyFrom(recomputed)
+    if before.stamp.methodology == METHODOLOGY_UNSPECIFIED:
+        before.stamp.methodology = after.stamp.methodology
+        after.ClearField("gap_loss")
+    return before, after
 
 
 def _ramp_to_message(ramp: RampStamp) -> pb.ParameterRamp:
