@@ -162,6 +162,7 @@ ELSEWHERE = {
     "circulating_supply": "test_collateral_parameters_matter.py",
     "fx_mismatch_": "test_collateral_parameters_matter.py",
     "stress_events.last_day": "test_backtest.py",
+    "methodologies.": "methodologies/test_methodology_parameters_matter.py",
     "market_quality.": "../domain/test_market_quality_parameters.py",
 }
 """By the beginning of the name: the file beside this one that tries them."""
