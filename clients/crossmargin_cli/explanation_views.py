@@ -11,6 +11,7 @@ from crossmargin.api.v1 import margin_service_pb2
 from crossmargin_cli.render import add_number_column, counted, money, percent, plain_table
 from crossmargin_client import decimal_of
 
+_DIRECTIONS_SHOWN: Final = 3
 _KIND_NAMES: Final = {
     "spot": "price",
     "fx": "exchange rate",
@@ -60,6 +61,14 @@ def diversification_sentence(diversification: margin_service_pb2.Diversification
         f"{diversification.largest_group_id} with {percent(decimal_of(diversification.largest_group_fraction))}; "
         f"{decimal_of(diversification.effective_bets):.1f} effective bets."
     )
+
+
+def direction_lines(explained: margin_service_pb2.ExplainMarginResponse) -> Iterator[str]:
+    """Yield how much of the book goes one way, the largest bets first."""
+    for one in explained.directional_concentrations[:_DIRECTIONS_SHOWN]:
+        way = "long" if one.is_long else "short"
+        share, amount = percent(decimal_of(one.fraction)), money(decimal_of(one.amount))
+        yield f"{_factor_text(one.asset_class, one.factor_kind)}: {way}, {share} one way; {amount} on a typical move of all."
 
 
 def advice_table(advice: Sequence[margin_service_pb2.IsolationAdvice]) -> Table:

@@ -23,6 +23,7 @@ from crossmargin_cli.examples import examples
 from crossmargin_cli.explanation_views import (
     advice_table,
     confidence_lines,
+    direction_lines,
     distance_table,
     diversification_sentence,
     worst_direction_sentence,
@@ -231,9 +232,13 @@ def _print_beyond(console: Console, explained: margin_service_pb2.ExplainMarginR
     if explained.HasField("worst_direction"):
         console.print(worst_direction_sentence(explained.worst_direction))
     console.print(diversification_sentence(explained.diversification))
+    for line in direction_lines(explained):
+        console.print(line)
     if explained.isolation_advice:
         console.print()
         console.print(advice_table(explained.isolation_advice))
+    if not explained.HasField("requirement_interval"):
+        return
     console.print()
     console.print("How sure this is", style="bold")
     for line in confidence_lines(explained):

@@ -77,6 +77,24 @@ class Diversification:
 
 
 @dataclass(frozen=True, slots=True)
+class DirectionalConcentration:
+    """How much of what an account has in one kind of factor of one asset class goes the same way.
+
+    Attributes:
+        is_long: True when the account gains as they rise.
+        fraction: |sum x| / sum |x| over the offset groups of the class, x being what the account gains when the group's factors rise by
+            their typical move (half the difference between rise and fall): 1 when all go one way, 0 when they cancel out.
+        amount: |sum x|: what the account gains or loses when all of them move by their typical move at once. Base currency.
+    """
+
+    asset_class: str
+    kind: FactorKind
+    is_long: bool
+    fraction: Decimal
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class IsolationAdvice:
     """A contract that gains little from being margined with the rest: isolated it would cap the client's loss at little cost.
 
@@ -151,13 +169,19 @@ class ScenarioReport:
 
 @dataclass(frozen=True, slots=True)
 class MarginExplanation:
-    """A margin result with all that is computed only when somebody asks."""
+    """A margin result with all that is computed only when somebody asks.
+
+    Attributes:
+        directions: The largest amount first.
+        isolation_advice, interval, tail, scenarios: Of the expected shortfall; empty or None by another methodology.
+    """
 
     margin: MarginResult
     distances: tuple[LiquidationDistance, ...]
     worst_direction: WorstDirection | None
     diversification: Diversification
+    directions: tuple[DirectionalConcentration, ...]
     isolation_advice: tuple[IsolationAdvice, ...]
-    interval: RequirementInterval
-    tail: TailReport
-    scenarios: ScenarioReport
+    interval: RequirementInterval | None
+    tail: TailReport | None
+    scenarios: ScenarioReport | None

@@ -34,6 +34,10 @@ ByScenarioFactor: TypeAlias = NDArray[np.float64]
 """[S, F]"""
 ByFactor: TypeAlias = NDArray[np.float64]
 """[F]"""
+ByMove: TypeAlias = NDArray[np.float64]
+"""[G]"""
+ByInstrumentMove: TypeAlias = NDArray[np.float64]
+"""[I, G]"""
 ByMoveFactor: TypeAlias = NDArray[np.float64]
 """[G, F]"""
 ByState: TypeAlias = NDArray[np.float64]

@@ -7,8 +7,9 @@ from decimal import Decimal
 import numpy as np
 
 from crossmargin.domain.explanation import Diversification, IsolationAdvice
+from crossmargin.domain.margin import MarginResult
 from crossmargin.engine.axes import ByGroup, ByRow, ByRowScenario, Index
-from crossmargin.engine.netting import LegHoldings, NettedPnl, leg_holdings
+from crossmargin.engine.netting import LegHoldings, NettedPnl, leg_holdings, stacked
 from crossmargin.engine.portfolio_arrays import (
     MarginRates,
     PortfolioArrays,
@@ -41,6 +42,22 @@ def diversification(figures: MarginFigures, market: RevaluedMarket, rates: Margi
     )
 
 
+def diversification_of_result(result: MarginResult) -> Diversification:
+    """Return the same of a margin in which groups do not offset one another: each contributes what it needs alone."""
+    alone = np.array([float(group.requirement) for group in result.groups])
+    total = float(alone.sum())
+    if total <= 0:
+        nothing = fraction_to_decimal(0.0)
+        return Diversification(nothing, None, nothing, nothing)
+    largest = int(np.argmax(alone))
+    return Diversification(
+        ratio=fraction_to_decimal(max(0.0, 1.0 - float(result.requirement.market_requirement) / total)),
+        largest_group=result.groups[largest].group_id,
+        largest_share=fraction_to_decimal(float(alone[largest]) / total),
+        effective_bets=fraction_to_decimal(effective_number(alone)),
+    )
+
+
 def effective_number(contributions: ByGroup) -> float:
     """Return 1 / sum p^2 with p the shares of the absolute amounts; 0 when all are zero.
 
@@ -61,11 +78,6 @@ def group_contributions(netted: NettedPnl, market: RevaluedMarket, rates: Margin
     groups = len(netted.groups)
     of_group = weighted[:groups] + weighted[groups:-1][netted.group_class] + weighted[-1]
     return np.asarray(-np.einsum("us,us->u", of_group, netted.group_pnl))
-
-
-def stacked(netted: NettedPnl) -> ByRowScenario:
-    """Return [U + A + 1, S] profits of groups, classes and the account: the rows whose tail means make the requirement."""
-    return np.concatenate((netted.group_pnl, netted.class_pnl, netted.account_pnl[np.newaxis]))
 
 
 def isolation_advice(

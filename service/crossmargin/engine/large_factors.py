@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
-from crossmargin.domain.explanation import MarketMove
+from crossmargin.domain.explanation import DirectionalConcentration, MarketMove
 from crossmargin.domain.identifiers import OffsetGroupId
 from crossmargin.domain.market import LOG_KINDS, FactorId, FactorKind
 from crossmargin.domain.risk_parameters import RiskParameters
-from crossmargin.engine.axes import ByFactor, Index
-from crossmargin.engine.portfolio_arrays import fraction_to_decimal
+from crossmargin.engine.axes import ByFactor, ByRow, Index
+from crossmargin.engine.moved_account import MovingAccount
+from crossmargin.engine.portfolio_arrays import cents_to_decimal, fraction_to_decimal, requirement_to_cents
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
+
+LARGE_FACTOR_COUNT: Final = 5
+SMALLEST_SHARE: Final = 0.02
+"""Of the largest effect: what moves the account by less is not large."""
+_NOISE: Final = 1e-12
+"""Of the account's value: what its float sum loses."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +62,64 @@ def factor_blocks(factors: Sequence[FactorId], scenarios: ScenarioSet, parameter
         if key in members:
             members[key].append(column)
     return [_block(*key, np.array(columns), scenarios) for key, columns in members.items()]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockEffect:
+    """What an account gains when a block falls, and when it rises, by its typical move; `noise` is what its float sum loses."""
+
+    block: FactorBlock
+    on_fall: float
+    on_rise: float
+    noise: float
+
+    @property
+    def size(self) -> float:
+        """The larger of both, so that a book hedged to first order and hurt by either direction is seen too."""
+        return max(abs(self.on_fall), abs(self.on_rise))
+
+    @property
+    def slope(self) -> float:
+        """Half the difference between rise and fall: what has a direction."""
+        return (self.on_rise - self.on_fall) / 2
+
+
+def block_effects(account: MovingAccount, blocks: Sequence[FactorBlock]) -> list[BlockEffect]:
+    """Return the effect of each block on the value of an account, by full revaluation."""
+    moves = np.zeros((1 + 2 * len(blocks), account.factor_count))
+    for place, block in enumerate(blocks):
+        moves[1 + 2 * place : 3 + 2 * place, block.columns] = np.array([[-block.typical_move], [block.typical_move]])
+    at_rest, *values = account.values(moves)
+    noise = _NOISE * max(abs(at_rest), 1.0)
+    pairs = zip(blocks, values[::2], values[1::2], strict=True)
+    return [BlockEffect(block, fall - at_rest, rise - at_rest, noise) for block, fall, rise in pairs]
+
+
+def large_blocks(effects: Sequence[BlockEffect]) -> list[FactorBlock]:
+    """Return at most LARGE_FACTOR_COUNT blocks, the one with the largest effect first; none that leaves the account's value alone."""
+    least = SMALLEST_SHARE * max((effect.size for effect in effects), default=0.0)
+    ordered = sorted(effects, key=lambda effect: -effect.size)
+    return [effect.block for effect in ordered if effect.size > max(least, effect.noise)][:LARGE_FACTOR_COUNT]
+
+
+def directional_concentrations(effects: Sequence[BlockEffect], parameters: RiskParameters) -> tuple[DirectionalConcentration, ...]:
+    """Return how much of the account goes one way in each kind of factor of each asset class, the largest amount first.
+
+    Groups of one class tend to move together, so what goes one way in them is one bet, whatever the number of groups.
+    """
+    class_of = {group.group_id: group.asset_class for group in parameters.offset_groups}
+    slopes: defaultdict[tuple[str, FactorKind], list[float]] = defaultdict(list)
+    for effect in effects:
+        if abs(effect.slope) > effect.noise:
+            slopes[class_of[effect.block.group_id], effect.block.kind].append(effect.slope)
+    found = [_concentration(*key, np.array(members)) for key, members in slopes.items()]
+    return tuple(sorted(found, key=lambda one: (-one.amount, one.asset_class, one.kind.value)))
+
+
+def _concentration(asset_class: str, kind: FactorKind, slopes: ByRow) -> DirectionalConcentration:
+    net, gross = float(slopes.sum()), float(np.abs(slopes).sum())
+    amount = cents_to_decimal(requirement_to_cents(abs(net), scale=gross))
+    return DirectionalConcentration(asset_class, kind, net > 0, fraction_to_decimal(abs(net) / gross), amount)
 
 
 def _block(group_id: OffsetGroupId, kind: FactorKind, columns: Index, scenarios: ScenarioSet) -> FactorBlock:

@@ -14,12 +14,9 @@ from crossmargin.domain.explanation import LiquidationDistance, MarketMove, Wors
 from crossmargin.domain.market import LOG_KINDS, FactorKind
 from crossmargin.engine.axes import ByFactor
 from crossmargin.engine.large_factors import FactorBlock
-from crossmargin.engine.moved_account import MovedAccount
+from crossmargin.engine.moved_account import MovingAccount
 from crossmargin.engine.portfolio_arrays import cents_to_decimal, client_value_to_cents, fraction_to_decimal
 
-LARGE_FACTOR_COUNT: Final = 5
-SMALLEST_SHARE: Final = 0.02
-"""Of the largest effect: what moves the account by less is not large."""
 FALLS: Final = (0.05, 0.10, 0.20, 0.35, 0.50, 0.75, 0.99)
 """Simple returns looked at: nothing falls by more than 99%."""
 RISES: Final = (0.05, 0.10, 0.20, 0.35, 0.50, 0.75, 1.0, 2.0, 4.0)
@@ -31,30 +28,13 @@ MOVE_TOLERANCE: Final = 1e-7
 """Of a return, a difference or a multiple: a tenth of the last place that is reported."""
 PRICE_MOVES: Final = (0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0)
 """Differences in USD looked at, of prices that may be negative."""
-_NOISE: Final = 1e-12
-"""Of the account's value: what its float sum loses."""
 _ROUNDS: Final = 8
 _AT_ONCE: Final = 3
 
 _PathOf = Callable[[float], ByFactor]
 
 
-def large_blocks(account: MovedAccount, blocks: Sequence[FactorBlock]) -> list[FactorBlock]:
-    """Return at most LARGE_FACTOR_COUNT blocks, the one with the largest effect first; none that leaves the account's value alone.
-
-    The effect is the larger of what the account's value changes by when the block rises and when it falls by its typical move, so that a
-    book hedged to first order and hurt by either direction is seen too.
-    """
-    if not blocks:
-        return []
-    (at_rest,) = account.values(np.zeros((1, account.factor_count)))
-    effects = np.array([_effect(account, block, at_rest) for block in blocks])
-    least = max(SMALLEST_SHARE * float(effects.max()), _NOISE * max(abs(at_rest), 1.0))
-    order = [place for place in np.argsort(-effects, kind="stable").tolist() if effects[place] > least]
-    return [blocks[place] for place in order[:LARGE_FACTOR_COUNT]]
-
-
-def liquidation_distance(account: MovedAccount, block: FactorBlock) -> LiquidationDistance:
+def liquidation_distance(account: MovingAccount, block: FactorBlock) -> LiquidationDistance:
     """Return the smallest move of a block, either way, at which the account is liquidated.
 
     Nothing is assumed to be monotone: moves are looked at from the smallest outwards, FALLS and RISES for what moves by return,
@@ -66,7 +46,7 @@ def liquidation_distance(account: MovedAccount, block: FactorBlock) -> Liquidati
     return LiquidationDistance(block.group_id, block.kind, move)
 
 
-def worst_direction(account: MovedAccount, tail_move: ByFactor, blocks: Sequence[FactorBlock]) -> WorstDirection:
+def worst_direction(account: MovingAccount, tail_move: ByFactor, blocks: Sequence[FactorBlock]) -> WorstDirection:
     """Return how many times the average tail move [F] liquidates the account, up to the last of MULTIPLES."""
     found = _smallest_crossing(account, (MULTIPLES,), lambda multiple: multiple * tail_move)
     moves = (1.0 if found is None else found) * tail_move
@@ -78,47 +58,39 @@ def worst_direction(account: MovedAccount, tail_move: ByFactor, blocks: Sequence
     )
 
 
-def _effect(account: MovedAccount, block: FactorBlock, at_rest: float) -> float:
-    moves = np.zeros((2, account.factor_count))
-    moves[:, block.columns] = np.array([[-block.typical_move], [block.typical_move]])
-    return max(abs(value - at_rest) for value in account.values(moves))
-
-
 def _sides(kind: FactorKind) -> tuple[tuple[float, ...], ...]:
     differences = PRICE_MOVES if kind is FactorKind.PRICE else RATE_MOVES
     falls, rises = (FALLS, RISES) if kind in LOG_KINDS else (differences, differences)
     return tuple(-size for size in falls), rises
 
 
-def _smallest_crossing(account: MovedAccount, sides: Sequence[Sequence[float]], path: _PathOf) -> float | None:
+def _smallest_crossing(account: MovingAccount, sides: Sequence[Sequence[float]], path: _PathOf) -> float | None:
     """Return the smallest size of any side at which the account is liquidated, in every scenario; None when there is none.
 
     The search runs on the scenarios kept so far, after the middle and the end of each side were revalued in every scenario. What it
     finds is revalued in every scenario as well; as long as that turns up scenarios that were missing, the search runs again.
     """
-    for sizes in sides:
-        for place in (len(sizes) // 2, -1):
-            account.look_closely(path(sizes[place]))
+    account.look_closely(np.array([path(sizes[place]) for sizes in sides for place in (len(sizes) // 2, -1)]))
     found = _search(account, sides, path)
     for _ in range(_ROUNDS):
-        if found is None or not account.look_closely(path(found)):
+        if found is None or not account.look_closely(path(found)[np.newaxis]):
             break
         found = _search(account, sides, path)
     return found
 
 
-def _search(account: MovedAccount, sides: Sequence[Sequence[float]], path: _PathOf) -> float | None:
+def _search(account: MovingAccount, sides: Sequence[Sequence[float]], path: _PathOf) -> float | None:
     """Return the smallest crossing on the scenarios kept."""
     (at_rest,) = account.headrooms(path(0.0)[np.newaxis])
     if at_rest <= 0:
         return 0.0
-    open_sides = list(sides)
+    open_sides, headroom = list(sides), {0.0: at_rest}
     for start in range(0, max(map(len, sides)), _AT_ONCE):
         chunks = [_chunk(sizes, start) for sizes in open_sides]
-        sizes = [size for chunk in chunks for size in chunk]
-        if not sizes:
+        if not any(chunks):
             return None
-        headroom = dict(zip(sizes, account.headrooms(np.array([path(size) for size in sizes])), strict=True)) | {0.0: at_rest}
+        sizes = [size for chunk in chunks for size in chunk if size not in headroom]
+        headroom |= dict(zip(sizes, account.headrooms(np.array([path(size) for size in sizes])), strict=True))
         brackets = [bracket for chunk in chunks if (bracket := _first_bracket(chunk, headroom)) is not None]
         if brackets:
             return min((_refined(account, bracket, path) for bracket in brackets), key=abs)
@@ -136,6 +108,6 @@ def _first_bracket(chunk: Sequence[float], headroom: dict[float, float]) -> tupl
     return next(((safe, gone) for safe, gone in pairwise(chunk) if headroom[safe] > 0 >= headroom[gone]), None)
 
 
-def _refined(account: MovedAccount, bracket: tuple[float, float], path: _PathOf) -> float:
+def _refined(account: MovingAccount, bracket: tuple[float, float], path: _PathOf) -> float:
     """Return the crossing between a size that is safe and one that is not (Brent 1973, "Algorithms for Minimization")."""
     return float(brentq(lambda size: account.headrooms(path(size)[np.newaxis])[0], *bracket, xtol=MOVE_TOLERANCE))

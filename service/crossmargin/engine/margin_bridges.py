@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
+import numpy as np
+
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.margin import (
     Band,
@@ -23,6 +25,8 @@ from crossmargin.engine.axes import ByGroup, ByHolding, Index
 from crossmargin.engine.charges import ChargeLine
 from crossmargin.engine.collateral_split import CollateralSplit
 from crossmargin.engine.portfolio_arrays import (
+    LARGEST_SLACK,
+    SLACK_FRACTION,
     MarginRates,
     PortfolioArrays,
     cents_to_decimal,
@@ -53,6 +57,15 @@ def equity_bridge(split: CollateralSplit, arrays: PortfolioArrays) -> EquityBrid
         equity=collateral + liabilities + contract_value,
         lines=tuple(sorted(positive + owed, key=lambda line: line.instrument_id)),
     )
+
+
+def equity_in_cents(split: CollateralSplit) -> int:
+    """Return the equity of `equity_bridge` in whole cents, without its lines."""
+    slack = np.minimum(SLACK_FRACTION * split.gross_value, LARGEST_SLACK)
+    lines = np.array([*split.collateral, *split.liability], dtype=np.int64)
+    cents = np.floor((split.value_in_equity[lines] + slack[lines]) * 100).sum()
+    contracts = split.value_in_equity[split.contract].sum()
+    return int(cents) + client_value_to_cents(float(contracts), scale=float(split.gross_value[split.contract].sum()))
 
 
 def requirement_bridge(

@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
-from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import Instrument
-from crossmargin.domain.margin import Band, MarginResult
+from crossmargin.domain.margin import Band
 from crossmargin.domain.market import MarketSnapshot
 from crossmargin.domain.portfolio import Portfolio
-from crossmargin.domain.risk_parameters import RiskParameters
-from crossmargin.engine.axes import ByFactor, ByGroupScenario, ByMoveFactor, Index
-from crossmargin.engine.portfolio_arrays import haircut_rates, margin_rates, portfolio_arrays
-from crossmargin.engine.portfolio_margin import compute_margin, margin_figures
-from crossmargin.engine.revaluation import required_factors, revalue_moved_market
-from crossmargin.engine.revaluation.revalued_market import RevaluedMarket, in_scenarios, part_of, with_rows_of
+from crossmargin.domain.risk_parameters import BandLines, RiskParameters
+from crossmargin.engine.axes import ByMoveFactor, Index
+from crossmargin.engine.margin_bridges import band_of, equity_in_cents, utilization_of
+from crossmargin.engine.moved_holdings import MovedHoldings
+from crossmargin.engine.netting import stacked
+from crossmargin.engine.portfolio_arrays import cents_to_decimal, haircut_rates, margin_rates, portfolio_arrays, requirement_to_cents
+from crossmargin.engine.portfolio_margin import RequiredMargin, best_split, required_margin, scenario_profits
+from crossmargin.engine.revaluation.revalued_market import RevaluedMarket, in_scenarios
 from crossmargin.engine.scenarios.restriction import restricted_to
-from crossmargin.engine.tail_mean import tail_weights
+from crossmargin.engine.tail_mean import tail_places
 
 _LEAST_HEADROOM: Final = 0.005
 """Base currency: half a cent, for an account that needs nothing and has nothing: it is not in liquidation."""
+
+
+class MovingAccount(Protocol):
+    """An account that can be asked how it stands after hypothetical moves [G, F], whatever it is margined by."""
+
+    @property
+    def factor_count(self) -> int:
+        """Length of a move."""
+
+    def values(self, moves: ByMoveFactor) -> list[float]:
+        """Return the value of all holdings, before haircuts, at each of the moved markets."""
+
+    def headrooms(self, moves: ByMoveFactor) -> list[float]:
+        """Return how far each moved market is from liquidation, base currency; zero or below is liquidated, NaN unknown."""
+
+    def look_closely(self, moves: ByMoveFactor) -> bool:
+        """Return True if these moves made the account see something that its headrooms did not rest on before."""
 
 
 class MovedAccount:
@@ -40,105 +57,81 @@ class MovedAccount:
     """
 
     def __init__(self, portfolio: Portfolio, snapshot: MarketSnapshot, market: RevaluedMarket, parameters: RiskParameters) -> None:
-        self._portfolio = _split_at_rest(portfolio, market, parameters)
-        self._snapshot = snapshot
-        self._scenarios = market.scenarios
-        self._parameters = parameters
-        self._line = float(parameters.bands.liquidation)
-        known = {instrument.instrument_id: instrument for instrument in market.instruments}
-        self.instruments = _with_assets([known[holding.instrument_id] for holding in portfolio.holdings], known)
-        self._read_by = {each.instrument_id: required_factors(_with_assets([each], known), snapshot) for each in self.instruments}
-        self._full = part_of(market, self.instruments)
-        self._keep(self._tail_places(self._full))
+        self._holdings = MovedHoldings(split_at_rest(portfolio, market, parameters), snapshot, market, parameters)
+        self._bands = parameters.bands
+        self._rates, self._schedule = margin_rates(parameters, portfolio.mode), haircut_rates(parameters)
+        self._keep(self._tail_places(self._holdings.full))
+
+    @property
+    def instruments(self) -> list[Instrument]:
+        """What is held and what that settles in."""
+        return self._holdings.instruments
 
     @property
     def factor_count(self) -> int:
         """Length of a move."""
-        return len(self._scenarios.factors)
+        return self._holdings.factor_count
 
     def values(self, moves: ByMoveFactor) -> list[float]:
         """Return the value of all holdings, before haircuts, at each of the moved markets; NaN where one has no value."""
-        place = self._places[:1]
-        one_scenario = in_scenarios(self._full, restricted_to(self._scenarios, place), place)
-        return [self._value(market) for market in self._revalued(moves, one_scenario)]
+        return self._holdings.values(moves)
 
     def headrooms(self, moves: ByMoveFactor) -> list[float]:
         """Return liquidation line x equity - maintenance margin at each moved market, base currency; zero or below is liquidated.
 
         NaN where something that is held cannot be valued.
         """
-        return [self._headroom(market) for market in self._revalued(moves, self._kept)]
+        return [self._headroom(market) for market in self._holdings.revalued(moves, self._kept)]
 
-    def look_closely(self, move: ByFactor) -> bool:
-        """Revalue one moved market in every scenario; return True if its tails hold scenarios that were not among those kept."""
-        (market,) = self._revalued(move[np.newaxis], self._full)
-        if market.unavailable:
-            return False
-        places = np.union1d(self._places, self._tail_places(market))
+    def look_closely(self, moves: ByMoveFactor) -> bool:
+        """Revalue moved markets in every scenario; return True if their tails hold scenarios that were not among those kept."""
+        markets = [market for market in self._holdings.revalued(moves, self._holdings.full) if not market.unavailable]
+        places = np.unique(np.concatenate([self._places, *map(self._tail_places, markets)]))
         has_grown = len(places) > len(self._places)
-        self._keep(places)
+        if has_grown:
+            self._keep(places)
         return has_grown
 
     def _keep(self, places: Index) -> None:
         """Keep these scenarios, with the tail fraction that leaves their tails as they are."""
-        kept_weight = float(self._scenarios.weights[places].sum())
+        scenarios = self._holdings.scenarios
+        kept_weight = float(scenarios.weights[places].sum())
         self._places = places
-        self._kept = in_scenarios(self._full, restricted_to(self._scenarios, places), places)
-        self._kept_parameters = replace(self._parameters, tail_fraction=Decimal(float(self._parameters.tail_fraction) / kept_weight))
-
-    def _revalued(self, moves: ByMoveFactor, at_rest: RevaluedMarket) -> list[RevaluedMarket]:
-        """Return the moved markets. What reads no factor that moves is what it is at rest, and only the others are revalued."""
-        moving = [self._scenarios.factors[column] for column in np.flatnonzero(moves.any(axis=0)).tolist()]
-        touched = [instrument for instrument in self.instruments if not self._read_by[instrument.instrument_id].isdisjoint(moving)]
-        needed = _with_assets(touched, {instrument.instrument_id: instrument for instrument in self.instruments})
-        moved = revalue_moved_market(needed, self._snapshot, moves, at_rest.scenarios, self._parameters)
-        return [with_rows_of(at_rest, market) for market in moved]
-
-    def _value(self, market: RevaluedMarket) -> float:
-        arrays = portfolio_arrays(self._portfolio, market)
-        return float(arrays.quantity @ market.unit_value[arrays.row] - arrays.cost @ market.settlement_price[arrays.row])
+        self._kept = in_scenarios(self._holdings.full, restricted_to(scenarios, places), places)
+        self._kept_rates = replace(self._rates, tail_fraction=self._rates.tail_fraction / kept_weight)
 
     def _headroom(self, market: RevaluedMarket) -> float:
         if market.unavailable:
             return float("nan")
-        return headroom_of(compute_margin(self._portfolio, market, self._kept_parameters), line=self._line)
+        required = required_margin(self._holdings.arrays, market, self._kept_rates, self._schedule)
+        return headroom_of(equity_in_cents(required.split), maintenance_in_cents(required), self._bands)
 
     def _tail_places(self, market: RevaluedMarket) -> Index:
         """Return the scenarios in the tail of any group, any class or the account."""
-        arrays, rates = (
-            portfolio_arrays(self._portfolio, market, self._parameters.default_policy),
-            margin_rates(self._parameters, self._portfolio.mode),
-        )
-        netted = margin_figures(arrays, market, rates, haircut_rates(self._parameters)).netted
-        rows: ByGroupScenario = np.concatenate((netted.group_pnl, netted.class_pnl, netted.account_pnl[np.newaxis]))
-        in_tail = tail_weights(rows, market.scenarios.weights, rates.tail_fraction)
-        return np.flatnonzero(in_tail.any(axis=0))
+        netted = scenario_profits(self._holdings.arrays, market, self._rates, self._schedule).netted
+        return tail_places(stacked(netted), market.scenarios.weights, self._rates.tail_fraction)
 
 
-def _split_at_rest(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters) -> Portfolio:
+def split_at_rest(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters) -> Portfolio:
     """Return the portfolio with the risked fraction of every holding decided."""
     arrays, rates = portfolio_arrays(portfolio, market, parameters.default_policy), margin_rates(parameters, portfolio.mode)
-    split = margin_figures(arrays, market, rates, haircut_rates(parameters)).split
+    split = best_split(arrays, market, rates, haircut_rates(parameters))
     names = [holding.instrument_id for holding in portfolio.holdings]
     fractions = {names[place]: Decimal(float(split.risked_fraction[place])) for place in split.collateral if split.is_eligible[place]}
     return replace(portfolio, risked_fractions=fractions)
 
 
-def headroom_of(result: MarginResult, *, line: float) -> float:
-    """Return liquidation line x equity - maintenance margin; above zero exactly when the result is not in the liquidation band."""
-    headroom = line * float(result.equity.equity) - float(result.requirement.maintenance_margin)
-    if result.band is Band.LIQUIDATION:
+def headroom_of(equity_cents: int, maintenance_cents: int, bands: BandLines) -> float:
+    """Return liquidation line x equity - maintenance margin; above zero exactly when the account is not in the liquidation band."""
+    equity, maintenance = cents_to_decimal(equity_cents), cents_to_decimal(maintenance_cents)
+    headroom = float(bands.liquidation) * float(equity) - float(maintenance)
+    if band_of(utilization_of(maintenance, equity), bands) is Band.LIQUIDATION:
         return min(headroom, 0.0)
     return max(headroom, _LEAST_HEADROOM)
 
 
-def _with_assets(instruments: Sequence[Instrument], known: Mapping[InstrumentId, Instrument]) -> list[Instrument]:
-    """Return instruments and the assets that their value is paid in, in the order of their ids."""
-    found: dict[InstrumentId, Instrument] = {}
-    waiting = list(instruments)
-    while waiting:
-        instrument = waiting.pop()
-        if instrument.instrument_id not in found:
-            found[instrument.instrument_id] = instrument
-            waiting += [known[name] for name in {instrument.settlement, *instrument.references()}]
-    return [found[name] for name in sorted(found)]
+def maintenance_in_cents(required: RequiredMargin) -> int:
+    """Return the maintenance margin in whole cents, each of its lines rounded up as in the bridge."""
+    scale = float(required.requirement.sum())
+    charges = sum(max(0, requirement_to_cents(line.amount, scale=scale + required.charges.scale)) for line in required.charges.lines)
+    return requirement_to_cents(required.market_requirement, scale=scale) + charges

@@ -71,6 +71,11 @@ def netted_pnl(legs: LegHoldings, market: RevaluedMarket) -> NettedPnl:
     return NettedPnl(groups, group_class, classes, group_pnl, class_pnl, group_pnl.sum(axis=0))
 
 
+def stacked(netted: NettedPnl) -> ByRowScenario:
+    """Return [U + A + 1, S] profits of groups, classes and the account: the rows whose tail means make the requirement."""
+    return np.concatenate((netted.group_pnl, netted.class_pnl, netted.account_pnl[np.newaxis]))
+
+
 def gross_requirement(legs: LegHoldings, market: RevaluedMarket, alpha: float) -> float:
     """Return the tail means of every holding in every offset group alone, added up: what each would need by itself.
 

@@ -12,7 +12,7 @@ from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine import ENGINE_VERSION
 from crossmargin.engine.attribution import euler_contributions, worst_scenarios
-from crossmargin.engine.axes import ByClass, ByGroup, ByGroupScenario, ByHolding
+from crossmargin.engine.axes import ByClass, ByGroup, ByGroupScenario, ByHolding, ByRow, ByRowScenario
 from crossmargin.engine.charges import (
     DEPEG,
     AccountCharges,
@@ -36,7 +36,7 @@ from crossmargin.engine.margin_bridges import (
     requirement_bridge,
     utilization_of,
 )
-from crossmargin.engine.netting import NettedPnl, gross_requirement, leg_holdings, netted_pnl
+from crossmargin.engine.netting import LegHoldings, NettedPnl, gross_requirement, leg_holdings, netted_pnl, stacked
 from crossmargin.engine.portfolio_arrays import (
     HaircutSchedule,
     MarginRates,
@@ -82,6 +82,41 @@ class MarginFigures:
         """Return equity less initial margin."""
         initial_only = sum(line.amount for line in self.initial_only)
         return self.split.equity - rates.initial_margin_multiple * self.charges.maintenance_margin - initial_only
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScenarioProfits:
+    """The account's collateral split, its legs in the scenarios and their netted profits."""
+
+    split: CollateralSplit
+    legs: LegHoldings
+    netted: NettedPnl
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RequiredMargin:
+    """A requirement and what it is made of. Base currency; axis R holds groups, classes and the account.
+
+    Attributes:
+        tails: [R, S] weight of each scenario in each tail, over alpha. tail_losses: [R] before the floor at zero.
+        stretch: [U] of the liquidity charge.
+    """
+
+    split: CollateralSplit
+    legs: LegHoldings
+    netted: NettedPnl
+    tails: ByRowScenario
+    tail_losses: ByRow
+    market_requirement: float
+    exposures: Exposures
+    stretch: ByGroup
+    charges: AccountCharges
+
+    @property
+    def requirement(self) -> ByRow:
+        """[R] tail means."""
+        means: ByRow = np.maximum(0.0, self.tail_losses)
+        return means
 
 
 def compute_margin(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters) -> MarginResult:
@@ -142,18 +177,61 @@ def margin_figures(arrays: PortfolioArrays, market: RevaluedMarket, rates: Margi
     return best
 
 
+def best_split(arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates, schedule: HaircutSchedule) -> CollateralSplit:
+    """Return the split that `margin_figures` takes. Errors as there."""
+    if np.isnan(arrays.risked_fraction).any():
+        return margin_figures(arrays, market, rates, schedule).split
+    held = held_assets(arrays, market, schedule, ineligible_holdings(arrays, market, rates.charges))
+    return split_collateral(held, arrays, arrays.risked_fraction)
+
+
 def _figures_of(split: CollateralSplit, arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates) -> MarginFigures:
-    legs = leg_holdings(arrays, split.scenario_quantity, market)
-    netted = netted_pnl(legs, market)
-    if not np.isfinite(netted.account_pnl).all():
-        raise FloatingPointError(f"profits of the account are not finite under market snapshot {market.snapshot_id}")
-    group_count = len(netted.groups)
-    pnl = np.concatenate((netted.group_pnl, netted.class_pnl, netted.account_pnl[np.newaxis]))
+    required = _required(split, arrays, market, rates)
+    netted, charges, group_count = required.netted, required.charges, len(required.netted.groups)
+    levels = level_weights(rates, group_count, len(netted.classes))
+    levels[:group_count] += required.stretch  # the stretched tail mean is attributed as the tail mean itself is
+    marginal = required.tails * np.where(required.tail_losses > 0, levels, 0.0)[:, np.newaxis]
+    requirement = required.requirement
+    return MarginFigures(
+        split=split,
+        netted=netted,
+        gross=gross_requirement(required.legs, market, rates.tail_fraction),
+        group_requirement=requirement[:group_count],
+        class_requirement=requirement[group_count:-1],
+        account_requirement=float(requirement[-1]),
+        market_requirement=required.market_requirement,
+        exposures=required.exposures,
+        charges=charges,
+        initial_only=(ChargeLine(DEPEG, depeg_charge(arrays, market, split, rates.charges)),),
+        contribution=charges.contribution
+        + euler_contributions(
+            required.legs,
+            market,
+            groups=netted.groups,
+            marginal_weight=_by_group(marginal, netted),
+            holding_count=len(arrays.row),
+        ),
+    )
+
+
+def required_margin(arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates, schedule: HaircutSchedule) -> RequiredMargin:
+    """Return what decides on liquidation, before any rounding, and nothing that only explains it. Errors as `margin_figures`."""
+    return _required(best_split(arrays, market, rates, schedule), arrays, market, rates)
+
+
+def scenario_profits(arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates, schedule: HaircutSchedule) -> ScenarioProfits:
+    """Return what each holding counts for and what the account gains or loses in every scenario. Errors as `margin_figures`."""
+    return _profits(best_split(arrays, market, rates, schedule), arrays, market)
+
+
+def _required(split: CollateralSplit, arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates) -> RequiredMargin:
+    profits = _profits(split, arrays, market)
+    legs, netted = profits.legs, profits.netted
+    pnl = stacked(netted)
     tails = tail_weights(pnl, market.scenarios.weights, rates.tail_fraction) / rates.tail_fraction
     tail_losses = -np.einsum("rs,rs->r", tails, pnl)
     requirement = np.maximum(0.0, tail_losses)
-    levels = level_weights(rates, group_count, len(netted.classes))
-    market_requirement = float((levels * requirement).sum())
+    market_requirement = float((level_weights(rates, len(netted.groups), len(netted.classes)) * requirement).sum())
     exposures = exposures_of(legs, netted.groups, arrays, market)
     stretch = liquidity_stretch(exposures, market, rates.charges)
     charges = account_charges(
@@ -162,32 +240,19 @@ def _figures_of(split: CollateralSplit, arrays: PortfolioArrays, market: Revalue
         split,
         exposures,
         rates.charges,
-        group_requirement=requirement[:group_count],
+        group_requirement=requirement[: len(netted.groups)],
         stretch=stretch,
         market_requirement=market_requirement,
     )
-    levels[:group_count] += stretch  # the stretched tail mean is attributed as the tail mean itself is
-    marginal = tails * np.where(tail_losses > 0, levels, 0.0)[:, np.newaxis]
-    return MarginFigures(
-        split=split,
-        netted=netted,
-        gross=gross_requirement(legs, market, rates.tail_fraction),
-        group_requirement=requirement[:group_count],
-        class_requirement=requirement[group_count:-1],
-        account_requirement=float(requirement[-1]),
-        market_requirement=market_requirement,
-        exposures=exposures,
-        charges=charges,
-        initial_only=(ChargeLine(DEPEG, depeg_charge(arrays, market, split, rates.charges)),),
-        contribution=charges.contribution
-        + euler_contributions(
-            legs,
-            market,
-            groups=netted.groups,
-            marginal_weight=_by_group(marginal, netted),
-            holding_count=len(arrays.row),
-        ),
-    )
+    return RequiredMargin(split, legs, netted, tails, tail_losses, market_requirement, exposures, stretch, charges)
+
+
+def _profits(split: CollateralSplit, arrays: PortfolioArrays, market: RevaluedMarket) -> ScenarioProfits:
+    legs = leg_holdings(arrays, split.scenario_quantity, market)
+    netted = netted_pnl(legs, market)
+    if not np.isfinite(netted.account_pnl).all():
+        raise FloatingPointError(f"profits of the account are not finite under market snapshot {market.snapshot_id}")
+    return ScenarioProfits(split, legs, netted)
 
 
 def level_weights(rates: MarginRates, group_count: int, class_count: int) -> ByGroup:

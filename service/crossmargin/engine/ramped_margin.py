@@ -15,6 +15,7 @@ from crossmargin.domain.margin import (
     CollateralLine,
     Contribution,
     EquityBridge,
+    GapLoss,
     GroupRequirement,
     MarginResult,
     RampStamp,
@@ -61,6 +62,7 @@ def ramped_margin(before: MarginResult, after: MarginResult, fraction: Decimal, 
         band=band_of(utilization, _band_lines(*lines, blend)),
         groups=_groups(before, after, blend),
         contributions=_contributions(before, after, blend, requirement.maintenance_margin),
+        gap=_gap(before.gap, after.gap, blend),
     )
     return gated(result, widest(before.quality, after.quality))
 
@@ -133,6 +135,17 @@ def _groups(before: MarginResult, after: MarginResult, blend: _Blend) -> tuple[G
     return tuple(
         replace(new.get(name) or old[name], requirement=round_up_to_cent(blend(amount(old, name), amount(new, name))))
         for name in sorted(old | new)
+    )
+
+
+def _gap(old: GapLoss | None, new: GapLoss | None, blend: _Blend) -> GapLoss | None:
+    if old is None or new is None:
+        return new
+    return GapLoss(
+        realized=round_up_to_cent(blend(old.realized, new.realized)),
+        expected=round_up_to_cent(blend(old.expected, new.expected)),
+        worst=round_up_to_cent(blend(old.worst, new.worst)),
+        worst_scenario=new.worst_scenario or old.worst_scenario,
     )
 
 

@@ -15,8 +15,7 @@ from crossmargin.domain.market_clock import HorizonClock
 from crossmargin.domain.risk_parameters import OffsetGroup, RiskParameters
 from crossmargin.engine.attribution import WORST_SCENARIO_COUNT
 from crossmargin.engine.axes import ByRow, ByRowScenario, ByScenario, Index
-from crossmargin.engine.diversification import stacked
-from crossmargin.engine.netting import NettedPnl
+from crossmargin.engine.netting import NettedPnl, stacked
 from crossmargin.engine.portfolio_arrays import (
     MarginRates,
     cents_to_decimal,
@@ -26,7 +25,7 @@ from crossmargin.engine.portfolio_arrays import (
 )
 from crossmargin.engine.portfolio_margin import MarginFigures, level_weights
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
-from crossmargin.engine.tail_mean import tail_means, tail_weights
+from crossmargin.engine.tail_mean import tail_means, tail_means_by_weights, tail_weights
 
 REPLICATE_COUNT: Final = 400
 CONFIDENCE: Final = 0.90
@@ -77,14 +76,14 @@ def requirement_interval(
     The stress scenarios were chosen and not drawn: every replicate has all of them. The scaling to today's volatility is not drawn
     again, nor are the holdings, so the interval is of the sample of history alone.
     """
-    rows, ordinary = stacked(figures.netted), scenarios.ordinary_count
-    stress = np.arange(ordinary, rows.shape[1])
-    requirements = np.array(
-        [
-            _requirement(rows[:, np.append(_drawn_again(ordinary, block_days, random), stress)], scenarios.weights, figures.netted, rates)
-            for _ in range(REPLICATE_COUNT)
-        ]
-    )
+    netted, ordinary = figures.netted, scenarios.ordinary_count
+    weights = np.tile(scenarios.weights, (REPLICATE_COUNT, 1))
+    for replicate in weights:
+        drawn = _drawn_again(ordinary, block_days, random)
+        # Drawn twice it weighs twice.
+        replicate[:ordinary] = np.bincount(drawn, weights=scenarios.weights[:ordinary], minlength=ordinary)
+    means = tail_means_by_weights(stacked(netted), weights, rates.tail_fraction)
+    requirements = means @ level_weights(rates, len(netted.groups), len(netted.classes))
     low, high = np.quantile(requirements, [(1.0 - CONFIDENCE) / 2, (1.0 + CONFIDENCE) / 2]).tolist()
     return RequirementInterval(
         low=cents_to_decimal(requirement_to_cents(low, scale=figures.gross)),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crossmargin.engine.axes import ByRow, ByRowScenario, ByScenario, Index
 
@@ -53,6 +54,33 @@ def tail_weights(pnl: ByRowScenario, weights: ByScenario, alpha: float) -> ByRow
     taken = np.zeros(rows.shape)
     taken[tail.row, tail.scenario] = tail.weight
     return taken.reshape(pnl.shape)
+
+
+def tail_means_by_weights(pnl: ByRowScenario, weights: NDArray[np.float64], alpha: float) -> NDArray[np.float64]:
+    """Return [N, R] the tail mean of every row of `pnl` [R, S] under each of N weightings [N, S], as `tail_mean` says of each alone.
+
+    The rows are sorted once for all weightings, which is what makes hundreds of them cheap. Agrees with `tail_means` up to the order in
+    which a float sum is taken.
+    """
+    means = np.empty((len(weights), len(pnl)))
+    for row, values in enumerate(pnl):
+        order = np.argsort(values, kind="stable")
+        count = min(len(values), max(1, int(2 * alpha * len(values))))
+        while True:
+            own = weights[:, order[:count]]
+            total = np.cumsum(own, axis=1)
+            if count == len(values) or (total[:, -1] >= alpha).all():
+                break
+            count = min(len(values), 2 * count)
+        taken = np.clip(alpha - (total - own), 0.0, own)
+        means[:, row] = np.maximum(0.0, -(taken @ values[order[:count]]) / alpha)
+    return means
+
+
+def tail_places(pnl: ByRowScenario, weights: ByScenario, alpha: float) -> Index:
+    """Return the places of the scenarios that have weight in the tail of any row of `pnl` [R, S], ascending."""
+    tail = _select_tails(pnl, weights, alpha)
+    return np.unique(tail.scenario[tail.weight > 0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -36,4 +36,11 @@ class EvaluateMargin:
 def portfolio_of(state: AccountState) -> Portfolio:
     """Return an account's state as the engine is asked about it."""
     account = state.account
-    return Portfolio(account.ref, account.mode, state.head.sequence, net_holdings(state.positions), state.policies, account.methodology)
+    return Portfolio(
+        account.ref,
+        account.mode,
+        state.head.sequence,
+        net_holdings(state.positions),
+        state.policies,
+        methodology=account.methodology,
+    )

@@ -34,10 +34,8 @@ def store_record(staged: Contents, record: Record, *, now: datetime) -> None:
             is_stored = _store_account(staged, record)
         case Instrument():
             is_stored = staged.instruments.setdefault(record.instrument_id, record) == record
-        case AccountCollateralPolicy():
-            is_stored = _store_policy(staged, record)
-        case AccountMethodology():
-            is_stored = _store_methodology(staged, record)
+        case AccountCollateralPolicy() | AccountMethodology():
+            is_stored = _replace(staged, record)
         case MarketSnapshot():
             is_stored = staged.snapshots.setdefault(record.snapshot_id, record).content_hash == record.content_hash
         case GovernedParameters():
@@ -71,6 +69,13 @@ def _store_account(staged: Contents, new: Account) -> bool:
     staged.accounts[new.ref] = new
     staged.heads[new.ref] = AccountHead(new.ref, new.mode, AccountStatus.OPEN, sequence=0, chain_hash=GENESIS_HASH)
     return True
+
+
+def _replace(staged: Contents, new: AccountCollateralPolicy | AccountMethodology) -> bool:
+    """Store what an account has one of, instead of the one before."""
+    if isinstance(new, AccountMethodology):
+        return _store_methodology(staged, new)
+    return _store_policy(staged, new)
 
 
 def _store_policy(staged: Contents, new: AccountCollateralPolicy) -> bool:

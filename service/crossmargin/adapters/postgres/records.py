@@ -63,10 +63,8 @@ async def store_record(connection: Connection, record: Record) -> None:
             is_stored = await _store_account(connection, record)
         case Instrument():
             is_stored = await _store_instrument(connection, record)
-        case AccountCollateralPolicy():
-            is_stored = await _store_policy(connection, record)
-        case AccountMethodology():
-            is_stored = await _store_methodology(connection, record)
+        case AccountCollateralPolicy() | AccountMethodology():
+            is_stored = await _replace(connection, record)
         case MarketSnapshot():
             is_stored = await _store_snapshot(connection, record)
         case GovernedParameters():
@@ -120,6 +118,13 @@ async def _store_instrument(connection: Connection, new: Instrument) -> bool:
         return instrument_from_row(await _row(connection, INSTRUMENTS_BY_ID, names=[new.instrument_id])) == new
     await advance(connection, INSTRUMENTS_VERSION)
     return True
+
+
+async def _replace(connection: Connection, new: AccountCollateralPolicy | AccountMethodology) -> bool:
+    """Store what an account has one of, instead of the one before."""
+    if isinstance(new, AccountMethodology):
+        return await _store_methodology(connection, new)
+    return await _store_policy(connection, new)
 
 
 async def _store_policy(connection: Connection, new: AccountCollateralPolicy) -> bool:

@@ -76,6 +76,16 @@ ACCOUNT_GAUGES: Final = (
         lambda result: float(result.requirement.netting_benefit_fraction),
     ),
     _AccountGauge(
+        "crossmargin_gap_loss_usd",
+        "Equity of an isolated account below zero, which the broker bears and nobody is charged for; 0 for a cross account.",
+        lambda result: 0.0 if result.gap is None else float(result.gap.realized),
+    ),
+    _AccountGauge(
+        "crossmargin_expected_gap_loss_usd",
+        "Mean loss beyond the equity of an isolated account over the scenarios: the put that the broker writes; 0 for a cross account.",
+        lambda result: 0.0 if result.gap is None else float(result.gap.expected),
+    ),
+    _AccountGauge(
         "crossmargin_band", "0 healthy, 1 watch, 2 at risk, 3 margin call, 4 liquidation.", lambda result: float(_BANDS.index(result.band))
     ),
 )

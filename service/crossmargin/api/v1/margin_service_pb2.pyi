@@ -570,6 +570,37 @@ class Diversification(_message.Message):
 Global___Diversification: _TypeAlias = Diversification  # noqa: Y015
 
 @_typing.final
+class DirectionalConcentration(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSET_CLASS_FIELD_NUMBER: _builtins.int
+    FACTOR_KIND_FIELD_NUMBER: _builtins.int
+    IS_LONG_FIELD_NUMBER: _builtins.int
+    FRACTION_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    asset_class: _builtins.str
+    factor_kind: _builtins.str
+    is_long: _builtins.bool
+    fraction: _builtins.str
+    amount: _builtins.str
+    def __init__(
+        self,
+        *,
+        asset_class: _builtins.str = ...,
+        factor_kind: _builtins.str = ...,
+        is_long: _builtins.bool = ...,
+        fraction: _builtins.str = ...,
+        amount: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset_class", b"asset_class", "factor_kind", b"factor_kind", "fraction", b"fraction", "is_long", b"is_long"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DirectionalConcentration: _TypeAlias = DirectionalConcentration  # noqa: Y015
+
+@_typing.final
 class IsolationAdvice(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -862,6 +893,7 @@ class ExplainMarginResponse(_message.Message):
     REQUIREMENT_INTERVAL_FIELD_NUMBER: _builtins.int
     TAIL_FIELD_NUMBER: _builtins.int
     SCENARIOS_FIELD_NUMBER: _builtins.int
+    DIRECTIONAL_CONCENTRATIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def margin(self) -> Global___Margin: ...
     @_builtins.property
@@ -886,6 +918,8 @@ class ExplainMarginResponse(_message.Message):
     def tail(self) -> Global___TailReport: ...
     @_builtins.property
     def scenarios(self) -> Global___ScenarioReport: ...
+    @_builtins.property
+    def directional_concentrations(self) -> _containers.RepeatedCompositeFieldContainer[Global___DirectionalConcentration]: ...
     def __init__(
         self,
         *,
@@ -901,10 +935,11 @@ class ExplainMarginResponse(_message.Message):
         requirement_interval: Global___RequirementInterval | None = ...,
         tail: Global___TailReport | None = ...,
         scenarios: Global___ScenarioReport | None = ...,
+        directional_concentrations: _abc.Iterable[Global___DirectionalConcentration] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["diversification", b"diversification", "margin", b"margin", "requirement_interval", b"requirement_interval", "scenarios", b"scenarios", "tail", b"tail", "worst_direction", b"worst_direction"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contributions", b"contributions", "diversification", b"diversification", "groups", b"groups", "holdings", b"holdings", "isolation_advice", b"isolation_advice", "liquidation_distances", b"liquidation_distances", "margin", b"margin", "requirement_interval", b"requirement_interval", "scenarios", b"scenarios", "tail", b"tail", "worst_direction", b"worst_direction", "worst_scenarios", b"worst_scenarios"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contributions", b"contributions", "directional_concentrations", b"directional_concentrations", "diversification", b"diversification", "groups", b"groups", "holdings", b"holdings", "isolation_advice", b"isolation_advice", "liquidation_distances", b"liquidation_distances", "margin", b"margin", "requirement_interval", b"requirement_interval", "scenarios", b"scenarios", "tail", b"tail", "worst_direction", b"worst_direction", "worst_scenarios", b"worst_scenarios"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -82,7 +82,11 @@ def _carry_basis(amount: ByGroupHolding, kind: Index, rates: ChargeRates) -> ByG
 
 
 def _quote_basis(amount: ByGroupHolding, quote: Index, rates: ChargeRates) -> ByGroup:
-    return np.array([tiered_charge(_matched(row, of), rates.stablecoin_tiers) for row, of in zip(amount, quote, strict=True)])
+    # Of one quote alone nothing is matched, and most groups have no other.
+    several = np.flatnonzero((quote != quote[:, :1]).any(axis=1))
+    charge = np.zeros(len(amount))
+    charge[several] = [tiered_charge(_matched(amount[row], quote[row]), rates.stablecoin_tiers) for row in several.tolist()]
+    return charge
 
 
 def _pool_basis(amount: ByGroupHolding, arrays: PortfolioArrays, market: RevaluedMarket, rates: ChargeRates) -> float:

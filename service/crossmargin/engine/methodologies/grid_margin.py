@@ -17,14 +17,14 @@ from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.attribution import WORST_SCENARIO_COUNT
-from crossmargin.engine.axes import ByGroup, ByGroupHolding, ByHolding
+from crossmargin.engine.axes import ByFactor, ByGroup, ByGroupHolding, ByHolding
 from crossmargin.engine.charges import ChargeLine, exposures_of
 from crossmargin.engine.charges.account_charges import BASIS, SHORT_OPTION_MINIMUM
 from crossmargin.engine.charges.basis import basis_charge
 from crossmargin.engine.charges.exposures import shared
 from crossmargin.engine.charges.minimums import group_minimums
 from crossmargin.engine.methodologies.largest_loss import largest_losses
-from crossmargin.engine.methodologies.market_grid import MarketGrid, RiskArrays, market_grid, risk_arrays_of
+from crossmargin.engine.methodologies.market_grid import MarketGrid, RiskArrays, market_grid, risk_arrays_of, shocks_of
 from crossmargin.engine.methodologies.requirement_figures import MarginedAccount, RequirementFigures
 from crossmargin.engine.methodologies.tims_grid import contract_minimums
 from crossmargin.engine.portfolio_arrays import (
@@ -121,6 +121,20 @@ def tims_margin(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskPa
             charge_scale=float(minimum.sum()),
         )
     )
+
+
+GRID_MARGINS: Final = {Methodology.SPAN_GRID: span_margin, Methodology.TIMS_GRID: tims_margin}
+
+
+def worst_move(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters) -> ByFactor:
+    """Return [F] the move of every offset group to the point at which the account loses most by it: its worst direction on the grid."""
+    account = MarginedAccount(portfolio, market, parameters)
+    grid, pnl = _grid_pnl(account, portfolio.methodology, None)
+    move = np.zeros(len(market.scenarios.factors))
+    for group_id, points in zip(pnl.groups, pnl.by_holding.sum(axis=1), strict=True):
+        if points.min() < 0:
+            move += shocks_of(group_id, grid, market.scenarios, parameters)[points.argmin()]
+    return move
 
 
 def grid_pnl(arrays: PortfolioArrays, scenario_quantity: ByHolding, risk: RiskArrays, market: RevaluedMarket, grid: MarketGrid) -> GridPnl:

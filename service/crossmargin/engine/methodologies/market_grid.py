@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, TypeAlias
@@ -23,13 +23,10 @@ from crossmargin.engine.revaluation import required_factors, revalue_market
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
 
-GRIDS: Final = frozenset({Methodology.SPAN_GRID, Methodology.TIMS_GRID})
 _RATE_CODES: Final = frozenset({FactorKind.ZERO.value, FactorKind.SPREAD.value})
 
 RiskArrays: TypeAlias = Mapping[InstrumentId, Mapping[OffsetGroupId, ByPoint]]
 """Profit [P] of one unit of an instrument at the points of each offset group that it depends on, base currency, not weighted."""
-RevalueAt: TypeAlias = Callable[[OffsetGroupId, Sequence[Instrument]], RevaluedMarket]
-"""Values instruments, and what they settle in, at the points of an offset group: the scenarios of the market are the points."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,6 +91,7 @@ def risk_arrays_of(
 
     Raises:
         ValueError: For a market that was not revalued from a snapshot.
+        DomainError: INVALID_SNAPSHOT for an instrument whose value is not finite at some point.
     """
     snapshot = market.snapshot
     if snapshot is None:
@@ -105,22 +103,36 @@ def risk_arrays_of(
         assets = {instrument.instrument_id: instrument for instrument in market.instruments if instrument.is_asset}
         grid = market_grid(methodology, parameters)
 
-        def revalue(group_id: OffsetGroupId, members: Sequence[Instrument]) -> RevaluedMarket:
-            asked = assets | {member.instrument_id: member for member in members}
-            return revalue_market(list(asked.values()), snapshot, points_of(group_id, grid, market.scenarios, parameters), parameters)
-
-        kept.update(arrays_under(instruments, readers_by_group(instruments, assets, market, parameters), revalue))
+        readers = readers_by_group(instruments, assets, market, parameters)
+        markets = {
+            group_id: revalue_market(
+                list((assets | {member.instrument_id: member for member in members}).values()),
+                snapshot,
+                points_of(group_id, grid, market.scenarios, parameters),
+                parameters,
+            )
+            for group_id, members in readers.items()
+        }
+        kept.update(arrays_of(instruments, readers, markets))
     return {name: kept[name] for name in wanted}
 
 
-def arrays_under(
-    instruments: Sequence[Instrument], readers: Mapping[OffsetGroupId, Sequence[Instrument]], revalue: RevalueAt
+def arrays_of(
+    instruments: Sequence[Instrument],
+    readers: Mapping[OffsetGroupId, Sequence[Instrument]],
+    markets: Mapping[OffsetGroupId, RevaluedMarket],
 ) -> dict[InstrumentId, dict[OffsetGroupId, ByPoint]]:
-    """Return the risk arrays of instruments by full revaluation; `readers` are those that depend on each offset group."""
+    """Return the risk arrays of instruments; `readers` depend on each offset group, and `markets` have its points as their scenarios.
+
+    Raises:
+        DomainError: For an instrument that cannot be valued at some point, with the market's own reason.
+    """
     arrays: dict[InstrumentId, dict[OffsetGroupId, ByPoint]] = {instrument.instrument_id: {} for instrument in instruments}
     for group_id, members in readers.items():
-        market = revalue(group_id, members)
+        market = markets[group_id]
         for member in members:
+            if member.instrument_id in market.unavailable:
+                raise market.unavailable[member.instrument_id]
             row = market.row_of[member.instrument_id]
             legs = slice(market.first_leg[row], market.first_leg[row + 1])
             arrays[member.instrument_id][group_id] = market.leg_pnl[legs].sum(axis=0)

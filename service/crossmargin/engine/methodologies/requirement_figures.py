@@ -14,8 +14,8 @@ from crossmargin.domain.margin import GapLoss, GroupRequirement, MarginResult, W
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.axes import ByHolding
-from crossmargin.engine.charges import DEPEG, ChargeLine, depeg_charge, ineligible_holdings
-from crossmargin.engine.collateral_split import CollateralSplit, split_collateral
+from crossmargin.engine.charges import DEPEG, ChargeLine, depeg_charge
+from crossmargin.engine.collateral_split import CollateralSplit
 from crossmargin.engine.gap_loss import gap_loss
 from crossmargin.engine.margin_bridges import band_of, charge_lines, contribution_lines, equity_bridge, requirement_bridge, utilization_of
 from crossmargin.engine.netting import LegHoldings, leg_holdings, netted_pnl
@@ -28,7 +28,7 @@ from crossmargin.engine.portfolio_arrays import (
     portfolio_arrays,
     requirement_to_cents,
 )
-from crossmargin.engine.portfolio_margin import stamp_of
+from crossmargin.engine.portfolio_margin import best_split, stamp_of
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 
 
@@ -71,11 +71,9 @@ class MarginedAccount:
     split: CollateralSplit = field(init=False)
 
     def __post_init__(self) -> None:
-        arrays = portfolio_arrays(self.portfolio, self.market)
+        arrays = portfolio_arrays(self.portfolio, self.market, self.parameters.default_policy)
         rates = margin_rates(self.parameters, self.portfolio.mode)
-        split = split_collateral(
-            arrays, self.market, haircut_rates(self.parameters), ineligible_holdings(arrays, self.market, rates.charges)
-        )
+        split = best_split(arrays, self.market, rates, haircut_rates(self.parameters))
         for name, value in (("arrays", arrays), ("rates", rates), ("split", split)):
             object.__setattr__(self, name, value)
 

@@ -123,8 +123,11 @@ def chain_prices(
     `unit` [M] is what one unit of undiscounted price is worth. An option with a mark keeps the ratio of its own volatility to the
     surface.
     """
-    implied = implied_total_volatility(price=strikes.mark / unit[0], forward=forward[0], strike=strikes.strike, sign=strikes.sign)
-    own = np.where(np.isnan(strikes.mark), volatility.total, implied)
+    own = np.full(len(strikes.mark), volatility.total)
+    marked = np.flatnonzero(~np.isnan(strikes.mark))
+    if len(marked):
+        price, strike, sign = strikes.mark[marked] / unit[0], strikes.strike[marked], strikes.sign[marked]
+        own[marked] = implied_total_volatility(price=price, forward=forward[0], strike=strike, sign=sign)
     total = own[:, np.newaxis] * volatility.ratio
     undiscounted = black76(forward=forward, strike=strikes.strike[:, np.newaxis], total_volatility=total, sign=strikes.sign[:, np.newaxis])
     return meeting_marks(undiscounted * unit, strikes.mark), total

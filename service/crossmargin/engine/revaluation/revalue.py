@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import InstrumentId
@@ -33,7 +34,7 @@ from crossmargin.domain.instrument import (
 )
 from crossmargin.domain.market import FactorId, MarketSnapshot
 from crossmargin.domain.risk_parameters import OffsetGroup, RiskParameters
-from crossmargin.engine.axes import ByMoveFactor, ByScenario
+from crossmargin.engine.axes import ByBase, ByInstrumentMove, ByMoveFactor, ByScenario
 from crossmargin.engine.revaluation import (
     american_option,
     asset,
@@ -102,7 +103,7 @@ def revalue_market(
     market = ShockedMarket(assets=assets, snapshot=snapshot, scenarios=shocked, parameters=parameters)
     with np.errstate(all="ignore"):  # what is not finite is looked for once, below
         outcomes = _value_all(ordered, market)
-    laid_out = _laid_out(ordered, outcomes, market, _States(0, 0, len(shocked.names)), snapshot=snapshot, scenarios=scenarios)
+    (laid_out,) = _laid_out(ordered, outcomes, market, [_States(0, 0, len(shocked.names))], snapshot=snapshot, scenarios=scenarios)
     return replace(laid_out, snapshot=snapshot)
 
 
@@ -125,7 +126,28 @@ def revalue_moved_market(
     moved = ShockedMarket(assets=assets, snapshot=snapshot, scenarios=from_moved, parameters=parameters, bases=bases)
     with np.errstate(all="ignore"):
         outcomes = _value_all(ordered, moved)
-    return [_laid_out(ordered, outcomes, moved, each, snapshot=snapshot, scenarios=scenarios) for each in states]
+    return _laid_out(ordered, outcomes, moved, states, snapshot=snapshot, scenarios=scenarios)
+
+
+def moved_values(
+    instruments: Collection[Instrument], snapshot: MarketSnapshot, moves: ByMoveFactor, scenarios: ScenarioSet, parameters: RiskParameters
+) -> tuple[ByInstrumentMove, ByInstrumentMove]:
+    """Return [I, G] values of one unit and prices of the settlement asset after each of the `moves`, in the order of instrument ids.
+
+    The values of `revalue_moved_market` without its scenarios; NaN where an instrument has none. `scenarios` name the factors.
+    """
+    ordered = sorted(instruments, key=lambda instrument: instrument.instrument_id)
+    assets = {instrument.instrument_id: instrument for instrument in ordered if instrument.is_asset}
+    count = len(moves)
+    states = replace(scenarios, shocks=moves, weights=np.full(count, 1.0 / count), names=("",) * count, ordinary_count=count)
+    market = ShockedMarket(assets=assets, snapshot=snapshot, scenarios=states, parameters=parameters, bases=range(1, 1 + count))
+    with np.errstate(all="ignore"):
+        outcomes = _value_all(ordered, market)
+        found = [outcomes[instrument.instrument_id] for instrument in ordered]
+        nothing = np.full(count, np.nan)
+        units = [nothing if isinstance(outcome, DomainError) else _unit_values(outcome, market) for outcome in found]
+    settlements = [market.price(instrument.settlement)[1:] for instrument in ordered]
+    return np.array(units).reshape(len(ordered), count), np.array(settlements).reshape(len(ordered), count)
 
 
 def required_factors(instruments: Collection[Instrument], snapshot: MarketSnapshot) -> frozenset[FactorId]:
@@ -155,11 +177,6 @@ class _States:
     place: int
     base: int
     count: int
-
-    @property
-    def shocked(self) -> slice:
-        """Along axis M."""
-        return slice(self.base + 1, self.base + 1 + self.count)
 
 
 def _from_moved_states(moves: ByMoveFactor, scenarios: ScenarioSet) -> ScenarioSet:
@@ -249,60 +266,86 @@ def _laid_out(
     ordered: Sequence[Instrument],
     outcomes: Mapping[InstrumentId, Outcome],
     market: ShockedMarket,
-    states: _States,
+    states: Sequence[_States],
     *,
     snapshot: MarketSnapshot,
     scenarios: ScenarioSet,
-) -> RevaluedMarket:
-    """Return the instruments along the axes, with those that could not be valued beside them."""
+) -> list[RevaluedMarket]:
+    """Return the instruments along the axes of each market, with those that could not be valued beside them."""
     with np.errstate(all="ignore"):
-        revalued = [_legs_or_error(instrument, outcomes[instrument.instrument_id], market, states) for instrument in ordered]
-    unavailable = {
-        instrument.instrument_id: _named(instrument, result, scenarios)
-        for instrument, result in zip(ordered, revalued, strict=True)
-        if isinstance(result, DomainError)
-    }
-    found = [result for result in revalued if not isinstance(result, DomainError)]
-    return _assemble(found, market, states, snapshot=snapshot, scenarios=scenarios, unavailable=unavailable)
+        by_instrument = [_legs_or_errors(instrument, outcomes[instrument.instrument_id], market, len(states)) for instrument in ordered]
+    markets = []
+    for each in states:
+        revalued = [results[each.place] for results in by_instrument]
+        unavailable = {
+            instrument.instrument_id: _named(instrument, result, scenarios)
+            for instrument, result in zip(ordered, revalued, strict=True)
+            if isinstance(result, DomainError)
+        }
+        found = [result for result in revalued if not isinstance(result, DomainError)]
+        markets.append(_assemble(found, market, each, snapshot=snapshot, scenarios=scenarios, unavailable=unavailable))
+    return markets
 
 
-def _legs_or_error(instrument: Instrument, outcome: Outcome, market: ShockedMarket, states: _States) -> _Revalued | DomainError:
+def _legs_or_errors(
+    instrument: Instrument, outcome: Outcome, market: ShockedMarket, market_count: int
+) -> Sequence[_Revalued | DomainError]:
+    """Return one instrument in each of the markets: the states of a market follow one another along axis M, its base state first."""
     if isinstance(outcome, DomainError):
-        return outcome
-    legs: dict[OffsetGroup, ByScenario] = {}
-    for group, pnl in _profits(outcome, market, states):
+        return [outcome] * market_count
+    legs: dict[OffsetGroup, NDArray[np.float64]] = {}
+    for group, pnl in _profits(outcome, market, market_count):
         legs[group] = legs[group] + pnl if group in legs else pnl
-    unit_value = sum(float(claim.amount[states.base] * market.price(claim.asset)[states.base]) for claim in outcome.claims)
-    if not (np.isfinite(unit_value) and all(np.isfinite(pnl).all() for pnl in legs.values())):
-        return not_finite(instrument)
     ordered = sorted(legs, key=lambda group: group.group_id)
-    exposures = _exposures(outcome, market, states)
-    return _Revalued(
-        instrument, outcome, unit_value, tuple((group, legs[group]) for group in ordered), tuple(exposures[group] for group in ordered)
-    )
+    unit_values = _unit_values(outcome, market)
+    exposures = _exposures(outcome, market)
+    is_finite = np.isfinite(unit_values)
+    for pnl in legs.values():
+        is_finite &= np.isfinite(pnl).all(axis=1)
+    return [
+        _Revalued(
+            instrument,
+            outcome,
+            float(unit_values[place]),
+            tuple((group, legs[group][place]) for group in ordered),
+            tuple(float(exposures[group][place]) for group in ordered),
+        )
+        if is_finite[place]
+        else not_finite(instrument)
+        for place in range(market_count)
+    ]
 
 
-def _profits(valuation: Valuation, market: ShockedMarket, states: _States) -> Iterator[tuple[OffsetGroup, ByScenario]]:
-    base, shocked = states.base, states.shocked
+def _profits(valuation: Valuation, market: ShockedMarket, market_count: int) -> Iterator[tuple[OffsetGroup, NDArray[np.float64]]]:
+    """Yield the parts of the profit [B, S] of each market, with the group that each belongs to."""
+    first = int(market.bases[0])
     for claim in valuation.claims:
-        amount, price = claim.amount, market.price(claim.asset)
+        amount, price = (values[first:].reshape(market_count, -1) for values in (claim.amount, market.price(claim.asset)))
         price_group = market.price_group(claim.asset)
         if claim.group is not None:
-            yield claim.group, (amount[shocked] - amount[base]) * price[shocked]
+            yield claim.group, (amount[:, 1:] - amount[:, :1]) * price[:, 1:]
         if price_group is not None:
-            yield price_group, amount[base] * (price[shocked] - price[base])
+            yield price_group, amount[:, :1] * (price[:, 1:] - price[:, :1])
 
 
-def _exposures(valuation: Valuation, market: ShockedMarket, states: _States) -> Mapping[OffsetGroup, float]:
-    """Return what one unit is long or short of each group's underlying, split as its profits are."""
-    exposures: defaultdict[OffsetGroup, float] = defaultdict(float)
+def _unit_values(valuation: Valuation, market: ShockedMarket) -> ByBase:
+    """Return [B] the value of one unit."""
+    values: ByBase = np.zeros(len(market.bases))
     for claim in valuation.claims:
-        amount, price = float(claim.amount[states.base]), float(market.price(claim.asset)[states.base])
+        values = values + claim.amount[market.bases] * market.price(claim.asset)[market.bases]
+    return values
+
+
+def _exposures(valuation: Valuation, market: ShockedMarket) -> Mapping[OffsetGroup, ByBase]:
+    """Return [B] what one unit is long or short of each group's underlying, split as its profits are."""
+    exposures: defaultdict[OffsetGroup, ByBase] = defaultdict(lambda: np.zeros(len(market.bases)))
+    for claim in valuation.claims:
+        amount, price = claim.amount[market.bases], market.price(claim.asset)[market.bases]
         price_group = market.price_group(claim.asset)
         if claim.group is not None:
-            exposures[claim.group] += (amount if claim.exposure is None else float(claim.exposure[states.place])) * price
+            exposures[claim.group] = exposures[claim.group] + (amount if claim.exposure is None else claim.exposure) * price
         if price_group is not None:
-            exposures[price_group] += amount * price
+            exposures[price_group] = exposures[price_group] + amount * price
     return exposures
 
 

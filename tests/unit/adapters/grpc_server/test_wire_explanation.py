@@ -12,6 +12,7 @@ from crossmargin.adapters.grpc_server.wire.explanation import full_explanation_t
 from crossmargin.adapters.grpc_server.wire.margin import explanation_to_message
 from crossmargin.api.v1 import margin_service_pb2 as pb
 from crossmargin.domain.explanation import (
+    DirectionalConcentration,
     Diversification,
     IsolationAdvice,
     LiquidationDistance,
@@ -28,6 +29,7 @@ from crossmargin.domain.risk_parameters import FactorProxy
 from crossmargin_cli.explanation_views import (
     advice_table,
     confidence_lines,
+    direction_lines,
     distance_table,
     diversification_sentence,
     worst_direction_sentence,
@@ -52,6 +54,7 @@ def an_explanation() -> MarginExplanation:
         ),
         worst_direction=WorstDirection(D("1.75"), (FALL, RISE), D("-1234.56")),
         diversification=Diversification(D("0.25"), BTC, D("0.6"), D("2.5")),
+        directions=(DirectionalConcentration("CRYPTO", FactorKind.SPOT, is_long=False, fraction=D("0.75"), amount=D("1200")),),
         isolation_advice=(IsolationAdvice(InstrumentId("BTC-PERP"), D(100), D("95.5"), D("0.045")),),
         interval=RequirementInterval(D(400), D(600), D("0.9"), 400, 3),
         tail=TailReport(31, D("26.5"), D("0.54"), D("0.8"), 30, D("-7.64")),
@@ -84,8 +87,21 @@ def test_a_worst_direction_is_absent_without_risk_and_has_no_multiple_when_it_ne
     assert not full_explanation_to_message(replace(explanation, worst_direction=None)).HasField("worst_direction")
 
 
+def test_what_rests_on_a_tail_is_absent_by_another_methodology():
+    message = full_explanation_to_message(replace(an_explanation(), interval=None, tail=None, scenarios=None))
+    assert not any(message.HasField(name) for name in ("requirement_interval", "tail", "scenarios"))
+
+
+def test_a_direction_is_printed_with_its_share_and_amount():
+    (line,) = direction_lines(full_explanation_to_message(an_explanation()))
+    assert line == "CRYPTO price: short, 75.0% one way; 1,200 on a typical move of all."
+
+
 def test_every_other_figure_is_in_its_place():
     message = full_explanation_to_message(an_explanation())
+    assert list(message.directional_concentrations) == [
+        pb.DirectionalConcentration(asset_class="CRYPTO", factor_kind="spot", is_long=False, fraction="0.75", amount="1200")
+    ]
     assert message.diversification == pb.Diversification(
         ratio="0.25", largest_group_id="BTC", largest_group_fraction="0.6", effective_bets="2.5"
     )

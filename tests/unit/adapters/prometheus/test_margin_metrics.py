@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from crossmargin.adapters.prometheus.margin_metrics import ACCOUNT_GAUGES, MarginMetrics
-from crossmargin.domain.margin import Band, DataQuality, DoubtedInput
+from crossmargin.domain.margin import Band, DataQuality, DoubtedInput, GapLoss
 from crossmargin.domain.market_quality import Quality, Verdict
 from tests.unit.adapters.prometheus.results import AS_OF, a_result, an_account
 
@@ -54,6 +54,8 @@ def series(registry, family):
         ("crossmargin_excess_usd", 188.0),
         ("crossmargin_collateral_haircut_usd", 25.5),
         ("crossmargin_netting_benefit_ratio", 0.1875),
+        ("crossmargin_gap_loss_usd", 0.0),
+        ("crossmargin_expected_gap_loss_usd", 0.0),
         ("crossmargin_band", 1.0),
     ],
 )
@@ -189,3 +191,10 @@ def test_doubted_market_data_shows_as_a_range_and_as_a_count_of_accounts(registr
         for verdict in ("suspect", "stale", "missing")
     }
     assert counts == {"suspect": 0, "stale": 1, "missing": 0}
+
+
+def test_an_isolated_account_shows_what_the_broker_bears(registry, metrics):
+    gap = GapLoss(realized=Decimal("120.5"), expected=Decimal("130.25"), worst=Decimal(900), worst_scenario="March")
+    publish(metrics, replace(a_result(), gap=gap))
+    assert registry.get_sample_value("crossmargin_gap_loss_usd", CORE) == 120.5
+    assert registry.get_sample_value("crossmargin_expected_gap_loss_usd", CORE) == 130.25

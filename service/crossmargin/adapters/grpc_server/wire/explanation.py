@@ -9,6 +9,7 @@ from crossmargin.adapters.grpc_server.wire.margin import explanation_to_message
 from crossmargin.adapters.grpc_server.wire.values import format_fraction
 from crossmargin.api.v1 import margin_service_pb2 as pb
 from crossmargin.domain.explanation import (
+    DirectionalConcentration,
     Diversification,
     IsolationAdvice,
     LiquidationDistance,
@@ -33,9 +34,13 @@ def full_explanation_to_message(explanation: MarginExplanation) -> pb.ExplainMar
         message.worst_direction.CopyFrom(_direction_to_message(explanation.worst_direction))
     message.diversification.CopyFrom(_diversification_to_message(explanation.diversification))
     message.isolation_advice.extend(_advice_to_message(advice) for advice in explanation.isolation_advice)
-    message.requirement_interval.CopyFrom(_interval_to_message(explanation.interval))
-    message.tail.CopyFrom(_tail_to_message(explanation.tail))
-    message.scenarios.CopyFrom(_scenarios_to_message(explanation.scenarios))
+    message.directional_concentrations.extend(_direction_share_to_message(one) for one in explanation.directions)
+    if explanation.interval is not None:
+        message.requirement_interval.CopyFrom(_interval_to_message(explanation.interval))
+    if explanation.tail is not None:
+        message.tail.CopyFrom(_tail_to_message(explanation.tail))
+    if explanation.scenarios is not None:
+        message.scenarios.CopyFrom(_scenarios_to_message(explanation.scenarios))
     return message
 
 
@@ -69,6 +74,16 @@ def _diversification_to_message(diversification: Diversification) -> pb.Diversif
         largest_group_id=diversification.largest_group or "",
         largest_group_fraction=format_fraction(diversification.largest_share),
         effective_bets=format_fraction(diversification.effective_bets),
+    )
+
+
+def _direction_share_to_message(one: DirectionalConcentration) -> pb.DirectionalConcentration:
+    return pb.DirectionalConcentration(
+        asset_class=one.asset_class,
+        factor_kind=one.kind.value,
+        is_long=one.is_long,
+        fraction=format_fraction(one.fraction),
+        amount=format_decimal(one.amount),
     )
 
 
