@@ -88,7 +88,7 @@ _SEQUENCES: Final = compiled(
 )
 
 _READ_BOOKS: Final = Statement(
-    b"SELECT * FROM read_books(%(client_ids)s::text[], %(account_ids)s::text[], '{}', false, clock_timestamp())",
+    b"SELECT * FROM read_margined_books(%(client_ids)s::text[], %(account_ids)s::text[], '{}', false, clock_timestamp())",
     {},
     frozenset({"client_ids", "account_ids"}),
 )

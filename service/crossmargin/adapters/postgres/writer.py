@@ -31,7 +31,7 @@ _PAUSE_S: Final = 0.02
 _LONGEST_PAUSE_S: Final = 0.3
 
 _BEGIN_WRITE: Final = b"SELECT * FROM begin_write(%s, %s, %s, %s, %s, %s::text[], %s::text[])"
-_BEGIN_DECISION: Final = b"SELECT * FROM begin_decision(%s, %s, %s, %s, %s, %s::text[], %s::text[], %s::bigint[])"
+_BEGIN_DECISION: Final = b"SELECT * FROM begin_margined_decision(%s, %s, %s, %s, %s, %s::text[], %s::text[], %s::bigint[])"
 _WRITTEN: Final = b"""
     %s, %s, %s, %s,
     %s::text[], %s::text[], %s::bigint[], %s::text[], %s::timestamptz[], %s::text[], %s::bytea[], %s::bytea[],
