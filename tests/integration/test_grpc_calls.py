@@ -77,7 +77,32 @@ async def test_accounts_cross_and_isolated(rig):
     )
     created = await rig.accounts.CreateAccount(accounts_pb.CreateAccountRequest(request_id="s", account=satellite))
     got = await rig.accounts.GetAccount(accounts_pb.GetAccountRequest(name=satellite.name))
+    satellite.methodology = accounts_pb.METHODOLOGY_EXPECTED_SHORTFALL
     assert created.account == got.account == satellite
+
+
+async def test_a_methodology_is_set_read_back_and_compared(rig):
+    await publish_market(rig)
+    await rig.collateral.Deposit(a_deposit("100000"))
+    await rig.books.RecordTrades(a_batch(a_trade("BTC-USD-PERP", "1", "50000")))
+    request = accounts_pb.SetMethodologyRequest(
+        request_id="m", account=ALPHA, methodology=accounts_pb.METHODOLOGY_RATIO, validate_only=True
+    )
+    tried = await rig.accounts.SetMethodology(request)
+    assert (tried.account.methodology, tried.sequence) == (accounts_pb.METHODOLOGY_RATIO, 0)
+    request.validate_only = False
+    assert (await rig.accounts.SetMethodology(request)).sequence == 3
+    assert (await rig.accounts.GetAccount(accounts_pb.GetAccountRequest(name=ALPHA))).account.methodology == accounts_pb.METHODOLOGY_RATIO
+    last = (await rig.entries())[-1]
+    assert (last.kind, last.reference) == (books_pb.ENTRY_KIND_METHODOLOGY, "ratio")
+    margin = await margin_of(rig)
+    assert margin.stamp.methodology == accounts_pb.METHODOLOGY_RATIO
+    comparison = await rig.margin.CompareMethodologies(margin_pb.CompareMethodologiesRequest(account=ALPHA, min_seq=3))
+    assert comparison.selected == accounts_pb.METHODOLOGY_RATIO
+    by_name = {one.methodology: one for one in comparison.margins}
+    assert by_name[accounts_pb.METHODOLOGY_RATIO].margin == margin
+    assert "rates of the standard schedule" in by_name[accounts_pb.METHODOLOGY_STANDARD_SCHEDULE].unavailable
+    assert {one.margin.equity.equity for one in comparison.margins if one.HasField("margin")} == {margin.equity.equity}
 
 
 async def test_trades_and_deposits_become_positions_and_entries(rig):

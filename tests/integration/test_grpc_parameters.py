@@ -34,6 +34,7 @@ BEYOND_THE_MARGIN = (
     "liquidation_distances",
     "worst_direction",
     "diversification",
+    "directional_concentrations",
     "isolation_advice",
     "requirement_interval",
     "tail",
