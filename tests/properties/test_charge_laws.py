@@ -20,6 +20,8 @@ MARKET = a_market()
 NAMES = [str(instrument.instrument_id) for instrument in MARKET.instruments]
 MARGINED = [str(instrument.instrument_id) for instrument in MARKET.instruments if instrument.is_margined]
 LIQUIDITY = "liquidity"
+ELSEWHERE = {"USDC", "RLUSD", "XRP", "EUR", "FORWARD", "FORWARD-2"}
+"""Held outside the group of BTC."""
 CHARGES = {
     "basis": {
         "perpetual_fraction": "0.01",
@@ -118,6 +120,19 @@ def test_a_hedge_raises_no_charge_but_basis(quantity, part, name):
     before, after = (_lines(book) for book in ({"BTC": quantity}, {"BTC": quantity, name: (hedge, hedge * 100)}))
     raised = {charge for charge in after if after[charge] > before[charge] + EXACT * 1e6}
     assert raised <= ({"basis"} if name != "FUTURE-WITH-CARRY" else set())
+
+
+@given(amounts, st.sampled_from(NAMES), quantities)
+def test_a_short_option_that_never_loses_needs_its_minimum(quantity, name, beside):
+    """1% of its notional, whatever is held beside it: a loss elsewhere in the account hides no short option."""
+    rest = {name: (beside, beside * 100 if name in MARGINED else D(0))} if name not in {"CALL", "USD"} else {}
+    bare = CHARGES | {"rows": {}, "schedule_floor": CHARGES["schedule_floor"] | {"floor_fraction": "0"}}
+    without, with_it = (_figures(rest | held, charges=bare) for held in ({}, {"CALL": (-quantity, D(0))}))
+    needed = 0.01 * 100 * float(quantity)
+    noise = EXACT * (1 + with_it.gross + with_it.charges.scale + needed)
+    assert with_it.charges.minimums >= needed - noise
+    if name in ELSEWHERE:
+        assert with_it.charges.maintenance_margin >= without.charges.maintenance_margin + needed - noise
 
 
 @given(books(), policies, pairs)

@@ -5,9 +5,10 @@ from decimal import Decimal
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from crossmargin.domain.account import AccountMode
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.engine.portfolio_arrays import haircut_rates, margin_rates, portfolio_arrays
 from crossmargin.engine.portfolio_margin import margin_figures
@@ -108,6 +109,20 @@ def test_what_an_asset_counts_for_never_falls_when_there_is_more_of_it(book, pol
         before, after = (_figures(book | {name: (quantity, D(0))}, fixed).split for quantity in (held, held + more))
         values = [split.value_in_equity[list(split.collateral)].sum() for split in (before, after)]
         assert values[1] >= values[0] - 1e-9 * (1 + abs(values[0]))
+
+
+@given(books())
+@example({"XRP": (D(420), D(0)), "USD": (D(100), D(0))})
+def test_in_no_scenario_is_risked_collateral_shown_at_more_than_it_is_worth(book):
+    """What is over a limit counts nothing and its moves still hedge: never more than the whole account at its market value then."""
+    shown = _figures(book, dict.fromkeys(ASSETS, RISKED))
+    rules = parameters(beside={"haircut_schedule": [a_haircut_row(name) for name in TERMS]})
+    market = _without_shock()
+    worth = margin_figures(
+        portfolio_arrays(a_portfolio(book), market), market, margin_rates(rules, AccountMode.CROSS), haircut_rates(rules)
+    )
+    noise = 1e-9 * (1 + worth.split.gross_value.sum())
+    assert (shown.split.equity + shown.netted.account_pnl <= worth.split.equity + worth.netted.account_pnl + noise).all()
 
 
 def _illiquid():

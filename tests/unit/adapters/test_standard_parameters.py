@@ -79,6 +79,16 @@ def test_wrapped_and_staked_tokens_offset_what_they_wrap_and_move_with_it_in_a_c
     assert apart <= {"Wrapped and staked tokens at a discount of 7%"}
 
 
+def test_every_stablecoin_is_a_group_of_its_own_and_shares_it_with_no_coin():
+    """The twin of a stablecoin is no hedge of its fall: only the offset between groups is left, and what they match pays for it."""
+    parameters = standard_parameters()
+    groups = {str(coin): parameters.group_of_curve[str(coin)] for coin in STABLECOINS}
+    assert len({group.group_id for group in groups.values()}) == len(STABLECOINS)
+    for coin, group in groups.items():
+        assert {curve for curve in group.curves if curve.startswith("spot:")} == {coin}
+    assert all(tier.charge_fraction > 0 for tier in parameters.charges.basis.stablecoin_tiers)
+
+
 def test_every_coin_falls_in_the_crisis_that_takes_all_of_them_with_it():
     coins = [FactorId.parse(f"spot:{coin}") for coin in (*COINS, "BCH", "DOT", "XLM", "WBTC", "STETH")]
     names, shocks = stress_moves(coins, standard_parameters())
