@@ -79,7 +79,7 @@ def show(
         console.print(line)
     for margin in margins:
         if margin.HasField("gap_loss"):
-            console.print(f"{short_account(margin.stamp.account)}: {gap_sentence(margin.gap_loss)}", soft_wrap=True)
+            console.print(f"{short_account(margin.stamp.account)}: {gap_sentence(margin.gap_loss)}")
 
 
 @app.command(
