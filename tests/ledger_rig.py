@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -14,18 +14,23 @@ from crossmargin.adapters.postgres.anchors import PostgresAnchorStore
 from crossmargin.adapters.postgres.ledger_view import PostgresLedgerView
 from crossmargin.adapters.runtime.anchor_keys import AnchorKey
 from crossmargin.domain.audit_anchor import Anchor
-from crossmargin.domain.book import EntryKind, NewEntry, Posting
+from crossmargin.domain.book import EntryKind, NewEntry, Posting, Transfer, append_to_chain, entries_from_transfer, reversing_entry
 from crossmargin.domain.identifiers import LEDGER_STREET, AccountId, AccountRef, BookId, ClientId, InstrumentId
 from crossmargin.domain.ledger_audit import FindingKind, UnreadableAnchor
+from crossmargin.domain.reservation import ReservationKind, ReservationStatus, by_sequence, filled_by
+from crossmargin.domain.reservation_entry import entry_from_end, entry_from_fill
+from crossmargin.usecases.ports import Books, DecideOnBooks, Decision
 from crossmargin.usecases.take_anchor import TakeAnchor
 from crossmargin.usecases.verify_ledger import LedgerVerdict, VerifyLedger
-from tests.builders import AS_OF
-from tests.contract.storage import CORE, DESK, OTHER, Storage, a_deposit, a_request, decide_entries
+from tests.builders import AS_OF, cash
+from tests.contract.storage import CORE, DESK, OTHER, Storage, a_deposit, a_request, an_order, decide_entries, decide_reservation
 
 KEY = AnchorKey(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 STRANGERS_KEY = AnchorKey(Ed25519PrivateKey.from_private_bytes(bytes(32)))
 FUND = AccountRef(ClientId("alpha"), AccountId("fund"))
 ACCOUNTS = (CORE, FUND, OTHER)
+ORDERS = AccountRef(ClientId("alpha"), AccountId("orders"))
+SPARE = AccountRef(ClientId("alpha"), AccountId("spare"))
 
 
 @dataclass
@@ -54,6 +59,57 @@ async def book(storage: Storage, *entries: NewEntry) -> None:
     key = f"{[(entry.account, entry.reference) for entry in entries]} {storage.__dict__.setdefault('booked', 0)}"
     storage.__dict__["booked"] += 1
     await storage.writer.write(a_request(key, *refs), decide_entries(*entries))
+
+
+async def book_orders(storage: Storage, ref: AccountRef = CORE, *, start: int = 0) -> None:
+    """Reserve for five orders that end in every way: untouched, filled in part and wholly, released after a part, expired and released."""
+    kinds_of = {4: ReservationKind.IMMEDIATE}
+    numbers = []
+    for number in range(5):
+        order = an_order(
+            10 + number, account=ref, kind=kinds_of.get(number, ReservationKind.RESTING), reference=f"a note {start + number} "
+        )
+        request = a_request(f"reserve {ref} {start + number}", ref, is_fact=False)
+        numbers.append(int((await storage.writer.decide(request, decide_reservation(order))).response))
+    untouched, part, whole, released, expired = numbers
+    assert untouched
+    changes: list[tuple[int, Decimal | ReservationStatus]] = [
+        *((part, Decimal("2.5")), (part, Decimal(3)), (whole, Decimal(2)), (whole, Decimal(10)), (released, Decimal(1))),
+        *((released, ReservationStatus.RELEASED), (expired, ReservationStatus.EXPIRED), (expired, ReservationStatus.RELEASED)),
+    ]
+    for step, (number, change) in enumerate(changes):
+        request = replace(a_request(f"change {ref} {start + step}", ref), reservations=(number,))
+        await storage.writer.decide(request, _decide_change(ref, number, change))
+
+
+def _decide_change(ref: AccountRef, number: int, change: Decimal | ReservationStatus) -> DecideOnBooks:
+    async def decide(books: Books) -> Decision:
+        held = by_sequence(books.reservations[ref])[number]
+        if isinstance(change, Decimal):
+            after = filled_by(held, change)
+            entry = entry_from_fill(after, change, trade_sequence=1, at=books.now)
+        else:
+            after = replace(held, status=change)
+            entry = entry_from_end(after, at=books.now)
+        return Decision(b"changed", append_to_chain(books.states[ref].head, (entry,)), reservations=(after,))
+
+    return decide
+
+
+async def some_requests(storage: Storage) -> None:
+    """Two more accounts of a client: orders that end in every way, a transfer between the two, and a trade that is taken back."""
+    await storage.open_accounts(ORDERS, SPARE)
+    await some_more_requests(storage, 0)
+
+
+async def some_more_requests(storage: Storage, number: int) -> None:
+    """The same once more, in 18 entries with 10 postings."""
+    await book_orders(storage, ORDERS, start=10 * number)
+    transfer = Transfer(ORDERS, SPARE, DESK, InstrumentId("USD"), Decimal(7))
+    await book(storage, a_deposit(ORDERS, 10), *entries_from_transfer(transfer, cash(), effective_at=AS_OF))
+    await book(storage, a_trade(ORDERS, number + 1))
+    traded = (await storage.books.list_entries(ORDERS, after_sequence=17 * number, limit=99))[-1]
+    await book(storage, reversing_entry(traded, EntryKind.TRADE_CANCELLATION, reason="bust"))
 
 
 async def a_history(storage: Storage) -> list[Anchor]:

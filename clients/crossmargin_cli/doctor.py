@@ -131,7 +131,7 @@ def _projections(where: list[str]) -> Check:
     if differing:
         finding = f"{differing} rows are not what the ledger says"
         return Check("projections", Verdict.FAIL, finding, "look at them: crossmargin rebuild-projections; then: crossmargin verify-ledger")
-    return Check("projections", Verdict.OK, "positions are what the ledger says")
+    return Check("projections", Verdict.OK, "positions and reservations are what the ledger says")
 
 
 def _python() -> Check:

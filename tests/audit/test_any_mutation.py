@@ -10,8 +10,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.audit.test_tampering import owner
-from tests.contract.storage import CORE, OTHER, a_deposit, postgres_storage
-from tests.ledger_rig import ACCOUNTS, FUND, KEY, MemoryJournal, TakeAnchor, a_trade, anchor_store, book, verify
+from tests.contract.storage import CORE, OTHER, a_deposit, postgres_storage, sql
+from tests.ledger_rig import (
+    ACCOUNTS,
+    FUND,
+    KEY,
+    MemoryJournal,
+    TakeAnchor,
+    a_trade,
+    anchor_store,
+    book,
+    some_more_requests,
+    some_requests,
+    verify,
+)
 
 # Not here, because they say nothing of the ledger: what an account may do (mode and status of its head), and the time of recording
 # within the minutes that anchors hold it to (see test_tampering).
@@ -20,16 +32,20 @@ COLUMNS = {
     "posting": ("client_id", "account_id", "sequence", "leg", "ledger_account", "book_id", "instrument_id", "quantity", "cost"),
     "account_head": ("client_id", "account_id", "sequence", "chain_hash"),
     "position": ("client_id", "account_id", "book_id", "instrument_id", "quantity", "cost"),
+    "reservation": (
+        *("client_id", "account_id", "sequence", "book_id", "instrument_id", "settlement", "quantity", "price", "kind", "lifetime_s"),
+        *("reference", "consideration", "paid_in", "filled", "reserved_by", "reserved_at", "expires_at", "state"),
+    ),
     "anchor": (
         *("number", "taken_at", "account_count", "entry_count", "root", "previous_hash", "is_checkpoint", "changed", "key_id", "signature"),
     ),
 }
 # A closed position says nothing, whatever its name.
 WHICH = {"position": "WHERE quantity <> 0 OR cost <> 0"}
-NUMBERS = {"sequence", "leg", "number", "account_count", "entry_count"}
-AMOUNTS = {"quantity", "cost"}
+NUMBERS = {"sequence", "leg", "number", "account_count", "entry_count", "lifetime_s"}
+AMOUNTS = {"quantity", "cost", "price", "consideration", "filled"}
 BYTES = {"previous_hash", "chain_hash", "root", "signature"}
-MOMENTS = {"effective_at", "taken_at"}
+MOMENTS = {"effective_at", "taken_at", "reserved_at", "expires_at"}
 
 
 @dataclass
@@ -38,12 +54,17 @@ class Ledger:
     storage: object
     take: TakeAnchor
     anchors: list
+    requests: int = 0
 
 
 @pytest.fixture(scope="module")
 async def ledger(module_database_url):
     async with postgres_storage(module_database_url) as storage:
         await storage.open_accounts(*ACCOUNTS)
+        await some_requests(storage)
+        # Whoever owns the database is held up by no constraint.
+        checks = "SELECT conname FROM pg_constraint WHERE conrelid = 'reservation'::regclass AND contype = 'c'"
+        owner(module_database_url, *(f"ALTER TABLE reservation DROP CONSTRAINT {name}" for (name,) in sql(module_database_url, checks)))
         journal = MemoryJournal([])
         yield Ledger(module_database_url, storage, TakeAnchor(anchor_store(storage), KEY, journal), journal.anchors)
 
@@ -54,7 +75,7 @@ entries = st.one_of(
     st.builds(a_deposit, refs, amounts),
     st.builds(lambda ref, quantity, cost: a_trade(ref, quantity, cost=cost), refs, amounts, amounts),
 )
-steps = st.lists(st.one_of(st.lists(entries, min_size=1, max_size=4), st.just("anchor")), min_size=1, max_size=4)
+steps = st.lists(st.one_of(st.lists(entries, min_size=1, max_size=4), st.sampled_from(["anchor", "requests"])), min_size=1, max_size=4)
 places = st.sampled_from([(table, column) for table, columns in COLUMNS.items() for column in (*columns, "the row")])
 
 
@@ -73,7 +94,7 @@ def changed(column, number):  # noqa: PLR0911 - one for each kind of column
         return "NOT is_checkpoint"
     if column == "changed":
         return 'changed || \'[["alpha", "core", 1, "00"]]\''
-    return f"overlay({column} placing 'zz' from {number} %% (length({column}) + 1) + 1 for 1)"
+    return f"overlay(coalesce({column}, '') placing 'zz' from {number} %% (coalesce(length({column}), 0) + 1) + 1 for 1)"
 
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -82,6 +103,9 @@ async def test_what_is_booked_is_clean_and_what_is_changed_is_found(ledger, step
     for step in steps:
         if step == "anchor":
             await ledger.take()
+        elif step == "requests":
+            ledger.requests += 1
+            await some_more_requests(ledger.storage, ledger.requests)
         else:
             await book(ledger.storage, *step)
     await ledger.take()

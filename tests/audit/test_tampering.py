@@ -19,7 +19,19 @@ from crossmargin.domain.ledger_audit import FindingKind
 from crossmargin.usecases import verify_ledger
 from crossmargin.usecases.take_anchor import AnchorRefusedError, TakeAnchor
 from tests.contract.storage import CORE, OTHER, a_deposit, postgres_storage
-from tests.ledger_rig import KEY, STRANGERS_KEY, MemoryJournal, a_history, a_trade, anchor_store, book, kinds, verify
+from tests.ledger_rig import (
+    KEY,
+    STRANGERS_KEY,
+    MemoryJournal,
+    a_history,
+    a_trade,
+    anchor_store,
+    book,
+    kinds,
+    some_more_requests,
+    some_requests,
+    verify,
+)
 
 K = FindingKind
 CORE_IS = "client_id = 'alpha' AND account_id = 'core'"
@@ -27,8 +39,9 @@ CORE_IS = "client_id = 'alpha' AND account_id = 'core'"
 
 @pytest.fixture(scope="module")
 async def ledger(module_database_url):
-    """A database with the history of `a_history`, and its anchors as they are kept outside."""
+    """A database with the history of `a_history` beside that of `some_requests`, and its anchors as they are kept outside."""
     async with postgres_storage(module_database_url) as storage:
+        await some_requests(storage)
         yield module_database_url, await a_history(storage)
 
 
@@ -45,7 +58,7 @@ def tamper(ledger):
     write_all(url, kept)
 
 
-TABLES = ("account_head", "entry", "posting", "position", "anchor")
+TABLES = ("account_head", "entry", "posting", "position", "reservation", "anchor")
 
 
 def owner(url, *statements):
@@ -125,7 +138,7 @@ async def test_an_untouched_ledger_is_clean_and_counted(ledger):
     url, anchors = ledger
     verdict = await verify(url, anchors)
     assert verdict.findings == ()
-    assert (verdict.account_count, verdict.entry_count, verdict.posting_count) == (3, 6, 12)
+    assert (verdict.account_count, verdict.entry_count, verdict.posting_count) == (5, 24, 22)
     assert (verdict.anchors_in_database, verdict.anchors_in_file, verdict.signatures_checked) == (3, 3, True)
     assert verdict.last_anchor == anchors[-1]
 
@@ -164,6 +177,18 @@ EDITS = {
     "cost of a position": ("UPDATE position SET cost = cost + 1 WHERE {core} AND instrument_id = 'BTC-PERP'", K.POSITION_DIFFERS),
     "position of nothing": ("INSERT INTO position VALUES ('beta', 'core', 'desk', 'USD', 7, 0)", K.POSITION_DIFFERS),
     "position gone": ("DELETE FROM position WHERE {core} AND instrument_id = 'USD'", K.POSITION_DIFFERS),
+    "reservation": ("UPDATE reservation SET price = price + 1 WHERE sequence = 2", K.RESERVATION_DIFFERS),
+    "reservation for ever": ("UPDATE reservation SET expires_at = 'infinity' WHERE sequence = 2", K.RESERVATION_DIFFERS),
+    "reservation of nothing": (
+        "INSERT INTO reservation SELECT (jsonb_populate_record(r, jsonb_build_object('account_id', 'nobody'))).* FROM reservation AS r",
+        K.RESERVATION_DIFFERS,
+    ),
+    "reservation gone": ("DELETE FROM reservation WHERE sequence = 2", K.RESERVATION_DIFFERS),
+    "order": ("UPDATE entry SET reference = replace(reference, ' 60000 ', ' 1 ') WHERE kind = 'reservation'", K.RESERVATION_DIFFERS),
+    "order that cannot be read": ("UPDATE entry SET reference = 'x' WHERE kind = 'reservation'", K.RESERVATION_DIFFERS),
+    "moment of an order without end": ("UPDATE entry SET effective_at = 'infinity' WHERE kind = 'reservation'", K.RESERVATION_DIFFERS),
+    "fill": ("UPDATE entry SET reference = replace(reference, '2.5', '2.25') WHERE kind = 'reservation fill'", K.RESERVATION_DIFFERS),
+    "end": ("DELETE FROM entry WHERE kind = 'reservation end'", K.RESERVATION_DIFFERS),
     "head gone": ("DELETE FROM account_head WHERE {core}", K.HEAD_MISSING),
     "head of an account without entries gone": ("DELETE FROM account_head WHERE account_id = 'fund'", K.HEAD_MISSING),
     "head ahead": ("UPDATE account_head SET sequence = 6 WHERE {core}", K.ENTRY_MISSING),
@@ -340,7 +365,7 @@ async def test_a_key_that_is_not_known_is_named(ledger):
         ("a line broken", lambda lines: [lines[0], lines[1][:40] + "\n", lines[2]], {K.ANCHOR_UNREADABLE}),
         (
             "a figure changed",
-            lambda lines: [lines[0], lines[1].replace('"entries":5', '"entries":6'), lines[2]],
+            lambda lines: [lines[0], lines[1].replace('"entries":23', '"entries":24'), lines[2]],
             {K.ANCHOR_SIGNATURE, K.ANCHOR_FORK},
         ),
         (
@@ -377,6 +402,7 @@ async def test_a_file_that_is_behind_or_begins_later_is_in_order(ledger):
 async def test_a_busy_ledger_raises_no_false_alarm(database_url):
     """Writers and anchors go on all the while; every view of it is whole."""
     async with postgres_storage(database_url, pool_size=8) as storage:
+        await some_requests(storage)
         journal = MemoryJournal(await a_history(storage))
         take = TakeAnchor(anchor_store(storage), KEY, journal)
         done = asyncio.Event()
@@ -387,13 +413,19 @@ async def test_a_busy_ledger_raises_no_false_alarm(database_url):
                     return
                 await book(storage, a_deposit(ref, number), a_trade(ref, number, cost=number))
 
+        async def request():
+            for number in range(1, 100_000):
+                if done.is_set():
+                    return
+                await some_more_requests(storage, number)
+
         async def anchor():
             while not done.is_set():
                 assert await take() is not None
                 await asyncio.sleep(0)
 
         writers = [asyncio.create_task(write(ref, start)) for start, ref in enumerate((CORE, CORE, OTHER), start=1)]
-        writers.append(asyncio.create_task(anchor()))
+        writers += [asyncio.create_task(anchor()), asyncio.create_task(request())]
         verdicts = []
         while len(verdicts) < 8:
             verdicts.append(await verify(database_url, read_as_written(journal.anchors)))

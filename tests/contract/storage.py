@@ -37,7 +37,8 @@ from crossmargin.adapters.postgres.writer import PostgresWriter
 from crossmargin.domain.account import Account, AccountMode, AccountStatus, Client
 from crossmargin.domain.book import EntryKind, NewEntry, Posting, append_to_chain
 from crossmargin.domain.identifiers import LEDGER_CUSTODIAN, AccountId, AccountRef, BookId, ClientId, InstrumentId
-from crossmargin.domain.reservation import Order, Reservation, ReservationKind, entry_from_reservation, reservation_of
+from crossmargin.domain.reservation import Order, Reservation, ReservationKind, reservation_of
+from crossmargin.domain.reservation_entry import entry_from_reservation
 from crossmargin.usecases.ports import (
     BookReader,
     Books,

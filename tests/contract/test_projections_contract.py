@@ -16,9 +16,11 @@ from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountId, InstrumentId
 from crossmargin.domain.ledger_audit import FindingKind
 from crossmargin.domain.position import Position
+from crossmargin.domain.reservation import ReservationStatus
 from crossmargin.usecases.rebuild_projections import RebuildProjections
+from tests.builders import AS_OF
 from tests.contract.storage import CORE, DESK, OTHER, a_deposit, sql
-from tests.ledger_rig import ACCOUNTS, FUND, a_history, a_trade, anchor_store, book
+from tests.ledger_rig import ACCOUNTS, FUND, a_history, a_trade, anchor_store, book, book_orders
 
 USD = InstrumentId("USD")
 
@@ -124,6 +126,89 @@ async def test_a_repair_touches_what_differs_and_tells_it(storage, projections, 
     assert await rebuild.repair(differences, told.append) == 2
     assert [each.account for each in told] == [CORE, FUND]
     assert list(await rebuild.compare()) == []
+
+
+# Reservations
+
+
+@pytest.fixture
+async def orders(storage, projections):
+    await book_orders(storage, CORE)
+    await book_orders(storage, OTHER)
+    return projections
+
+
+async def held(storage, ref):
+    return list(await storage.books.list_reservations(ref, after_sequence=0, limit=99))
+
+
+@pytest.fixture
+def spoil_order(request, storage):
+    """Change a column of one reservation, or take it away."""
+
+    def run(ref, sequence, **changes):
+        if is_memory(storage):
+            orders = storage.database.contents.reservations
+            one = orders.pop((ref, sequence))
+            if changes:
+                status = ReservationStatus(changes.pop("state")) if "state" in changes else one.status
+                order = replace(one.order, price=changes.pop("price", one.order.price))
+                orders[ref, sequence] = replace(one, order=order, status=status, **changes)
+            return
+        where = "WHERE (client_id, account_id, sequence) = (%s, %s, %s)"
+        what = ", ".join(f"{name} = %s" for name in changes)
+        statement = " ".join(("UPDATE reservation SET", what, where) if changes else ("DELETE FROM reservation", where))
+        sql(request.getfixturevalue("database_url"), statement, *changes.values(), ref.client_id, ref.account_id, sequence)
+
+    return run
+
+
+async def test_orders_that_end_in_every_way_differ_nowhere(storage, orders):
+    assert "reservation" in orders.names
+    states = [one.status for one in await held(storage, CORE)]
+    assert states == [*[ReservationStatus.ACTIVE] * 2, ReservationStatus.FILLED, *[ReservationStatus.RELEASED] * 2]
+    assert list(await orders.differences("reservation", ACCOUNTS)) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "changes"),
+    [
+        (0, {}),
+        (0, {"price": Decimal(1)}),
+        (0, {"consideration": Decimal(1)}),
+        (0, {"filled": Decimal(1)}),
+        (1, {"filled": Decimal(0)}),
+        (0, {"reserved_by": "somebody"}),
+        (0, {"state": "released"}),
+        (3, {"state": "active"}),
+        (1, {"paid_in": InstrumentId("USD")}),
+        (1, {"expires_at": AS_OF}),
+    ],
+)
+async def test_a_reservation_that_was_changed_is_found_and_put_right(storage, orders, spoil_order, place, changes):
+    before = await held(storage, CORE)
+    spoil_order(CORE, before[place].sequence, **changes)
+    (found,) = await orders.differences("reservation", ACCOUNTS)
+    assert (found.projection, found.account, found.row) == ("reservation", CORE, f"sequence {before[place].sequence}")
+    assert (found.stored is None) == (not changes)
+    assert found.finding().kind is FindingKind.RESERVATION_DIFFERS
+    assert [each.row for each in await orders.rebuild("reservation", CORE)] == [found.row]
+    assert await held(storage, CORE) == before
+    assert list(await orders.differences("reservation", ACCOUNTS)) == []
+
+
+async def test_orders_go_on_while_they_are_compared_and_rebuilt(storage, projections):
+    async def write():
+        for number in range(0, 30, 10):
+            await book_orders(storage, CORE, start=number)
+
+    writing = asyncio.create_task(write())
+    while not writing.done():
+        assert list(await projections.differences("reservation", ACCOUNTS)) == []
+        assert list(await projections.rebuild("reservation", CORE)) == []
+        await asyncio.sleep(0)
+    await writing
+    assert len(await held(storage, CORE)) == 15
 
 
 # Nightly checks

@@ -40,6 +40,7 @@ class FindingKind(Enum):
     HEAD_DIFFERS = "head differs"
     HEAD_MISSING = "head missing"
     POSITION_DIFFERS = "position differs"
+    RESERVATION_DIFFERS = "reservation differs"
     SUM_NOT_ZERO = "sum not zero"
     ANCHOR_UNREADABLE = "anchor unreadable"
     ANCHOR_MISSING = "anchor missing"

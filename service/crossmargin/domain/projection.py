@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crossmargin.domain.identifiers import AccountRef
+from crossmargin.domain.ledger_audit import Finding, FindingKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +27,7 @@ class ProjectionDifference:
 
     def __str__(self) -> str:
         return f"{self.projection} of {self.account}, {self.row}: stored {self.stored or 'nothing'}, due {self.due or 'nothing'}"
+
+    def finding(self) -> Finding:
+        """Return what a check of the ledger says of it."""
+        return Finding(FindingKind(f"{self.projection} differs"), str(self), str(self.account))

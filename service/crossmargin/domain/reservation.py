@@ -10,11 +10,11 @@ from decimal import Decimal, localcontext
 from enum import Enum, unique
 from typing import Final
 
-from crossmargin.domain.book import EntryKind, NewEntry, Trade, check_reference, entry_from_trade, ledger_amount
+from crossmargin.domain.book import Trade, check_reference, entry_from_trade, ledger_amount
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef, BookId, InstrumentId
 from crossmargin.domain.instrument import Instrument
-from crossmargin.domain.money import EXACT, check_ledger_decimal, exact_sum, format_decimal
+from crossmargin.domain.money import EXACT, check_ledger_decimal, exact_sum
 from crossmargin.domain.position import Position
 
 LONGEST_LIFETIME_S: Final = 31 * 86_400
@@ -179,34 +179,6 @@ def filled_by(reservation: Reservation, quantity: Decimal) -> Reservation:
     beyond = quantity.copy_abs() >= reservation.remaining.copy_abs()
     filled = reservation.order.quantity if beyond else EXACT.add(reservation.filled, quantity)
     return replace(reservation, filled=filled, status=ReservationStatus.FILLED if beyond else reservation.status)
-
-
-def entry_from_reservation(reservation: Reservation) -> NewEntry:
-    """Return the entry of an approval: no postings, and a reference that says the order, such as `main BTC-PERP 10 61000 - resting 60`."""
-    order = reservation.order
-    words = (
-        order.book_id,
-        order.instrument_id,
-        format_decimal(order.quantity),
-        format_decimal(order.price),
-        order.settlement or "-",
-        order.kind.value,
-        f"{order.lifetime.total_seconds():.0f}",
-        order.reference,
-    )
-    return NewEntry(order.account, EntryKind.RESERVATION, reservation.reserved_at, " ".join(words).rstrip(), ())
-
-
-def entry_from_fill(reservation: Reservation, quantity: Decimal, *, trade_sequence: int, at: datetime) -> NewEntry:
-    """Return the entry that says how much of a reservation a trade used up, such as `17 filled 2.5 by 18`."""
-    words = f"{reservation.sequence} filled {format_decimal(quantity)} by {trade_sequence}"
-    return NewEntry(reservation.order.account, EntryKind.RESERVATION_FILL, at, words, ())
-
-
-def entry_from_end(reservation: Reservation, *, at: datetime) -> NewEntry:
-    """Return the entry that ends a reservation, such as `17 released`."""
-    words = f"{reservation.sequence} {reservation.status.value}"
-    return NewEntry(reservation.order.account, EntryKind.RESERVATION_END, at, words, ())
 
 
 def _as_trade(order: Order, now: datetime) -> Trade:

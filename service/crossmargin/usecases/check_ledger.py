@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId
-from crossmargin.domain.ledger_audit import Finding, FindingKind
+from crossmargin.domain.ledger_audit import Finding
 from crossmargin.usecases.ports import AnchorStore, Clock, LedgerChecks, Projections
 
 LOOK_BACK: Final = timedelta(days=1, hours=1)
@@ -51,7 +51,7 @@ class CheckLedger:
         }
         for name in self.projections.names:
             differences = await self.projections.differences(name, sorted(heads))
-            findings[name] = tuple(Finding(FindingKind.POSITION_DIFFERS, str(each), str(each.account)) for each in differences)
+            findings[name] = tuple(each.finding() for each in differences)
         duration = self.clock.now() - started
         return LedgerCheck(findings, sum(heads[ref] - after[ref] for ref in heads), duration.total_seconds())
 

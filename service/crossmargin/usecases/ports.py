@@ -397,7 +397,7 @@ class Projections(Protocol):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The projections there are: `position`, ..."""
+        """The projections there are: `position`, `reservation`."""
         ...
 
     async def differences(self, name: str, accounts: Sequence[AccountRef]) -> Sequence[ProjectionDifference]:
@@ -434,6 +434,10 @@ class LedgerView(Protocol):
 
     def positions(self) -> AsyncIterator[Sequence[StoredPosition]]:
         """Yield the positions in the order of account, book and instrument."""
+        ...
+
+    def reservation_differences(self) -> AsyncIterator[Sequence[ProjectionDifference]]:
+        """Yield the reservations, of accounts with or without a head, that are stored otherwise than the entries say."""
         ...
 
     def anchors(self) -> AsyncIterator[Sequence[Anchor | UnreadableAnchor]]:

@@ -9,7 +9,8 @@ from typing import Final
 
 from crossmargin.domain.book import append_to_chain
 from crossmargin.domain.errors import DomainError
-from crossmargin.domain.reservation import Reservation, ReservationStatus, by_sequence, entry_from_end
+from crossmargin.domain.reservation import Reservation, ReservationStatus, by_sequence
+from crossmargin.domain.reservation_entry import entry_from_end
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.ports import BookReader, Books, Clock, Decision, Writer
 from crossmargin.usecases.refusals import encode_outcome

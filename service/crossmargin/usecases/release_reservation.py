@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from crossmargin.domain.book import append_to_chain
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef
-from crossmargin.domain.reservation import ReservationStatus, by_sequence, entry_from_end
+from crossmargin.domain.reservation import ReservationStatus, by_sequence
+from crossmargin.domain.reservation_entry import entry_from_end
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.ports import Books, Decision, Writer
 from crossmargin.usecases.refusals import encode_outcome, outcome_or_refusal

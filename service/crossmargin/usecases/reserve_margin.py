@@ -20,10 +20,10 @@ from crossmargin.domain.reservation import (
     Reservation,
     ReservationStatus,
     changes_of,
-    entry_from_reservation,
     fill_blocks,
     reservation_of,
 )
+from crossmargin.domain.reservation_entry import entry_from_reservation
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.check_limits import order_refusal
 from crossmargin.usecases.current_market import MarketView

@@ -9,7 +9,8 @@ from decimal import Decimal
 
 from crossmargin.domain.book import NewEntry, Trade
 from crossmargin.domain.money import EXACT
-from crossmargin.domain.reservation import Reservation, ReservationStatus, by_sequence, entry_from_fill, filled_by
+from crossmargin.domain.reservation import Reservation, ReservationStatus, by_sequence, filled_by
+from crossmargin.domain.reservation_entry import entry_from_fill
 from crossmargin.domain.trade_flag import TradeFlag
 
 _ENDED_FLAGS = {

@@ -148,7 +148,7 @@ async def test_the_leader_checks_at_once_and_then_at_its_hour(checked):
     await book(checked.storage, a_deposit(CORE, 1))
     await checked.leadership.try_lead()
     await checked.pass_time(1)
-    assert checked.told.checks == [({"entries": 0, "heads": 0, "position": 0}, 1)]
+    assert checked.told.checks == [({"entries": 0, "heads": 0, "position": 0, "reservation": 0}, 1)]
     checked.clock.skip(timedelta(hours=13, minutes=59))
     await checked.pass_time(1)
     assert len(checked.told.checks) == 1
@@ -168,7 +168,7 @@ async def test_a_check_counts_what_it_finds(checked):
     checked.storage.database.contents.positions[CORE] = {}
     await checked.leadership.try_lead()
     await checked.pass_time(1)
-    assert checked.told.checks == [({"entries": 0, "heads": 0, "position": 1}, 1)]
+    assert checked.told.checks == [({"entries": 0, "heads": 0, "position": 1, "reservation": 0}, 1)]
 
 
 async def test_entries_that_an_anchor_saw_a_day_before_are_not_summed_again(checked, monkeypatch):

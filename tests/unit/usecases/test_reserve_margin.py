@@ -69,7 +69,7 @@ async def test_an_order_that_fits_is_held_and_moves_no_margin(house):
     assert [one.sequence for one in after.reservations] == [reserved.reservation.sequence] == [2]
     entries = await house.ports.books.list_entries(CORE, after_sequence=1, limit=9)
     assert [(entry.entry.kind, entry.entry.reference) for entry in entries] == [
-        (EntryKind.RESERVATION, "main BTC-PERP 1 60000 - resting 60")
+        (EntryKind.RESERVATION, "main BTC-PERP 1 60000 - resting 60 60000 - desk ")
     ]
 
 

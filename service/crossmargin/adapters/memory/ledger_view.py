@@ -8,9 +8,11 @@ from typing import TypeVar
 
 from crossmargin.adapters.memory.anchors import anchored_heads
 from crossmargin.adapters.memory.database import MemoryDatabase
+from crossmargin.adapters.memory.projections import MemoryProjections
 from crossmargin.domain.audit_anchor import Anchor, AnchoredHead
 from crossmargin.domain.book import Entry
 from crossmargin.domain.ledger_audit import RecordedEntry, StoredEntry, StoredLeg, StoredPosition, UnreadableAnchor
+from crossmargin.domain.projection import ProjectionDifference
 
 T = TypeVar("T")
 
@@ -35,6 +37,8 @@ class MemoryLedgerView:
             for held in [contents.positions[ref]]
             for name in sorted(held)
         ]
+        everyone = sorted({*contents.heads, *(ref for ref, _ in contents.reservations)})
+        self._reservation_differences = MemoryProjections(database).compare("reservation", everyone)
         self._anchors = list(database.anchors)
 
     @property
@@ -55,6 +59,11 @@ class MemoryLedgerView:
     async def positions(self) -> AsyncIterator[Sequence[StoredPosition]]:
         """Yield the positions in the order of account, book and instrument."""
         for batch in _one_by_one(self._positions):
+            yield batch
+
+    async def reservation_differences(self) -> AsyncIterator[Sequence[ProjectionDifference]]:
+        """Yield the reservations that are stored otherwise than the entries say."""
+        for batch in _one_by_one(self._reservation_differences):
             yield batch
 
     async def anchors(self) -> AsyncIterator[Sequence[Anchor | UnreadableAnchor]]:

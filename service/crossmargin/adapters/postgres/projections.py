@@ -29,6 +29,7 @@ class Projection:
         keys: Columns that name a row within its account.
         values: Columns that the ledger says; a row is replaced as a whole, so there are no others.
         due: SQL of what should be stored, columns client_id, account_id, keys and values, for the accounts in the relation `wanted`.
+        moments: Those of the values that are times; as text in a difference, because somebody may have written one that is never.
         counts: SQL condition on a stored row; one that says nothing, such as a closed position, need not be there.
     """
 
@@ -36,6 +37,7 @@ class Projection:
     keys: tuple[str, ...]
     values: tuple[str, ...]
     due: str
+    moments: tuple[str, ...] = ()
     counts: str = "true"
 
     @property
@@ -45,7 +47,8 @@ class Projection:
 
     def compare(self) -> bytes:
         """Return the statement that finds differences, all in one snapshot, so that writers raise no false alarm."""
-        both = ", ".join(f"due.{name} AS due_{name}, stored.{name} AS stored_{name}" for name in self.values)
+        texts = {name: "::text" if name in self.moments else "" for name in self.values}
+        both = ", ".join(f"{side}.{name}{text} AS {side}_{name}" for side in ("due", "stored") for name, text in texts.items())
         sides = [f"({', '.join(f'{side}.{name}' for name in ('client_id', *self.values))})" for side in ("due", "stored")]
         names = ", ".join(("client_id", "account_id", *self.keys))
         # Names of our own tables and columns; everything else is a parameter.
@@ -87,7 +90,50 @@ POSITION: Final = Projection(
     """,
     counts="quantity <> 0 OR cost <> 0",
 )
-PROJECTIONS: Final = {projection.name: projection for projection in (POSITION,)}
+# What does not read as an entry of its kind does is due as nothing that can be stored: the repair fails, and the entry is to be looked at.
+RESERVATION: Final = Projection(
+    name="reservation",
+    keys=("sequence",),
+    values=(
+        *("book_id", "instrument_id", "settlement", "quantity", "price", "kind", "lifetime_s", "reference", "consideration", "paid_in"),
+        *("filled", "reserved_by", "reserved_at", "expires_at", "state"),
+    ),
+    moments=("reserved_at", "expires_at"),
+    due=r"""
+        SELECT
+            e.client_id, e.account_id, e.sequence, said[1] AS book_id, said[2] AS instrument_id, nullif(said[5], '-') AS settlement,
+            said[3]::numeric AS quantity, said[4]::numeric AS price, said[6] AS kind, said[7]::bigint AS lifetime_s,
+            said[11] AS reference, said[8]::numeric AS consideration, nullif(said[9], '-') AS paid_in,
+            coalesce(fills.filled, 0) AS filled, said[10] AS reserved_by, e.effective_at AS reserved_at,
+            e.effective_at + make_interval(secs => said[7]::bigint) AS expires_at,
+            coalesce(ends.state, CASE WHEN fills.filled = said[3]::numeric THEN 'filled' ELSE 'active' END) AS state
+        FROM entry AS e
+        JOIN wanted AS w ON w.client_id = e.client_id AND w.account_id = e.account_id
+        CROSS JOIN LATERAL regexp_match(
+            e.reference,
+            '^(\S+) (\S+) (-?\d+(?:\.\d+)?) (-?\d+(?:\.\d+)?) (\S+) (\S+) (\d{1,9}) (-?\d+(?:\.\d+)?) (\S+) (\S+) (.*)$'
+        ) AS said
+        LEFT JOIN (
+            SELECT f.client_id, f.account_id, said[1]::bigint AS sequence, sum(said[2]::numeric) AS filled
+            FROM entry AS f
+            JOIN wanted AS w ON w.client_id = f.client_id AND w.account_id = f.account_id
+            CROSS JOIN LATERAL regexp_match(f.reference, '^(\d{1,18}) filled (-?\d+(?:\.\d+)?) by \d+$') AS said
+            WHERE f.kind = 'reservation fill'
+            GROUP BY 1, 2, 3
+        ) AS fills ON fills.client_id = e.client_id AND fills.account_id = e.account_id AND fills.sequence = e.sequence
+        LEFT JOIN (
+            SELECT DISTINCT ON (d.client_id, d.account_id, said[1]::bigint)
+                d.client_id, d.account_id, said[1]::bigint AS sequence, said[2] AS state
+            FROM entry AS d
+            JOIN wanted AS w ON w.client_id = d.client_id AND w.account_id = d.account_id
+            CROSS JOIN LATERAL regexp_match(d.reference, '^(\d{1,18}) (released|expired)$') AS said
+            WHERE d.kind = 'reservation end'
+            ORDER BY d.client_id, d.account_id, said[1]::bigint, d.sequence DESC
+        ) AS ends ON ends.client_id = e.client_id AND ends.account_id = e.account_id AND ends.sequence = e.sequence
+        WHERE e.kind = 'reservation'
+    """,
+)
+PROJECTIONS: Final = {projection.name: projection for projection in (POSITION, RESERVATION)}
 
 
 class PostgresProjections:
@@ -108,7 +154,7 @@ class PostgresProjections:
             some = accounts[start : start + _ACCOUNTS_AT_ONCE]
             async with self._database.bulk() as connection:
                 cursor = await connection.execute(projection.compare(), _columns(some))
-                found += [_difference(projection, row) for row in await cursor.fetchall()]
+                found += [difference_from_row(projection, row) for row in await cursor.fetchall()]
         return found
 
     async def rebuild(self, name: str, account: AccountRef) -> Sequence[ProjectionDifference]:
@@ -121,14 +167,15 @@ class PostgresProjections:
             if found:
                 await connection.execute(projection.clear(), own)
                 await connection.execute(projection.fill(), own)
-        return [_difference(projection, row) for row in found]
+        return [difference_from_row(projection, row) for row in found]
 
 
 def _columns(accounts: Sequence[AccountRef]) -> tuple[list[str], list[str]]:
     return [ref.client_id for ref in accounts], [ref.account_id for ref in accounts]
 
 
-def _difference(projection: Projection, row: Row) -> ProjectionDifference:
+def difference_from_row(projection: Projection, row: Row) -> ProjectionDifference:
+    """Return the difference of a row of `Projection.compare`."""
     return ProjectionDifference(
         projection=projection.name,
         account=AccountRef(ClientId(row["client_id"]), AccountId(row["account_id"])),
