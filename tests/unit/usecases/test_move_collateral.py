@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -13,7 +14,7 @@ from crossmargin.domain.book import EntryKind, Transfer, Withdrawal
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId
-from tests.unit.usecases.house import BTC, BTC_PERP, CORE, USD
+from tests.unit.usecases.house import BTC, BTC_PERP, CORE, NOON, USD
 from tests.unit.usecases.test_reserve_margin import refusal, reserve
 
 D = Decimal
@@ -216,3 +217,17 @@ async def test_trying_a_transfer_writes_nothing(house, bucket):
     assert (tried.source_sequence, tried.destination_sequence, tried.excess_after) == (0, 0, 600)
     assert (await refusal(house.use_cases.transfer_collateral.validate(a_transfer("1001")))).reason is Reason.INSUFFICIENT_HOLDING
     assert await held(house) == {USD: 1000}
+
+
+async def test_whatever_a_bucket_holds_and_loses_the_core_stays_as_it_was(house, bucket):
+    """Not a bit of the core's margin moves, and beyond what was moved in the loss is the broker's."""
+    await house.deposit("100000")
+    await house.trade("1")
+    await transfer(house, 1000)
+    before = await house.use_cases.evaluate_margin(CORE)
+    await house.trade("5", account=BUCKET)
+    assert await house.use_cases.evaluate_margin(CORE) == before
+    await house.publish("40000", at=NOON + timedelta(seconds=1))
+    core, lost = await house.use_cases.evaluate_margin(CORE), await house.use_cases.evaluate_margin(BUCKET)
+    assert (core.equity.equity, core.gap) == (79_000, None)
+    assert (lost.equity.equity, lost.gap.realized) == (-99_000, 99_000)
