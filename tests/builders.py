@@ -14,6 +14,7 @@ import numpy as np
 from crossmargin.domain.account import AccountMode
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.errors import DomainError
+from crossmargin.domain.house import NO_HOUSE, HouseView
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId, InstrumentId, OffsetGroupId, SnapshotId
 from crossmargin.domain.instrument import Bill, Cash, CryptoAsset, FxForward, Instrument, Payoff, Perpetual, Stablecoin, Terms
 from crossmargin.domain.portfolio import Portfolio
@@ -346,6 +347,7 @@ def a_portfolio(
     mode: AccountMode = AccountMode.CROSS,
     account: AccountRef = ACCOUNT,
     sequence: int = 1,
+    house: HouseView = NO_HOUSE,
 ) -> Portfolio:
     """A portfolio of quantities, or of (quantity, cost): `a_portfolio({"USD": 1_000, "BTC-PERP": (-2, "-120000")})`."""
     pairs = {name: held if isinstance(held, tuple) else (held, 0) for name, held in (holdings or {}).items()}
@@ -357,4 +359,5 @@ def a_portfolio(
             Holding(InstrumentId(name), Decimal(str(quantity)), Decimal(str(cost))) for name, (quantity, cost) in sorted(pairs.items())
         ),
         policies={InstrumentId(name): policy for name, policy in (policies or {}).items()},
+        house=house,
     )

@@ -67,6 +67,9 @@ class CollateralTerms:
             limit.
         supply_limit_fraction: Largest amount that counts, as a share of the units in circulation; None for no limit. An asset whose
             circulating supply the set does not say then counts nothing.
+        house_limit: What of the asset counts for all clients together, base currency; None for no limit. Above it every holding counts
+            for its part: min(1, limit / held by all clients).
+        house_supply_fraction: The same as a share of the units in circulation.
     """
 
     collateral_class: str
@@ -77,6 +80,8 @@ class CollateralTerms:
     has_fx_mismatch: bool = False
     volume_limit_fraction: Decimal | None = None
     supply_limit_fraction: Decimal | None = None
+    house_limit: Decimal | None = None
+    house_supply_fraction: Decimal | None = None
 
     def __post_init__(self) -> None:
         where = f"haircut schedule row {self.collateral_class}"
@@ -101,10 +106,9 @@ class CollateralTerms:
         )
         _require(self.absolute_limit is None or self.absolute_limit >= 0, f"{where}: absolute limit is negative")
         _require(self.volume_limit_fraction is None or self.volume_limit_fraction >= 0, f"{where}: volume limit is negative")
-        _require(
-            self.supply_limit_fraction is None or Decimal(0) <= self.supply_limit_fraction <= Decimal(1),
-            f"{where}: supply limit is not in [0, 1]",
-        )
+        _require(self.house_limit is None or self.house_limit >= 0, f"{where}: house limit is negative")
+        for name, share in (("supply limit", self.supply_limit_fraction), ("house share of supply", self.house_supply_fraction)):
+            _require(share is None or Decimal(0) <= share <= Decimal(1), f"{where}: {name} is not in [0, 1]")
 
 
 def _ascends(ends: list[Decimal | None]) -> bool:

@@ -90,6 +90,14 @@ class SnapshotId(_Identifier):
     words = "32 lower-case hexadecimal digits"
 
 
+class HouseViewId(_Identifier):
+    """Totals over all accounts; derived from their content, so equal content has an equal id."""
+
+    noun = "house view"
+    grammar = re.compile(r"[0-9a-f]{32}", re.ASCII)
+    words = "32 lower-case hexadecimal digits"
+
+
 @dataclass(frozen=True, order=True, slots=True)
 class AccountRef:
     """The full name of an account. Accounts are locked in the order of this type."""

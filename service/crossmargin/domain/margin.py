@@ -10,6 +10,7 @@ from enum import Enum, unique
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.identifiers import (
     AccountRef,
+    HouseViewId,
     InstrumentId,
     OffsetGroupId,
     RiskParameterSetId,
@@ -54,6 +55,7 @@ class MarginStamp:
         scenario_set_hash: SHA-256 of the scenario shocks and weights, hexadecimal.
         ramp: The set before, while the one in force comes in by degrees; otherwise None.
         methodology: What the requirement is computed by: that of the account as of `sequence`.
+        house_view_id: The totals over all accounts that limits and the owner's liquidity charge rest on; None when none was known yet.
     """
 
     account: AccountRef
@@ -66,6 +68,7 @@ class MarginStamp:
     engine_version: str
     ramp: RampStamp | None = None
     methodology: Methodology = Methodology.EXPECTED_SHORTFALL
+    house_view_id: HouseViewId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from crossmargin.domain.account import AccountMode
 from crossmargin.domain.collateral import CollateralPolicy
+from crossmargin.domain.house import NO_HOUSE, HouseView
 from crossmargin.domain.identifiers import AccountRef, InstrumentId
 from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.position import Holding
@@ -21,6 +22,7 @@ class Portfolio:
         sequence: Last entry of the account that `holdings` contain.
         holdings: Sorted by instrument, one for each.
         policies: How positive holdings of assets and bonds count; the risk parameters' default where nothing is said.
+        house: What all accounts hold together; NO_HOUSE for an account that stands by itself.
         risked_fractions: Shares of holdings that are risked, decided beforehand: what their policy says does not matter.
         methodology: What the requirement is computed by.
     """
@@ -31,4 +33,5 @@ class Portfolio:
     holdings: tuple[Holding, ...]
     policies: Mapping[InstrumentId, CollateralPolicy] = field(default_factory=dict)
     risked_fractions: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
+    house: HouseView = NO_HOUSE
     methodology: Methodology = Methodology.EXPECTED_SHORTFALL

@@ -433,6 +433,8 @@ def _collateral_terms(item: dict[str, Any]) -> CollateralTerms:
         has_fx_mismatch=_flag(item.get("has_fx_mismatch", False)),
         volume_limit_fraction=_optional_decimal(item.get("volume_limit_fraction")),
         supply_limit_fraction=_optional_decimal(item.get("supply_limit_fraction")),
+        house_limit=_optional_decimal(item.get("house_limit")),
+        house_supply_fraction=_optional_decimal(item.get("house_supply_fraction")),
     )
 
 

@@ -37,6 +37,18 @@ def largest_counted(row: int, rates: HaircutRates, schedule: HaircutSchedule, ma
     return limit
 
 
+def house_share(row: int, held_by_all: float, rates: HaircutRates, schedule: HaircutSchedule, market: RevaluedMarket) -> float:
+    """Return the share of every holding of an instrument that counts, from 0 to 1: min(1, cap / held by all clients).
+
+    `held_by_all` are units. Less than a share counts for everybody alike, so that nobody gains by having come first.
+    """
+    price = float(market.unit_value[row])
+    cap = rates.house_limit / price if price > 0 else math.inf
+    if math.isfinite(rates.house_supply_fraction):
+        cap = min(cap, rates.house_supply_fraction * schedule.circulating_supply.get(price_curve(market.instruments[row]), 0.0))
+    return min(1.0, cap / held_by_all) if held_by_all > 0 else 1.0
+
+
 def issuer_of(instrument: Instrument, schedule: HaircutSchedule) -> int:
     """Return the place among `schedule.issuer_limits` of the issuer that an asset belongs to, or NO_ISSUER."""
     curve = price_curve(instrument)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from crossmargin.domain.instrument import AssetTerms, BondTerms
 from crossmargin.engine.axes import ByHolding
 from crossmargin.engine.collateral_limits import Limited, share_limited
-from crossmargin.engine.collateral_terms import NOT_ELIGIBLE, Counted, HoldingTerms, holding_terms
+from crossmargin.engine.collateral_terms import NOT_ELIGIBLE, Counted, HoldingTerms, Shares, holding_terms
 from crossmargin.engine.portfolio_arrays import HaircutSchedule, PortfolioArrays
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 
@@ -88,8 +88,8 @@ def held_assets(arrays: PortfolioArrays, market: RevaluedMarket, schedule: Hairc
     for holding in collateral:
         row = None if holding in ineligible else arrays.instruments[holding].collateral_class
         rates = schedule.rows.get(row or "")
-        value = float(market_value[holding])
-        terms.append(NOT_ELIGIBLE if rates is None else holding_terms(int(arrays.row[holding]), value, rates, market, schedule))
+        shares = Shares(float(arrays.quantity[holding]), float(arrays.owned[holding]), float(arrays.held_by_all[holding]))
+        terms.append(NOT_ELIGIBLE if rates is None else holding_terms(int(arrays.row[holding]), shares, rates, market, schedule))
     return HeldAssets(
         collateral=collateral,
         liability=[holding for holding in assets if arrays.quantity[holding] < 0],

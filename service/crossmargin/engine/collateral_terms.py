@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crossmargin.domain.instrument import BondTerms
-from crossmargin.engine.collateral_limits import NO_ISSUER, issuer_of, largest_counted
+from crossmargin.engine.collateral_limits import NO_ISSUER, house_share, issuer_of, largest_counted
 from crossmargin.engine.portfolio_arrays import HaircutRates, HaircutSchedule
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 
@@ -68,19 +68,41 @@ class HoldingTerms:
 NOT_ELIGIBLE = HoldingTerms(0.0, 0.0, 0.0, (), math.inf, NO_ISSUER)
 
 
-def holding_terms(row: int, market_value: float, rates: HaircutRates, market: RevaluedMarket, schedule: HaircutSchedule) -> HoldingTerms:
-    """Return the terms of a holding of the eligible instrument at `row` along axis I, whose row of the schedule is `rates`."""
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Where a holding stands among all of its kind: its own units, its owner's over all accounts, and those of all clients."""
+
+    units: float
+    owned: float
+    held_by_all: float
+
+    @property
+    def of_owner(self) -> float:
+        """The account's share of what its owner holds: of limits and tiers, which are the owner's, it has as much."""
+        return self.units / self.owned if self.owned > 0 else 1.0
+
+
+def holding_terms(row: int, shares: Shares, rates: HaircutRates, market: RevaluedMarket, schedule: HaircutSchedule) -> HoldingTerms:
+    """Return the terms of a holding of the eligible instrument at `row` along axis I, whose row of the schedule is `rates`.
+
+    Tiers and limits are on what the owner holds over all accounts; the account has its share of them, so that splitting a holding over
+    accounts gains nothing.
+    """
     instrument = market.instruments[row]
+    market_value = shares.units * float(market.unit_value[row])
     years = float(market.residual_years[row]) if isinstance(instrument.terms, BondTerms) else math.inf
     tiers = next(tiers for up_to_years, tiers in rates.bands if years <= up_to_years)
     # Translation days are zero for the base currency, so its own money never takes the mismatch haircut.
     mismatch = rates.fx_mismatch_fraction_per_root_day * math.sqrt(float(market.translation_days[row]))
     return HoldingTerms(
         value=market_value,
-        largest=largest_counted(row, rates, schedule, market),
+        largest=min(
+            shares.of_owner * largest_counted(row, rates, schedule, market),
+            house_share(row, shares.held_by_all, rates, schedule, market) * market_value,
+        ),
         residual_fraction=rates.residual_haircut_fraction,
         # By slice and at most the slice, so that no slice takes anything off the others.
-        slices=tuple((end, min(1.0, fraction + mismatch)) for end, fraction in tiers) if mismatch else tiers,
+        slices=tuple((shares.of_owner * end, min(1.0, fraction + mismatch)) for end, fraction in tiers),
         share_limit=rates.share_limit_fraction,
         issuer=issuer_of(instrument, schedule),
     )

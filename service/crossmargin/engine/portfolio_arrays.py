@@ -46,6 +46,9 @@ class PortfolioArrays:
         risked_fraction: [H] share of each that is risked when it is collateral; NaN where policy AUTO has yet to decide.
         row: [H] row of the instrument along the market's axis I.
         quantity: [H] signed units. cost: [H] in units of the settlement asset.
+        owned: [H] units that the account's owner holds over all accounts, and held_by_all: those of all clients, as far as is known;
+            at least `quantity`.
+        owner_liquidity: What the owner's liquidity charge adds to the account, by offset group, base currency.
     """
 
     holdings: tuple[Holding, ...]
@@ -55,6 +58,9 @@ class PortfolioArrays:
     row: Index
     quantity: ByHolding
     cost: ByHolding
+    owned: ByHolding
+    held_by_all: ByHolding
+    owner_liquidity: Mapping[OffsetGroupId, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +163,8 @@ class HaircutRates:
     absolute_limit: float
     volume_limit_fraction: float
     supply_limit_fraction: float
+    house_limit: float
+    house_supply_fraction: float
     fx_mismatch_fraction_per_root_day: float
 
 
@@ -192,6 +200,9 @@ def portfolio_arrays(
     except KeyError as missing:
         raise _not_valued(portfolio.account, missing.args[0], market) from None
     policies = tuple(portfolio.policies.get(name, default_policy) for name in names)
+    quantity = np.array([float(holding.quantity) for holding in portfolio.holdings])
+    owned = portfolio.house.owned.get(portfolio.account.client_id, {})
+    added = portfolio.house.owner_liquidity.get(portfolio.account, {})
     return PortfolioArrays(
         holdings=portfolio.holdings,
         instruments=tuple(market.instruments[row] for row in rows),
@@ -200,8 +211,11 @@ def portfolio_arrays(
             [float(portfolio.risked_fractions.get(name, _RISKED_FRACTIONS[policy])) for name, policy in zip(names, policies, strict=True)]
         ),
         row=np.array(rows, dtype=np.int64),
-        quantity=np.array([float(holding.quantity) for holding in portfolio.holdings]),
+        quantity=quantity,
         cost=np.array([float(holding.cost) for holding in portfolio.holdings]),
+        owned=np.maximum(quantity, [float(owned.get(name, 0)) for name in names]),
+        held_by_all=np.maximum(quantity, [float(portfolio.house.held.get(name, 0)) for name in names]),
+        owner_liquidity={group: float(amount) for group, amount in added.items()},
     )
 
 
@@ -388,6 +402,8 @@ def _haircut_row(terms: CollateralTerms, per_root_day: float) -> HaircutRates:
         absolute_limit=_or_infinite(terms.absolute_limit),
         volume_limit_fraction=_or_infinite(terms.volume_limit_fraction),
         supply_limit_fraction=_or_infinite(terms.supply_limit_fraction),
+        house_limit=_or_infinite(terms.house_limit),
+        house_supply_fraction=_or_infinite(terms.house_supply_fraction),
         fx_mismatch_fraction_per_root_day=per_root_day if terms.has_fx_mismatch else 0.0,
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crossmargin.domain.account import AccountMode
+from crossmargin.domain.house import NO_HOUSE
 from crossmargin.domain.margin import GapLoss, MarginResult, MarginStamp
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.risk_parameters import RiskParameters
@@ -278,6 +279,7 @@ def stamp_of(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParam
         scenario_set_hash=market.scenarios.content_hash,
         engine_version=ENGINE_VERSION,
         methodology=portfolio.methodology,
+        house_view_id=None if portfolio.house is NO_HOUSE else portfolio.house.view_id,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from crossmargin.domain.house import NO_HOUSE, HouseView
 from crossmargin.domain.identifiers import InstrumentId, RiskParameterSetId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.margin import MarginResult
@@ -34,6 +35,7 @@ class MarketView:
         history_version: Of the history that the scenarios are made of.
         previous: The same market under the set in force before, while its successor takes over by degrees; otherwise None.
         fraction: Share of this view's result; 1 without a ramp.
+        house: What all accounts hold together, as the last house run found it.
     """
 
     snapshot: MarketSnapshot
@@ -42,17 +44,20 @@ class MarketView:
     history_version: int
     previous: MarketView | None = None
     fraction: Decimal = Decimal(1)
+    house: HouseView = NO_HOUSE
 
     def margin(self, portfolio: Portfolio) -> MarginResult:
         """Return the margin of an account, with what doubted market data leaves open; numpy work, for the compute pool.
 
         Raises what `compute` raises.
         """
-        result = margin_with_ends(portfolio, self.snapshot, self.market, self.parameters)
+        known = replace(portfolio, house=self.house)
+        result = margin_with_ends(known, self.snapshot, self.market, self.parameters)
         if self.previous is None:
             return result
         lines = (self.previous.parameters.bands, self.parameters.bands)
-        return ramped_margin(self.previous.margin(portfolio), result, self.fraction, lines=lines)
+        before = replace(self.previous, house=self.house)
+        return ramped_margin(before.margin(portfolio), result, self.fraction, lines=lines)
 
 
 @dataclass(slots=True)
@@ -76,13 +81,25 @@ class CurrentMarket:
         """Return the revalued market; NO_MARKET_SNAPSHOT, NO_RISK_PARAMETERS or INSUFFICIENT_HISTORY when there is none to have."""
         version = await self.market.market_version()
         if self._view is not None and version == self._version:
-            return self._view
+            return await self._with_house(self._view)
         async with self._lock:
             version = await self.market.market_version()
             if self._view is None or version != self._version:
                 self._view = await self._revalue(version)
                 self._version = version
-            return self._view
+            return await self._with_house(self._view)
+
+    async def _with_house(self, view: MarketView) -> MarketView:
+        """Return the view with the latest totals over all accounts. What the house holds revalues nothing."""
+        view_id = await self.market.latest_house_view_id()
+        known = None if view.house is NO_HOUSE else view.house.view_id
+        if view_id == known:
+            return view
+        house = NO_HOUSE if view_id is None else await self.market.get_house_view(view_id)
+        with_house = replace(view, house=house)
+        if self._view is view:
+            self._view = with_house
+        return with_house
 
     @property
     def cached(self) -> tuple[MarketView, MarketVersion] | None:
@@ -102,7 +119,7 @@ class CurrentMarket:
         factors = required_factors(instruments, view.snapshot)
         scenarios = await self._build_scenarios(factors, parameters, view.history_version)
         market = await self._revalue_with(instruments, view.snapshot, scenarios, parameters)
-        return MarketView(view.snapshot, market, parameters, view.history_version)
+        return MarketView(view.snapshot, market, parameters, view.history_version, house=view.house)
 
     async def _revalue(self, version: MarketVersion) -> MarketView:
         snapshot = await self.market.latest_snapshot()

@@ -39,5 +39,5 @@ class ExplainMargin:
 
 def _explain(portfolio: Portfolio, view: MarketView) -> MarginExplanation:
     random = np.random.default_rng(int(view.market.scenarios.content_hash, 16))
-    explanation = explain_margin(portfolio, view.snapshot, view.market, view.parameters, random=random)
+    explanation = explain_margin(replace(portfolio, house=view.house), view.snapshot, view.market, view.parameters, random=random)
     return replace(explanation, margin=view.margin(portfolio))

@@ -14,7 +14,18 @@ from crossmargin.domain.breaker import Breaker, BreakerKind
 from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
 from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.halt import Halt
-from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId, RiskParameterSetId, SnapshotId, SourceId
+from crossmargin.domain.house import HouseView
+from crossmargin.domain.identifiers import (
+    AccountId,
+    AccountRef,
+    BookId,
+    ClientId,
+    HouseViewId,
+    InstrumentId,
+    RiskParameterSetId,
+    SnapshotId,
+    SourceId,
+)
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.ledger_audit import Finding, RecordedEntry, StoredEntry, StoredPosition, UnreadableAnchor
 from crossmargin.domain.margin import MarginResult
@@ -486,7 +497,7 @@ class ScenarioRecipe:
 
 
 class MarketStore(Protocol):
-    """Snapshots, factor history in all its versions, and what scenario sets were built from."""
+    """Snapshots, factor history in all its versions, what scenario sets were built from, and views over the house."""
 
     async def latest_snapshot(self) -> MarketSnapshot:
         """Return the snapshot with the latest as_of; NO_MARKET_SNAPSHOT if there is none."""
@@ -522,6 +533,18 @@ class MarketStore(Protocol):
 
     async def scenario_recipe(self, content_hash: str) -> ScenarioRecipe:
         """Return what a scenario set was built from; UNKNOWN_SCENARIO_SET if none of this content ever was."""
+        ...
+
+    async def record_house_view(self, view: HouseView) -> None:
+        """Keep a view over all accounts; from now on it is the latest. The one that is the latest already changes nothing."""
+        ...
+
+    async def latest_house_view_id(self) -> HouseViewId | None:
+        """Return the id of the view that was recorded last without reading it; None if there is none."""
+        ...
+
+    async def get_house_view(self, view_id: HouseViewId) -> HouseView:
+        """Return a view; UNKNOWN_HOUSE_VIEW if there is none."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import InstrumentId, RiskParameterSetId
@@ -55,11 +55,13 @@ class ReproduceMargin:
 
         Raises:
             DomainError: ENGINE_VERSION_DIFFERS when another engine computed it; UNKNOWN_ACCOUNT, SEQUENCE_NOT_REACHED, UNKNOWN_SNAPSHOT,
-                UNKNOWN_RISK_PARAMETERS or UNKNOWN_SCENARIO_SET when the stamp names what was never there.
+                UNKNOWN_RISK_PARAMETERS, UNKNOWN_SCENARIO_SET or UNKNOWN_HOUSE_VIEW when the stamp names what was never there.
         """
         if stamp.engine_version != ENGINE_VERSION:
             raise _other_engine(stamp)
         portfolio = portfolio_of(await self.books.account_state_at(stamp.account, stamp.sequence))
+        if stamp.house_view_id is not None:
+            portfolio = replace(portfolio, house=await self.market.get_house_view(stamp.house_view_id))
         snapshot = await self.market.get_snapshot(stamp.snapshot_id)
         instruments = await self._instruments_of(portfolio)
         result = await self._margin(portfolio, snapshot, instruments, stamp.parameter_set_id, stamp.scenario_set_hash)

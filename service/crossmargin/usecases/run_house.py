@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from crossmargin.domain.errors import DomainError, ErrorKind, Reason
+from crossmargin.domain.house import NO_HOUSE
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.margin import MarginResult
+from crossmargin.domain.portfolio import Portfolio
+from crossmargin.engine.house_view import house_view
 from crossmargin.usecases.current_market import CurrentMarket, MarketView
 from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.ports import BookReader, Clock, ComputePool, Leadership, MarginMetrics
@@ -53,7 +56,8 @@ class RunHouse:
             return None
         sequences = await self.books.account_sequences()
         view = await self.current_market()
-        now = (view, tuple(sorted(sequences.items())))
+        # Without the totals that the run itself records, or every run would ask for another one.
+        now = (replace(view, house=NO_HOUSE), tuple(sorted(sequences.items())))
         if now == seen:
             return seen
         reasons = await self.run_once(sequences, view)
@@ -61,13 +65,25 @@ class RunHouse:
         return None if any(reason.kind in PASSING_KINDS for reason in reasons) else now
 
     async def run_once(self, accounts: Mapping[AccountRef, int], view: MarketView) -> frozenset[Reason]:
-        """Margin the accounts, publish the results, and return the reasons why accounts failed."""
+        """Margin the accounts, publish the results, and return the reasons why accounts failed.
+
+        First the totals over all accounts are worked out and recorded, so that the margins of this run rest on them, and so does every
+        margin computed from now on.
+        """
         started = self.clock.now()
         results: dict[AccountRef, MarginResult] = {}
         failed: dict[AccountRef, Reason] = {}
+        portfolios: dict[AccountRef, Portfolio] = {}
         for account in sorted(accounts):
             try:
-                results[account] = await self._margin(account, view)
+                portfolios[account] = portfolio_of(await self.books.account_state(account))
+            except DomainError as error:
+                failed[account] = error.reason
+        # Totals over a part of the accounts would free limits that others use up.
+        known = view if failed else await self._with_totals(portfolios, view)
+        for account, portfolio in portfolios.items():
+            try:
+                results[account] = await self._margin(portfolio, known)
             except DomainError as error:
                 failed[account] = error.reason
         duration = self.clock.now() - started
@@ -77,6 +93,10 @@ class RunHouse:
             await self.breakers(list(results.values()), view.parameters.market_quality.breakers)
         return frozenset(failed.values())
 
-    async def _margin(self, account: AccountRef, view: MarketView) -> MarginResult:
-        portfolio = portfolio_of(await self.books.account_state(account))
+    async def _with_totals(self, portfolios: Mapping[AccountRef, Portfolio], view: MarketView) -> MarketView:
+        house = await self.compute.run(lambda: house_view(portfolios.values(), view.market, view.parameters))
+        await self.current_market.market.record_house_view(house)
+        return replace(view, house=house)
+
+    async def _margin(self, portfolio: Portfolio, view: MarketView) -> MarginResult:
         return await self.compute.run(lambda: view.margin(portfolio))

@@ -7,7 +7,7 @@ from crossmargin.domain.collateral import AccountCollateralPolicy
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.halt import Halt
-from crossmargin.domain.identifiers import AccountRef, ClientId, InstrumentId, RiskParameterSetId, SnapshotId
+from crossmargin.domain.identifiers import AccountRef, ClientId, HouseViewId, InstrumentId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.market import MarketSnapshot
 from crossmargin.domain.methodology import AccountMethodology
@@ -108,6 +108,11 @@ def unknown_scenario_set(content_hash: str) -> DomainError:
     return DomainError(
         Reason.UNKNOWN_SCENARIO_SET, f"no scenario set with the hash {content_hash} was ever built here", scenario_set=content_hash
     )
+
+
+def unknown_house_view(view_id: HouseViewId) -> DomainError:
+    """Return the error for a house view that was never stored."""
+    return DomainError(Reason.UNKNOWN_HOUSE_VIEW, f"no house view {view_id} was ever stored here", house_view=view_id)
 
 
 def already_exists(record: Record) -> DomainError:

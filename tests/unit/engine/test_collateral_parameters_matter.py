@@ -87,6 +87,18 @@ TERMS = {
             for fraction in ("0", "0.05", None)
         ],
     ),
+    "house_limit": _btc(RISKED, "house_limit", "0", "500", None),
+    "house_supply_fraction": Ends(
+        "BTC",
+        RISKED,
+        [
+            {
+                "haircut_schedule": [a_haircut_row("USD"), a_haircut_row("BTC", house_supply_fraction=fraction)],
+                "circulating_supply": [{"curve": "spot:BTC", "units": "100"}],
+            }
+            for fraction in ("0", "0.05", "1")
+        ],
+    ),
     "has_fx_mismatch": _rows("EUR", PLEDGED, *(a_haircut_row("G10-CASH", has_fx_mismatch=flag) for flag in (False, True))),
 }
 BESIDE_THE_SCHEDULE = {

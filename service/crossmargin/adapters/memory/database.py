@@ -16,11 +16,13 @@ from crossmargin.domain.breaker import Breaker, BreakerKind
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.halt import Halt, scope_of
+from crossmargin.domain.house import HouseView
 from crossmargin.domain.identifiers import (
     AccountId,
     AccountRef,
     BookId,
     ClientId,
+    HouseViewId,
     InstrumentId,
     RiskParameterSetId,
     SnapshotId,
@@ -94,6 +96,7 @@ class MemoryDatabase:
         self.history: dict[FactorId, dict[date, dict[int, Decimal]]] = {}
         self.history_version = 0
         self.scenario_recipes: dict[str, ScenarioRecipe] = {}
+        self.house_views: dict[HouseViewId, HouseView] = {}
         self.anchors: list[Anchor] = []
         self.breakers: dict[BreakerKind, Breaker] = {}
         self.quotes: dict[tuple[Subject, SourceId], Quote] = {}

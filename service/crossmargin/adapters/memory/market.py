@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from crossmargin.adapters.memory.database import MemoryDatabase
-from crossmargin.domain.identifiers import SnapshotId
+from crossmargin.domain.house import HouseView
+from crossmargin.domain.identifiers import HouseViewId, SnapshotId
 from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
 from crossmargin.usecases.ports import MarketVersion, ScenarioRecipe
-from crossmargin.usecases.storage_errors import no_market_snapshot, unknown_scenario_set, unknown_snapshot
+from crossmargin.usecases.storage_errors import no_market_snapshot, unknown_house_view, unknown_scenario_set, unknown_snapshot
 
 
 class MemoryMarketStore:
@@ -76,6 +77,22 @@ class MemoryMarketStore:
         if content_hash not in self._database.scenario_recipes:
             raise unknown_scenario_set(content_hash)
         return self._database.scenario_recipes[content_hash]
+
+    async def record_house_view(self, view: HouseView) -> None:
+        """Keep a view over all accounts as the latest."""
+        # Taken out first, so that it comes last.
+        self._database.house_views.pop(view.view_id, None)
+        self._database.house_views[view.view_id] = view
+
+    async def latest_house_view_id(self) -> HouseViewId | None:
+        """Return the id of the view that was recorded last; None if there is none."""
+        return next(reversed(self._database.house_views), None)
+
+    async def get_house_view(self, view_id: HouseViewId) -> HouseView:
+        """Return a view; UNKNOWN_HOUSE_VIEW if there is none."""
+        if view_id not in self._database.house_views:
+            raise unknown_house_view(view_id)
+        return self._database.house_views[view_id]
 
 
 def _as_of(known: dict[int, Decimal], version: int) -> Decimal | None:

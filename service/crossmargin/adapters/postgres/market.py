@@ -14,11 +14,12 @@ from crossmargin.adapters.postgres.counters import advance, counter_value
 from crossmargin.adapters.postgres.database import Connection, Database, Row
 from crossmargin.adapters.postgres.quality import quality_from_json
 from crossmargin.adapters.postgres.statements import Statement, compiled
-from crossmargin.adapters.postgres.tables import factor_history, factor_level, market_snapshot, scenario_set
-from crossmargin.domain.identifiers import InstrumentId, RiskParameterSetId, SnapshotId
+from crossmargin.adapters.postgres.tables import factor_history, factor_level, house_view, market_snapshot, scenario_set
+from crossmargin.domain.house import HouseView, house_view_from_document
+from crossmargin.domain.identifiers import HouseViewId, InstrumentId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
 from crossmargin.usecases.ports import MarketVersion, ScenarioRecipe
-from crossmargin.usecases.storage_errors import no_market_snapshot, unknown_scenario_set, unknown_snapshot
+from crossmargin.usecases.storage_errors import no_market_snapshot, unknown_house_view, unknown_scenario_set, unknown_snapshot
 
 _HISTORY_VERSION: Final = "history"
 _CONTENT: Final = select(
@@ -75,6 +76,20 @@ _SCENARIOS: Final = compiled(
     select(scenario_set.c.history_version, scenario_set.c.parameter_set_id, scenario_set.c.factors).where(
         scenario_set.c.content_hash == bindparam("content_hash", type_=Text)
     )
+)
+
+_LATEST_VIEW: Final = select(house_view.c.view_id).order_by(house_view.c.recorded_order.desc()).limit(1)
+_LATEST_HOUSE_VIEW: Final = compiled(_LATEST_VIEW)
+_HOUSE_VIEW: Final = compiled(select(house_view.c.document).where(house_view.c.view_id == bindparam("view_id", type_=Text)).limit(1))
+_RECORD_HOUSE_VIEW: Final = compiled(
+    insert(house_view)
+    .from_select(
+        ["view_id", "document"],
+        select(bindparam("view_id", type_=Text), bindparam("document", type_=Text)).where(
+            func.coalesce(_LATEST_VIEW.scalar_subquery(), "") != bindparam("view_id", type_=Text)
+        ),
+    )
+    .returning(house_view.c.view_id)
 )
 
 _STAGE: Final = b"CREATE TEMPORARY TABLE staged (factor text, date date, level numeric) ON COMMIT DROP"
@@ -147,6 +162,22 @@ class PostgresMarketStore:
             raise unknown_scenario_set(content_hash)
         factors = tuple(map(FactorId.parse, row["factors"]))
         return ScenarioRecipe(content_hash, row["history_version"], RiskParameterSetId(row["parameter_set_id"]), factors)
+
+    async def record_house_view(self, view: HouseView) -> None:
+        """Keep a view over all accounts; from now on it is the latest. The one that is the latest already changes nothing."""
+        await self._database.row(_RECORD_HOUSE_VIEW, view_id=view.view_id, document=view.document)
+
+    async def latest_house_view_id(self) -> HouseViewId | None:
+        """Return the id of the view that was recorded last without reading it; None if there is none."""
+        row = await self._database.row(_LATEST_HOUSE_VIEW)
+        return None if row is None else HouseViewId(row["view_id"])
+
+    async def get_house_view(self, view_id: HouseViewId) -> HouseView:
+        """Return a view; UNKNOWN_HOUSE_VIEW if there is none."""
+        row = await self._database.row(_HOUSE_VIEW, view_id=view_id)
+        if row is None:
+            raise unknown_house_view(view_id)
+        return house_view_from_document(row["document"])
 
     async def _import(self, history: FactorHistory) -> int:
         async with self._database.bulk() as connection:

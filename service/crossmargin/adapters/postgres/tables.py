@@ -458,6 +458,16 @@ factor_level: Final = Table(
     PrimaryKeyConstraint("factor", "date", "version"),
 )
 
+house_view: Final = Table(
+    "house_view",
+    metadata,
+    Column("recorded_order", BigInteger, Identity(always=True), nullable=False),
+    _name("view_id"),
+    Column("document", Text, nullable=False),
+    PrimaryKeyConstraint("recorded_order"),
+)
+Index("house_view_by_id", house_view.c.view_id)
+
 scenario_set: Final = Table(
     "scenario_set",
     metadata,

@@ -60,6 +60,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_ENGINE_VERSION_DIFFERS: _ErrorReason.ValueType  # 35
     ERROR_REASON_PARAMETERS_CHANGED: _ErrorReason.ValueType  # 36
     ERROR_REASON_UNKNOWN_SCENARIO_SET: _ErrorReason.ValueType  # 37
+    ERROR_REASON_UNKNOWN_HOUSE_VIEW: _ErrorReason.ValueType  # 80
     ERROR_REASON_UNKNOWN_ENTRY: _ErrorReason.ValueType  # 70
     ERROR_REASON_ALREADY_CANCELLED: _ErrorReason.ValueType  # 71
     ERROR_REASON_NOT_CANCELLABLE: _ErrorReason.ValueType  # 72
@@ -120,6 +121,7 @@ ERROR_REASON_RAMP_UNDER_WAY: ErrorReason.ValueType  # 34
 ERROR_REASON_ENGINE_VERSION_DIFFERS: ErrorReason.ValueType  # 35
 ERROR_REASON_PARAMETERS_CHANGED: ErrorReason.ValueType  # 36
 ERROR_REASON_UNKNOWN_SCENARIO_SET: ErrorReason.ValueType  # 37
+ERROR_REASON_UNKNOWN_HOUSE_VIEW: ErrorReason.ValueType  # 80
 ERROR_REASON_UNKNOWN_ENTRY: ErrorReason.ValueType  # 70
 ERROR_REASON_ALREADY_CANCELLED: ErrorReason.ValueType  # 71
 ERROR_REASON_NOT_CANCELLABLE: ErrorReason.ValueType  # 72

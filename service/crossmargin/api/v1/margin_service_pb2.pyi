@@ -102,6 +102,7 @@ class MarginStamp(_message.Message):
     ENGINE_VERSION_FIELD_NUMBER: _builtins.int
     RAMP_FIELD_NUMBER: _builtins.int
     METHODOLOGY_FIELD_NUMBER: _builtins.int
+    HOUSE_VIEW_ID_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     as_of_seq: _builtins.int
     snapshot_id: _builtins.str
@@ -110,6 +111,7 @@ class MarginStamp(_message.Message):
     scenario_set_hash: _builtins.str
     engine_version: _builtins.str
     methodology: _account_service_pb2.Methodology.ValueType
+    house_view_id: _builtins.str
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -127,10 +129,11 @@ class MarginStamp(_message.Message):
         engine_version: _builtins.str = ...,
         ramp: Global___ParameterRamp | None = ...,
         methodology: _account_service_pb2.Methodology.ValueType = ...,
+        house_view_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "ramp", b"ramp"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "as_of_seq", b"as_of_seq", "as_of_time", b"as_of_time", "engine_version", b"engine_version", "methodology", b"methodology", "parameter_set_id", b"parameter_set_id", "parameters_hash", b"parameters_hash", "ramp", b"ramp", "scenario_set_hash", b"scenario_set_hash", "snapshot_id", b"snapshot_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "as_of_seq", b"as_of_seq", "as_of_time", b"as_of_time", "engine_version", b"engine_version", "house_view_id", b"house_view_id", "methodology", b"methodology", "parameter_set_id", b"parameter_set_id", "parameters_hash", b"parameters_hash", "ramp", b"ramp", "scenario_set_hash", b"scenario_set_hash", "snapshot_id", b"snapshot_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

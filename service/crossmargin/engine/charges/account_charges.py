@@ -18,6 +18,7 @@ from crossmargin.engine.portfolio_arrays import ChargeRates, PortfolioArrays
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 
 LIQUIDITY: Final = "liquidity"
+OWNER_LIQUIDITY: Final = "owner liquidity"
 BASIS: Final = "basis"
 WRONG_WAY: Final = "wrong-way"
 SHORT_OPTION_MINIMUM: Final = "short-option minimum"
@@ -77,9 +78,10 @@ def account_charges(
     spread = _spread(exposures, market, rates)
     liquidity = spread + stretch * group_requirement
     market_share = _pro_rata(market_requirement, group_requirement)
+    owner = _owner_liquidity(exposures, arrays, market)
     basis = basis_charge(exposures, arrays, market, rates)
     wrong_way = wrong_way_charge(arrays, market, split, rates, groups=exposures.groups, market_share=market_share)
-    before_minimums = market_requirement + float(liquidity.sum()) + basis.total + wrong_way.total
+    before_minimums = market_requirement + float(liquidity.sum()) + float(owner.sum()) + basis.total + wrong_way.total
     by_group = group_minimums(exposures, arrays, market, rates)
     for_options, for_rate = by_group.shortfalls(market_share + liquidity + basis.by_group)
     floor, schedule_weight = schedule_floor(arrays, market, split.market_value, rates)
@@ -87,13 +89,14 @@ def account_charges(
     for_floor = max(0.0, floor - group_level)
     lines = (
         ChargeLine(LIQUIDITY, float(liquidity.sum())),
+        ChargeLine(OWNER_LIQUIDITY, float(owner.sum())),
         ChargeLine(BASIS, basis.total),
         ChargeLine(WRONG_WAY, wrong_way.total),
         ChargeLine(SHORT_OPTION_MINIMUM, float(for_options.sum())),
         ChargeLine(GROUP_MINIMUM, float(for_rate.sum())),
         ChargeLine(SCHEDULE_FLOOR, for_floor),
     )
-    contribution = _signed_share(spread, exposures) + basis.contribution + wrong_way.contribution
+    contribution = _signed_share(spread, exposures) + exposures.share(owner) + basis.contribution + wrong_way.contribution
     contribution += by_group.share_short_options(for_options) + exposures.share(for_rate)
     contribution += for_floor * _pro_rata(1.0, schedule_weight)
     minimums = max(group_level, floor)
@@ -124,6 +127,14 @@ def liquidity_stretch(exposures: Exposures, market: RevaluedMarket, rates: Charg
 def _spread(exposures: Exposures, market: RevaluedMarket, rates: ChargeRates) -> ByGroup:
     fraction = np.array([rates.groups[market.groups[group]].spread_fraction for group in exposures.groups.tolist()])
     return spread_cost(exposures.net, spread_fraction=fraction, spread_multiple=rates.spread_multiple)
+
+
+def _owner_liquidity(exposures: Exposures, arrays: PortfolioArrays, market: RevaluedMarket) -> ByGroup:
+    """Return [U] the account's part of what its owner is charged beyond the charges of the accounts; nothing where it has no exposure."""
+    added = np.array([arrays.owner_liquidity.get(market.groups[group], 0.0) for group in exposures.groups.tolist()])
+    has_exposure = np.abs(exposures.by_holding).sum(axis=1) > 0.0
+    owner: ByGroup = np.where(has_exposure, added, 0.0)
+    return owner
 
 
 def _pro_rata(amount: float, weight: ByGroup) -> ByGroup:

@@ -20,7 +20,7 @@ from crossmargin.adapters.grpc_server.wire.values import (
 from crossmargin.api.v1 import margin_service_pb2 as pb
 from crossmargin.api.v1.account_service_pb2 import METHODOLOGY_UNSPECIFIED
 from crossmargin.domain.errors import DomainError
-from crossmargin.domain.identifiers import RiskParameterSetId, SnapshotId
+from crossmargin.domain.identifiers import HouseViewId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.margin import (
     Band,
     Charge,
@@ -103,6 +103,7 @@ def stamp_from_message(stamp: pb.MarginStamp) -> MarginStamp:
         engine_version=stamp.engine_version,
         ramp=_ramp_from_message(stamp.ramp) if stamp.HasField("ramp") else None,
         methodology=methodology_from_message(stamp.methodology),
+        house_view_id=HouseViewId(stamp.house_view_id) if stamp.house_view_id else None,
     )
 
 
@@ -151,6 +152,7 @@ def _stamp_to_message(stamp: MarginStamp) -> pb.MarginStamp:
     return pb.MarginStamp(
         account=str(stamp.account),
         as_of_seq=stamp.sequence,
+        house_view_id=stamp.house_view_id or "",
         snapshot_id=stamp.snapshot_id,
         as_of_time=moment_to_message(stamp.as_of),
         parameter_set_id=stamp.parameter_set_id,

@@ -1,0 +1,69 @@
+"""What all accounts hold together: totals that the margin of one account depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from typing import Final
+
+from crossmargin.domain.identifiers import AccountRef, ClientId, HouseViewId, InstrumentId, OffsetGroupId
+from crossmargin.domain.money import format_decimal
+
+
+@dataclass(frozen=True, eq=False)
+class HouseView:
+    """Totals over all accounts at one house run. Immutable; its id is the hash of its content.
+
+    Attributes:
+        held: Units of each asset and bond but the base currency that all clients hold; what is owed does not take off.
+        owned: The same of each client with several accounts that hold something of the kind, over its accounts.
+        owner_liquidity: What the liquidity charge over all accounts of a client adds to the charges of its accounts: by account and
+            offset group, base currency, above zero.
+    """
+
+    held: Mapping[InstrumentId, Decimal]
+    owned: Mapping[ClientId, Mapping[InstrumentId, Decimal]]
+    owner_liquidity: Mapping[AccountRef, Mapping[OffsetGroupId, Decimal]]
+
+    @cached_property
+    def document(self) -> str:
+        """The content as canonical JSON: sorted keys, decimals as strings."""
+        content = {
+            "held": _amounts(self.held),
+            "owned": {client: _amounts(held) for client, held in self.owned.items()},
+            "owner_liquidity": {str(account): _amounts(groups) for account, groups in self.owner_liquidity.items()},
+        }
+        return json.dumps(content, sort_keys=True, separators=(",", ":"))
+
+    @cached_property
+    def view_id(self) -> HouseViewId:
+        """The first 32 hexadecimal digits of the SHA-256 of the document."""
+        return HouseViewId(hashlib.sha256(self.document.encode()).hexdigest()[:32])
+
+
+NO_HOUSE: Final = HouseView({}, {}, {})
+"""Nothing is known of any other account: every account stands by itself."""
+
+
+def house_view_from_document(text: str) -> HouseView:
+    """Return the view that `HouseView.document` spells."""
+    content = json.loads(text)
+    return HouseView(
+        held={InstrumentId(name): Decimal(units) for name, units in content["held"].items()},
+        owned={
+            ClientId(client): {InstrumentId(name): Decimal(units) for name, units in held.items()}
+            for client, held in content["owned"].items()
+        },
+        owner_liquidity={
+            AccountRef.parse(account): {OffsetGroupId(group): Decimal(amount) for group, amount in groups.items()}
+            for account, groups in content["owner_liquidity"].items()
+        },
+    )
+
+
+def _amounts(amounts: Mapping[InstrumentId, Decimal] | Mapping[OffsetGroupId, Decimal]) -> dict[str, str]:
+    return {str(name): format_decimal(amount) for name, amount in amounts.items()}

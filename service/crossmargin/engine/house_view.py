@@ -1,0 +1,68 @@
+"""What all accounts hold together, worked out by the house run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from decimal import Decimal
+
+from crossmargin.domain.house import HouseView
+from crossmargin.domain.identifiers import ClientId, InstrumentId
+from crossmargin.domain.instrument import AssetTerms, BondTerms
+from crossmargin.domain.money import EXACT
+from crossmargin.domain.portfolio import Portfolio
+from crossmargin.domain.risk_parameters import RiskParameters
+from crossmargin.engine.owner_liquidity import owner_liquidity
+from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
+
+
+def house_view(portfolios: Iterable[Portfolio], market: RevaluedMarket, parameters: RiskParameters) -> HouseView:
+    """Return the totals over all accounts at one market.
+
+    They follow from the books, the market and the parameters alone, and from no earlier view, so that a view never chases itself. An
+    account that holds something without a value counts with what it holds and takes no part in the owner's liquidity charge.
+    """
+    accounts: dict[ClientId, list[Portfolio]] = defaultdict(list)
+    for portfolio in portfolios:
+        accounts[portfolio.account.client_id].append(portfolio)
+    owned = {client: [_collateral(portfolio, market) for portfolio in own] for client, own in sorted(accounts.items())}
+    valued = {client: [each for each in own if _has_value(each, market)] for client, own in sorted(accounts.items())}
+    return HouseView(
+        held=_total(one for own in owned.values() for one in own),
+        owned={client: shared for client, own in owned.items() if (shared := _in_several(own))},
+        owner_liquidity={
+            account: groups
+            for own in valued.values()
+            if len(own) > 1
+            for account, groups in owner_liquidity(own, market, parameters).items()
+        },
+    )
+
+
+def _collateral(portfolio: Portfolio, market: RevaluedMarket) -> dict[InstrumentId, Decimal]:
+    """Return the positive holdings of assets and bonds but the base currency, which is in no group and has no limit."""
+    found: dict[InstrumentId, Decimal] = {}
+    for holding in portfolio.holdings:
+        row = market.row_of.get(holding.instrument_id)
+        if row is None or holding.quantity <= 0 or market.instrument_group[row] < 0:
+            continue
+        if isinstance(market.instruments[row].terms, AssetTerms + BondTerms):
+            found[holding.instrument_id] = holding.quantity
+    return found
+
+
+def _has_value(portfolio: Portfolio, market: RevaluedMarket) -> bool:
+    return all(holding.instrument_id in market.row_of for holding in portfolio.holdings)
+
+
+def _total(holdings: Iterable[dict[InstrumentId, Decimal]]) -> dict[InstrumentId, Decimal]:
+    total: dict[InstrumentId, Decimal] = {}
+    for held in holdings:
+        for name, units in held.items():
+            total[name] = EXACT.add(total.get(name, Decimal(0)), units)
+    return total
+
+
+def _in_several(accounts: list[dict[InstrumentId, Decimal]]) -> dict[InstrumentId, Decimal]:
+    """Return what several of an owner's accounts hold: the account that holds all of it needs no total."""
+    return {name: units for name, units in _total(accounts).items() if sum(name in held for held in accounts) > 1}

@@ -1,0 +1,40 @@
+"""What both storage adapters promise of house views."""
+
+from decimal import Decimal
+
+import pytest
+
+from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.house import HouseView
+from crossmargin.domain.identifiers import HouseViewId, InstrumentId, OffsetGroupId
+from tests.contract.storage import CORE
+
+RLUSD = InstrumentId("RLUSD")
+
+
+def a_view(units):
+    return HouseView({RLUSD: Decimal(units)}, {CORE.client_id: {RLUSD: Decimal(units)}}, {CORE: {OffsetGroupId("BTC"): Decimal("0.01")}})
+
+
+async def test_a_view_comes_back_as_it_was_and_the_last_one_is_the_latest(storage):
+    assert await storage.market.latest_house_view_id() is None
+    first, second = a_view("1.5"), a_view("2")
+    for view in (first, second):
+        await storage.market.record_house_view(view)
+        assert await storage.market.latest_house_view_id() == view.view_id
+    again = await storage.market.get_house_view(first.view_id)
+    assert (again.held, again.owned, again.owner_liquidity) == (first.held, first.owned, first.owner_liquidity)
+
+
+async def test_a_view_may_be_the_latest_again_and_the_latest_is_not_stored_twice(storage):
+    first, second = a_view("1.5"), a_view("2")
+    for view in (first, first, second, first):
+        await storage.market.record_house_view(view)
+    assert await storage.market.latest_house_view_id() == first.view_id
+    assert (await storage.market.get_house_view(second.view_id)).view_id == second.view_id
+
+
+async def test_a_view_that_was_never_stored_is_unknown(storage):
+    with pytest.raises(DomainError) as refused:
+        await storage.market.get_house_view(HouseViewId("0" * 32))
+    assert (refused.value.reason, refused.value.facts["house_view"]) == (Reason.UNKNOWN_HOUSE_VIEW, "0" * 32)

@@ -1,0 +1,77 @@
+"""Splitting a book over accounts of one owner gains nothing, whatever the book and however it is split."""
+
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crossmargin.domain.collateral import CollateralPolicy
+from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId
+from crossmargin.engine.house_view import house_view
+from crossmargin.engine.portfolio_margin import compute_margin
+from tests.builders import a_haircut_row, a_portfolio
+from tests.charge_books import a_market, parameters
+
+D = Decimal
+MARKET = a_market()
+CONTRACTS = ["PERP", "FUTURE", "FUTURE-WITH-CARRY", "PERP-USDC"]
+ACCOUNTS = [AccountRef(ClientId("alpha"), AccountId(name)) for name in ("first", "second", "third")]
+ROWS = {name: {"spread_fraction": "0.004", "average_daily_volume": "5000"} for name in ("BTC", "XRP", "USDC", "RLUSD")}
+TIERS = [{"up_to": "20000", "haircut_fraction": "0.2"}, {"up_to": "60000", "haircut_fraction": "0.3"}]
+RULES = parameters(
+    rows=ROWS,
+    beside={
+        "haircut_schedule": [
+            a_haircut_row("USD"),
+            a_haircut_row("BTC", residual="0.02", bands=[{"up_to_years": None, "tiers": TIERS}], absolute_limit=40000),
+            a_haircut_row("STABLE", residual="0.02", flat="0.02", supply_limit_fraction="0.01", house_limit=900),
+            a_haircut_row("ALT", residual="0.05", flat="0.35", volume_limit_fraction="0.1"),
+        ],
+        "circulating_supply": [{"curve": f"spot:{name}", "units": "50000"} for name in ("RLUSD", "USDC")],
+    },
+)
+CENTS = D("0.20")
+"""Every line of every account is rounded against the client."""
+
+quantities = st.decimals(-1000, 1000, places=2).filter(bool)
+amounts = st.decimals(D("0.01"), 1000, places=2)
+shares = st.lists(st.integers(0, 10), min_size=3, max_size=3).filter(any)
+
+
+@given(st.dictionaries(st.sampled_from(CONTRACTS), quantities, min_size=1), st.data())
+def test_splitting_contracts_never_lowers_the_liquidity_charge(book, data):
+    parts = [{} for _ in ACCOUNTS]
+    for name, quantity in book.items():
+        for part, share in zip(parts, _split(quantity, data.draw(shares)), strict=True):
+            part[name] = (share, share * 100)
+    whole = compute_margin(a_portfolio({name: (q, q * 100) for name, q in book.items()}, account=ACCOUNTS[0]), MARKET, RULES)
+    assert sum(map(_liquidity, _margins(parts))) >= _liquidity(whole) - CENTS
+
+
+@given(st.dictionaries(st.sampled_from(["BTC", "RLUSD", "USDC", "XRP"]), amounts, min_size=1), st.data())
+def test_splitting_pledged_collateral_makes_it_count_for_no_more(book, data):
+    parts = [{} for _ in ACCOUNTS]
+    for name, quantity in book.items():
+        for part, share in zip(parts, _split(quantity, data.draw(shares)), strict=True):
+            part[name] = share
+    policies = dict.fromkeys(book, CollateralPolicy.PLEDGED)
+    whole = compute_margin(a_portfolio(book, policies=policies, account=ACCOUNTS[0]), MARKET, RULES)
+    assert sum(each.equity.equity for each in _margins(parts, policies)) <= whole.equity.equity + CENTS
+
+
+def _margins(parts, policies=None):
+    held = [{name: held for name, held in part.items() if (held[0] if isinstance(held, tuple) else held)} for part in parts]
+    accounts = [(book, account) for book, account in zip(held, ACCOUNTS, strict=True) if book]
+    view = house_view([a_portfolio(book, policies=policies, account=account) for book, account in accounts], MARKET, RULES)
+    known = [a_portfolio(book, policies=policies, account=account, house=view) for book, account in accounts]
+    return [compute_margin(portfolio, MARKET, RULES) for portfolio in known]
+
+
+def _split(quantity, parts):
+    """Parts in the ratio of some numbers, to the cent, that add up to the quantity."""
+    shares = [(quantity * part / sum(parts)).quantize(D("0.01")) for part in parts[:-1]]
+    return [*shares, quantity - sum(shares)]
+
+
+def _liquidity(result):
+    return sum((charge.amount for charge in result.requirement.charges if "liquidity" in charge.name), D(0))

@@ -1,0 +1,123 @@
+"""Limits of the house and of an owner, and the owner's liquidity charge: what an account needs to know of the others."""
+
+from decimal import Decimal
+
+import pytest
+
+from crossmargin.domain.collateral import CollateralPolicy
+from crossmargin.domain.house import NO_HOUSE, HouseView, house_view_from_document
+from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId, InstrumentId, OffsetGroupId
+from crossmargin.engine.house_view import house_view
+from crossmargin.engine.portfolio_margin import compute_margin
+from tests.builders import a_haircut_row, a_portfolio
+from tests.charge_books import a_market, parameters
+
+D = Decimal
+CLIENT = ClientId("alpha")
+FIRST, SECOND = (AccountRef(CLIENT, AccountId(name)) for name in ("first", "second"))
+STRANGER = AccountRef(ClientId("beta"), AccountId("core"))
+BTC, RLUSD, USDC = (InstrumentId(name) for name in ("BTC", "RLUSD", "USDC"))
+ILLIQUID = {"BTC": {"spread_fraction": "0.004", "average_daily_volume": "5000"}}
+LIQUID = {"liquidity": {"spread_multiple": "2", "base_days": "0.3", "participation_fraction": "0.2"}, "rows": ILLIQUID}
+
+
+def test_all_clients_count_for_their_part_of_the_cap():
+    """1,000 RLUSD are held by all, 400 may count: the 250 of this account count for 100."""
+    capped = _parameters(a_haircut_row("STABLE", house_limit=400))
+    line = _line(_alone({"RLUSD": 250}, house=HouseView({RLUSD: D(1000)}, {}, {})), capped)
+    assert (line.over_limit, line.value_in_equity) == (D(150), D(100))
+
+
+def test_the_cap_by_supply_is_in_units():
+    capped = _parameters(a_haircut_row("STABLE", house_supply_fraction="0.1"), supply="4000")
+    line = _line(_alone({"RLUSD": 250}, house=HouseView({RLUSD: D(1000)}, {}, {})), capped)
+    assert line.value_in_equity == D(100)
+
+
+def test_a_house_that_is_not_known_is_this_account_alone():
+    capped = _parameters(a_haircut_row("STABLE", house_limit=400))
+    assert _line(_alone({"RLUSD": 250}), capped).value_in_equity == D(250)
+    assert _line(_alone({"RLUSD": 500}), capped).value_in_equity == D(400)
+
+
+def test_an_account_has_its_share_of_its_owners_tiers_and_limits():
+    """The owner holds 40 BTC of 100: 1,000 at 20%, 2,000 at 30%, the last 1,000 nothing. A quarter of it has a quarter of each slice."""
+    tiers = [{"up_to": "1000", "haircut_fraction": "0.2"}, {"up_to": "3000", "haircut_fraction": "0.3"}]
+    rules = _parameters(a_haircut_row("BTC", bands=[{"up_to_years": None, "tiers": tiers}]))
+    house = HouseView({BTC: D(40)}, {CLIENT: {BTC: D(40)}}, {})
+    line = _line(_alone({"BTC": 10}, house=house), rules, name=BTC)
+    assert line.value_in_equity == D(1000) / 4 * D("0.8") + D(2000) / 4 * D("0.7")
+    limited = _parameters(a_haircut_row("BTC", absolute_limit=2000))
+    assert _line(_alone({"BTC": 10}, house=house), limited, name=BTC).value_in_equity == D(500)
+
+
+def test_the_owners_charge_is_what_all_accounts_together_cost_more():
+    market, rules = a_market(), parameters(**LIQUID)
+    halves = [a_portfolio({"PERP": (50, 5000)}, account=account) for account in (FIRST, SECOND)]
+    whole = compute_margin(a_portfolio({"PERP": (100, 10000)}, account=FIRST), market, rules)
+    view = house_view(halves, market, rules)
+    parts = [compute_margin(a_portfolio({"PERP": (50, 5000)}, account=account, house=view), market, rules) for account in (FIRST, SECOND)]
+    charges = [{charge.name: charge.amount for charge in part.requirement.charges} for part in parts]
+    together = {charge.name: charge.amount for charge in whole.requirement.charges}["liquidity"]
+    assert charges[0] == charges[1]
+    assert charges[0]["owner liquidity"] > 0
+    assert sum(charge["liquidity"] + charge["owner liquidity"] for charge in charges) == pytest.approx(together, abs=D("0.04"))
+    for part in parts:
+        assert part.stamp.house_view_id == view.view_id
+        assert sum(line.amount for line in part.contributions) == part.requirement.maintenance_margin
+
+
+def test_opposite_accounts_and_other_owners_add_nothing():
+    market, rules = a_market(), parameters(**LIQUID)
+    books = [({"PERP": (50, 5000)}, FIRST), ({"PERP": (-50, -5000)}, SECOND), ({"PERP": (50, 5000)}, STRANGER)]
+    assert house_view([a_portfolio(book, account=account) for book, account in books], market, rules).owner_liquidity == {}
+
+
+def test_what_is_closed_out_is_charged_no_more():
+    """The view is older than the trade: what the account has no exposure to adds nothing."""
+    view = HouseView({}, {}, {FIRST: {OffsetGroupId("BTC"): D(100)}})
+    charged, closed = (
+        compute_margin(a_portfolio(book, account=FIRST, house=view), a_market(), parameters()).requirement
+        for book in ({"PERP": (50, 5000)}, {"XRP": 1})
+    )
+    assert [charge.amount for charge in charged.charges if charge.name == "owner liquidity"] == [D(100)]
+    assert [charge for charge in closed.charges if charge.name == "owner liquidity"] == []
+
+
+def test_totals_are_of_what_is_held_and_the_base_currency_is_in_none():
+    books = [
+        ({"RLUSD": 100, "USD": 5, "PERP": (1, 100)}, FIRST),
+        ({"RLUSD": 50, "BTC": -1}, SECOND),
+        ({"RLUSD": 7, "BTC": 2}, STRANGER),
+    ]
+    view = house_view([a_portfolio(book, account=account) for book, account in books], a_market(), parameters())
+    assert view.held == {RLUSD: D(157), BTC: D(2)}
+    assert view.owned == {CLIENT: {RLUSD: D(150)}}
+
+
+def test_an_account_that_cannot_be_valued_holds_up_no_other():
+    books = [({"NOTHING": 5, "RLUSD": 1}, FIRST), ({"RLUSD": 50}, SECOND)]
+    view = house_view([a_portfolio(book, account=account) for book, account in books], a_market(), parameters())
+    assert view.held == {RLUSD: D(51)}
+
+
+def test_a_view_is_what_its_document_says_and_its_id_is_of_that():
+    view = HouseView({RLUSD: D("1.50")}, {CLIENT: {RLUSD: D(1)}}, {FIRST: {OffsetGroupId("BTC"): D("0.01")}})
+    again = house_view_from_document(view.document)
+    assert (again.held, again.owned, again.owner_liquidity) == (view.held, view.owned, view.owner_liquidity)
+    assert again.view_id == view.view_id
+    assert HouseView({RLUSD: D("1.5")}, view.owned, view.owner_liquidity).view_id == view.view_id
+    assert HouseView({RLUSD: D("1.51")}, view.owned, view.owner_liquidity).view_id != view.view_id
+
+
+def _alone(book, *, house=NO_HOUSE):
+    return a_portfolio(book, policies=dict.fromkeys(book, CollateralPolicy.PLEDGED), account=FIRST, house=house)
+
+
+def _line(portfolio, rules, name=RLUSD):
+    return next(line for line in compute_margin(portfolio, a_market(), rules).equity.lines if line.instrument_id == name)
+
+
+def _parameters(*rows, supply=None):
+    supplies = [{"curve": "spot:RLUSD", "units": supply}] if supply else []
+    return parameters(beside={"haircut_schedule": [a_haircut_row("USD"), *rows], "circulating_supply": supplies})
