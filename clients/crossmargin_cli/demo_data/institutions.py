@@ -210,7 +210,7 @@ INSTITUTIONS: Final = (
                 "Long digital assets",
                 story="Long BTC, ETH, SOL and XRP: one view, four times.",
                 lesson="Coins that fall together offset nothing, and margining them together gives nothing away.",
-                deposits={"USD": "6735000"},
+                deposits={"USD": "6350000"},
                 trades=(
                     DemoTrade("BTC", "60", "91200", "USD"),
                     DemoTrade("ETH-USD-PERP", "1500", "3040"),
