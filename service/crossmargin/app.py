@@ -40,6 +40,7 @@ from crossmargin.adapters.prometheus.database_metrics import DatabaseMetrics
 from crossmargin.adapters.prometheus.ledger_metrics import LedgerMetrics
 from crossmargin.adapters.prometheus.margin_metrics import MarginMetrics
 from crossmargin.adapters.prometheus.market_metrics import QuoteMetrics
+from crossmargin.adapters.prometheus.request_metrics import RequestMetrics
 from crossmargin.adapters.prometheus.rpc_metrics import RpcMetrics
 from crossmargin.adapters.runtime.anchor_file import AnchorFile, read_anchor_file
 from crossmargin.adapters.runtime.anchor_keys import (
@@ -94,6 +95,7 @@ from crossmargin.usecases.ports import (
     ParameterStore,
     QuoteStore,
     ReconciliationStore,
+    RequestReports,
     Writer,
     WriteRequest,
 )
@@ -128,6 +130,7 @@ from crossmargin.usecases.verify_ledger import LedgerVerdict, Report, VerifyLedg
 from crossmargin.usecases.watch_breakers import WatchBreakers
 from crossmargin.usecases.watch_margin import WatchMargin
 from crossmargin.usecases.watch_positions import WatchPositions
+from crossmargin.usecases.watch_requests import WatchRequests
 from crossmargin.usecases.withdraw_collateral import WithdrawCollateral
 
 if TYPE_CHECKING:
@@ -275,9 +278,10 @@ class Ports:
     quotes: QuoteStore
     breakers: BreakerStore
     quote_metrics: QuoteMetricsPort
+    request_reports: RequestReports
 
 
-def postgres_ports(database: Database, *, compute: ComputePool, registry: CollectorRegistry) -> Ports:
+def postgres_ports(database: Database, *, compute: ComputePool, registry: CollectorRegistry, halt_alert_s: float) -> Ports:
     """Return the ports on an open database."""
     return Ports(
         writer=PostgresWriter(database),
@@ -291,6 +295,7 @@ def postgres_ports(database: Database, *, compute: ComputePool, registry: Collec
         quotes=PostgresQuoteStore(database),
         breakers=PostgresBreakerStore(database),
         quote_metrics=QuoteMetrics(registry),
+        request_reports=RequestMetrics(registry, halt_alert_s=halt_alert_s),
     )
 
 
@@ -311,7 +316,7 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket) -> UseCases:
         settle_trades=SettleTrades(ports.writer, ports.books, ports.clock),
         watch_positions=WatchPositions(ports.books, ports.clock),
         read_statement=ReadStatement(ports.books, ports.clock),
-        record_trades=RecordTrades(ports.writer, ports.instruments, current_market, ports.compute),
+        record_trades=RecordTrades(ports.writer, ports.instruments, current_market, ports.compute, ports.request_reports),
         deposit_collateral=DepositCollateral(ports.writer, ports.instruments),
         set_collateral_policy=SetCollateralPolicy(ports.writer, ports.instruments, ports.clock),
         publish_snapshot=publish_snapshot,
@@ -386,7 +391,7 @@ async def _serve(settings: Settings, url: str) -> None:
         compute = ThreadComputePool(settings.compute_threads)
         resources.callback(compute.close)
         registry = _new_registry()
-        ports = postgres_ports(database, compute=compute, registry=registry)
+        ports = postgres_ports(database, compute=compute, registry=registry, halt_alert_s=settings.halt_alert_s)
         await store_shipped_parameters(ports)
         publish_build(registry, version=version_of("crossmargin"), schema_revision=expected_revision())
         DatabaseMetrics(registry, database.pool_statistics)
@@ -412,6 +417,8 @@ async def _serve(settings: Settings, url: str) -> None:
                 tasks.append(background.create_task(_until_it_fails("monitor", house())))
                 ticks = TickMarket(use_cases.build_snapshot, metrics, leadership, ports.clock, settings.quote_tick_s)
                 tasks.append(background.create_task(_until_it_fails("market", ticks())))
+                requests = WatchRequests(ports.books, ports.request_reports, leadership, ports.clock)
+                tasks.append(background.create_task(_until_it_fails("requests", requests.duty()())))
                 guard = _guard_ledger(settings, database, leadership, anchor_key, registry)
                 tasks.extend(background.create_task(_until_it_fails("ledger", duty())) for duty in guard.duties())
             _announce(settings, grpc_port, admin.port)

@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     )
     anchor_interval_s: float = Field(default=60.0, ge=0.1, le=3600, description="Seconds between anchors of the ledger.")
     ledger_check_time: time = Field(default=time(2), description="When the leader checks the ledger every day, in UTC: 02:00.")
+    halt_alert_s: float = Field(default=3600.0, ge=0, le=2_592_000, description="Seconds that a halt may last before somebody is alerted.")
     drain_s: float = Field(default=5.0, ge=0, le=300, description="Seconds that running calls are given when the service stops.")
     ready_file: Path | None = Field(default=None, description="Write the bound addresses there as JSON once the service serves.")
 

@@ -15,6 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from crossmargin.adapters.memory.metrics import MemoryRequestReports
 from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
 from crossmargin.domain.book import Trade
 from crossmargin.domain.errors import DomainError, Reason
@@ -116,7 +117,7 @@ class Books(RuleBasedStateMachine):
         self.stack.callback(compute.close)
         # Without limits nobody asks for the market.
         market = CurrentMarket(instruments, self.storage.market, self.storage.parameters, compute)
-        self.record = RecordTrades(writer, instruments, market, compute)
+        self.record = RecordTrades(writer, instruments, market, compute, MemoryRequestReports())
         self.cancel_trade = CancelTrade(writer, reader)
         self.cancel_event = CancelLifecycleEvent(writer, reader)
         self.apply = ApplyLifecycleEvent(writer, reader, instruments, AlwaysLater())

@@ -233,6 +233,26 @@ async def test_a_halt_is_seen_by_requests_with_its_reason_and_not_by_facts(stora
     assert (await storage.books.get_halt(None)).reason == "over"
 
 
+async def test_halts_in_force_are_listed_the_house_first(storage):
+    assert list(await storage.books.halts_in_force()) == []
+    for client_id in (OTHER.client_id, CORE.client_id, None):
+        await storage.create(Halt(client_id, is_halted=True, reason="why", changed_by="alice"))
+    await storage.create(Halt(OTHER.client_id, is_halted=False, reason="over", changed_by="alice"))
+    halts = await storage.books.halts_in_force()
+    assert [(one.client_id, one.is_halted) for one in halts] == [(None, True), (CORE.client_id, True)]
+    assert all(one.changed_at is not None for one in halts)
+
+
+async def test_open_reservations_are_counted_by_the_clock(storage):
+    assert await storage.books.count_open_reservations() == {ReservationStatus.ACTIVE: 0, ReservationStatus.SUSPECT: 0}
+    for number, kind in enumerate((ReservationKind.RESTING, ReservationKind.IMMEDIATE)):
+        await reserve(storage, f"k{number}", an_order(kind=kind))
+    await reserve(storage, "long", an_order(lifetime_s=3600, account=OTHER))
+    assert await storage.books.count_open_reservations() == {ReservationStatus.ACTIVE: 3, ReservationStatus.SUSPECT: 0}
+    storage.pass_time(timedelta(seconds=61))
+    assert await storage.books.count_open_reservations() == {ReservationStatus.ACTIVE: 1, ReservationStatus.SUSPECT: 1}
+
+
 async def test_a_halt_of_a_client_refuses_its_requests_alone(storage):
     await storage.create(Halt(CORE.client_id, is_halted=True, reason="why", changed_by="alice"))
     with pytest.raises(DomainError) as refused:

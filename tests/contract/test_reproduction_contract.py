@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from crossmargin.adapters.memory.metrics import MemoryQuoteMetrics
+from crossmargin.adapters.memory.metrics import MemoryQuoteMetrics, MemoryRequestReports
 from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
 from crossmargin.adapters.runtime.standard_parameters import standard_parameters_document
 from crossmargin.app import Ports, build_use_cases, store_shipped_parameters
@@ -62,6 +62,7 @@ class Desk:
             breakers=storage.breakers,
             reconciliation=storage.reconciliation,
             quote_metrics=MemoryQuoteMetrics(),
+            request_reports=MemoryRequestReports(),
         )
         self.use_cases = self.replica()
         self._number = 0

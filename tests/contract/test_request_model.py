@@ -17,6 +17,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from crossmargin.adapters.memory.metrics import MemoryRequestReports
 from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
 from crossmargin.domain.account import Account, AccountMode
 from crossmargin.domain.book import Deposit, Trade, Transfer, Withdrawal
@@ -125,7 +126,7 @@ class RequestMachine(RuleBasedStateMachine):
         on_market = DecideOnMarket(storage.writer, market)
         self.reserve_margin = ReserveMargin(on_market, storage.instruments, compute)
         self.release_reservation = ReleaseReservation(storage.writer)
-        self.record_trades = RecordTrades(storage.writer, storage.instruments, market, compute)
+        self.record_trades = RecordTrades(storage.writer, storage.instruments, market, compute, MemoryRequestReports())
         self.deposit_collateral = DepositCollateral(storage.writer, storage.instruments)
         self.withdraw_collateral = WithdrawCollateral(on_market, storage.books, storage.instruments, compute)
         self.transfer_collateral = TransferCollateral(on_market, storage.books, storage.instruments, compute)

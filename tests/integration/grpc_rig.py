@@ -24,7 +24,7 @@ from crossmargin.adapters.memory.breakers import MemoryBreakerStore
 from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.adapters.memory.instruments import MemoryInstrumentReader
 from crossmargin.adapters.memory.market import MemoryMarketStore
-from crossmargin.adapters.memory.metrics import MemoryQuoteMetrics
+from crossmargin.adapters.memory.metrics import MemoryQuoteMetrics, MemoryRequestReports
 from crossmargin.adapters.memory.quotes import MemoryQuoteStore
 from crossmargin.adapters.memory.reconciliation import MemoryReconciliationStore
 from crossmargin.adapters.memory.risk_parameters import MemoryParameterStore
@@ -66,12 +66,16 @@ class RecordedRpcs:
     starts: Counter[str] = field(default_factory=Counter)
     ends: Counter[tuple[str, str]] = field(default_factory=Counter)
     kinds: dict[str, str] = field(default_factory=dict)
+    refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def started(self, service: str, method: str, kind: str) -> None:
         self.starts[method] += 1
         self.kinds[f"{service}/{method}"] = kind
         self._changed.set()
+
+    def refused(self, service: str, method: str, reason: str) -> None:
+        self.refusals[method, reason] += 1
 
     def handled(self, service: str, method: str, kind: str, code: str, seconds: float) -> None:
         assert seconds >= 0
@@ -170,6 +174,7 @@ async def memory_use_cases(*, clock: Clock | None = None, **changes: Any) -> Asy
         quotes=MemoryQuoteStore(database),
         breakers=MemoryBreakerStore(database),
         quote_metrics=MemoryQuoteMetrics(),
+        request_reports=MemoryRequestReports(),
     )
     parameters = risk_parameters(observation_count=100, minimum_observation_count=50, **changes)
 

@@ -177,6 +177,7 @@ async def test_a_request_id_is_good_for_one_request(rig):
     assert again.outcomes == first.outcomes
     refusal = await refusal_of(rig.books.RecordTrades(a_batch(a_trade(quantity="2"))))
     assert (refusal.code, refusal.reason, refusal.facts["request_id"]) == ("FAILED_PRECONDITION", "REQUEST_ID_REUSED", "batch-1")
+    assert rig.metrics.refusals["RecordTrades", "REQUEST_ID_REUSED"] == 1
     assert len(await rig.entries()) == 1
 
 

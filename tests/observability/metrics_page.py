@@ -27,6 +27,11 @@ _SECTIONS = (
         ),
     ),
     (
+        "crossmargin_requests_",
+        "Refusals",
+        "Of every process that serves, beside the calls below: the code says what kind of refusal, the reason which.",
+    ),
+    (
         "crossmargin_",
         "Margin",
         (

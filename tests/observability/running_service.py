@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.request import urlopen
@@ -12,7 +12,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from crossmargin_cli.demo_data.loading import load_demo
-from crossmargin_client import Client, values
+from crossmargin_client import Client, CrossmarginError, values
 from tests.integration.command_line import wait_until
 from tests.integration.test_serve import serving
 
@@ -28,7 +28,10 @@ def observed_service(data_dir: Path) -> Iterator[list[Metric]]:
             _book_what_has_no_price(client)
             _quote_what_cannot_be(client)
             client.get_margin("clients/meridian-basis/accounts/core")
-        wait_until(lambda: "crossmargin_accounts_failed{" in _scrape(addresses))
+            client.halt("Its owner asked for it.", client_id="omega", request_id="halt")
+            with suppress(CrossmarginError):
+                client.get_margin("clients/nobody/accounts/core")
+        wait_until(lambda: _has_all(_scrape(addresses), "crossmargin_accounts_failed{", "crossmargin_halt_timestamp_seconds{"))
         yield families(_scrape(addresses))
 
 
@@ -47,6 +50,10 @@ def _book_what_has_no_price(client: Client) -> None:
 def _quote_what_cannot_be(client: Client) -> None:
     quotes = [values.quote("spot:BTC", 0, sequence=number, observed_at=datetime(2026, 11, 20, tzinfo=UTC)) for number in (1, 3)]
     client.publish_quotes("exchange-a", quotes)
+
+
+def _has_all(page: str, *words: str) -> bool:
+    return all(word in page for word in words)
 
 
 def _scrape(addresses: dict[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol, TypeAlias, TypeVar
@@ -36,8 +36,9 @@ from crossmargin.domain.position import Position
 from crossmargin.domain.projection import ProjectionDifference
 from crossmargin.domain.quote import Quote, SourceProgress
 from crossmargin.domain.reconciliation import Agreement, Break, BreakNote, BreakState, HeldThen, HoldingName, ReconciledStatement
-from crossmargin.domain.reservation import Reservation
+from crossmargin.domain.reservation import Reservation, ReservationStatus
 from crossmargin.domain.risk_parameters import RiskParameters
+from crossmargin.domain.trade_flag import TradeFlag
 
 T = TypeVar("T")
 Record: TypeAlias = (
@@ -298,6 +299,14 @@ class BookReader(LedgerReader, Protocol):
 
     async def overdue_reservations(self, *, limit: int) -> Sequence[Reservation]:
         """Return immediate ones whose time is over and whose end is not in the ledger yet, of any account: what the reaper tidies."""
+        ...
+
+    async def count_open_reservations(self) -> Mapping[ReservationStatus, int]:
+        """Return how many reservations of all accounts are active, and how many are suspect, by the storage's clock."""
+        ...
+
+    async def halts_in_force(self) -> Sequence[Halt]:
+        """Return the halts of now, that of the house first, those of clients by their names."""
         ...
 
     async def get_halt(self, client_id: ClientId | None) -> Halt:
@@ -675,6 +684,22 @@ class MarginMetrics(Protocol):
 
     def withdraw_house(self) -> None:
         """Stop publishing: this process no longer leads."""
+        ...
+
+
+class RequestReports(Protocol):
+    """Where people learn of orders that are open, of halts, and of trades to be looked at."""
+
+    def requests_seen(self, reservations: Mapping[ReservationStatus, int], halts: Sequence[Halt]) -> None:
+        """Publish how many reservations are active and suspect, and the halts in force. Of the process that leads."""
+        ...
+
+    def withdraw_requests(self) -> None:
+        """Stop publishing reservations and halts: this process no longer leads."""
+        ...
+
+    def trades_flagged(self, flags: Iterable[TradeFlag]) -> None:
+        """Count trades that were booked just now, once for each of their flags."""
         ...
 
 

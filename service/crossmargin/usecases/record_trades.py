@@ -17,7 +17,7 @@ from crossmargin.domain.trade_flag import TradeFlag
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.check_limits import limit_usages
 from crossmargin.usecases.current_market import CurrentMarket
-from crossmargin.usecases.ports import Books, ComputePool, Decision, InstrumentReader, Writer
+from crossmargin.usecases.ports import Books, ComputePool, Decision, InstrumentReader, RequestReports, Writer
 from crossmargin.usecases.preview_trades import positions_from
 from crossmargin.usecases.storage_errors import unknown_instrument
 from crossmargin.usecases.use_reservations import ReservationsInUse
@@ -63,6 +63,7 @@ class RecordTrades:
     instruments: InstrumentReader
     current_market: CurrentMarket
     compute: ComputePool
+    reports: RequestReports
 
     async def __call__(self, account: AccountRef, trades: Sequence[Trade | DomainError], *, caller: Caller) -> RecordedTrades:
         """Return the outcome of every trade. A trade that could not even be built comes as its error, and comes back refused.
@@ -91,7 +92,10 @@ class RecordTrades:
         named = tuple(trade.reservation for trade in trades if isinstance(trade, Trade) and trade.reservation is not None)
         request = caller.write_request("RecordTrades", [str(account), *map(_content, trades)], (account,))
         outcome = await self.writer.decide(replace(request, reservations=named), decide)
-        return _decode(outcome.response, replayed=outcome.replayed)
+        recorded = _decode(outcome.response, replayed=outcome.replayed)
+        if not recorded.replayed:
+            self.reports.trades_flagged(flag for one in recorded.outcomes if isinstance(one, Booked) for flag in one.flags)
+        return recorded
 
     async def _entries(self, trades: Sequence[Trade | DomainError]) -> list[NewEntry | DomainError]:
         named = {name for trade in trades if isinstance(trade, Trade) for name in (trade.instrument_id, trade.settlement) if name}

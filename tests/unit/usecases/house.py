@@ -17,7 +17,7 @@ from crossmargin.adapters.memory.breakers import MemoryBreakerStore
 from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.adapters.memory.instruments import MemoryInstrumentReader
 from crossmargin.adapters.memory.market import MemoryMarketStore
-from crossmargin.adapters.memory.metrics import MemoryQuoteMetrics
+from crossmargin.adapters.memory.metrics import MemoryQuoteMetrics, MemoryRequestReports
 from crossmargin.adapters.memory.quotes import MemoryQuoteStore
 from crossmargin.adapters.memory.reconciliation import MemoryReconciliationStore
 from crossmargin.adapters.memory.risk_parameters import MemoryParameterStore
@@ -171,6 +171,7 @@ def an_empty_house(compute: CountingPool) -> House:
         quotes=MemoryQuoteStore(database),
         breakers=MemoryBreakerStore(database),
         quote_metrics=MemoryQuoteMetrics(),
+        request_reports=MemoryRequestReports(),
     )
     current_market = CurrentMarket(ports.instruments, ports.market, ports.parameters, compute)
     return House(database, compute, clock, ports, current_market, build_use_cases(ports, current_market))

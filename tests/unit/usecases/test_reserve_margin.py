@@ -327,6 +327,7 @@ async def test_a_trade_over_a_limit_is_booked_and_flagged_and_one_that_leads_bac
     await house.current_market()
     assert (await fill(house, "0.5", None)).flags == {TradeFlag.LIMIT_BREACHED}
     assert (await fill(house, "-0.25", None)).flags == frozenset()
+    assert house.ports.request_reports.flags == {TradeFlag.LIMITS_NOT_CHECKED: 1, TradeFlag.LIMIT_BREACHED: 1}
     (usage,) = (await standing(house)).limits
     assert (usage.name, usage.used, usage.is_breached) == ("gross", 75_000, True)
     assert (await refusal(reserve(house, "0.1"))).reason is Reason.LIMIT_EXCEEDED

@@ -45,6 +45,10 @@ class RpcMetrics(Protocol):
         """Count a call whose request has arrived. `kind` is unary, client_stream, server_stream or bidi_stream."""
         ...
 
+    def refused(self, service: str, method: str, reason: str) -> None:
+        """Count a call that was refused for a reason of the API, by its code."""
+        ...
+
     def handled(self, service: str, method: str, kind: str, code: str, seconds: float) -> None:
         """Count a call that has ended, under the name of its status code; every call that started ends once."""
         ...
@@ -153,6 +157,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a status and not its text
             status = status_of(error, method=f"{method.service}/{method.name}")
+            if isinstance(error, DomainError):
+                self._metrics.refused(method.service, method.name, error.reason.code)
             # Counted first: a client that does not read may keep the status waiting.
             ended(code_of(status))
             await context.abort_with_status(rpc_status.to_status(status))

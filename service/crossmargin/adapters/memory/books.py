@@ -19,7 +19,7 @@ from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, Client
 from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.money import exact_sum
 from crossmargin.domain.position import Position
-from crossmargin.domain.reservation import Reservation, status_at
+from crossmargin.domain.reservation import Reservation, ReservationStatus, status_at
 from crossmargin.usecases.ports import AccountState, Books, Page, WriteRequest
 from crossmargin.usecases.storage_errors import sequence_not_reached, unknown_account, unknown_client
 
@@ -86,6 +86,17 @@ class MemoryBookReader(MemoryLedgerReader):
         now = self._database.now()
         still_open = [_as_of_now(one, now) for one in self._contents.reservations.values() if one.status.counts]
         return sorted((one for one in still_open if not one.status.counts), key=lambda one: one.expires_at)[:limit]
+
+    async def count_open_reservations(self) -> Mapping[ReservationStatus, int]:
+        """Return how many reservations are active, and how many suspect."""
+        now = self._database.now()
+        statuses = [_as_of_now(one, now).status for one in self._contents.reservations.values()]
+        return {status: statuses.count(status) for status in ReservationStatus if status.counts}
+
+    async def halts_in_force(self) -> Sequence[Halt]:
+        """Return the halts of now."""
+        in_force = [halt for halt in self._contents.halts.values() if halt.is_halted]
+        return sorted(in_force, key=lambda halt: halt.client_id or "")
 
     async def get_halt(self, client_id: ClientId | None) -> Halt:
         """Return whether a client, or the house, is halted."""

@@ -3,9 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
+from crossmargin.domain.halt import Halt
 from crossmargin.domain.identifiers import SourceId
 from crossmargin.domain.market import MarketSnapshot
+from crossmargin.domain.reservation import ReservationStatus
+from crossmargin.domain.trade_flag import TradeFlag
+
+
+class MemoryRequestReports:
+    """See `RequestReports`."""
+
+    def __init__(self) -> None:
+        self.flags: Counter[TradeFlag] = Counter()
+        self.reservations: Mapping[ReservationStatus, int] | None = None
+        self.halts: Sequence[Halt] | None = None
+
+    def requests_seen(self, reservations: Mapping[ReservationStatus, int], halts: Sequence[Halt]) -> None:
+        """Keep what stands."""
+        self.reservations, self.halts = reservations, halts
+
+    def withdraw_requests(self) -> None:
+        """Forget what stands."""
+        self.reservations, self.halts = None, None
+
+    def trades_flagged(self, flags: Iterable[TradeFlag]) -> None:
+        """Count flags."""
+        self.flags.update(flags)
 
 
 class MemoryQuoteMetrics:

@@ -10,10 +10,10 @@ from sqlalchemy import BigInteger, Integer, Numeric, and_, bindparam, cast, func
 
 from crossmargin.adapters.postgres.database import Database, Row
 from crossmargin.adapters.postgres.exposure_limits import LIMITS_OF, limits_from_row
-from crossmargin.adapters.postgres.halt import HALT_OF, halt_from_row
+from crossmargin.adapters.postgres.halt import HALT_OF, HALTS_IN_FORCE, halt_from_row
 from crossmargin.adapters.postgres.ledger import PostgresLedgerReader, ref_from_row, side_by_side, text_of, together
 from crossmargin.adapters.postgres.market import market_version_from_row
-from crossmargin.adapters.postgres.reservation import OVERDUE, RESERVATIONS, reservation_from_row
+from crossmargin.adapters.postgres.reservation import COUNT_OPEN, OVERDUE, RESERVATIONS, reservation_from_row
 from crossmargin.adapters.postgres.statements import Statement, compiled
 from crossmargin.adapters.postgres.tables import account, account_head, client, collateral_policy, entry, position, posting
 from crossmargin.domain.account import GENESIS_HASH, Account, AccountHead, AccountMode, AccountStatus, Client
@@ -24,7 +24,7 @@ from crossmargin.domain.halt import Halt, scope_of
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId
 from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.position import Position
-from crossmargin.domain.reservation import Reservation
+from crossmargin.domain.reservation import Reservation, ReservationStatus
 from crossmargin.usecases.ports import AccountState, Books, Page
 from crossmargin.usecases.storage_errors import sequence_not_reached, unknown_account, unknown_client
 
@@ -215,6 +215,16 @@ class PostgresBookReader(PostgresLedgerReader):
     async def overdue_reservations(self, *, limit: int) -> Sequence[Reservation]:
         """Return immediate ones whose time is over and whose end is not in the ledger yet."""
         return [reservation_from_row(row) for row in await self._database.rows(OVERDUE, size=limit)]
+
+    async def count_open_reservations(self) -> Mapping[ReservationStatus, int]:
+        """Return how many reservations are active, and how many suspect."""
+        found = {row["status"]: row["number"] for row in await self._database.rows(COUNT_OPEN)}
+        return {status: found.get(status.value, 0) for status in ReservationStatus if status.counts}
+
+    async def halts_in_force(self) -> Sequence[Halt]:
+        """Return the halts of now."""
+        halts = [halt_from_row(row) for row in await self._database.rows(HALTS_IN_FORCE)]
+        return sorted(halts, key=lambda halt: halt.client_id or "")
 
     async def get_halt(self, client_id: ClientId | None) -> Halt:
         """Return whether a client, or the house, is halted."""

@@ -19,6 +19,9 @@ HALT_OF: Final = compiled(
         control.c.scope == bindparam("scope", type_=Text)
     )
 )
+HALTS_IN_FORCE: Final = compiled(
+    select(control.c.scope, control.c.is_halted, control.c.reason, control.c.changed_by, control.c.changed_at).where(control.c.is_halted)
+)
 # Every request shares the switches until it commits, and that shares the table as well. A row that is shared without a break can never
 # be updated, because those who share it do not queue behind those who wait to update it; locks of tables are handed out in turn. So a
 # halt asks for the table first: it gets it as soon as the requests before it have ended, and those behind it wait.

@@ -37,6 +37,8 @@ OVERDUE: Final = compiled(
     .limit(bindparam("size", type_=Integer))
 )
 
+COUNT_OPEN: Final = compiled(select(_STATUS, func.count().label("number")).where(reservation.c.state == "active").group_by("status"))
+
 
 def reservation_from_row(row: Mapping[str, Any]) -> Reservation:
     """Return the reservation of a row, or of a document with amounts and times as text."""

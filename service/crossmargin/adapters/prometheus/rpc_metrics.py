@@ -14,9 +14,20 @@ class RpcMetrics:
         self._handled = Counter("grpc_server_handled", "Calls ended, by status code.", [*labels, "grpc_code"], registry=registry)
         self._seconds = Histogram("grpc_server_handling_seconds", "Time from start to end of a call.", labels, registry=registry)
 
+        self._refused = Counter(
+            "crossmargin_requests_refused",
+            "Calls refused, by method and by the reason that the caller was told, such as HALTED or INSUFFICIENT_MARGIN.",
+            ["grpc_service", "grpc_method", "reason"],
+            registry=registry,
+        )
+
     def started(self, service: str, method: str, kind: str) -> None:
         """Count a call that starts. `kind` is unary, client_stream, server_stream or bidi_stream."""
         self._started.labels(kind, service, method).inc()
+
+    def refused(self, service: str, method: str, reason: str) -> None:
+        """Count a call that was refused, by the code of its reason."""
+        self._refused.labels(service, method, reason).inc()
 
     def handled(self, service: str, method: str, kind: str, code: str, seconds: float) -> None:
         """Count a call that has ended with a status code such as OK or CANCELLED."""

@@ -26,6 +26,9 @@ class Ends:
     def started(self, service: str, method: str, kind: str) -> None:
         pass
 
+    def refused(self, service: str, method: str, reason: str) -> None:
+        pass
+
     def handled(self, service: str, method: str, kind: str, code: str, seconds: float) -> None:
         self.codes.append(code)
 

@@ -30,3 +30,11 @@ def test_ends_are_counted_by_code_and_timed_together(registry):
     assert registry.get_sample_value("grpc_server_handled_total", LABELS | {"grpc_code": "CANCELLED"}) == 1.0
     assert registry.get_sample_value("grpc_server_handling_seconds_count", LABELS) == 3.0
     assert registry.get_sample_value("grpc_server_handling_seconds_sum", LABELS) == 1.75
+
+
+def test_refusals_are_counted_by_reason(registry):
+    metrics = RpcMetrics(registry)
+    metrics.refused(*CALL[:2], "HALTED")
+    metrics.refused(*CALL[:2], "HALTED")
+    labels = {"grpc_service": CALL[0], "grpc_method": CALL[1], "reason": "HALTED"}
+    assert registry.get_sample_value("crossmargin_requests_refused_total", labels) == 2.0
