@@ -220,7 +220,7 @@ async def test_trying_a_transfer_writes_nothing(house, bucket):
 
 
 async def test_whatever_a_bucket_holds_and_loses_the_core_stays_as_it_was(house, bucket):
-    """Not a bit of the core's margin moves, and beyond what was moved in the loss is the broker's."""
+    """Not a bit of its margin moves, but for what a house run charges the owner for size; and the rest of the loss is the broker's."""
     await house.deposit("100000")
     await house.trade("1")
     await transfer(house, 1000)
