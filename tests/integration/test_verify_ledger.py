@@ -98,19 +98,27 @@ def test_what_somebody_did_to_the_database_is_listed_and_the_exit_code_says_so(f
     assert verify(folder)[0] == 0
 
 
-def test_positions_are_rebuilt_from_the_ledger_only_when_asked_for(folder, capsys):
+def test_positions_and_reservations_are_rebuilt_from_the_ledger_only_when_asked_for(folder, capsys):
     rebuild = ("rebuild-projections", "--embedded", "--data-dir", str(folder))
     with psycopg.connect(running_url(folder)) as connection:
         connection.execute("UPDATE position SET quantity = 7")
+        connection.execute(
+            "INSERT INTO reservation VALUES "
+            "('alpha', 'core', 1, 'main', 'BTC', NULL, 1, 9, 'resting', 60, '', 9, 'USD', 0, 'desk', now(), now(), 'active')"
+        )
     (check,) = ledger_checks(folder)
-    assert (check.verdict, check.finding) == (Verdict.FAIL, "1 rows are not what the ledger says")
+    assert (check.verdict, check.finding) == (Verdict.FAIL, "2 rows are not what the ledger says")
     assert main(rebuild) == 1
     told = capsys.readouterr().out
     assert "position of clients/alpha/accounts/core, book main, instrument USD: stored quantity 7, cost 0, due quantity 1000" in told
-    assert "1 rows differ: nothing was written" in told
+    assert (
+        "reservation of clients/alpha/accounts/core, sequence 1: stored book_id main, instrument_id BTC, settlement None, quantity 1"
+        in told
+    )
+    assert "2 rows differ: nothing was written" in told
     repaired = service(*rebuild, "--repair", "--yes", "--json")
     assert repaired.returncode == 0, repaired.stderr
-    assert json.loads(repaired.stdout)["repaired"] == 1
+    assert json.loads(repaired.stdout)["repaired"] == 2
     assert '"event": "projection repaired"' in repaired.stderr
     assert main(rebuild) == 0
     assert capsys.readouterr().out == "clean: every projection is what the ledger says\n"
