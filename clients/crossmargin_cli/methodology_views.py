@@ -33,10 +33,10 @@ def methodology_named(name: str) -> account_service_pb2.Methodology.ValueType:
 
 
 def comparison_table(comparison: margin_service_pb2.CompareMethodologiesResponse) -> Table:
-    """Return a table with one line for each methodology; the account's own is marked."""
+    """Return a table with one line for each methodology; the account's own is marked. Equity is the same for all: see the notes."""
     table = plain_table()
     table.add_column("Methodology", no_wrap=True)
-    for heading in ("Equity", "Gross", "Netting", "Maintenance", "Initial", "Utilization"):
+    for heading in ("Gross", "Netting", "Maintenance", "Initial", "Utilization"):
         add_number_column(table, heading)
     table.add_column("Band", no_wrap=True)
     for one in comparison.margins:
@@ -45,12 +45,11 @@ def comparison_table(comparison: margin_service_pb2.CompareMethodologiesResponse
             name.stylize("bold")
             name.append(" *")
         if not one.HasField("margin"):
-            table.add_row(name, *("-" for _ in range(6)), "unavailable")
+            table.add_row(name, *("-" for _ in range(5)), "unavailable")
             continue
         requirement = one.margin.requirement
         table.add_row(
             name,
-            money(decimal_of(one.margin.equity.equity)),
             money(decimal_of(requirement.gross)),
             percent(decimal_of(requirement.netting_benefit_fraction)),
             money(decimal_of(requirement.maintenance_margin)),
@@ -63,8 +62,10 @@ def comparison_table(comparison: margin_service_pb2.CompareMethodologiesResponse
 
 def comparison_notes(comparison: margin_service_pb2.CompareMethodologiesResponse) -> Iterator[str]:
     """Yield what is to be known beside the table: what the mark means, and why a methodology is not there."""
-    account = next((one.margin.stamp.account for one in comparison.margins if one.HasField("margin")), "")
-    yield f"* {short_account(account)} is margined by it"
+    margin = next((one.margin for one in comparison.margins if one.HasField("margin")), None)
+    if margin is not None:
+        account = short_account(margin.stamp.account)
+        yield f"* {account} is margined by it. Its equity is {money(decimal_of(margin.equity.equity))} by each of them."
     for one in comparison.margins:
         if one.unavailable:
             yield f"{METHODOLOGY_NAMES.get(one.methodology, str(one.methodology))}: {one.unavailable}"
