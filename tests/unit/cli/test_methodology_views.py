@@ -48,7 +48,10 @@ def test_a_comparison_has_a_line_for_each_methodology_and_marks_the_account_s_ow
 
 def test_the_notes_say_whose_it_is_and_why_one_is_missing():
     notes = list(comparison_notes(a_comparison()))
-    assert notes == ["* alpha/core is margined by it. Its equity is 1,000 by each of them.", "ratio: risk parameters house-1 lack methodologies"]
+    assert notes == [
+        "* alpha/core is margined by it. Its equity is 1,000 by each of them.",
+        "ratio: risk parameters house-1 lack methodologies",
+    ]
 
 
 @pytest.mark.parametrize("name", ["span_grid", "span-grid", "SPAN_GRID"])
