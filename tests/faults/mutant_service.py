@@ -23,7 +23,7 @@ from crossmargin.usecases.ports import WriteOutcome
 
 _MUTATION_LOCK: Final = 0x6D757461
 _MARK: Final = "-- mutated"
-_READ_BOOKS: Final = b"SELECT * FROM read_books(%s::text[], %s::text[], '{}', false, clock_timestamp())"
+_READ_BOOKS: Final = b"SELECT * FROM read_margined_books(%s::text[], %s::text[], '{}', false, clock_timestamp())"
 ACKNOWLEDGED_EARLY_S: Final = 0.05
 
 
@@ -31,14 +31,14 @@ def no_idempotency() -> None:
     """Forget every request id: whoever asks again is served again."""
     reserved = "VALUES (p_principal, p_method, p_key, p_request_hash)"
     forgotten = "VALUES (p_principal, p_method, p_key || '#' || gen_random_uuid()::text, p_request_hash)"
-    for function in ("begin_write", "begin_decision"):
+    for function in ("begin_write", "begin_margined_decision"):
         _change_function(function, (reserved, forgotten))
 
 
 def no_row_lock() -> None:
     """Read the heads of accounts without locking them."""
     _change_function("begin_write", ("FOR UPDATE OF h", ""))
-    _change_function("begin_decision", ("FOR UPDATE;", ";"))
+    _change_function("begin_margined_decision", ("FOR UPDATE;", ";"))
 
 
 def books_before_lock() -> None:

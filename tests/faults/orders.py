@@ -56,7 +56,8 @@ class OrderBook:
 
     def _draw_reserve(self, chance: random.Random, account: str, request_id: str) -> Operation:
         contracts = chance.randint(1, 4)
-        reference = f"main {_PERPETUAL} {contracts} {PRICE} - resting {_LIFETIME_S} {request_id}/1"
+        # What the entry of an approval says: all of the order, what it costs, and who asked for it.
+        reference = f"main {_PERPETUAL} {contracts} {PRICE} - resting {_LIFETIME_S} {contracts * PRICE} - local {request_id}/1"
         return Operation(request_id, "reserve", account, (Line(reference, _PERPETUAL, Decimal(0)),))
 
     async def _send_reserve(self, client: AsyncClient, operation: Operation) -> tuple[LineAnswer, ...]:
