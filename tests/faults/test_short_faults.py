@@ -54,4 +54,5 @@ async def test_racers_never_come_over_a_limit_together_and_looking_before_the_lo
     kept = await race(bench, 10)
     assert race_findings(kept) == []
     broken = await race(bench, 4, program=BEFORE_LOCK)
-    assert broken.over == broken.account_count
+    # Whether every account is raced past its limit is chance; that none is would mean that the race proves nothing.
+    assert broken.over > 0
