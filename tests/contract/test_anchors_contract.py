@@ -14,7 +14,7 @@ from crossmargin.domain.audit_anchor import AnchoredHead, HeadTree, sign_anchor
 from crossmargin.domain.ledger_audit import StoredPosition
 from crossmargin.usecases.verify_ledger import VerifyLedger
 from tests.contract.storage import CORE, OTHER, a_deposit
-from tests.ledger_rig import FUND, KEY, a_history, a_trade, anchor_store, book
+from tests.ledger_rig import FUND, KEY, a_history, a_trade, anchor_store, book, some_requests
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -99,6 +99,17 @@ async def test_a_view_shows_everything_in_order(storage, view):
     ]
     assert [anchor.number for anchor in await all_of(seen.anchors())] == [1, 2, 3]
     assert await seen.posting_count() == 12
+    assert await seen.details_count() == 0
+
+
+async def test_a_view_shows_what_entries_say_beyond_their_postings(storage, view):
+    await some_requests(storage)
+    seen = await view()
+    entries = await all_of(seen.entries())
+    assert all(entry.is_whole for entry in entries)
+    assert [(entry.details, entry.reverses, entry.event) for entry in entries if entry.details] == [('{"reverses":16}', 16, None)]
+    assert await seen.details_count() == 1
+    assert {entry.recorded_at <= seen.taken_at for entry in entries} == {True}
 
 
 async def test_a_view_finds_what_was_recorded_for_heads(storage, view):

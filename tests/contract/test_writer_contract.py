@@ -179,12 +179,21 @@ async def test_accounts_named_in_any_order_never_wait_for_one_another_in_a_circl
 
 async def test_an_entry_and_several_in_one_write_continue_the_chain(storage):
     await storage.open_accounts(CORE)
-    await storage.book(a_request("k1", CORE), CORE, 1)
-    await storage.book(a_request("k2", CORE), CORE, 2, 3, 4)
+    locked = []
+
+    async def decide(heads, *quantities):
+        locked.append(heads[CORE])
+        return Decision(b"?", append_to_chain(heads[CORE], tuple(a_deposit(CORE, quantity) for quantity in quantities)))
+
+    await storage.writer.write(a_request("k1", CORE), lambda heads: decide(heads, 1))
+    await storage.writer.write(a_request("k2", CORE), lambda heads: decide(heads, 2, 3, 4))
     entries = await storage.books.list_entries(CORE, after_sequence=0, limit=100)
     head = (await storage.books.account_state(CORE)).head
     start = replace(head, sequence=0, chain_hash=GENESIS_HASH)
-    recomputed = append_to_chain(start, tuple(entry.entry for entry in entries))
+    first = append_to_chain(replace(start, locked_at=locked[0].locked_at), (entries[0].entry,))
+    after = replace(start, sequence=1, chain_hash=first[-1].chain_hash, locked_at=locked[1].locked_at)
+    recomputed = first + append_to_chain(after, tuple(entry.entry for entry in entries[1:]))
+    assert None not in {one.locked_at for one in locked}
     assert [entry.chain_hash for entry in entries] == [entry.chain_hash for entry in recomputed]
     assert [entry.previous_hash for entry in entries] == [entry.previous_hash for entry in recomputed]
     assert (head.sequence, head.chain_hash) == (4, recomputed[-1].chain_hash)

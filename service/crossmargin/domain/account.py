@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum, unique
 from typing import Final
 
@@ -82,6 +83,8 @@ class AccountHead:
     Attributes:
         sequence: Number of the last entry; gapless from 1, and 0 for an account without entries.
         chain_hash: Hash over that entry and all before it.
+        locked_at: When the transaction began that holds the lock, by the storage's clock: when whatever it appends was recorded. None for a
+            head that was only read.
     """
 
     ref: AccountRef
@@ -89,6 +92,7 @@ class AccountHead:
     status: AccountStatus
     sequence: int
     chain_hash: bytes
+    locked_at: datetime | None = field(default=None, compare=False, repr=False)
 
     def check_open(self) -> AccountHead:
         """Return this head; ACCOUNT_CLOSED when nothing may be booked any more."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum, unique
-from typing import Protocol
+from typing import Final, Protocol
 
 from crossmargin.domain.account import AccountHead
 from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
@@ -24,6 +24,9 @@ from crossmargin.domain.identifiers import (
 from crossmargin.domain.instrument import BondTerms, Instrument, check_trade_price, consideration
 from crossmargin.domain.methodology import AccountMethodology, Methodology
 from crossmargin.domain.money import EXACT, LEDGER_LIMIT, LEDGER_UNIT, check_ledger_decimal, check_scale, exact_sum, format_decimal
+
+_WITH_RECORDING: Final = b"2"
+"""Format of the hash that covers the time of recording."""
 
 
 @unique
@@ -331,7 +334,7 @@ def methodology_from_reference(reference: str) -> Methodology:
 
 
 def append_to_chain(head: AccountHead, entries: tuple[NewEntry, ...]) -> tuple[Entry, ...]:
-    """Return the entries numbered and hashed as they follow `head`, in the order given.
+    """Return the entries numbered and hashed as they follow `head`, in the order given, as recorded when the head was locked.
 
     Raises:
         ValueError: An entry is of another account than `head`.
@@ -342,7 +345,7 @@ def append_to_chain(head: AccountHead, entries: tuple[NewEntry, ...]) -> tuple[E
         if entry.account != head.ref:
             raise ValueError(f"an entry of {entry.account} does not belong in the chain of {head.ref}")
         sequence += 1
-        current = _hash_of(sequence, previous, entry)
+        current = _hash_of(sequence, previous, entry, head.locked_at)
         chained.append(Entry(sequence, entry, previous, current))
         previous = current
     return tuple(chained)
@@ -373,18 +376,22 @@ def entry_hash(
     reference: str,
     postings: Iterable[PostedLeg],
     details: str = "",
+    recorded_at: datetime | None = None,
 ) -> bytes:
     """Return the chain hash of an entry: SHA-256 over its canonical bytes and, through `previous`, over all entries before it.
 
-    Takes plain words, so that an auditor can hash what is stored even when it is no longer an entry that could have been booked.
+    Takes plain words, so that an auditor can hash what is stored even when it is no longer an entry that could have been booked. Without a
+    time of recording it is the hash that entries had before that time was part of it: their chains go on, and stay what they were.
     """
-    # Every field is preceded by its length, so that no two different entries have the same bytes.
-    fields = [
+    # Every field is preceded by its length, so that no two different entries have the same bytes. The first format has no number of its
+    # own: it begins with a hash of 32 bytes, and every later one with a number of one.
+    fields = [] if recorded_at is None else [_WITH_RECORDING, _instant(recorded_at)]
+    fields += [
         previous,
         account.encode(),
         str(sequence).encode(),
         kind.encode(),
-        effective_at.astimezone(UTC).isoformat(timespec="microseconds").encode(),
+        _instant(effective_at),
         reference.encode(),
     ]
     for posting in postings:
@@ -399,6 +406,10 @@ def entry_hash(
     if details:
         fields.append(details.encode())
     return hashlib.sha256(length_prefixed(fields)).digest()
+
+
+def _instant(moment: datetime) -> bytes:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").encode()
 
 
 def length_prefixed(fields: Iterable[bytes]) -> bytes:
@@ -491,7 +502,7 @@ def _mirrored(  # noqa: PLR0917 - a posting has these parts, in this order
     )
 
 
-def _hash_of(sequence: int, previous: bytes, entry: NewEntry) -> bytes:
+def _hash_of(sequence: int, previous: bytes, entry: NewEntry, recorded_at: datetime | None) -> bytes:
     return entry_hash(
         previous=previous,
         account=str(entry.account),
@@ -501,4 +512,5 @@ def _hash_of(sequence: int, previous: bytes, entry: NewEntry) -> bytes:
         reference=entry.reference,
         postings=entry.postings,
         details=entry.details.text(),
+        recorded_at=recorded_at,
     )

@@ -15,7 +15,8 @@ from typing import Final, Protocol, TypeAlias, TypeVar
 
 from crossmargin.domain.account import GENESIS_HASH
 from crossmargin.domain.audit_anchor import FIRST_ANCHOR, NO_ANCHOR_HASH, Anchor, AnchoredHead, HeadName, HeadTree, contradictions
-from crossmargin.domain.book import entry_hash
+from crossmargin.domain.book import PostedLeg, entry_hash
+from crossmargin.domain.entry_details import parse_details
 from crossmargin.domain.money import EXACT, format_decimal
 
 Name = TypeVar("Name")
@@ -37,6 +38,7 @@ class FindingKind(Enum):
     CHAIN_BROKEN = "chain broken"
     ENTRY_UNBALANCED = "entry unbalanced"
     POSTINGS_WITHOUT_ENTRY = "postings without entry"
+    DETAILS_WITHOUT_ENTRY = "details without entry"
     HEAD_DIFFERS = "head differs"
     HEAD_MISSING = "head missing"
     POSITION_DIFFERS = "position differs"
@@ -75,8 +77,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class StoredLeg:
-    """One leg as it is stored."""
+    """One leg as it is stored. `number` is its place among those of its entry, from 1 on."""
 
+    number: int
     ledger_account: str
     book_id: str
     instrument_id: str
@@ -90,7 +93,9 @@ class StoredEntry:
 
     Attributes:
         effective_at: None when what is stored is no moment that an entry can have.
-        details: What it says beyond its legs (see `EntryDetails`); empty for most.
+        details: What it says beyond its legs (see `EntryDetails`); None for most.
+        reverses: The entry it takes back, as it stands beside the details to be looked up by.
+        event: The event it books, as it stands there.
     """
 
     client_id: str
@@ -103,7 +108,9 @@ class StoredEntry:
     chain_hash: bytes
     recorded_at: datetime | None
     legs: tuple[StoredLeg, ...]
-    details: str = ""
+    details: str | None = None
+    reverses: int | None = None
+    event: str | None = None
 
     @property
     def account(self) -> str:
@@ -112,17 +119,40 @@ class StoredEntry:
 
     @property
     def is_whole(self) -> bool:
-        """True when the chain hash is that of what is stored."""
-        return self.effective_at is not None and self.chain_hash == entry_hash(
-            previous=self.previous_hash,
-            account=self.account,
-            sequence=self.sequence,
-            kind=self.kind,
-            effective_at=self.effective_at,
-            reference=self.reference,
-            postings=self.legs,
-            details=self.details,
+        """True when the chain hash is that of what is stored, and what the hash does not hold follows from what it does."""
+        # The hash covers the order of the legs, so their numbers have to be the places.
+        is_in_order = [leg.number for leg in self.legs] == list(range(1, len(self.legs) + 1))
+        return is_in_order and self._is_hashed and self._is_filed_as_it_says
+
+    @property
+    def _is_hashed(self) -> bool:
+        effective_at = self.effective_at
+        if effective_at is None:
+            return False
+        # An entry of before the time of recording was part of the hash has the other one.
+        return any(
+            self.chain_hash
+            == entry_hash(
+                previous=self.previous_hash,
+                account=self.account,
+                sequence=self.sequence,
+                kind=self.kind,
+                effective_at=effective_at,
+                reference=self.reference,
+                postings=self.legs,
+                details=self.details or "",
+                recorded_at=recorded_at,
+            )
+            for recorded_at in dict.fromkeys((self.recorded_at, None))
         )
+
+    @property
+    def _is_filed_as_it_says(self) -> bool:
+        try:
+            said = parse_details(self.details or "")
+        except (ValueError, AttributeError, TypeError):
+            return False
+        return self.details != "" and (said.reverses, said.event or None) == (self.reverses, self.event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +212,7 @@ class AccountAudit:
         if not entry.is_whole:
             yield self._finding(
                 FindingKind.ENTRY_ALTERED,
-                f"entry {entry.sequence} does not have the hash that it is stored under: it, or one of its postings, was changed",
+                f"entry {entry.sequence} does not have the hash that it is stored under: it, a posting or its details were changed",
                 entry.sequence,
             )
         for instrument, (quantity, cost) in sorted(sums_by_instrument(entry.legs).items()):
@@ -223,7 +253,7 @@ class AccountAudit:
                 )
 
     def _recorded(self, entry: StoredEntry) -> Iterator[Finding]:
-        # The time of recording is not in the hash. It may go back a little, because a transaction that began earlier may book later.
+        # In the hash it is what the writer was told. It may go back a little, because a transaction that began earlier may book later.
         if entry.recorded_at is None:
             yield self._finding(FindingKind.RECORDED_OUT_OF_TIME, f"entry {entry.sequence} has no time of recording", entry.sequence)
             return
@@ -333,7 +363,7 @@ class AnchorAudit:
         return Finding(kind, f"{self.place}: {message}", anchor=anchor.number)
 
 
-def sums_by_instrument(legs: Iterable[StoredLeg]) -> dict[str, Amounts]:
+def sums_by_instrument(legs: Iterable[PostedLeg]) -> dict[str, Amounts]:
     """Return what legs add up to, by instrument."""
     sums: dict[str, Amounts] = {}
     for leg in legs:

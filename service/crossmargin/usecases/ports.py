@@ -468,6 +468,10 @@ class LedgerView(Protocol):
         """Return how many postings there are, those without an entry included."""
         ...
 
+    async def details_count(self) -> int:
+        """Return how many entries have details stored, those that are not there themselves included."""
+        ...
+
     async def recorded(self, heads: Sequence[AnchoredHead]) -> Sequence[RecordedEntry | None]:
         """Return what is stored for the entry of each head; None where there is none."""
         ...

@@ -81,6 +81,7 @@ class VerifyLedger:
     _accounts: int = 0
     _entries: int = 0
     _postings: int = 0
+    _details: int = 0
     _total: int = 0
     _sums: dict[str, Amounts] = field(default_factory=dict)
     _names: set[HeadName] = field(default_factory=set)
@@ -136,6 +137,7 @@ class VerifyLedger:
             self._found(*audit.follow(entry))
             self._entries += 1
             self._postings += len(entry.legs)
+            self._details += entry.details is not None
             for leg in entry.legs:
                 add_amounts(self._sums, leg.instrument_id, (leg.quantity, leg.cost))
             if not self._entries % 1000:
@@ -165,6 +167,10 @@ class VerifyLedger:
         if stored != self._postings:
             message = f"{stored} postings are stored; the entries have {self._postings}"
             self._found(Finding(FindingKind.POSTINGS_WITHOUT_ENTRY, message))
+        stored = await self.view.details_count()
+        if stored != self._details:
+            message = f"details of {stored} entries are stored; {self._details} of the entries have any"
+            self._found(Finding(FindingKind.DETAILS_WITHOUT_ENTRY, message))
 
     async def _check_anchors(self, inside: AnchorAudit, outside: AnchorAudit) -> None:
         stored = _Ahead(self.view.anchors())

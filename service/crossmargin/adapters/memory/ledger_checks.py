@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.domain.identifiers import AccountRef
-from crossmargin.domain.ledger_audit import Finding, FindingKind, StoredLeg, sums_by_instrument
+from crossmargin.domain.ledger_audit import Finding, FindingKind, sums_by_instrument
 from crossmargin.domain.money import format_decimal
 
 
@@ -20,9 +20,6 @@ class MemoryLedgerChecks:
         """Return a finding for each entry, after the sequence given for its account, whose postings do not sum to zero."""
         findings = []
         for (ref, sequence), numbered in sorted(self._contents.entries.items()):
-            legs = [
-                StoredLeg(leg.ledger_account, leg.book_id, leg.instrument_id, leg.quantity, leg.cost) for leg in numbered.entry.postings
-            ]
             findings += [
                 Finding(
                     FindingKind.ENTRY_UNBALANCED,
@@ -31,7 +28,7 @@ class MemoryLedgerChecks:
                     str(ref),
                     sequence,
                 )
-                for instrument, (quantity, cost) in sorted(sums_by_instrument(legs).items())
+                for instrument, (quantity, cost) in sorted(sums_by_instrument(numbered.entry.postings).items())
                 if (quantity or cost) and ref in after and sequence > after[ref]
             ]
         return findings

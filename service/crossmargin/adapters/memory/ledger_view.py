@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class MemoryLedgerView:
-    """See `LedgerView`. Nothing here was recorded at a time of its own: it is the moment of the view."""
+    """See `LedgerView`."""
 
     def __init__(self, database: MemoryDatabase) -> None:
         self._taken_at = datetime.now(tz=UTC)
@@ -27,7 +27,7 @@ class MemoryLedgerView:
         self._entries = {
             (entry.client_id, entry.account_id, entry.sequence): entry
             for name in sorted(contents.entries)
-            for entry in [_entry(contents.entries[name], self._taken_at)]
+            for entry in [_entry(contents.entries[name], contents.recorded[name])]
         }
         self._positions = [
             StoredPosition(
@@ -75,6 +75,10 @@ class MemoryLedgerView:
         """Return how many postings there are."""
         return sum(len(entry.legs) for entry in self._entries.values())
 
+    async def details_count(self) -> int:
+        """Return how many entries have details stored."""
+        return sum(entry.details is not None for entry in self._entries.values())
+
     async def recorded(self, heads: Sequence[AnchoredHead]) -> Sequence[RecordedEntry | None]:
         """Return what is stored for the entry of each head."""
         found = [self._entries.get((head.client_id, head.account_id, head.sequence)) for head in heads]
@@ -93,8 +97,13 @@ def _entry(numbered: Entry, recorded_at: datetime) -> StoredEntry:
         previous_hash=numbered.previous_hash,
         chain_hash=numbered.chain_hash,
         recorded_at=recorded_at,
-        legs=tuple(StoredLeg(leg.ledger_account, leg.book_id, leg.instrument_id, leg.quantity, leg.cost) for leg in entry.postings),
-        details=entry.details.text(),
+        legs=tuple(
+            StoredLeg(number, leg.ledger_account, leg.book_id, leg.instrument_id, leg.quantity, leg.cost)
+            for number, leg in enumerate(entry.postings, start=1)
+        ),
+        details=entry.details.text() or None,
+        reverses=entry.details.reverses,
+        event=entry.details.event or None,
     )
 
 

@@ -16,7 +16,7 @@ from crossmargin.domain.book import Entry, Posting
 from crossmargin.domain.identifiers import AccountRef, BookId, InstrumentId
 from crossmargin.domain.money import EXACT, check_ledger_decimal
 from crossmargin.domain.position import Position
-from crossmargin.usecases.ports import Decide, DecideOnBooks, Decision, WriteOutcome, WriteRequest
+from crossmargin.usecases.ports import Books, Decide, DecideOnBooks, Decision, WriteOutcome, WriteRequest
 from crossmargin.usecases.storage_errors import already_cancelled, halted, request_id_reused, unknown_account
 
 _Positions: TypeAlias = Mapping[tuple[BookId, InstrumentId], Position]
@@ -32,29 +32,30 @@ class MemoryWriter:
         """See `Writer.write`."""
         contents = self._database.contents
 
-        async def decide_on_heads() -> Decision:
+        async def decide_on_heads(locked_at: datetime) -> Decision:
             if not request.is_fact and halts_of(contents, {ref.client_id for ref in request.accounts}):
                 raise halted()
-            return await decide(_heads(contents, request))
+            return await decide(_heads(contents, request, locked_at))
 
         return await self._write(request, decide_on_heads)
 
     async def decide(self, request: WriteRequest, decide: DecideOnBooks) -> WriteOutcome:
         """See `Writer.decide`."""
-        return await self._write(request, lambda: decide(books_of(self._database, request)))
+        return await self._write(request, lambda locked_at: decide(_locked(books_of(self._database, request), locked_at)))
 
-    async def _write(self, request: WriteRequest, decide: Callable[[], Awaitable[Decision]]) -> WriteOutcome:
+    async def _write(self, request: WriteRequest, decide: Callable[[datetime], Awaitable[Decision]]) -> WriteOutcome:
         async with self._database.lock:
             key = (request.principal, request.method, request.key)
             known = self._database.contents.responses.get(key)
             if known is not None:
                 return _replayed(request, known)
-            decision = await decide()
+            locked_at = datetime.now(UTC)
+            decision = await decide(locked_at)
             staged = self._database.contents.staged()
             for record in decision.records:
                 store_record(staged, record, now=self._database.now())
             for entry in decision.entries:
-                _append(staged, entry)
+                _append(staged, entry, locked_at)
             for one in decision.reservations:
                 staged.reservations[one.order.account, one.sequence] = one
             staged.responses[key] = StoredResponse(request.request_hash, decision.response)
@@ -68,21 +69,26 @@ def _replayed(request: WriteRequest, known: StoredResponse) -> WriteOutcome:
     return WriteOutcome(known.response, replayed=True)
 
 
-def _heads(contents: Contents, request: WriteRequest) -> Mapping[AccountRef, AccountHead]:
+def _heads(contents: Contents, request: WriteRequest, locked_at: datetime) -> Mapping[AccountRef, AccountHead]:
     for ref in request.accounts:
         if ref not in contents.heads:
             raise unknown_account(ref)
-    return {ref: contents.heads[ref] for ref in request.accounts}
+    return {ref: replace(contents.heads[ref], locked_at=locked_at) for ref in request.accounts}
 
 
-def _append(staged: Contents, numbered: Entry) -> None:
+def _locked(books: Books, locked_at: datetime) -> Books:
+    states = {ref: replace(state, head=replace(state.head, locked_at=locked_at)) for ref, state in books.states.items()}
+    return replace(books, states=states)
+
+
+def _append(staged: Contents, numbered: Entry, locked_at: datetime) -> None:
     ref = numbered.entry.account
     head = staged.heads.get(ref)
     if head is None or (numbered.sequence, numbered.previous_hash) != (head.sequence + 1, head.chain_hash):
         raise ValueError(f"entry {numbered.sequence} of {ref} does not continue the chain of its account")
     _check_details(staged, numbered)
     staged.entries[ref, numbered.sequence] = numbered
-    staged.recorded[ref, numbered.sequence] = datetime.now(UTC)
+    staged.recorded[ref, numbered.sequence] = locked_at
     staged.heads[ref] = replace(head, sequence=numbered.sequence, chain_hash=numbered.chain_hash)
     own_legs = [posting for posting in numbered.entry.postings if posting.ledger_account == ref.account_id]
     staged.positions[ref] = _added(staged.positions.get(ref, {}), own_legs)

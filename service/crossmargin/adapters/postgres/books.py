@@ -255,7 +255,14 @@ def account_from_row(row: Row) -> Account:
 def account_state_from_row(row: Row) -> AccountState:
     """Return an account's state from a row that holds the account, its head, and its positions and policies side by side."""
     account = account_from_row(row)
-    head = AccountHead(account.ref, account.mode, AccountStatus(row["status"]), sequence=row["sequence"], chain_hash=row["chain_hash"])
+    head = AccountHead(
+        account.ref,
+        account.mode,
+        AccountStatus(row["status"]),
+        sequence=row["sequence"],
+        chain_hash=row["chain_hash"],
+        locked_at=row.get("locked_at"),
+    )
     return AccountState(account=account, head=head, positions=_positions(row), policies=_policies(row))
 
 

@@ -53,6 +53,7 @@ _LEGS: Final = (
         *(
             func.array_agg(aggregate_order_by(column, posting.c.leg)).label(name)
             for name, column in (
+                ("numbers", posting.c.leg),
                 ("ledger_accounts", posting.c.ledger_account),
                 ("book_ids", posting.c.book_id),
                 ("instrument_ids", posting.c.instrument_id),
@@ -80,6 +81,8 @@ _ENTRIES: Final = compiled(
         entry.c.chain_hash,
         _readable(entry.c.recorded_at).label("recorded_at"),
         entry_details.c.details,
+        entry_details.c.reverses,
+        entry_details.c.event,
         _LEGS,
     )
     .join_from(entry, _LEGS, true())
@@ -111,7 +114,8 @@ _RESERVERS: Final = compiled(
 )
 """Whoever has a reservation, by what is stored or by what the ledger says."""
 _ANCHORS: Final = compiled(select(*ANCHOR_COLUMNS).order_by(anchor.c.number))
-_POSTING_COUNT: Final = b"SELECT count(*) AS posting_count FROM posting"
+_POSTING_COUNT: Final = b"SELECT count(*) AS row_count FROM posting"
+_DETAILS_COUNT: Final = b"SELECT count(*) AS row_count FROM entry_details"
 _RECORDED: Final = b"""
 SELECT e.chain_hash, CASE WHEN isfinite(e.recorded_at) AND date_part('year', e.recorded_at) BETWEEN 1 AND 9999 THEN e.recorded_at END
     AS recorded_at
@@ -191,14 +195,21 @@ class PostgresLedgerView:
 
     async def posting_count(self) -> int:
         """Return how many postings there are."""
-        row = await (await self._connection.execute(_POSTING_COUNT)).fetchone()
-        return int(row["posting_count"]) if row is not None else 0
+        return await self._count(_POSTING_COUNT)
+
+    async def details_count(self) -> int:
+        """Return how many entries have details stored."""
+        return await self._count(_DETAILS_COUNT)
 
     async def recorded(self, heads: Sequence[AnchoredHead]) -> Sequence[RecordedEntry | None]:
         """Return what is stored for the entry of each head."""
         columns = ([head.client_id for head in heads], [head.account_id for head in heads], [head.sequence for head in heads])
         rows = await (await self._connection.execute(_RECORDED, columns)).fetchall()
         return [None if row["chain_hash"] is None else RecordedEntry(bytes(row["chain_hash"]), row["recorded_at"]) for row in rows]
+
+    async def _count(self, statement: bytes) -> int:
+        row = await (await self._connection.execute(statement)).fetchone()
+        return int(row["row_count"]) if row is not None else 0
 
     async def _rows(self, statement: Statement, *, batch: int | None = None) -> AsyncIterator[list[Row]]:
         async with self._connection.cursor(name=f"audit_{next(self._numbers)}") as cursor:
@@ -208,7 +219,7 @@ class PostgresLedgerView:
 
 
 def _entry(row: Row) -> StoredEntry:
-    columns = (row[name] or () for name in ("ledger_accounts", "book_ids", "instrument_ids", "quantities", "costs"))
+    columns = (row[name] or () for name in ("numbers", "ledger_accounts", "book_ids", "instrument_ids", "quantities", "costs"))
     return StoredEntry(
         client_id=row["client_id"],
         account_id=row["account_id"],
@@ -220,7 +231,9 @@ def _entry(row: Row) -> StoredEntry:
         chain_hash=bytes(row["chain_hash"]),
         recorded_at=row["recorded_at"],
         legs=tuple(StoredLeg(*leg) for leg in zip(*columns, strict=True)),
-        details=row["details"] or "",
+        details=row["details"],
+        reverses=row["reverses"],
+        event=row["event"],
     )
 
 

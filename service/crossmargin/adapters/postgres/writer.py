@@ -30,8 +30,11 @@ _BROKEN_CHAIN: Final = "CM001"
 _PAUSE_S: Final = 0.02
 _LONGEST_PAUSE_S: Final = 0.3
 
-_BEGIN_WRITE: Final = b"SELECT * FROM begin_write(%s, %s, %s, %s, %s, %s::text[], %s::text[])"
-_BEGIN_DECISION: Final = b"SELECT * FROM begin_margined_decision(%s, %s, %s, %s, %s, %s::text[], %s::text[], %s::bigint[])"
+# What now() says is the same all through a transaction, and the default of an entry's time of recording.
+_BEGIN_WRITE: Final = b"SELECT *, now() AS locked_at FROM begin_write(%s, %s, %s, %s, %s, %s::text[], %s::text[])"
+_BEGIN_DECISION: Final = (
+    b"SELECT *, now() AS locked_at FROM begin_margined_decision(%s, %s, %s, %s, %s, %s::text[], %s::text[], %s::bigint[])"
+)
 _WRITTEN: Final = b"""
     %s, %s, %s, %s,
     %s::text[], %s::text[], %s::bigint[], %s::text[], %s::timestamptz[], %s::text[], %s::bytea[], %s::bytea[],
@@ -135,6 +138,7 @@ def _head(row: Row) -> AccountHead:
         status=AccountStatus(row["head_status"]),
         sequence=row["head_sequence"],
         chain_hash=row["head_chain_hash"],
+        locked_at=row["locked_at"],
     )
 
 
