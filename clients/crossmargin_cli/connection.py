@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 import typer
@@ -37,6 +38,7 @@ __all__ = [
     "TargetOption",
     "connect",
     "full_account_name",
+    "moment_option",
     "print_json",
     "print_json_line",
     "to_json",
@@ -76,6 +78,21 @@ def full_account_name(text: str) -> str:
             return account_name(client_id, account_id)
         case _:
             raise MisuseError(f"account was {text!r}; expected CLIENT/ACCOUNT or clients/CLIENT/accounts/ACCOUNT")
+
+
+def moment_option(text: str, option: str) -> datetime:
+    """Return the time that an option was given as.
+
+    Raises:
+        MisuseError: For what is no time, or has no zone.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise MisuseError(f"{option} was {text!r}; expected a time with its zone, such as 2026-11-20T15:00:00Z")
+    return moment
 
 
 def to_json(message: Message) -> dict[str, Any]:

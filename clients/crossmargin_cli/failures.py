@@ -10,11 +10,12 @@ FAILED: Final = 1
 MISUSED: Final = 2
 INTERRUPTED: Final = 130
 _NEXT_STEPS: Final = {
-    "NO_MARKET_SNAPSHOT": "publish a snapshot through MarketService.PublishSnapshot, or look around with: crossmargin demo --serve",
+    "NO_MARKET_SNAPSHOT": "publish one with: crossmargin market publish FILE.csv, or look around with: crossmargin demo --serve",
     "NO_RISK_PARAMETERS": "start the service once with --embedded, which puts the shipped parameters in force",
     "INSUFFICIENT_HISTORY": "import history with: crossmargin import history FILE.csv",
-    "UNKNOWN_ACCOUNT": "list what there is with: crossmargin margin show --all",
-    "UNKNOWN_CLIENT": "list what there is with: crossmargin margin show --all",
+    "UNKNOWN_ACCOUNT": "list what there is with: crossmargin accounts list",
+    "UNKNOWN_CLIENT": "list what there is with: crossmargin clients list",
+    "UNKNOWN_INSTRUMENT": "list what there is with: crossmargin instruments list",
     "FOUR_EYES_REQUIRED": "let somebody else approve; on this machine a name is given with --as NAME",
     "SERVICE_BUSY": "try again in a moment",
 }

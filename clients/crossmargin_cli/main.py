@@ -8,15 +8,19 @@ import sys
 import typer
 
 from crossmargin_cli import (
+    accounts,
     backtest,
     book,
+    clients,
     collateral,
     config,
     demo,
     doctor,
+    example,
     halt,
     health,
     history,
+    instruments,
     ledger,
     limits,
     margin,
@@ -46,7 +50,11 @@ app = typer.Typer(
 app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
 app.command("top", epilog=top.EXAMPLES)(top.top)
 app.command("whatif", epilog=whatif.EXAMPLES)(whatif.whatif)
+app.command("example", epilog=example.EXAMPLES)(example.example)
 app.add_typer(margin.app, name="margin")
+app.add_typer(instruments.app, name="instruments")
+app.add_typer(clients.app, name="clients")
+app.add_typer(accounts.app, name="accounts")
 app.add_typer(book.app, name="book")
 app.add_typer(reservations.app, name="reservations")
 app.add_typer(collateral.app, name="collateral")

@@ -168,10 +168,11 @@ def scenario_table(scenarios: Sequence[margin_service_pb2.WorstScenario]) -> Tab
 def holding_table(holdings: Sequence[collateral_service_pb2.CollateralHolding]) -> Table:
     """Return what each holding adds to equity."""
     table = plain_table("Collateral and liabilities")
-    table.add_column("Asset", no_wrap=True)
-    table.add_column("Counts as", no_wrap=True)
-    for heading in ("Quantity", "Market value", "Risked", "Pledged", "Haircut", "Over limit", "In equity"):
-        add_number_column(table, heading)
+    table.add_column("Asset", overflow="fold")
+    table.add_column("Policy", no_wrap=True)
+    headings = ("Quantity", "Value", "Risked", "Pledged", "Haircut", "Over limit", "In equity")
+    for heading in headings:
+        add_number_column(table, heading, min_width=len(heading))
     for holding in holdings:
         split = holding.risked, holding.pledged
         amounts = holding.market_value, *split, holding.haircut, holding.over_limit, holding.value_in_equity

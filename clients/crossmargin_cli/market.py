@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from crossmargin.api.v1 import market_service_pb2 as pb
-from crossmargin_cli.connection import DEFAULT_TARGET, JsonOption, PrincipalOption, TargetOption, connect, print_json, to_json
+from crossmargin_cli.connection import (
+    DEFAULT_TARGET,
+    JsonOption,
+    PrincipalOption,
+    TargetOption,
+    connect,
+    moment_option,
+    print_json,
+    to_json,
+)
 from crossmargin_cli.examples import examples
 from crossmargin_cli.failures import MisuseError
+from crossmargin_cli.market_file import read_market_file
 from crossmargin_cli.market_views import BREAKER_NAMES, breaker_table, market_line, quality_table
 from crossmargin_cli.render import console_on
 
@@ -41,6 +53,34 @@ def show(
     table = quality_table(found, only_doubted=doubted)
     if table.row_count:
         console.print(table)
+
+
+@app.command(
+    epilog=examples("crossmargin market publish market.csv", "crossmargin market publish close.csv --at 2026-11-20T21:00:00Z"),
+)
+def publish(
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="subject,value: a row for each risk factor and each mark.")],
+    *,
+    at: Annotated[str, typer.Option("--at", metavar="TIME", help="Time of the market, with its zone; now without one.")] = "",
+    principal: PrincipalOption = "",
+    json: JsonOption = False,
+    target: TargetOption = DEFAULT_TARGET,
+) -> None:
+    """Publish a whole market at once: for a close of day, or where no feeds send quotes.
+
+    A subject with a colon is a risk factor (spot:BTC, fx:EUR, zero:USD:2Y), any other the mark of an instrument (BTC-USD-PERP). What
+    accounts hold and the file leaves out has no price, and their margin says so.
+    """
+    levels, marks = read_market_file(file)
+    as_of = moment_option(at, "--at") if at else datetime.now(tz=UTC)
+    with connect(target, principal=principal) as client:
+        snapshot_id = client.publish_snapshot(as_of, levels, marks)
+    if json:
+        print_json({"snapshot_id": snapshot_id, "levels": len(levels), "marks": len(marks)})
+        return
+    typer.echo(
+        f"market of {as_of.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC published: {len(levels)} levels, {len(marks)} marks ({snapshot_id[:8]})"
+    )
 
 
 @app.command(epilog=examples("crossmargin market breakers"))

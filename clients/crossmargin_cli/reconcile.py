@@ -169,12 +169,13 @@ def _print_breaks(breaks: Sequence[pb.Break], *, empty: str) -> None:
 
 def _table(breaks: Sequence[pb.Break]) -> Table:
     table = plain_table()
-    for heading in ("Account", "Instrument", "Break"):
-        table.add_column(heading, no_wrap=True)
+    table.add_column("Account", no_wrap=True)
+    table.add_column("Instrument", overflow="fold")
+    table.add_column("Break", no_wrap=True)
     for heading in ("There", "Here", "Difference"):
         add_number_column(table, heading)
-    table.add_column("After entry", no_wrap=True)
-    table.add_column("State", overflow="fold")
+    table.add_column("Since", no_wrap=True)
+    table.add_column("State", overflow="fold", min_width=len("explained"))
     for each in breaks:
         table.add_row(
             short_account(each.account),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import takewhile
 from typing import Annotated
 
@@ -26,13 +26,15 @@ from crossmargin_cli.failures import CommandError, MisuseError
 from crossmargin_cli.render import add_number_column, console_on, plain_table
 from crossmargin_client import StatementError, StatementLine, add_up, decimal_of, moment_of
 
-EXAMPLES = examples("crossmargin book statement alpha/core --date 2026-11-20")
+EXAMPLES = examples("crossmargin book statement alpha/core", "crossmargin book statement alpha/core --date 2026-11-20")
 KIND_PREFIX = "ENTRY_KIND_"
 
 
 def statement(
     account: AccountArgument,
-    day: Annotated[str, typer.Option("--date", help="Day, UTC, such as 2026-11-20; entries belong to the day they were written on.")],
+    day: Annotated[
+        str, typer.Option("--date", help="Day, UTC, such as 2026-11-20; today without one. Entries belong to the day they were written on.")
+    ] = "",
     json: JsonOption = False,
     target: TargetOption = DEFAULT_TARGET,
 ) -> None:
@@ -41,7 +43,7 @@ def statement(
     It is printed only if opening positions and entries give the closing positions to the last digit. Exit code 1 otherwise.
     """
     try:
-        wanted = date.fromisoformat(day)
+        wanted = date.fromisoformat(day) if day else datetime.now(tz=UTC).date()
     except ValueError:
         raise MisuseError(f"--date was {day!r}; expected a day such as 2026-11-20") from None
     with connect(target) as client:
@@ -51,7 +53,7 @@ def statement(
     try:
         lines = add_up(answer, entries)
     except StatementError as error:
-        raise CommandError(str(error), next_step="do not use it; check the ledger with: crossmargin audit verify") from None
+        raise CommandError(str(error), next_step="do not use it; check the ledger with: crossmargin verify-ledger") from None
     if json:
         print_json({**to_json(answer), "entries": [to_json(entry) for entry in entries], "lines": [_line_to_json(line) for line in lines]})
         return

@@ -86,11 +86,10 @@ class Decision:
     Attributes:
         entries: To append, already chained to the locked heads (see `append_to_chain`).
         records: To create. A record that is there already with the same content is left alone; with another content the write is
-            refused with ALREADY_EXISTS (policies, limits and halts are replaced instead). A change of governance whose premises have
-            changed meanwhile is refused with PARAMETERS_CHANGED. A halt waits until every request that began before it has ended.
+            refused with ALREADY_EXISTS (policies, methodologies, limits and halts are replaced instead). A change of governance whose
+            premises have changed meanwhile is refused with PARAMETERS_CHANGED. A halt waits until every request that began before it
+            has ended.
         reservations: New ones, and others as they are from now on.
-            refused with ALREADY_EXISTS (policies and methodologies are replaced instead). A change of governance whose premises have
-            changed meanwhile is refused with PARAMETERS_CHANGED.
         response: Canonical bytes of the answer, stored under the key and returned to whoever asks again.
     """
 

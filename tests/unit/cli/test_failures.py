@@ -15,7 +15,7 @@ def test_a_refusal_has_its_reason_its_facts_and_a_next_step():
     assert failure_lines(error) == [
         "error: no such account",
         "reason: UNKNOWN_ACCOUNT (account=a/b)",
-        "next: list what there is with: crossmargin margin show --all",
+        "next: list what there is with: crossmargin accounts list",
     ]
 
 
