@@ -1,6 +1,4 @@
-"""Laws of isolated accounts: the client's loss is capped, what goes beyond it is the broker's, and the core never notices."""
-
-from dataclasses import replace
+"""Laws of isolated accounts: the client's loss is capped, and what goes beyond it is the broker's. For the core see test_owner_laws."""
 
 import numpy as np
 import pytest
@@ -10,10 +8,8 @@ from hypothesis import strategies as st
 from crossmargin.domain.account import AccountMode
 from crossmargin.domain.methodology import Methodology
 from crossmargin.engine.gap_loss import gap_losses
-from crossmargin.engine.methodologies.compute import compute
 from crossmargin.engine.methodologies.ratio import check_bucket
-from tests.builders import a_portfolio
-from tests.methodology_books import MARKET, PARAMETERS, margin
+from tests.methodology_books import margin
 
 amounts = st.floats(-1e6, 1e6)
 methodologies = st.sampled_from(Methodology)
@@ -40,14 +36,3 @@ def test_more_collateral_never_widens_the_gap(quantity, held, more, methodology)
     assert after.worst <= before.worst
     assert before.expected <= before.worst
     assert (before.worst == 0) == (before.worst_scenario == "")
-
-
-@given(quantities, cash, quantities, methodologies)
-def test_the_engine_is_asked_about_one_account_and_another_changes_nothing(core_quantity, held, bucket_quantity, methodology):
-    """At the engine an account is its portfolio: nothing else goes in, whatever the parent and its buckets hold."""
-    core = replace(a_portfolio({"USD": held, "PERP": (core_quantity, core_quantity * 60_000)}), methodology=methodology)
-    bucket = a_portfolio({"USD": 1000, "PERP": (bucket_quantity, bucket_quantity * 60_000)}, mode=AccountMode.ISOLATED)
-    before = compute(core, MARKET, PARAMETERS)
-    isolated = compute(bucket, MARKET, PARAMETERS)
-    assert compute(core, MARKET, PARAMETERS) == before
-    assert compute(bucket, MARKET, PARAMETERS) == isolated

@@ -1,10 +1,12 @@
 """Splitting a book over accounts of one owner gains nothing, whatever the book and however it is split."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crossmargin.domain.account import AccountMode
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId
 from crossmargin.engine.house_view import house_view
@@ -35,35 +37,56 @@ CENTS = D("0.20")
 
 quantities = st.decimals(-1000, 1000, places=2).filter(bool)
 amounts = st.decimals(D("0.01"), 1000, places=2)
+modes = st.lists(st.sampled_from(AccountMode), min_size=3, max_size=3)
+"""Of a part in each account: an owner splits a book over cross accounts, over isolated ones, or over both."""
 shares = st.lists(st.integers(0, 10), min_size=3, max_size=3).filter(any)
 
 
-@given(st.dictionaries(st.sampled_from(CONTRACTS), quantities, min_size=1), st.data())
-def test_splitting_contracts_never_lowers_the_liquidity_charge(book, data):
+@given(st.dictionaries(st.sampled_from(CONTRACTS), quantities, min_size=1), modes, st.data())
+def test_splitting_contracts_never_lowers_the_liquidity_charge(book, of_part, data):
     parts = [{} for _ in ACCOUNTS]
     for name, quantity in book.items():
         for part, share in zip(parts, _split(quantity, data.draw(shares)), strict=True):
             part[name] = (share, share * 100)
     whole = compute_margin(a_portfolio({name: (q, q * 100) for name, q in book.items()}, account=ACCOUNTS[0]), MARKET, RULES)
-    assert sum(map(_liquidity, _margins(parts))) >= _liquidity(whole) - CENTS
+    assert sum(map(_liquidity, _margins(parts, of_part))) >= _liquidity(whole) - CENTS
 
 
-@given(st.dictionaries(st.sampled_from(["BTC", "RLUSD", "USDC", "XRP"]), amounts, min_size=1), st.data())
-def test_splitting_pledged_collateral_makes_it_count_for_no_more(book, data):
+@given(st.dictionaries(st.sampled_from(["BTC", "RLUSD", "USDC", "XRP"]), amounts, min_size=1), modes, st.data())
+def test_splitting_pledged_collateral_makes_it_count_for_no_more(book, of_part, data):
     parts = [{} for _ in ACCOUNTS]
     for name, quantity in book.items():
         for part, share in zip(parts, _split(quantity, data.draw(shares)), strict=True):
             part[name] = share
     policies = dict.fromkeys(book, CollateralPolicy.PLEDGED)
     whole = compute_margin(a_portfolio(book, policies=policies, account=ACCOUNTS[0]), MARKET, RULES)
-    assert sum(each.equity.equity for each in _margins(parts, policies)) <= whole.equity.equity + CENTS
+    assert sum(each.equity.equity for each in _margins(parts, of_part, policies)) <= whole.equity.equity + CENTS
 
 
-def _margins(parts, policies=None):
+@given(
+    st.dictionaries(st.sampled_from([*CONTRACTS, "BTC", "RLUSD", "USDC", "XRP"]), amounts, min_size=1),
+    st.dictionaries(st.sampled_from([*CONTRACTS, "BTC", "RLUSD", "USDC", "XRP"]), amounts, min_size=1),
+    st.dictionaries(st.sampled_from(CONTRACTS), amounts),
+)
+def test_whatever_a_bucket_holds_its_core_is_margined_to_the_same_bit(core, bucket, other_core):
+    """But for the cap on what all clients of the house hold together, which is everybody's."""
+    accounts = [(core, ACCOUNTS[0], AccountMode.CROSS), (other_core, ACCOUNTS[1], AccountMode.CROSS)]
+    without = [a_portfolio(_as_held(book), account=account, mode=mode) for book, account, mode in accounts]
+    beside = a_portfolio(_as_held(bucket), account=ACCOUNTS[2], mode=AccountMode.ISOLATED)
+    views = [replace(house_view(portfolios, MARKET, RULES), held={}) for portfolios in (without, [*without, beside])]
+    first, second = (compute_margin(a_portfolio(_as_held(core), account=ACCOUNTS[0], house=view), MARKET, RULES) for view in views)
+    assert replace(first, stamp=second.stamp) == second
+
+
+def _as_held(book):
+    return {name: (held, held * 100) if name in CONTRACTS else held for name, held in book.items()}
+
+
+def _margins(parts, of_part, policies=None):
     held = [{name: held for name, held in part.items() if (held[0] if isinstance(held, tuple) else held)} for part in parts]
-    accounts = [(book, account) for book, account in zip(held, ACCOUNTS, strict=True) if book]
-    view = house_view([a_portfolio(book, policies=policies, account=account) for book, account in accounts], MARKET, RULES)
-    known = [a_portfolio(book, policies=policies, account=account, house=view) for book, account in accounts]
+    accounts = [(book, account, mode) for book, account, mode in zip(held, ACCOUNTS, of_part, strict=True) if book]
+    view = house_view([a_portfolio(book, policies=policies, account=account, mode=mode) for book, account, mode in accounts], MARKET, RULES)
+    known = [a_portfolio(book, policies=policies, account=account, mode=mode, house=view) for book, account, mode in accounts]
     return [compute_margin(portfolio, MARKET, RULES) for portfolio in known]
 
 

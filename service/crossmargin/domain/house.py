@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from typing import Final
@@ -20,23 +20,27 @@ class HouseView:
 
     Attributes:
         held: Units of each asset and bond but the base currency that all clients hold; what is owed does not take off.
-        owned: The same of each client with several accounts that hold something of the kind, over its accounts.
+        owned: Units that the cross accounts of a client hold, of what several of its accounts hold.
         owner_liquidity: What the liquidity charge over all accounts of a client adds to the charges of its accounts: by account and
             offset group, base currency, above zero.
+        owned_isolated: Units that the isolated accounts of a client hold, of what several of these hold.
     """
 
     held: Mapping[InstrumentId, Decimal]
     owned: Mapping[ClientId, Mapping[InstrumentId, Decimal]]
     owner_liquidity: Mapping[AccountRef, Mapping[OffsetGroupId, Decimal]]
+    owned_isolated: Mapping[ClientId, Mapping[InstrumentId, Decimal]] = field(default_factory=dict)
 
     @cached_property
     def document(self) -> str:
         """The content as canonical JSON: sorted keys, decimals as strings."""
-        content = {
+        content: dict[str, object] = {
             "held": _amounts(self.held),
-            "owned": {client: _amounts(held) for client, held in self.owned.items()},
+            "owned": _by_client(self.owned),
             "owner_liquidity": {str(account): _amounts(groups) for account, groups in self.owner_liquidity.items()},
         }
+        if self.owned_isolated:
+            content["owned_isolated"] = _by_client(self.owned_isolated)
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
     @cached_property
@@ -54,15 +58,21 @@ def house_view_from_document(text: str) -> HouseView:
     content = json.loads(text)
     return HouseView(
         held={InstrumentId(name): Decimal(units) for name, units in content["held"].items()},
-        owned={
-            ClientId(client): {InstrumentId(name): Decimal(units) for name, units in held.items()}
-            for client, held in content["owned"].items()
-        },
+        owned=_owned_from(content["owned"]),
         owner_liquidity={
             AccountRef.parse(account): {OffsetGroupId(group): Decimal(amount) for group, amount in groups.items()}
             for account, groups in content["owner_liquidity"].items()
         },
+        owned_isolated=_owned_from(content.get("owned_isolated", {})),
     )
+
+
+def _by_client(owned: Mapping[ClientId, Mapping[InstrumentId, Decimal]]) -> dict[str, dict[str, str]]:
+    return {client: _amounts(held) for client, held in owned.items()}
+
+
+def _owned_from(content: Mapping[str, Mapping[str, str]]) -> dict[ClientId, dict[InstrumentId, Decimal]]:
+    return {ClientId(client): {InstrumentId(name): Decimal(units) for name, units in held.items()} for client, held in content.items()}
 
 
 def _amounts(amounts: Mapping[InstrumentId, Decimal] | Mapping[OffsetGroupId, Decimal]) -> dict[str, str]:

@@ -88,7 +88,12 @@ def held_assets(arrays: PortfolioArrays, market: RevaluedMarket, schedule: Hairc
     for holding in collateral:
         row = None if holding in ineligible else arrays.instruments[holding].collateral_class
         rates = schedule.rows.get(row or "")
-        shares = Shares(float(arrays.quantity[holding]), float(arrays.owned[holding]), float(arrays.held_by_all[holding]))
+        shares = Shares(
+            units=float(arrays.quantity[holding]),
+            owned=float(arrays.owned[holding]),
+            owned_before=float(arrays.owned_before[holding]),
+            held_by_all=float(arrays.held_by_all[holding]),
+        )
         terms.append(NOT_ELIGIBLE if rates is None else holding_terms(int(arrays.row[holding]), shares, rates, market, schedule))
     return HeldAssets(
         collateral=collateral,

@@ -70,26 +70,33 @@ NOT_ELIGIBLE = HoldingTerms(0.0, 0.0, 0.0, (), math.inf, NO_ISSUER)
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Where a holding stands among all of its kind: its own units, its owner's over all accounts, and those of all clients."""
+    """Where a holding stands among all of its kind.
+
+    Attributes:
+        units: Its own. owned: Those of its owner in accounts of the same mode. held_by_all: Those of all clients.
+        owned_before: Those of its owner that tiers and limits serve before: of an isolated account, what the cross accounts hold.
+    """
 
     units: float
     owned: float
+    owned_before: float
     held_by_all: float
 
-    @property
-    def of_owner(self) -> float:
-        """The account's share of what its owner holds: of limits and tiers, which are the owner's, it has as much."""
-        return self.units / self.owned if self.owned > 0 else 1.0
+    def left_of(self, largest: float, unit_value: float) -> float:
+        """Return the account's part of a market value that is the owner's: its share of what those before it have left."""
+        share = self.units / self.owned if self.owned > 0 else 1.0
+        return share * max(0.0, largest - self.owned_before * unit_value) if self.owned_before > 0 else share * largest
 
 
 def holding_terms(row: int, shares: Shares, rates: HaircutRates, market: RevaluedMarket, schedule: HaircutSchedule) -> HoldingTerms:
     """Return the terms of a holding of the eligible instrument at `row` along axis I, whose row of the schedule is `rates`.
 
-    Tiers and limits are on what the owner holds over all accounts; the account has its share of them, so that splitting a holding over
-    accounts gains nothing.
+    Tiers and limits are on what the owner holds over all accounts, so that splitting a holding gains nothing: cross accounts have their
+    shares of them, and isolated ones their shares of what the cross accounts leave, so that no bucket ever changes its core.
     """
     instrument = market.instruments[row]
-    market_value = shares.units * float(market.unit_value[row])
+    unit_value = float(market.unit_value[row])
+    market_value = shares.units * unit_value
     years = float(market.residual_years[row]) if isinstance(instrument.terms, BondTerms) else math.inf
     tiers = next(tiers for up_to_years, tiers in rates.bands if years <= up_to_years)
     # Translation days are zero for the base currency, so its own money never takes the mismatch haircut.
@@ -97,12 +104,12 @@ def holding_terms(row: int, shares: Shares, rates: HaircutRates, market: Revalue
     return HoldingTerms(
         value=market_value,
         largest=min(
-            shares.of_owner * largest_counted(row, rates, schedule, market),
+            shares.left_of(largest_counted(row, rates, schedule, market), unit_value),
             house_share(row, shares.held_by_all, rates, schedule, market) * market_value,
         ),
         residual_fraction=rates.residual_haircut_fraction,
         # By slice and at most the slice, so that no slice takes anything off the others.
-        slices=tuple((shares.of_owner * end, min(1.0, fraction + mismatch)) for end, fraction in tiers),
+        slices=tuple((shares.left_of(end, unit_value), min(1.0, fraction + mismatch)) for end, fraction in tiers),
         share_limit=rates.share_limit_fraction,
         issuer=issuer_of(instrument, schedule),
     )

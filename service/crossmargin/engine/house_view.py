@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
+from crossmargin.domain.account import AccountMode
 from crossmargin.domain.house import HouseView
 from crossmargin.domain.identifiers import ClientId, InstrumentId
 from crossmargin.domain.instrument import AssetTerms, BondTerms
@@ -25,11 +26,14 @@ def house_view(portfolios: Iterable[Portfolio], market: RevaluedMarket, paramete
     accounts: dict[ClientId, list[Portfolio]] = defaultdict(list)
     for portfolio in portfolios:
         accounts[portfolio.account.client_id].append(portfolio)
-    owned = {client: [_collateral(portfolio, market) for portfolio in own] for client, own in sorted(accounts.items())}
+    owned = {client: [(portfolio.mode, _collateral(portfolio, market)) for portfolio in own] for client, own in sorted(accounts.items())}
+    cross = {client: [held for mode, held in own if mode is AccountMode.CROSS] for client, own in owned.items()}
+    isolated = {client: [held for mode, held in own if mode is AccountMode.ISOLATED] for client, own in owned.items()}
     valued = {client: [each for each in own if _has_value(each, market)] for client, own in sorted(accounts.items())}
     return HouseView(
-        held=_total(one for own in owned.values() for one in own),
-        owned={client: shared for client, own in owned.items() if (shared := _in_several(own))},
+        held=_total(held for own in owned.values() for _, held in own),
+        owned={client: shared for client, own in cross.items() if (shared := _in_several(own, beside=isolated[client]))},
+        owned_isolated={client: shared for client, own in isolated.items() if (shared := _in_several(own))},
         owner_liquidity={
             account: groups
             for own in valued.values()
@@ -63,6 +67,12 @@ def _total(holdings: Iterable[dict[InstrumentId, Decimal]]) -> dict[InstrumentId
     return total
 
 
-def _in_several(accounts: list[dict[InstrumentId, Decimal]]) -> dict[InstrumentId, Decimal]:
-    """Return what several of an owner's accounts hold: the account that holds all of it needs no total."""
-    return {name: units for name, units in _total(accounts).items() if sum(name in held for held in accounts) > 1}
+def _in_several(
+    accounts: list[dict[InstrumentId, Decimal]], *, beside: Sequence[dict[InstrumentId, Decimal]] = ()
+) -> dict[InstrumentId, Decimal]:
+    """Return what the accounts hold together of what several of them hold, or one of those beside them holds as well.
+
+    Who holds all of something needs no total.
+    """
+    total = _total(accounts)
+    return {name: units for name, units in total.items() if sum(name in held for held in (*accounts, *beside)) > 1}

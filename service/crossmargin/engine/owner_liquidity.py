@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -35,34 +36,59 @@ def owner_liquidity(
 ) -> Mapping[AccountRef, Mapping[OffsetGroupId, Decimal]]:
     """Return what each account of one owner is charged beyond its own liquidity charge, by offset group, in whole cents.
 
-    The charge grows faster than the position, so the charge on the positions of all accounts together may be more than the charges of the
-    accounts. In each group the difference, if there is any, is shared pro rata to the accounts' absolute exposures. So the accounts
-    together are never charged less than one account with everything in it. Isolated accounts are among them: their collateral is apart,
-    but they are sold into the same market. Every account is margined by itself, without any house view.
+    The charge grows faster than the position, so the charge on the positions of several accounts together may be more than the charges of
+    the accounts. In each group the difference, if there is any, is shared pro rata to the accounts' absolute exposures: first among the
+    cross accounts, as if there were no isolated ones, then what the isolated ones add to that among themselves. So the accounts together
+    are never charged less than one account with everything in it, and no isolated account ever changes a cross account. Every account is
+    margined by itself, without any house view.
 
     Raises:
         DomainError: For a holding that cannot be valued (see `portfolio_arrays`).
     """
     figures = {portfolio.account: _figures(portfolio, market, parameters) for portfolio in portfolios}
+    isolated = frozenset(portfolio.account for portfolio in portfolios if portfolio.mode is AccountMode.ISOLATED)
     added: dict[AccountRef, dict[OffsetGroupId, Decimal]] = {}
     for group in np.unique(np.concatenate([each.netted.groups for each in figures.values()])).tolist():
-        places = {
-            account: int(np.searchsorted(each.netted.groups, group)) for account, each in figures.items() if group in each.netted.groups
-        }
-        if len(places) < 2:
-            continue
-        net = {account: float(figures[account].exposures.net[place]) for account, place in places.items()}
-        profit = sum(figures[account].netted.group_pnl[place] for account, place in places.items())
-        together = _charge(group, sum(net.values()), np.asarray(profit), market, parameters)
-        excess = together - sum(float(figures[account].charges.liquidity[place]) for account, place in places.items())
-        scale = sum(map(abs, net.values()))
-        if excess < _LEAST or scale <= 0.0:
-            continue
-        for account, exposure in net.items():
-            cents = requirement_to_cents(excess * abs(exposure) / scale, scale=scale)
-            if cents > 0:
-                added.setdefault(account, {})[market.groups[group]] = cents_to_decimal(cents)
+        parts = {account: _part(each, group) for account, each in figures.items() if group in each.netted.groups}
+        cross = {account: part for account, part in parts.items() if account not in isolated}
+        charged = _excess(group, cross, market, parameters)
+        rest = _excess(group, parts, market, parameters) - charged
+        buckets = {account: part for account, part in parts.items() if account in isolated}
+        for account, cents in (_shared(charged, cross) | _shared(rest, buckets)).items():
+            added.setdefault(account, {})[market.groups[group]] = cents_to_decimal(cents)
     return added
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """What one account has in an offset group: [S] profit, net exposure, and its own liquidity charge. Base currency."""
+
+    profit: ByScenario
+    net: float
+    charge: float
+
+
+def _part(figures: MarginFigures, group: int) -> _Part:
+    place = int(np.searchsorted(figures.netted.groups, group))
+    return _Part(figures.netted.group_pnl[place], float(figures.exposures.net[place]), float(figures.charges.liquidity[place]))
+
+
+def _excess(group: int, parts: Mapping[AccountRef, _Part], market: RevaluedMarket, parameters: RiskParameters) -> float:
+    """Return by how much the charge on all parts together exceeds the charges of the parts; zero when it does not."""
+    if len(parts) < 2:
+        return 0.0
+    profit = sum(part.profit for part in parts.values())
+    together = _charge(group, sum(part.net for part in parts.values()), np.asarray(profit), market, parameters)
+    return max(0.0, together - sum(part.charge for part in parts.values()))
+
+
+def _shared(excess: float, parts: Mapping[AccountRef, _Part]) -> dict[AccountRef, int]:
+    """Return the cents that each account bears, pro rata to absolute exposure; none when nothing is worth another view."""
+    scale = sum(abs(part.net) for part in parts.values())
+    if excess < _LEAST or scale <= 0.0:
+        return {}
+    cents = {account: requirement_to_cents(excess * abs(part.net) / scale, scale=scale) for account, part in parts.items()}
+    return {account: amount for account, amount in cents.items() if amount > 0}
 
 
 def _figures(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters) -> MarginFigures:

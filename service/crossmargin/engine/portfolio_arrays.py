@@ -46,8 +46,9 @@ class PortfolioArrays:
         risked_fraction: [H] share of each that is risked when it is collateral; NaN where policy AUTO has yet to decide.
         row: [H] row of the instrument along the market's axis I.
         quantity: [H] signed units. cost: [H] in units of the settlement asset.
-        owned: [H] units that the account's owner holds over all accounts, and held_by_all: those of all clients, as far as is known;
-            at least `quantity`.
+        owned: [H] units that the owner's accounts of the same mode hold, and held_by_all: those of all clients, as far as is known; at
+            least `quantity`.
+        owned_before: [H] units that come before them in tiers and limits: of an isolated account those of the owner's cross accounts.
         owner_liquidity: What the owner's liquidity charge adds to the account, by offset group, base currency.
     """
 
@@ -59,6 +60,7 @@ class PortfolioArrays:
     quantity: ByHolding
     cost: ByHolding
     owned: ByHolding
+    owned_before: ByHolding
     held_by_all: ByHolding
     owner_liquidity: Mapping[OffsetGroupId, float]
 
@@ -201,7 +203,7 @@ def portfolio_arrays(
         raise _not_valued(portfolio.account, missing.args[0], market) from None
     policies = tuple(portfolio.policies.get(name, default_policy) for name in names)
     quantity = np.array([float(holding.quantity) for holding in portfolio.holdings])
-    owned = portfolio.house.owned.get(portfolio.account.client_id, {})
+    owned, before = _owned(portfolio)
     added = portfolio.house.owner_liquidity.get(portfolio.account, {})
     return PortfolioArrays(
         holdings=portfolio.holdings,
@@ -214,9 +216,18 @@ def portfolio_arrays(
         quantity=quantity,
         cost=np.array([float(holding.cost) for holding in portfolio.holdings]),
         owned=np.maximum(quantity, [float(owned.get(name, 0)) for name in names]),
+        owned_before=np.array([float(before.get(name, 0)) for name in names]),
         held_by_all=np.maximum(quantity, [float(portfolio.house.held.get(name, 0)) for name in names]),
         owner_liquidity={group: float(amount) for group, amount in added.items()},
     )
+
+
+def _owned(portfolio: Portfolio) -> tuple[Mapping[InstrumentId, Decimal], Mapping[InstrumentId, Decimal]]:
+    """Return what the owner's accounts of the account's mode hold together, and what comes before that."""
+    client, house = portfolio.account.client_id, portfolio.house
+    if portfolio.mode is AccountMode.ISOLATED:
+        return house.owned_isolated.get(client, {}), house.owned.get(client, {})
+    return house.owned.get(client, {}), {}
 
 
 def position_arrays(positions: Iterable[Position], market: RevaluedMarket) -> tuple[Index, ByHolding]:

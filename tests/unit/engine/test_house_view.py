@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from crossmargin.domain.account import AccountMode
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.house import NO_HOUSE, HouseView, house_view_from_document
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId, InstrumentId, OffsetGroupId
@@ -51,6 +52,29 @@ def test_an_account_has_its_share_of_its_owners_tiers_and_limits():
     assert _line(_alone({"BTC": 10}, house=house), limited, name=BTC).value_in_equity == D(500)
 
 
+def test_an_isolated_account_has_what_the_cross_accounts_leave_of_tiers_and_limits():
+    """Cross accounts hold 20 BTC of 100: of 1,000 at 20% and 2,000 at 30% they leave 1,000 at 30%; the bucket has half of 20 others."""
+    tiers = [{"up_to": "1000", "haircut_fraction": "0.2"}, {"up_to": "3000", "haircut_fraction": "0.3"}]
+    rules = _parameters(a_haircut_row("BTC", bands=[{"up_to_years": None, "tiers": tiers}]))
+    house = HouseView({BTC: D(40)}, {CLIENT: {BTC: D(20)}}, {}, owned_isolated={CLIENT: {BTC: D(20)}})
+    line = _line(_alone({"BTC": 10}, house=house, mode=AccountMode.ISOLATED), rules, name=BTC)
+    assert line.value_in_equity == D(1000) / 2 * D("0.7")
+    assert _line(_alone({"BTC": 20}, house=house), rules, name=BTC).value_in_equity == 1000 * D("0.8") + 1000 * D("0.7")
+    limited = _parameters(a_haircut_row("BTC", absolute_limit=2500))
+    assert _line(_alone({"BTC": 10}, house=house, mode=AccountMode.ISOLATED), limited, name=BTC).value_in_equity == D(250)
+
+
+def test_an_isolated_account_bears_what_it_adds_and_its_core_nothing():
+    market, rules = a_market(), parameters(**LIQUID)
+    core = a_portfolio({"PERP": (50, 5000)}, account=FIRST)
+    bucket = a_portfolio({"PERP": (50, 5000)}, account=SECOND, mode=AccountMode.ISOLATED)
+    both = house_view([core, a_portfolio({"PERP": (50, 5000)}, account=SECOND)], market, rules).owner_liquidity
+    view = house_view([core, bucket], market, rules)
+    assert FIRST not in view.owner_liquidity
+    group = OffsetGroupId("BTC")
+    assert view.owner_liquidity[SECOND][group] == pytest.approx(both[FIRST][group] + both[SECOND][group], abs=D("0.02"))
+
+
 def test_the_owners_charge_is_what_all_accounts_together_cost_more():
     market, rules = a_market(), parameters(**LIQUID)
     halves = [a_portfolio({"PERP": (50, 5000)}, account=account) for account in (FIRST, SECOND)]
@@ -93,6 +117,20 @@ def test_totals_are_of_what_is_held_and_the_base_currency_is_in_none():
     view = house_view([a_portfolio(book, account=account) for book, account in books], a_market(), parameters())
     assert view.held == {RLUSD: D(157), BTC: D(2)}
     assert view.owned == {CLIENT: {RLUSD: D(150)}}
+    assert view.owned_isolated == {}
+
+
+def test_totals_of_cross_and_isolated_accounts_are_apart():
+    third = AccountRef(CLIENT, AccountId("third"))
+    books = [
+        ({"RLUSD": 100, "USDC": 4}, FIRST, AccountMode.CROSS),
+        ({"RLUSD": 50, "BTC": 1}, SECOND, AccountMode.ISOLATED),
+        ({"BTC": 2}, third, AccountMode.ISOLATED),
+    ]
+    portfolios = [a_portfolio(book, account=account, mode=mode) for book, account, mode in books]
+    view = house_view(portfolios, a_market(), parameters())
+    assert view.owned == {CLIENT: {RLUSD: D(100)}}
+    assert view.owned_isolated == {CLIENT: {BTC: D(3)}}
 
 
 def test_an_account_that_cannot_be_valued_holds_up_no_other():
@@ -103,6 +141,10 @@ def test_an_account_that_cannot_be_valued_holds_up_no_other():
 
 def test_a_view_is_what_its_document_says_and_its_id_is_of_that():
     view = HouseView({RLUSD: D("1.50")}, {CLIENT: {RLUSD: D(1)}}, {FIRST: {OffsetGroupId("BTC"): D("0.01")}})
+    assert "owned_isolated" not in view.document
+    apart = HouseView(view.held, view.owned, view.owner_liquidity, owned_isolated={CLIENT: {BTC: D("2.0")}})
+    assert house_view_from_document(apart.document).owned_isolated == {CLIENT: {BTC: D(2)}}
+    assert apart.view_id != view.view_id
     again = house_view_from_document(view.document)
     assert (again.held, again.owned, again.owner_liquidity) == (view.held, view.owned, view.owner_liquidity)
     assert again.view_id == view.view_id
@@ -110,8 +152,8 @@ def test_a_view_is_what_its_document_says_and_its_id_is_of_that():
     assert HouseView({RLUSD: D("1.51")}, view.owned, view.owner_liquidity).view_id != view.view_id
 
 
-def _alone(book, *, house=NO_HOUSE):
-    return a_portfolio(book, policies=dict.fromkeys(book, CollateralPolicy.PLEDGED), account=FIRST, house=house)
+def _alone(book, *, house=NO_HOUSE, mode=AccountMode.CROSS):
+    return a_portfolio(book, policies=dict.fromkeys(book, CollateralPolicy.PLEDGED), account=FIRST, house=house, mode=mode)
 
 
 def _line(portfolio, rules, name=RLUSD):
