@@ -12,7 +12,7 @@ from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId
 from crossmargin.engine.house_view import house_view
 from crossmargin.engine.portfolio_margin import compute_margin
 from tests.builders import a_haircut_row, a_portfolio
-from tests.charge_books import a_market, parameters
+from tests.charge_books import a_market, issuers, parameters
 
 D = Decimal
 MARKET = a_market()
@@ -22,6 +22,7 @@ ROWS = {name: {"spread_fraction": "0.004", "average_daily_volume": "5000"} for n
 TIERS = [{"up_to": "20000", "haircut_fraction": "0.2"}, {"up_to": "60000", "haircut_fraction": "0.3"}]
 RULES = parameters(
     rows=ROWS,
+    issuers=issuers(collateral_limit="1200"),
     beside={
         "haircut_schedule": [
             a_haircut_row("USD"),

@@ -20,10 +20,10 @@ class HouseView:
 
     Attributes:
         held: Units of each asset and bond but the base currency that all clients hold; what is owed does not take off.
-        owned: Units that the cross accounts of a client hold, of what several of its accounts hold.
+        owned: Units that the cross accounts of a client hold together, where several of its accounts hold something.
         owner_liquidity: What the liquidity charge over all accounts of a client adds to the charges of its accounts: by account and
             offset group, base currency, above zero.
-        owned_isolated: Units that the isolated accounts of a client hold, of what several of these hold.
+        owned_isolated: Units that the isolated accounts of a client hold together, where several of these hold something.
     """
 
     held: Mapping[InstrumentId, Decimal]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.engine.axes import ByGroup, ByHolding, Index
-from crossmargin.engine.portfolio_arrays import HaircutRates, HaircutSchedule
+from crossmargin.engine.portfolio_arrays import HaircutRates, HaircutSchedule, PortfolioArrays
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from crossmargin.engine.revaluation.shocked_market import price_factor
 
@@ -53,6 +56,36 @@ def issuer_of(instrument: Instrument, schedule: HaircutSchedule) -> int:
     """Return the place among `schedule.issuer_limits` of the issuer that an asset belongs to, or NO_ISSUER."""
     curve = price_curve(instrument)
     return next((place for place, (curves, _) in enumerate(schedule.issuer_limits) if curve in curves), NO_ISSUER)
+
+
+def issuer_limits(collateral: Sequence[int], arrays: PortfolioArrays, market: RevaluedMarket, schedule: HaircutSchedule) -> ByGroup:
+    """Return [J] what the account's assets of each limited issuer may add to equity together, base currency.
+
+    The limit is the owner's: the account has its share of it by market value, and an isolated account its share of what the cross accounts
+    of its owner leave, counting them at market value.
+    """
+    own = np.zeros(len(schedule.issuer_limits))
+    for holding in collateral:
+        row = int(arrays.row[holding])
+        place = issuer_of(market.instruments[row], schedule)
+        if place != NO_ISSUER:
+            own[place] += float(arrays.quantity[holding]) * float(market.unit_value[row])
+    owned = np.maximum(own, _issuer_values(arrays.owner_units, market, schedule))
+    before = _issuer_values(arrays.owner_units_before, market, schedule)
+    largest = np.array([limit for _, limit in schedule.issuer_limits])
+    shares = np.divide(own, owned, out=np.ones_like(own), where=owned > 0)
+    limits: ByGroup = shares * np.maximum(0.0, largest - before)
+    return limits
+
+
+def _issuer_values(units: Mapping[InstrumentId, Decimal], market: RevaluedMarket, schedule: HaircutSchedule) -> ByGroup:
+    values = np.zeros(len(schedule.issuer_limits))
+    for name, held in units.items():
+        row = market.row_of.get(name)
+        place = NO_ISSUER if row is None else issuer_of(market.instruments[row], schedule)
+        if row is not None and place != NO_ISSUER:
+            values[place] += float(held) * float(market.unit_value[row])
+    return values
 
 
 def price_curve(instrument: Instrument) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from crossmargin.domain.instrument import AssetTerms, BondTerms
 from crossmargin.engine.axes import ByHolding
-from crossmargin.engine.collateral_limits import Limited, share_limited
+from crossmargin.engine.collateral_limits import Limited, issuer_limits, share_limited
 from crossmargin.engine.collateral_terms import NOT_ELIGIBLE, Counted, HoldingTerms, Shares, holding_terms
 from crossmargin.engine.portfolio_arrays import HaircutSchedule, PortfolioArrays
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
@@ -102,7 +102,7 @@ def held_assets(arrays: PortfolioArrays, market: RevaluedMarket, schedule: Hairc
         terms=terms,
         market_value=market_value,
         gross_value=gross_value,
-        issuer_limits=np.array([limit for _, limit in schedule.issuer_limits]),
+        issuer_limits=issuer_limits(collateral, arrays, market, schedule),
     )
 
 

@@ -70,9 +70,8 @@ def _total(holdings: Iterable[dict[InstrumentId, Decimal]]) -> dict[InstrumentId
 def _in_several(
     accounts: list[dict[InstrumentId, Decimal]], *, beside: Sequence[dict[InstrumentId, Decimal]] = ()
 ) -> dict[InstrumentId, Decimal]:
-    """Return what the accounts hold together of what several of them hold, or one of those beside them holds as well.
+    """Return what the accounts hold together, if several of them hold something, or one of those beside them does as well.
 
-    Who holds all of something needs no total.
+    All of it, since assets of one issuer share a limit. An account that holds everything needs no total.
     """
-    total = _total(accounts)
-    return {name: units for name, units in total.items() if sum(name in held for held in (*accounts, *beside)) > 1}
+    return _total(accounts) if sum(map(bool, (*accounts, *beside))) > 1 else {}

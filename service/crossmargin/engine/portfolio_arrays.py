@@ -49,6 +49,7 @@ class PortfolioArrays:
         owned: [H] units that the owner's accounts of the same mode hold, and held_by_all: those of all clients, as far as is known; at
             least `quantity`.
         owned_before: [H] units that come before them in tiers and limits: of an isolated account those of the owner's cross accounts.
+        owner_units: All that the owner's accounts of the same mode hold, and owner_units_before: all that comes before, by instrument.
         owner_liquidity: What the owner's liquidity charge adds to the account, by offset group, base currency.
     """
 
@@ -62,6 +63,8 @@ class PortfolioArrays:
     owned: ByHolding
     owned_before: ByHolding
     held_by_all: ByHolding
+    owner_units: Mapping[InstrumentId, Decimal]
+    owner_units_before: Mapping[InstrumentId, Decimal]
     owner_liquidity: Mapping[OffsetGroupId, float]
 
 
@@ -218,6 +221,8 @@ def portfolio_arrays(
         owned=np.maximum(quantity, [float(owned.get(name, 0)) for name in names]),
         owned_before=np.array([float(before.get(name, 0)) for name in names]),
         held_by_all=np.maximum(quantity, [float(portfolio.house.held.get(name, 0)) for name in names]),
+        owner_units=owned,
+        owner_units_before=before,
         owner_liquidity={group: float(amount) for group, amount in added.items()},
     )
 

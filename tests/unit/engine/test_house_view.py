@@ -11,13 +11,13 @@ from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId, Inst
 from crossmargin.engine.house_view import house_view
 from crossmargin.engine.portfolio_margin import compute_margin
 from tests.builders import a_haircut_row, a_portfolio
-from tests.charge_books import a_market, parameters
+from tests.charge_books import a_market, issuers, parameters
 
 D = Decimal
 CLIENT = ClientId("alpha")
 FIRST, SECOND = (AccountRef(CLIENT, AccountId(name)) for name in ("first", "second"))
 STRANGER = AccountRef(ClientId("beta"), AccountId("core"))
-BTC, RLUSD, USDC = (InstrumentId(name) for name in ("BTC", "RLUSD", "USDC"))
+BTC, RLUSD, USDC, XRP = (InstrumentId(name) for name in ("BTC", "RLUSD", "USDC", "XRP"))
 ILLIQUID = {"BTC": {"spread_fraction": "0.004", "average_daily_volume": "5000"}}
 LIQUID = {"liquidity": {"spread_multiple": "2", "base_days": "0.3", "participation_fraction": "0.2"}, "rows": ILLIQUID}
 
@@ -75,6 +75,26 @@ def test_an_isolated_account_bears_what_it_adds_and_its_core_nothing():
     assert view.owner_liquidity[SECOND][group] == pytest.approx(both[FIRST][group] + both[SECOND][group], abs=D("0.02"))
 
 
+@pytest.mark.parametrize(
+    ("mode", "cross", "isolated", "counts"),
+    [
+        (AccountMode.CROSS, {RLUSD: D(250), XRP: D(750)}, {RLUSD: D(1000)}, 100),  # a quarter of 400; what buckets hold is nothing to it
+        (AccountMode.ISOLATED, {RLUSD: D(150)}, {RLUSD: D(250), XRP: D(250)}, 125),  # half of the 250 that cross accounts leave
+        (AccountMode.ISOLATED, {XRP: D(400)}, {RLUSD: D(250)}, 0),
+    ],
+)
+def test_an_issuers_limit_is_the_owners(mode, cross, isolated, counts):
+    rules = parameters(
+        issuers=issuers(collateral_limit="400"), beside={"haircut_schedule": [a_haircut_row(name) for name in ("USD", "STABLE", "ALT")]}
+    )
+    market = a_market()
+    units = {name: amount / D(str(market.unit_value[market.row_of[name]])) for name, amount in cross.items()}
+    beside = {name: amount / D(str(market.unit_value[market.row_of[name]])) for name, amount in isolated.items()}
+    house = HouseView({}, {CLIENT: units}, {}, owned_isolated={CLIENT: beside})
+    line = _line(_alone({"RLUSD": 250}, house=house, mode=mode), rules)
+    assert line.value_in_equity == pytest.approx(D(counts), abs=D("0.01"))
+
+
 def test_the_owners_charge_is_what_all_accounts_together_cost_more():
     market, rules = a_market(), parameters(**LIQUID)
     halves = [a_portfolio({"PERP": (50, 5000)}, account=account) for account in (FIRST, SECOND)]
@@ -129,8 +149,9 @@ def test_totals_of_cross_and_isolated_accounts_are_apart():
     ]
     portfolios = [a_portfolio(book, account=account, mode=mode) for book, account, mode in books]
     view = house_view(portfolios, a_market(), parameters())
-    assert view.owned == {CLIENT: {RLUSD: D(100)}}
-    assert view.owned_isolated == {CLIENT: {BTC: D(3)}}
+    assert view.owned == {CLIENT: {RLUSD: D(100), USDC: D(4)}}
+    assert view.owned_isolated == {CLIENT: {RLUSD: D(50), BTC: D(3)}}
+    assert house_view(portfolios[:1], a_market(), parameters()).owned == {}
 
 
 def test_an_account_that_cannot_be_valued_holds_up_no_other():
