@@ -10,6 +10,7 @@ import typer
 from crossmargin_cli.connection import (
     DEFAULT_TARGET,
     AccountArgument,
+    ConfirmOption,
     JsonOption,
     PrincipalOption,
     TargetOption,
@@ -22,6 +23,7 @@ from crossmargin_cli.connection import (
 from crossmargin_cli.examples import examples
 from crossmargin_cli.failures import MisuseError
 from crossmargin_cli.margin_views import holding_table
+from crossmargin_cli.pending_views import pending_sentence
 from crossmargin_cli.render import console_on, money
 from crossmargin_client import AUTO, PLEDGED, RISKED, decimal_of
 
@@ -103,6 +105,7 @@ def policy(  # noqa: PLR0917 - typer reads options from the signature
     epilog=examples(
         "crossmargin collateral withdraw meridian-basis/core USD 250000",
         "crossmargin collateral withdraw meridian-basis/core BTC 1.5 --check",
+        "crossmargin collateral withdraw meridian-basis/core USD 2500000 --confirm 0f3a5b7c9d1e2f40 --as bob",
     )
 )
 def withdraw(  # noqa: PLR0917 - typer reads options from the signature
@@ -111,17 +114,22 @@ def withdraw(  # noqa: PLR0917 - typer reads options from the signature
     quantity: QuantityArgument,
     check: CheckOption = False,
     reference: ReferenceOption = "",
+    confirm: ConfirmOption = "",
     principal: PrincipalOption = "",
     json: JsonOption = False,
     target: TargetOption = DEFAULT_TARGET,
 ) -> None:
-    """Let collateral leave, if equity covers the initial margin without it. A refusal says how much could."""
+    """Let collateral leave, if equity covers the initial margin without it. A refusal says how much could. Much takes two persons."""
     with connect(target, principal=principal) as client:
-        done = client.withdraw(full_account_name(account), instrument, quantity, reference=reference, validate_only=check)
+        done = client.withdraw(full_account_name(account), instrument, quantity, reference=reference, validate_only=check, confirms=confirm)
     if json:
         print_json(to_json(done))
         return
-    verb = "may be withdrawn" if check else f"is withdrawn, as entry {done.sequence} of the ledger"
+    if done.HasField("pending_request"):
+        typer.echo(pending_sentence(done.pending_request))
+        return
+    checked = "may be withdrawn" + (", by two persons" if done.needs_second_person else "")
+    verb = checked if check else f"is withdrawn, as entry {done.sequence} of the ledger"
     typer.echo(f"{quantity} {instrument} {verb}; excess at worst {money(decimal_of(done.excess_after))} without it")
 
 

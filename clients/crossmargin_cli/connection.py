@@ -27,12 +27,16 @@ PrincipalOption = Annotated[
         "--as", metavar="NAME", envvar="CROSSMARGIN_PRINCIPAL", help="Who you are, where the service is not told by a certificate."
     ),
 ]
+ConfirmOption = Annotated[
+    str, typer.Option("--confirm", metavar="PENDING", help="As the second person: the pending request that asks for exactly this.")
+]
 AccountArgument = Annotated[str, typer.Argument(metavar="ACCOUNT", help="CLIENT/ACCOUNT, or clients/CLIENT/accounts/ACCOUNT.")]
 _START_IT: Final = "is the service running? start it with: crossmargin serve --embedded --insecure, or name another with --target"
 
 __all__ = [
     "DEFAULT_TARGET",
     "AccountArgument",
+    "ConfirmOption",
     "JsonOption",
     "PrincipalOption",
     "TargetOption",

@@ -16,7 +16,10 @@ _NEXT_STEPS: Final = {
     "UNKNOWN_ACCOUNT": "list what there is with: crossmargin accounts list",
     "UNKNOWN_CLIENT": "list what there is with: crossmargin clients list",
     "UNKNOWN_INSTRUMENT": "list what there is with: crossmargin instruments list",
-    "FOUR_EYES_REQUIRED": "let somebody else approve; on this machine a name is given with --as NAME",
+    "FOUR_EYES_REQUIRED": "let somebody else approve or confirm; on this machine a name is given with --as NAME",
+    "UNKNOWN_PENDING_REQUEST": "list what there is with: crossmargin pending list --all",
+    "PENDING_REQUEST_DIFFERS": "repeat exactly what was asked for: crossmargin pending show PENDING",
+    "PENDING_REQUEST_ENDED": "see what has become of it with: crossmargin pending show PENDING",
     "SERVICE_BUSY": "try again in a moment",
 }
 

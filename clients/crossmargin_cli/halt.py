@@ -7,9 +7,19 @@ from typing import Annotated
 import typer
 
 from crossmargin.api.v1 import account_service_pb2
-from crossmargin_cli.connection import DEFAULT_TARGET, JsonOption, PrincipalOption, TargetOption, connect, print_json, to_json
+from crossmargin_cli.connection import (
+    DEFAULT_TARGET,
+    ConfirmOption,
+    JsonOption,
+    PrincipalOption,
+    TargetOption,
+    connect,
+    print_json,
+    to_json,
+)
 from crossmargin_cli.examples import examples
 from crossmargin_cli.failures import MisuseError
+from crossmargin_cli.pending_views import pending_sentence
 from crossmargin_cli.request_views import halt_sentence
 
 app = typer.Typer(no_args_is_help=True, help="Refuse every request of a client, or of the house, until it is resumed. Facts are booked.")
@@ -39,20 +49,31 @@ def start(  # noqa: PLR0917 - typer reads options from the signature
     _answer(state, as_json=json)
 
 
-@app.command(epilog=examples('crossmargin halt resume --client meridian-basis --reason "algorithm was stopped" --as bob'))
+@app.command(
+    epilog=examples(
+        'crossmargin halt resume --client meridian-basis --reason "algorithm was stopped" --as alice',
+        'crossmargin halt resume --client meridian-basis --reason "algorithm was stopped" --confirm 0f3a5b7c9d1e2f40 --as bob',
+    )
+)
 def resume(  # noqa: PLR0917 - typer reads options from the signature
     reason: ReasonOption,
     client: ClientOption = "",
     house: HouseOption = False,
+    confirm: ConfirmOption = "",
     principal: PrincipalOption = "",
     json: JsonOption = False,
     target: TargetOption = DEFAULT_TARGET,
 ) -> None:
-    """End a halt. Those of the house and of a client end separately."""
+    """End a halt. Those of the house and of a client end separately. It takes two persons; to halt takes one."""
     client_id = _scope(client, house=house)
     with connect(target, principal=principal) as connected:
-        state = connected.resume(reason, client_id=client_id)
-    _answer(state, as_json=json)
+        done = connected.resume(reason, client_id=client_id, confirms=confirm)
+    if json:
+        print_json(to_json(done))
+    elif done.HasField("pending_request"):
+        typer.echo(pending_sentence(done.pending_request))
+    else:
+        typer.echo(halt_sentence(done.state))
 
 
 @app.command(epilog=examples("crossmargin halt show --house", "crossmargin halt show --client meridian-basis --json"))

@@ -8,6 +8,7 @@ import typer
 
 from crossmargin_cli.connection import (
     DEFAULT_TARGET,
+    ConfirmOption,
     JsonOption,
     PrincipalOption,
     TargetOption,
@@ -18,6 +19,7 @@ from crossmargin_cli.connection import (
 )
 from crossmargin_cli.examples import examples
 from crossmargin_cli.failures import MisuseError
+from crossmargin_cli.pending_views import pending_sentence
 from crossmargin_cli.render import console_on
 from crossmargin_cli.request_views import limits_table
 from crossmargin_client import exposure_limits
@@ -41,8 +43,9 @@ def show(scope: ScopeArgument, json: JsonOption = False, target: TargetOption = 
 @app.command(
     "set",
     epilog=examples(
-        "crossmargin limits set meridian-basis --gross 50000000 --net 10000000 --as risk",
-        "crossmargin limits set meridian-basis/core --order 1000000 --group BTC=20000000 --group ETH=5000000 --as risk",
+        "crossmargin limits set meridian-basis --gross 50000000 --net 10000000 --as alice",
+        "crossmargin limits set meridian-basis --gross 50000000 --net 10000000 --confirm 0f3a5b7c9d1e2f40 --as bob",
+        "crossmargin limits set meridian-basis/core --order 1000000 --group BTC=20000000 --group ETH=5000000 --as alice",
     ),
 )
 def set_limits(  # noqa: PLR0917 - typer reads options from the signature
@@ -51,18 +54,21 @@ def set_limits(  # noqa: PLR0917 - typer reads options from the signature
     net: AmountOption = None,
     order: AmountOption = None,
     group: Annotated[list[str] | None, typer.Option(metavar="GROUP=USD", help="Net exposure to an offset group; may be repeated.")] = None,
+    confirm: ConfirmOption = "",
     principal: PrincipalOption = "",
     json: JsonOption = False,
     target: TargetOption = DEFAULT_TARGET,
 ) -> None:
-    """Replace the limits of a scope as a whole: what is not given is not limited any more."""
+    """Replace the limits of a scope as a whole: what is not given is not limited any more. It takes two persons."""
     limits = exposure_limits(_scope(scope), gross=gross, net=net, order_notional=order, groups=dict(map(_group, group or ())))
     with connect(target, principal=principal) as client:
-        stored = client.set_limits(limits)
+        done = client.set_limits(limits, confirms=confirm)
     if json:
-        print_json(to_json(stored))
-        return
-    console_on().print(limits_table(stored))
+        print_json(to_json(done))
+    elif done.HasField("pending_request"):
+        typer.echo(pending_sentence(done.pending_request))
+    else:
+        console_on().print(limits_table(done.limits))
 
 
 def _scope(text: str) -> str:

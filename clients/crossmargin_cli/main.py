@@ -27,6 +27,7 @@ from crossmargin_cli import (
     market,
     migrate,
     parameters,
+    pending,
     quotes,
     reconcile,
     reservations,
@@ -60,6 +61,7 @@ app.add_typer(reservations.app, name="reservations")
 app.add_typer(collateral.app, name="collateral")
 app.add_typer(limits.app, name="limits")
 app.add_typer(halt.app, name="halt")
+app.add_typer(pending.app, name="pending")
 app.add_typer(history.app, name="import")
 app.add_typer(quotes.app, name="quotes")
 app.add_typer(market.app, name="market")

@@ -22,6 +22,8 @@ from crossmargin.api.v1 import (
     margin_service_pb2_grpc,
     market_service_pb2,
     market_service_pb2_grpc,
+    pending_request_service_pb2,
+    pending_request_service_pb2_grpc,
     reconciliation_service_pb2,
     reconciliation_service_pb2_grpc,
     reference_service_pb2,
@@ -77,6 +79,7 @@ class AsyncClient:
         self._collateral = collateral_service_pb2_grpc.CollateralServiceStub(self._channel)
         self._margin = margin_service_pb2_grpc.MarginServiceStub(self._channel)
         self._market = market_service_pb2_grpc.MarketServiceStub(self._channel)
+        self._pending = pending_request_service_pb2_grpc.PendingRequestServiceStub(self._channel)
         self._reconciliation = reconciliation_service_pb2_grpc.ReconciliationServiceStub(self._channel)
         self._reference = reference_service_pb2_grpc.ReferenceServiceStub(self._channel)
         self._risk = risk_service_pb2_grpc.RiskServiceStub(self._channel)
@@ -137,23 +140,53 @@ class AsyncClient:
         """Halt a client, or the house: once this returns, none of its requests commits any more. Facts are booked all the same."""
         return (await self._call(self._accounts.Halt, requests.halt(client_id, reason, request_id=request_id))).state
 
-    async def resume(self, reason: str, *, client_id: str = "", request_id: str | None = None) -> account_service_pb2.HaltState:
-        """End the halt of a client, or of the house."""
-        return (await self._call(self._accounts.Resume, requests.resume(client_id, reason, request_id=request_id))).state
+    async def resume(
+        self, reason: str, *, client_id: str = "", confirms: str = "", request_id: str | None = None
+    ) -> account_service_pb2.ResumeResponse:
+        """End the halt of a client, or of the house, once two persons have asked for it.
+
+        The first one's answer has a `pending_request`; the second one sends the same and its `pending_id` as `confirms`.
+
+        Raises:
+            PreconditionFailed: FOUR_EYES_REQUIRED, PENDING_REQUEST_DIFFERS or PENDING_REQUEST_ENDED for a second person.
+            NotFound: UNKNOWN_CLIENT; UNKNOWN_PENDING_REQUEST.
+        """
+        request = requests.resume(client_id, reason, confirms=confirms, request_id=request_id)
+        return await self._call(self._accounts.Resume, request)
 
     async def get_halt(self, client_id: str = "") -> account_service_pb2.HaltState:
         """Return whether a client, or the house, is halted, and who said so."""
         return (await self._call(self._accounts.GetHalt, requests.get_halt(client_id))).state
 
     async def set_limits(
-        self, limits: account_service_pb2.ExposureLimits, *, request_id: str | None = None
-    ) -> account_service_pb2.ExposureLimits:
-        """Replace the limits of a client or account (see `exposure_limits`), and return them as stored."""
-        return (await self._call(self._accounts.SetLimits, requests.set_limits(limits, request_id=request_id))).limits
+        self, limits: account_service_pb2.ExposureLimits, *, confirms: str = "", request_id: str | None = None
+    ) -> account_service_pb2.SetLimitsResponse:
+        """Replace the limits of a client or account (see `exposure_limits`), once two persons have asked for it; as `resume`."""
+        return await self._call(self._accounts.SetLimits, requests.set_limits(limits, confirms=confirms, request_id=request_id))
 
     async def get_limits(self, scope: str) -> account_service_pb2.ExposureLimits:
         """Return the limits of clients/{client} or clients/{client}/accounts/{account}."""
         return (await self._call(self._accounts.GetLimits, requests.get_limits(scope))).limits
+
+    async def list_pending_requests(
+        self,
+        client_id: str = "",
+        *,
+        state: pending_request_service_pb2.PendingState.ValueType = pending_request_service_pb2.PENDING_STATE_AWAITING_SECOND_PERSON,
+    ) -> AsyncIterator[pending_request_service_pb2.PendingRequest]:
+        """Yield what awaits a second person, or with another `state` what has become of it; of one client or of all, oldest first."""
+        async for page in self._pages(self._pending.ListPendingRequests, requests.list_pending_requests(client_id=client_id, state=state)):
+            for pending in page.pending_requests:
+                yield pending
+
+    async def get_pending_request(self, pending_id: str) -> pending_request_service_pb2.PendingRequest:
+        """Return what awaits a second person, or what has become of it."""
+        return (await self._call(self._pending.GetPendingRequest, requests.get_pending_request(pending_id))).pending_request
+
+    async def cancel_pending_request(self, pending_id: str, *, request_id: str | None = None) -> pending_request_service_pb2.PendingRequest:
+        """End what awaits a second person without effect, and return it."""
+        request = requests.cancel_pending_request(pending_id, request_id=request_id)
+        return (await self._call(self._pending.CancelPendingRequest, request)).pending_request
 
     async def set_methodology(
         self,
@@ -417,15 +450,26 @@ class AsyncClient:
         book: str = "",
         reference: str = "",
         validate_only: bool = False,
+        confirms: str = "",
         request_id: str | None = None,
     ) -> collateral_service_pb2.WithdrawResponse:
         """Let collateral leave if the account can spare it; `validate_only` says whether it may and writes nothing.
+
+        A large one takes two persons: the first one's answer has a `pending_request`; the second one sends the same and its `pending_id`
+        as `confirms`.
 
         Raises:
             PreconditionFailed: INSUFFICIENT_MARGIN or INSUFFICIENT_HOLDING, with `largest_quantity` as metadata; LIMIT_EXCEEDED; HALTED.
         """
         request = requests.withdraw(
-            account, instrument_id, quantity, book=book, reference=reference, validate_only=validate_only, request_id=request_id
+            account,
+            instrument_id,
+            quantity,
+            book=book,
+            reference=reference,
+            validate_only=validate_only,
+            confirms=confirms,
+            request_id=request_id,
         )
         return await self._call(self._collateral.Withdraw, request)
 

@@ -13,6 +13,7 @@ from crossmargin.api.v1 import (
     collateral_service_pb2,
     margin_service_pb2,
     market_service_pb2,
+    pending_request_service_pb2,
     reconciliation_service_pb2,
     reference_service_pb2,
     risk_service_pb2,
@@ -296,7 +297,15 @@ def deposit(
 
 
 def withdraw(
-    account: str, instrument_id: str, quantity: Exact, *, book: str, reference: str, validate_only: bool, request_id: str | None
+    account: str,
+    instrument_id: str,
+    quantity: Exact,
+    *,
+    book: str,
+    reference: str,
+    validate_only: bool,
+    confirms: str,
+    request_id: str | None,
 ) -> collateral_service_pb2.WithdrawRequest:
     """Return the request that lets collateral leave."""
     return collateral_service_pb2.WithdrawRequest(
@@ -307,6 +316,7 @@ def withdraw(
         quantity=exact_text(quantity, field="quantity"),
         reference=reference,
         validate_only=validate_only,
+        confirms=confirms,
     )
 
 
@@ -354,9 +364,11 @@ def halt(client_id: str, reason: str, *, request_id: str | None) -> account_serv
     return account_service_pb2.HaltRequest(request_id=request_id or new_request_id(), client_id=client_id, reason=reason)
 
 
-def resume(client_id: str, reason: str, *, request_id: str | None) -> account_service_pb2.ResumeRequest:
+def resume(client_id: str, reason: str, *, confirms: str, request_id: str | None) -> account_service_pb2.ResumeRequest:
     """Return the request that ends a halt."""
-    return account_service_pb2.ResumeRequest(request_id=request_id or new_request_id(), client_id=client_id, reason=reason)
+    return account_service_pb2.ResumeRequest(
+        request_id=request_id or new_request_id(), client_id=client_id, reason=reason, confirms=confirms
+    )
 
 
 def get_halt(client_id: str) -> account_service_pb2.GetHaltRequest:
@@ -364,14 +376,33 @@ def get_halt(client_id: str) -> account_service_pb2.GetHaltRequest:
     return account_service_pb2.GetHaltRequest(client_id=client_id)
 
 
-def set_limits(limits: account_service_pb2.ExposureLimits, *, request_id: str | None) -> account_service_pb2.SetLimitsRequest:
+def set_limits(
+    limits: account_service_pb2.ExposureLimits, *, confirms: str, request_id: str | None
+) -> account_service_pb2.SetLimitsRequest:
     """Return the request that sets limits."""
-    return account_service_pb2.SetLimitsRequest(request_id=request_id or new_request_id(), limits=limits)
+    return account_service_pb2.SetLimitsRequest(request_id=request_id or new_request_id(), limits=limits, confirms=confirms)
 
 
 def get_limits(scope: str) -> account_service_pb2.GetLimitsRequest:
     """Return the request for the limits of a client or account."""
     return account_service_pb2.GetLimitsRequest(scope=scope)
+
+
+def list_pending_requests(
+    *, client_id: str, state: pending_request_service_pb2.PendingState.ValueType
+) -> pending_request_service_pb2.ListPendingRequestsRequest:
+    """Return the request for the first page of pending requests."""
+    return pending_request_service_pb2.ListPendingRequestsRequest(client_id=client_id, state=state)
+
+
+def get_pending_request(pending_id: str) -> pending_request_service_pb2.GetPendingRequestRequest:
+    """Return the request for one pending request."""
+    return pending_request_service_pb2.GetPendingRequestRequest(pending_id=pending_id)
+
+
+def cancel_pending_request(pending_id: str, *, request_id: str | None) -> pending_request_service_pb2.CancelPendingRequestRequest:
+    """Return the request that ends a pending request without effect."""
+    return pending_request_service_pb2.CancelPendingRequestRequest(request_id=request_id or new_request_id(), pending_id=pending_id)
 
 
 def set_policy(

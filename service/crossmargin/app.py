@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from hashlib import sha256
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -27,6 +28,7 @@ from crossmargin.adapters.postgres.ledger_checks import PostgresLedgerChecks
 from crossmargin.adapters.postgres.ledger_view import PostgresLedgerView
 from crossmargin.adapters.postgres.market import PostgresMarketStore
 from crossmargin.adapters.postgres.migrate import current_revision, expected_revision, upgrade
+from crossmargin.adapters.postgres.pending_requests import PostgresPendingRequests
 from crossmargin.adapters.postgres.projections import PostgresProjections
 from crossmargin.adapters.postgres.quotes import PostgresQuoteStore
 from crossmargin.adapters.postgres.reconciliation import PostgresReconciliationStore
@@ -61,7 +63,7 @@ from crossmargin.adapters.runtime.open_files import allow_open_files
 from crossmargin.adapters.runtime.readiness import Readiness
 from crossmargin.adapters.runtime.ready_file import write_ready_file
 from crossmargin.adapters.runtime.standard_parameters import standard_parameters
-from crossmargin.config import Settings
+from crossmargin.config import WITHDRAWAL_ALONE_LIMIT, Settings
 from crossmargin.domain.parameter_governance import put_in_force
 from crossmargin.domain.projection import ProjectionDifference
 from crossmargin.usecases.activate_parameters import ActivateParameters
@@ -69,6 +71,7 @@ from crossmargin.usecases.apply_lifecycle_event import ApplyLifecycleEvent
 from crossmargin.usecases.approve_parameters import ApproveParameters
 from crossmargin.usecases.build_snapshot import BuildSnapshot
 from crossmargin.usecases.cancel_entry import CancelLifecycleEvent, CancelTrade
+from crossmargin.usecases.cancel_pending_request import CancelPendingRequest
 from crossmargin.usecases.check_ledger import CheckLedger
 from crossmargin.usecases.compare_methodologies import CompareMethodologies
 from crossmargin.usecases.create_account import CreateAccount
@@ -93,6 +96,7 @@ from crossmargin.usecases.ports import (
     InstrumentReader,
     MarketStore,
     ParameterStore,
+    PendingRequests,
     QuoteStore,
     ReconciliationStore,
     RequestReports,
@@ -115,6 +119,7 @@ from crossmargin.usecases.release_reservation import ReleaseReservation
 from crossmargin.usecases.reproduce_margin import ReproduceMargin
 from crossmargin.usecases.reserve_margin import ReserveMargin
 from crossmargin.usecases.reset_breaker import ResetBreaker
+from crossmargin.usecases.resume_trading import ResumeTrading
 from crossmargin.usecases.run_backtest import RunBacktest
 from crossmargin.usecases.run_house import RunHouse
 from crossmargin.usecases.set_collateral_policy import SetCollateralPolicy
@@ -125,6 +130,7 @@ from crossmargin.usecases.shadow_parameters import ShadowParameters
 from crossmargin.usecases.take_anchor import TakeAnchor
 from crossmargin.usecases.tick_market import TickMarket
 from crossmargin.usecases.transfer_collateral import TransferCollateral
+from crossmargin.usecases.two_persons import TwoPersons
 from crossmargin.usecases.use_cases import UseCases
 from crossmargin.usecases.verify_ledger import LedgerVerdict, Report, VerifyLedger
 from crossmargin.usecases.watch_breakers import WatchBreakers
@@ -273,6 +279,7 @@ class Ports:
     market: MarketStore
     parameters: ParameterStore
     reconciliation: ReconciliationStore
+    pending: PendingRequests
     clock: Clock
     compute: ComputePool
     quotes: QuoteStore
@@ -290,6 +297,7 @@ def postgres_ports(database: Database, *, compute: ComputePool, registry: Collec
         market=PostgresMarketStore(database),
         parameters=PostgresParameterStore(database),
         reconciliation=PostgresReconciliationStore(database),
+        pending=PostgresPendingRequests(database),
         clock=SystemClock(),
         compute=compute,
         quotes=PostgresQuoteStore(database),
@@ -299,8 +307,9 @@ def postgres_ports(database: Database, *, compute: ComputePool, registry: Collec
     )
 
 
-def build_use_cases(ports: Ports, current_market: CurrentMarket) -> UseCases:
+def build_use_cases(ports: Ports, current_market: CurrentMarket, *, withdrawal_alone_limit: Decimal = WITHDRAWAL_ALONE_LIMIT) -> UseCases:
     """Return every use case over the ports."""
+    two_persons = TwoPersons(ports.pending)
     read_account = ReadAccount(ports.books)
     decide_on_market = DecideOnMarket(ports.writer, current_market)
     evaluate_margin = EvaluateMargin(read_account, current_market, ports.compute)
@@ -342,10 +351,15 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket) -> UseCases:
         reserve_margin=ReserveMargin(decide_on_market, ports.instruments, ports.compute),
         release_reservation=ReleaseReservation(ports.writer),
         read_standing=ReadStanding(ports.books, current_market, ports.compute),
-        withdraw_collateral=WithdrawCollateral(decide_on_market, ports.books, ports.instruments, ports.compute),
+        withdraw_collateral=WithdrawCollateral(
+            decide_on_market, ports.books, ports.instruments, ports.compute, two_persons, withdrawal_alone_limit
+        ),
         transfer_collateral=TransferCollateral(decide_on_market, ports.books, ports.instruments, ports.compute),
         halt_trading=HaltTrading(ports.writer, ports.books),
-        set_exposure_limits=SetExposureLimits(ports.writer, ports.books),
+        resume_trading=ResumeTrading(ports.writer, ports.books, two_persons),
+        set_exposure_limits=SetExposureLimits(ports.writer, ports.books, two_persons),
+        cancel_pending_request=CancelPendingRequest(ports.writer, ports.pending),
+        pending=ports.pending,
         reconcile_statement=ReconcileStatement(ports.writer, ports.reconciliation),
         note_break=NoteBreak(ports.writer, ports.reconciliation, ports.clock),
         reconciliation=ports.reconciliation,
@@ -396,7 +410,7 @@ async def _serve(settings: Settings, url: str) -> None:
         publish_build(registry, version=version_of("crossmargin"), schema_revision=expected_revision())
         DatabaseMetrics(registry, database.pool_statistics)
         current_market = CurrentMarket(ports.instruments, ports.market, ports.parameters, compute)
-        use_cases = build_use_cases(ports, current_market)
+        use_cases = build_use_cases(ports, current_market, withdrawal_alone_limit=settings.withdrawal_alone_limit)
         server = build_server(use_cases, address=settings.grpc_address, metrics=RpcMetrics(registry), reflection=settings.reflection)
         readiness = Readiness(ports.parameters.activations, server.set_serving)
         admin = _start_admin(settings, registry, readiness)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import time
+from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+WITHDRAWAL_ALONE_LIMIT: Final = Decimal(1_000_000)
 
 
 def _host_and_port(address: str) -> str:
@@ -48,6 +51,11 @@ class Settings(BaseSettings):
     anchor_interval_s: float = Field(default=60.0, ge=0.1, le=3600, description="Seconds between anchors of the ledger.")
     ledger_check_time: time = Field(default=time(2), description="When the leader checks the ledger every day, in UTC: 02:00.")
     halt_alert_s: float = Field(default=3600.0, ge=0, le=2_592_000, description="Seconds that a halt may last before somebody is alerted.")
+    withdrawal_alone_limit: Decimal = Field(
+        default=WITHDRAWAL_ALONE_LIMIT,
+        ge=0,
+        description="Market value in USD of a withdrawal above which a second person has to ask for it too. 0: always.",
+    )
     drain_s: float = Field(default=5.0, ge=0, le=300, description="Seconds that running calls are given when the service stops.")
     ready_file: Path | None = Field(default=None, description="Write the bound addresses there as JSON once the service serves.")
 

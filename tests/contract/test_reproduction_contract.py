@@ -61,6 +61,7 @@ class Desk:
             quotes=storage.quotes,
             breakers=storage.breakers,
             reconciliation=storage.reconciliation,
+            pending=storage.pending,
             quote_metrics=MemoryQuoteMetrics(),
             request_reports=MemoryRequestReports(),
         )

@@ -34,6 +34,7 @@ from crossmargin.usecases.record_trades import RecordTrades
 from crossmargin.usecases.release_reservation import ReleaseReservation
 from crossmargin.usecases.reserve_margin import ReserveMargin
 from crossmargin.usecases.transfer_collateral import TransferCollateral
+from crossmargin.usecases.two_persons import TwoPersons
 from crossmargin.usecases.withdraw_collateral import WithdrawCollateral
 from tests.builders import AS_OF, Revalued, a_revalued_market, cash, perpetual, risk_parameters
 from tests.contract.storage import memory_storage, postgres_storage
@@ -128,7 +129,9 @@ class RequestMachine(RuleBasedStateMachine):
         self.release_reservation = ReleaseReservation(storage.writer)
         self.record_trades = RecordTrades(storage.writer, storage.instruments, market, compute, MemoryRequestReports())
         self.deposit_collateral = DepositCollateral(storage.writer, storage.instruments)
-        self.withdraw_collateral = WithdrawCollateral(on_market, storage.books, storage.instruments, compute)
+        self.withdraw_collateral = WithdrawCollateral(
+            on_market, storage.books, storage.instruments, compute, TwoPersons(storage.pending), alone_limit=Decimal(10**12)
+        )
         self.transfer_collateral = TransferCollateral(on_market, storage.books, storage.instruments, compute)
 
     def ask(self, call):

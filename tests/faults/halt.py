@@ -9,6 +9,7 @@ import psycopg
 
 from crossmargin_client import AsyncClient, Busy, DeadlineExceeded, Unavailable
 from tests.faults.rig import Rig
+from tests.faults.two_persons import resume
 
 _APPROVALS: Final = "SELECT count(*) FROM entry WHERE kind IN ('collateral policy', 'reservation', 'withdrawal', 'transfer')"
 _REFUSALS: Final = 16
@@ -36,14 +37,13 @@ async def _approved_while_halted(rig: Rig, client: AsyncClient) -> int:
         before = await (await connection.execute(_APPROVALS)).fetchone()
         await rig.history.refusals(_REFUSALS)
         after = await (await connection.execute(_APPROVALS)).fetchone()
-        await _until_done(lambda: client.resume("the test is over"))
+        await resume(client, "the test is over", until_done=_until_done)
     return after[0] - before[0]
 
 
-async def _until_done(call: Callable[[], Awaitable[object]]) -> None:
+async def _until_done(call: Callable[[], Awaitable[object]]) -> object:
     while True:
         try:
-            await call()
+            return await call()
         except (Busy, Unavailable, DeadlineExceeded):
             continue
-        return

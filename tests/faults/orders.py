@@ -10,6 +10,7 @@ from typing import Final
 
 from crossmargin_client import AsyncClient, account_name, exposure_limits, order, perpetual
 from tests.faults.history import Line, LineAnswer, Operation
+from tests.faults.two_persons import set_limits
 from tests.faults.workload import Kind
 from tests.unit.usecases.house import a_history
 
@@ -35,7 +36,7 @@ async def prepare_limited(client: AsyncClient, count: int) -> list[str]:
         await client.create_client(f"l{number}", "A client with a limit", request_id=f"prepare-l{number}")
         await client.create_account(name, "Core", request_id=f"prepare-{name}")
         await client.deposit(name, "USD", DEPOSIT, received_at=now, reference=SET_UP, request_id=f"prepare-{name}-deposit")
-        await client.set_limits(exposure_limits(name, gross=LIMIT_CONTRACTS * PRICE), request_id=f"prepare-{name}-limits")
+        await set_limits(client, exposure_limits(name, gross=LIMIT_CONTRACTS * PRICE))
     return names
 
 

@@ -26,6 +26,7 @@ from crossmargin_client import (
 from tests.faults.bench import Bench
 from tests.faults.replicas import SERVE, Replica
 from tests.faults.rig import Result
+from tests.faults.two_persons import set_limits
 from tests.unit.usecases.house import a_history
 
 RACERS: Final = 16
@@ -132,7 +133,7 @@ async def _furnish(client: AsyncClient, account_count: int) -> list[str]:
             await client.create_client(name.split("/")[1], "A racer")
             await client.create_account(name, "Core")
             await client.deposit(name, "USD", 10_000_000, received_at=now)
-            await client.set_limits(exposure_limits(name, gross=LIMIT_CONTRACTS * PRICE))
+            await set_limits(client, exposure_limits(name, gross=LIMIT_CONTRACTS * PRICE))
 
     await asyncio.gather(*map(open_account, names))
     return names

@@ -25,6 +25,7 @@ from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.adapters.memory.instruments import MemoryInstrumentReader
 from crossmargin.adapters.memory.market import MemoryMarketStore
 from crossmargin.adapters.memory.metrics import MemoryQuoteMetrics, MemoryRequestReports
+from crossmargin.adapters.memory.pending_requests import MemoryPendingRequests
 from crossmargin.adapters.memory.quotes import MemoryQuoteStore
 from crossmargin.adapters.memory.reconciliation import MemoryReconciliationStore
 from crossmargin.adapters.memory.risk_parameters import MemoryParameterStore
@@ -170,6 +171,7 @@ async def memory_use_cases(*, clock: Clock | None = None, **changes: Any) -> Asy
         parameters=MemoryParameterStore(database),
         clock=clock or SystemClock(),
         reconciliation=MemoryReconciliationStore(database),
+        pending=MemoryPendingRequests(database),
         compute=compute,
         quotes=MemoryQuoteStore(database),
         breakers=MemoryBreakerStore(database),

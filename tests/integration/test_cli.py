@@ -333,19 +333,48 @@ def test_collateral_leaves_as_far_as_it_can_be_spared(target):
     assert sum(after.values()) - sum(before.values()) == 1
 
 
+def by_two(*command, target):
+    """Run a command as alice and as bob, and return the answer that bob gets."""
+    asked = run_json(*command, "--as", "alice", target=target)["pending_request"]
+    return run_json(*command, "--confirm", asked["pending_id"], "--as", "bob", target=target)
+
+
+def test_what_takes_two_persons_is_seen_confirmed_and_cancelled(target):
+    command = ("collateral", "withdraw", ACCOUNT, "USD", "1500000", "--reference", "w1")
+    tried = run(*command, "--check", target=target)
+    assert tried.stdout.startswith("1500000 USD may be withdrawn, by two persons; "), tried.stderr
+    asked = run(*command, "--as", "alice", target=target)
+    name, _, said = asked.stdout.partition(",")
+    words = f"withdraw 1500000 USD from clients/{ACCOUNT.replace('/', '/accounts/')}, book main, reference 'w1'"
+    assert said.startswith(f" asked for by alice, awaits a second person: to {words}\nsecond person, until "), asked.stderr
+    assert f"--confirm {name} --as NAME" in said
+    assert name in run("pending", "list", target=target).stdout
+    refused = run(*command, "--confirm", name, "--as", "alice", target=target)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "reason: FOUR_EYES_REQUIRED" in refused.stderr
+    assert run("pending", "cancel", name, "--as", "alice", target=target).stdout.startswith(
+        f"{name}, asked for by alice, is cancelled by alice"
+    )
+    assert "reason: PENDING_REQUEST_ENDED" in run(*command, "--confirm", name, "--as", "bob", target=target).stderr
+    assert name not in run("pending", "list", target=target).stdout
+    assert {one["pending_id"]: one["state"] for one in run_json("pending", "list", "--all", target=target)["pending_requests"]}[
+        name
+    ] == "PENDING_STATE_CANCELLED"
+
+
 def test_limits_and_halts_are_set_and_seen(target):
     assert run_json("limits", "show", ACCOUNT, target=target)["gross"] == ""
-    run_json("limits", "set", ACCOUNT, "--order", "1000", "--group", "BTC=99000000", "--as", "risk", target=target)
+    by_two("limits", "set", ACCOUNT, "--order", "1000", "--group", "BTC=99000000", target=target)
     stored = run_json("limits", "show", ACCOUNT, target=target)
-    assert (stored["order_notional"], stored["groups"], stored["set_by"]) == ("1000", {"BTC": "99000000"}, "risk")
+    assert (stored["order_notional"], stored["groups"], stored["set_by"]) == ("1000", {"BTC": "99000000"}, "alice and bob")
     order = ("reservations", "reserve", ACCOUNT, "--sell", "BTC-USD-PERP 1 @ 80000")
     assert "reason: LIMIT_EXCEEDED" in run(*order, target=target).stderr
-    run_json("limits", "set", ACCOUNT, target=target)
+    by_two("limits", "set", ACCOUNT, target=target)
     halted = run("halt", "start", "--client", "summit-directional", "--reason", "a drill", "--as", "alice", target=target)
     assert halted.stdout.startswith("client summit-directional is HALTED since ")
     assert "by alice: a drill" in halted.stdout
     assert "reason: HALTED" in run(*order, target=target).stderr
     assert not run_json("halt", "show", "--house", target=target)["halted"]
-    resumed = run_json("halt", "resume", "--client", "summit-directional", "--reason", "over", "--as", "bob", target=target)
-    assert (resumed["halted"], resumed["changed_by"]) == (False, "bob")
+    resumed = by_two("halt", "resume", "--client", "summit-directional", "--reason", "over", target=target)["state"]
+    assert (resumed["halted"], resumed["changed_by"]) == (False, "alice and bob")
     assert run("halt", "show", target=target).returncode == 2

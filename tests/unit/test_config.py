@@ -90,6 +90,7 @@ def test_a_bad_address_is_shown_with_an_example_of_a_good_one(name, address):
         ("compute_threads", ("1", "64"), ("0", "65", "1.5")),
         ("connection_count", ("2", "200"), ("1", "201", "x")),
         ("client_label_limit", ("1",), ("0", "-1")),
+        ("withdrawal_alone_limit", ("0", "1000000000"), ("-1", "nan", "x")),
         ("drain_s", ("0", "300"), ("-0.1", "301", "nan")),
     ],
 )

@@ -24,6 +24,7 @@ from crossmargin.domain.identifiers import (
 from crossmargin.domain.instrument import BondTerms, Instrument, check_trade_price, consideration
 from crossmargin.domain.methodology import AccountMethodology, Methodology
 from crossmargin.domain.money import EXACT, LEDGER_LIMIT, LEDGER_UNIT, check_ledger_decimal, check_scale, exact_sum, format_decimal
+from crossmargin.domain.pending_request import Persons
 
 _WITH_RECORDING: Final = b"2"
 """Format of the hash that covers the time of recording."""
@@ -148,6 +149,12 @@ class Withdrawal:
         check_reference(self.reference)
         _check_moves_something(self.quantity, "a withdrawal", self.instrument_id)
 
+    @property
+    def words(self) -> str:
+        """All that it asks for, in words."""
+        what = f"withdraw {format_decimal(self.quantity)} {self.instrument_id} from {self.account}, book {self.book_id}"
+        return f"{what}, reference {self.reference!r}" if self.reference else what
+
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
@@ -246,15 +253,21 @@ def entry_from_deposit(deposit: Deposit, instrument: Instrument) -> NewEntry:
     return NewEntry(deposit.account, EntryKind.DEPOSIT, deposit.received_at, deposit.reference, postings)
 
 
-def entry_from_withdrawal(withdrawal: Withdrawal, instrument: Instrument, *, effective_at: datetime) -> NewEntry:
-    """Return the double entry of a withdrawal: the account holds less, the custodian has it. Raises what a deposit's raises."""
+def entry_from_withdrawal(
+    withdrawal: Withdrawal, instrument: Instrument, *, effective_at: datetime, persons: Persons | None = None
+) -> NewEntry:
+    """Return the double entry of a withdrawal: the account holds less, the custodian has it. Raises what a deposit's raises.
+
+    `persons` are the two who asked for it, where one alone may not.
+    """
     check_can_be_moved(instrument, "withdrawn")
     check_scale(withdrawal.quantity, places=instrument.quantity_places, what=f"quantity of {instrument.instrument_id}")
     postings = _mirrored(
         *(withdrawal.account, withdrawal.book_id, instrument.instrument_id),
         *(EXACT.minus(withdrawal.quantity), Decimal(0), LEDGER_CUSTODIAN),
     )
-    return NewEntry(withdrawal.account, EntryKind.WITHDRAWAL, effective_at, withdrawal.reference, postings)
+    details = EntryDetails(persons=persons)
+    return NewEntry(withdrawal.account, EntryKind.WITHDRAWAL, effective_at, withdrawal.reference, postings, details)
 
 
 def entries_from_transfer(transfer: Transfer, instrument: Instrument, *, effective_at: datetime) -> tuple[NewEntry, NewEntry]:

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountId, ClientId, OffsetGroupId
-from crossmargin.domain.money import check_ledger_decimal
+from crossmargin.domain.money import check_ledger_decimal, format_decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class ExposureLimits:
         net: Of all exposures, longs less shorts.
         order_notional: Of one order.
         groups: Net exposure of each offset group named.
-        set_by: Who set them last; empty if nobody did.
+        set_by: Who set them last, both of them: `alice and bob`; empty if nobody did.
         set_at: When, by the clock of the storage; None if never.
     """
 
@@ -50,6 +50,14 @@ class ExposureLimits:
     def is_empty(self) -> bool:
         """True when nothing is limited."""
         return self.gross is None and self.net is None and self.order_notional is None and not self.groups
+
+    @property
+    def words(self) -> str:
+        """All that somebody asks for who wants to set them, in words; what is not named is not limited."""
+        named = (("gross", self.gross), ("net", self.net), ("one order", self.order_notional))
+        limits = [f"{name} {format_decimal(limit)}" for name, limit in named if limit is not None]
+        limits += [f"group {name} {format_decimal(self.groups[name])}" for name in sorted(self.groups)]
+        return f"set limits of {self.scope}: {', '.join(limits) or 'none'}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ class Halt:
     Attributes:
         client_id: The client it is about; None for the whole house.
         reason: Why it was changed last, for people; empty if it never was.
-        changed_by: Who changed it last; empty if nobody did.
+        changed_by: Who changed it last, `alice and bob` where two had to; empty if nobody did.
         changed_at: When, by the clock of the storage; None if never.
     """
 
@@ -33,6 +33,11 @@ class Halt:
     def scope(self) -> str:
         """What it is about: `house`, or `clients/alpha`."""
         return scope_of(self.client_id)
+
+    @property
+    def words(self) -> str:
+        """All that somebody asks for who wants it, in words."""
+        return f"{'halt' if self.is_halted else 'resume'} {self.scope}, because {self.reason!r}"
 
 
 def scope_of(client_id: ClientId | None) -> str:

@@ -98,6 +98,14 @@ class HouseViewId(_Identifier):
     words = "32 lower-case hexadecimal digits"
 
 
+class PendingRequestId(_Identifier):
+    """Something that waits for a second person; derived from who asked, for what call and under which request id."""
+
+    noun = "pending request"
+    grammar = re.compile(r"[0-9a-f]{16}", re.ASCII)
+    words = "16 lower-case hexadecimal digits"
+
+
 @dataclass(frozen=True, order=True, slots=True)
 class AccountRef:
     """The full name of an account. Accounts are locked in the order of this type."""

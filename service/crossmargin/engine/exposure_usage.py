@@ -63,6 +63,13 @@ def notional_of(order: Position, market: RevaluedMarket) -> Decimal:
     return _money(notional, notional)
 
 
+def market_value_of(holding: Position, market: RevaluedMarket) -> Decimal:
+    """Return the absolute market value of a holding, base currency, rounded up to the cent; raises as `position_arrays`."""
+    rows, quantity = position_arrays([holding], market)
+    value = float(abs(quantity[0] * market.unit_value[rows[0]]))
+    return _money(value, value)
+
+
 def _net(held: HoldingRange, market: RevaluedMarket) -> float:
     unit = np.bincount(market.leg_instrument, weights=market.leg_exposure, minlength=len(market.instruments))
     at_low, at_high = held.low * unit, held.high * unit

@@ -1,4 +1,4 @@
-"""Halt a client or the house, and resume."""
+"""Halt a client or the house."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from crossmargin.usecases.refusals import encode_outcome
 
 @dataclass(frozen=True, slots=True)
 class HaltTrading:
-    """Turns the switch. It is no request that a halt could refuse: a halted house must be resumed, and a client in it halted as well.
+    """Turns the switch, which anybody may alone. It is no request that a halt could refuse: a client of a halted house may be halted too.
 
     Once a halt has been answered, no request of its client commits any more: the write path waits for those that had begun.
     """
@@ -23,17 +23,17 @@ class HaltTrading:
     writer: Writer
     books: BookReader
 
-    async def __call__(self, client_id: ClientId | None, *, is_halted: bool, reason: str, caller: Caller) -> Halt:
+    async def __call__(self, client_id: ClientId | None, *, reason: str, caller: Caller) -> Halt:
         """Return the switch as it is now, of a client, or with None of the house.
 
         Raises:
             DomainError: UNKNOWN_CLIENT; INVALID_ARGUMENT for a reason that says nothing; SERVICE_BUSY when requests under way did not end
                 in time, so that nothing was halted: ask again.
         """
-        halt = Halt(client_id, is_halted=is_halted, reason=check_halt_reason(reason), changed_by=caller.principal)
+        halt = Halt(client_id, is_halted=True, reason=check_halt_reason(reason), changed_by=caller.principal)
 
         async def decide(_: Mapping[AccountRef, AccountHead]) -> Decision:
             return Decision(encode_outcome({"scope": halt.scope}), records=(halt,))
 
-        await self.writer.write(caller.write_request("Halt" if is_halted else "Resume", [halt.scope, reason]), decide)
+        await self.writer.write(caller.write_request("Halt", [halt.scope, reason]), decide)
         return await self.books.get_halt(client_id)

@@ -22,6 +22,7 @@ from crossmargin.domain.identifiers import (
     ClientId,
     HouseViewId,
     InstrumentId,
+    PendingRequestId,
     RiskParameterSetId,
     SnapshotId,
     SourceId,
@@ -32,6 +33,7 @@ from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
 from crossmargin.domain.methodology import AccountMethodology
 from crossmargin.domain.parameter_governance import Activation, Governance, GovernanceChange, GovernedParameters
+from crossmargin.domain.pending_request import PendingEnd, PendingRequest, PendingState
 from crossmargin.domain.position import Position
 from crossmargin.domain.projection import ProjectionDifference
 from crossmargin.domain.quote import Quote, SourceProgress
@@ -54,6 +56,8 @@ Record: TypeAlias = (
     | ReconciledStatement
     | BreakNote
     | AccountMethodology
+    | PendingRequest
+    | PendingEnd
 )
 
 
@@ -87,8 +91,8 @@ class Decision:
         entries: To append, already chained to the locked heads (see `append_to_chain`).
         records: To create. A record that is there already with the same content is left alone; with another content the write is
             refused with ALREADY_EXISTS (policies, methodologies, limits and halts are replaced instead). A change of governance whose
-            premises have changed meanwhile is refused with PARAMETERS_CHANGED. A halt waits until every request that began before it
-            has ended.
+            premises have changed meanwhile is refused with PARAMETERS_CHANGED, and the end of a pending request that has ended meanwhile
+            with PENDING_REQUEST_ENDED. A halt waits until every request that began before it has ended.
         reservations: New ones, and others as they are from now on.
         response: Canonical bytes of the answer, stored under the key and returned to whoever asks again.
     """
@@ -397,6 +401,32 @@ class ReconciliationStore(Protocol):
     async def get_break(self, statement_id: str, account: AccountRef, instrument_id: InstrumentId) -> Break:
         """Return a break with its last note; UNKNOWN_BREAK."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class PendingFilter:
+    """Which pending requests to list; what is None chooses all."""
+
+    client_id: ClientId | None = None
+    state: PendingState | None = None
+
+
+class PendingRequests(Protocol):
+    """What one person has asked for and a second one has to, and what has become of it."""
+
+    async def get_pending(self, pending_id: PendingRequestId) -> PendingRequest:
+        """Return a pending request as it stands now; UNKNOWN_PENDING_REQUEST if there is none."""
+        ...
+
+    async def list_pending(self, chosen: PendingFilter, page: Page) -> Sequence[PendingRequest]:
+        """Return pending requests, oldest first; `page.after` is a `pending_key`."""
+        ...
+
+
+def pending_key(pending: PendingRequest) -> str:
+    """Return the key of a stored pending request in lists: the time to the microsecond, and its name."""
+    asked_at = "" if pending.asked_at is None else pending.asked_at.isoformat(timespec="microseconds")
+    return f"{asked_at} {pending.pending_id}"
 
 
 class LedgerChecks(Protocol):

@@ -7,11 +7,20 @@ from crossmargin.domain.collateral import AccountCollateralPolicy
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.halt import Halt
-from crossmargin.domain.identifiers import AccountRef, ClientId, HouseViewId, InstrumentId, RiskParameterSetId, SnapshotId
+from crossmargin.domain.identifiers import (
+    AccountRef,
+    ClientId,
+    HouseViewId,
+    InstrumentId,
+    PendingRequestId,
+    RiskParameterSetId,
+    SnapshotId,
+)
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.market import MarketSnapshot
 from crossmargin.domain.methodology import AccountMethodology
 from crossmargin.domain.parameter_governance import GovernanceChange, GovernedParameters
+from crossmargin.domain.pending_request import PendingEnd, PendingRequest
 from crossmargin.domain.reconciliation import BreakNote, ReconciledStatement
 from crossmargin.usecases.ports import Record, WriteRequest
 
@@ -71,6 +80,15 @@ def unknown_break(statement_id: str, account: AccountRef, instrument_id: Instrum
         statement=statement_id,
         account=account,
         instrument=instrument_id,
+    )
+
+
+def unknown_pending_request(pending_id: PendingRequestId) -> DomainError:
+    """Return the error for a pending request that does not exist, or is of another client than the request that names it."""
+    return DomainError(
+        Reason.UNKNOWN_PENDING_REQUEST,
+        f"there is no pending request {pending_id}; list what there is with ListPendingRequests",
+        pending_request=pending_id,
     )
 
 
@@ -164,6 +182,8 @@ def _name_of(record: Record) -> tuple[str, str]:  # noqa: PLR0911 - one for each
             return "limits", scope
         case Halt(scope=scope):
             return "halt", scope
+        case PendingRequest(pending_id=pending_id) | PendingEnd(pending_id=pending_id):
+            return "pending request", pending_id
         case ReconciledStatement(statement=statement):
             return "statement", statement.statement_id
         case BreakNote(statement_id=statement_id, instrument_id=instrument_id, account=ref):

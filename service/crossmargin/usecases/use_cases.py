@@ -9,6 +9,7 @@ from crossmargin.usecases.apply_lifecycle_event import ApplyLifecycleEvent
 from crossmargin.usecases.approve_parameters import ApproveParameters
 from crossmargin.usecases.build_snapshot import BuildSnapshot
 from crossmargin.usecases.cancel_entry import CancelLifecycleEvent, CancelTrade
+from crossmargin.usecases.cancel_pending_request import CancelPendingRequest
 from crossmargin.usecases.compare_methodologies import CompareMethodologies
 from crossmargin.usecases.create_account import CreateAccount
 from crossmargin.usecases.create_client import CreateClient
@@ -20,7 +21,15 @@ from crossmargin.usecases.halt_trading import HaltTrading
 from crossmargin.usecases.import_history import ImportHistory
 from crossmargin.usecases.note_break import NoteBreak
 from crossmargin.usecases.parameters_in_force import ParametersInForce
-from crossmargin.usecases.ports import BookReader, BreakerStore, InstrumentReader, MarketStore, ParameterStore, ReconciliationStore
+from crossmargin.usecases.ports import (
+    BookReader,
+    BreakerStore,
+    InstrumentReader,
+    MarketStore,
+    ParameterStore,
+    PendingRequests,
+    ReconciliationStore,
+)
 from crossmargin.usecases.preview_trades import PreviewTrades
 from crossmargin.usecases.propose_parameters import ProposeParameters
 from crossmargin.usecases.publish_quotes import PublishQuotes
@@ -34,6 +43,7 @@ from crossmargin.usecases.release_reservation import ReleaseReservation
 from crossmargin.usecases.reproduce_margin import ReproduceMargin
 from crossmargin.usecases.reserve_margin import ReserveMargin
 from crossmargin.usecases.reset_breaker import ResetBreaker
+from crossmargin.usecases.resume_trading import ResumeTrading
 from crossmargin.usecases.run_backtest import RunBacktest
 from crossmargin.usecases.set_collateral_policy import SetCollateralPolicy
 from crossmargin.usecases.set_exposure_limits import SetExposureLimits
@@ -81,6 +91,8 @@ class UseCases:
     reproduce_margin: ReproduceMargin
     reset_breaker: ResetBreaker
     halt_trading: HaltTrading
+    resume_trading: ResumeTrading
+    cancel_pending_request: CancelPendingRequest
     read_standing: ReadStanding
     release_reservation: ReleaseReservation
     reserve_margin: ReserveMargin
@@ -96,3 +108,4 @@ class UseCases:
     breakers: BreakerStore
     parameters: ParameterStore
     reconciliation: ReconciliationStore
+    pending: PendingRequests

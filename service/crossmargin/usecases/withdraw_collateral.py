@@ -1,4 +1,4 @@
-"""Let collateral leave for the client's custodian, if the account can spare it."""
+"""Let collateral leave for the client's custodian, if the account can spare it, and with a second person where it is much."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from crossmargin.domain.book import Withdrawal, append_to_chain, check_can_be_mo
 from crossmargin.domain.halt import halted
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.money import EXACT
+from crossmargin.domain.pending_request import Asked, PendingRequest
 from crossmargin.domain.position import Position
 from crossmargin.domain.reservation import fill_blocks
+from crossmargin.engine.exposure_usage import market_value_of
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.check_limits import exposure_refusal
 from crossmargin.usecases.current_market import MarketView
@@ -20,49 +22,71 @@ from crossmargin.usecases.known_instruments import known_instruments
 from crossmargin.usecases.ports import BookReader, Books, ComputePool, Decision, InstrumentReader
 from crossmargin.usecases.refusals import encode_outcome, encode_refusal, outcome_or_refusal
 from crossmargin.usecases.release_collateral import CollateralRelease, weigh_release
+from crossmargin.usecases.two_persons import TwoPersons, await_second_person
 
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """Where the withdrawal is in the account's ledger; 0 for one that was only tried. `excess_after` counts open orders at worst."""
+    """Where the withdrawal is in the account's ledger; 0 for one that was only tried. `excess_after` counts open orders at worst.
+
+    Attributes:
+        needs_second_person: Of one that was only tried: whether one person alone may not.
+    """
 
     sequence: int
     excess_after: Decimal
     replayed: bool
+    needs_second_person: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class WithdrawCollateral:
-    """Decides on a withdrawal under the lock of its account, and books it with the decision."""
+    """Decides on a withdrawal under the lock of its account, and books it with the decision.
+
+    Attributes:
+        alone_limit: Market value in base currency up to which one person alone may withdraw; above it a second one has to. Both times it
+            is decided whether it may leave: what could be spared when the first one asked may not be any more when the second does.
+    """
 
     decide_on_market: DecideOnMarket
     books: BookReader
     instruments: InstrumentReader
     compute: ComputePool
+    two_persons: TwoPersons
+    alone_limit: Decimal
 
-    async def __call__(self, withdrawal: Withdrawal, *, caller: Caller) -> Withdrawn:
-        """Return the booked withdrawal.
+    async def __call__(self, withdrawal: Withdrawal, *, caller: Caller) -> Withdrawn | PendingRequest:
+        """Return the booked withdrawal, or what awaits a second person.
 
         Raises:
             DomainError: HALTED, INSUFFICIENT_HOLDING, INSUFFICIENT_MARGIN or LIMIT_EXCEEDED when it was refused, now or under the same
                 key before; the two in the middle say the largest quantity that would have been allowed. Also UNKNOWN_ACCOUNT,
                 UNKNOWN_INSTRUMENT, ACCOUNT_CLOSED, what `entry_from_withdrawal` refuses, the reason why an instrument that is held cannot
-                be valued, and whatever the write path refuses: those are not bound to the key.
+                be valued, for a second person what `TwoPersons.confirmation` raises, and whatever the write path refuses: those are not
+                bound to the key.
         """
         instrument = await self._instrument(withdrawal)
+        asked = Asked("Withdraw", withdrawal.words, withdrawal.account.client_id)
 
         async def decide(books: Books, view: MarketView) -> Decision:
             head = books.states[withdrawal.account].head.check_open()
-            entry = entry_from_withdrawal(withdrawal, instrument, effective_at=books.now)
+            confirmation = await self.two_persons.confirmation(asked, caller=caller)
+            persons = None if confirmation is None else confirmation.persons
+            entry = entry_from_withdrawal(withdrawal, instrument, effective_at=books.now, persons=persons)
             release = await self.compute.run(lambda: _weigh(books, view, withdrawal, instrument))
             if release.refusal is not None:
                 return Decision(encode_refusal(release.refusal))
+            if confirmation is None and self._needs_second_person(withdrawal, view):
+                return await_second_person(asked, caller=caller)
             entries = append_to_chain(head, (entry,))
             response = encode_outcome({"sequence": entries[-1].sequence, "excess_after": str(release.after.excess)})
-            return Decision(response, entries)
+            return Decision(response, entries, records=() if confirmation is None else (confirmation.end,))
 
         request = caller.write_request("Withdraw", [repr(withdrawal)], (withdrawal.account,), is_fact=False)
         outcome = await self.decide_on_market(request, decide)
+        awaited = await self.two_persons.awaited(outcome)
+        if awaited is not None:
+            return awaited
         document = outcome_or_refusal(outcome.response)
         return Withdrawn(document["sequence"], Decimal(document["excess_after"]), outcome.replayed)
 
@@ -75,7 +99,11 @@ class WithdrawCollateral:
         release = await self.compute.run(lambda: _weigh(books, view, withdrawal, instrument))
         if release.refusal is not None:
             raise release.refusal
-        return Withdrawn(0, release.after.excess, replayed=False)
+        return Withdrawn(0, release.after.excess, replayed=False, needs_second_person=self._needs_second_person(withdrawal, view))
+
+    def _needs_second_person(self, withdrawal: Withdrawal, view: MarketView) -> bool:
+        leaving = Position(withdrawal.book_id, withdrawal.instrument_id, withdrawal.quantity)
+        return market_value_of(leaving, view.market) > self.alone_limit
 
     async def _instrument(self, withdrawal: Withdrawal) -> Instrument:
         known = await known_instruments(self.instruments, [withdrawal.instrument_id])

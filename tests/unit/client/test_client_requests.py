@@ -26,6 +26,8 @@ WRITES = {
     "activate_risk_parameters": lambda key: requests.activate_risk_parameters(
         "house-2", active_from=NOON, ramp_days=5, request_id=key
     ),
+    "resume": lambda key: requests.resume("a", "fixed", confirms="", request_id=key),
+    "cancel_pending_request": lambda key: requests.cancel_pending_request("0" * 16, request_id=key),
     "set_policy": lambda key: requests.set_policy("clients/a/accounts/b", "USD", PLEDGED, request_id=key),
     "set_methodology": lambda key: requests.set_methodology(
         "clients/a/accounts/b", SPAN_GRID, validate_only=False, request_id=key

@@ -18,6 +18,7 @@ from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.adapters.memory.instruments import MemoryInstrumentReader
 from crossmargin.adapters.memory.market import MemoryMarketStore
 from crossmargin.adapters.memory.metrics import MemoryQuoteMetrics, MemoryRequestReports
+from crossmargin.adapters.memory.pending_requests import MemoryPendingRequests
 from crossmargin.adapters.memory.quotes import MemoryQuoteStore
 from crossmargin.adapters.memory.reconciliation import MemoryReconciliationStore
 from crossmargin.adapters.memory.risk_parameters import MemoryParameterStore
@@ -27,9 +28,12 @@ from crossmargin.adapters.runtime.standard_parameters import standard_parameters
 from crossmargin.app import Ports, build_use_cases, store_shipped_parameters
 from crossmargin.domain.account import Account, AccountMode, Client
 from crossmargin.domain.book import Deposit, Trade
-from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId, RiskParameterSetId
+from crossmargin.domain.exposure_limits import ExposureLimits
+from crossmargin.domain.halt import Halt
+from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId, PendingRequestId, RiskParameterSetId
 from crossmargin.domain.instrument import Cash, CryptoAsset, FxForward, Instrument, Payoff, Perpetual
 from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
+from crossmargin.domain.pending_request import PendingRequest
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.current_market import CurrentMarket
 from crossmargin.usecases.use_cases import UseCases
@@ -116,9 +120,9 @@ class House:
     use_cases: UseCases
     request_ids: Iterator[int] = field(default_factory=count)
 
-    def caller(self, request_id: str | None = None, *, principal: str = "desk") -> Caller:
+    def caller(self, request_id: str | None = None, *, principal: str = "desk", confirms: PendingRequestId | None = None) -> Caller:
         """A caller with a request id of its own unless one is given."""
-        return Caller(principal, request_id or f"request-{next(self.request_ids)}")
+        return Caller(principal, request_id or f"request-{next(self.request_ids)}", confirms)
 
     async def publish(self, bitcoin: str = "60000", *, at: datetime = NOON, **levels: str) -> MarketSnapshot:
         """Publish a market of this bitcoin price and other factors by `kind_name=level`."""
@@ -131,6 +135,23 @@ class House:
         await self.use_cases.deposit_collateral(
             Deposit(account, BookId("main"), instrument_id, Decimal(quantity), NOON), caller=self.caller()
         )
+
+    async def limit(self, limits: ExposureLimits) -> ExposureLimits:
+        """Set limits as alice and bob."""
+        asked = await self.use_cases.set_exposure_limits(limits, caller=self.caller(principal="alice"))
+        assert isinstance(asked, PendingRequest)
+        done = await self.use_cases.set_exposure_limits(limits, caller=self.caller(principal="bob", confirms=asked.pending_id))
+        assert isinstance(done, ExposureLimits)
+        return done
+
+    async def resume(self, client_id: ClientId | None, reason: str = "fixed") -> Halt:
+        """End a halt as alice and bob."""
+        asked = await self.use_cases.resume_trading(client_id, reason=reason, caller=self.caller(principal="alice"))
+        assert isinstance(asked, PendingRequest)
+        caller = self.caller(principal="bob", confirms=asked.pending_id)
+        done = await self.use_cases.resume_trading(client_id, reason=reason, caller=caller)
+        assert isinstance(done, Halt)
+        return done
 
     async def trade(self, quantity: str, *, account: AccountRef = CORE) -> None:
         """Trade bitcoin perpetuals at 60,000."""
@@ -166,6 +187,7 @@ def an_empty_house(compute: CountingPool) -> House:
         market=MemoryMarketStore(database),
         parameters=MemoryParameterStore(database),
         reconciliation=MemoryReconciliationStore(database),
+        pending=MemoryPendingRequests(database),
         clock=clock,
         compute=compute,
         quotes=MemoryQuoteStore(database),

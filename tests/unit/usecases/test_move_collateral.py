@@ -133,7 +133,7 @@ async def test_trying_a_withdrawal_writes_nothing_and_says_the_same(house):
 
 async def test_a_halt_lets_nothing_leave_and_deposits_in(house, bucket):
     await house.deposit("1000")
-    await house.use_cases.halt_trading(None, is_halted=True, reason="why", caller=house.caller())
+    await house.use_cases.halt_trading(None, reason="why", caller=house.caller())
     assert (await refusal(withdraw(house, "1"))).reason is Reason.HALTED
     assert (await refusal(transfer(house, "1"))).reason is Reason.HALTED
     assert (await refusal(house.use_cases.withdraw_collateral.validate(Withdrawal(CORE, MAIN, USD, D(1))))).reason is Reason.HALTED
@@ -199,14 +199,10 @@ async def test_a_hedge_may_not_leave_over_a_limit_nor_arrive_over_one(house, buc
     await house.deposit("1000000")
     await house.deposit("1", BTC)
     await house.trade("-1")
-    await house.use_cases.set_exposure_limits(
-        ExposureLimits(CORE.client_id, CORE.account_id, net=D(1000)), caller=house.caller(principal="risk")
-    )
+    await house.limit(ExposureLimits(CORE.client_id, CORE.account_id, net=D(1000)))
     assert (await refusal(withdraw(house, "0.5", BTC))).reason is Reason.LIMIT_EXCEEDED
-    await house.use_cases.set_exposure_limits(ExposureLimits(CORE.client_id, CORE.account_id), caller=house.caller(principal="risk"))
-    await house.use_cases.set_exposure_limits(
-        ExposureLimits(BUCKET.client_id, BUCKET.account_id, gross=D(1000)), caller=house.caller(principal="risk")
-    )
+    await house.limit(ExposureLimits(CORE.client_id, CORE.account_id))
+    await house.limit(ExposureLimits(BUCKET.client_id, BUCKET.account_id, gross=D(1000)))
     refused = await refusal(transfer(house, "0.5", BTC))
     assert (refused.reason, refused.facts["scope"]) == (Reason.LIMIT_EXCEEDED, str(BUCKET))
 

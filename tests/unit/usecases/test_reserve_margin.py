@@ -283,19 +283,19 @@ async def test_a_halt_refuses_orders_even_those_that_reduce_and_binds_the_refusa
     await house.trade("1")
     held = (await reserve(house, "-0.5")).reservation.sequence
     scope = CORE.client_id if client else None
-    halted = await house.use_cases.halt_trading(scope, is_halted=True, reason="a runaway algorithm", caller=house.caller(principal="alice"))
+    halted = await house.use_cases.halt_trading(scope, reason="a runaway algorithm", caller=house.caller(principal="alice"))
     assert (halted.is_halted, halted.changed_by, halted.reason) == (True, "alice", "a runaway algorithm")
     refused = await refusal(reserve(house, "-0.5", key="k1"))
     assert (refused.reason, refused.facts["halt_reason"]) == (Reason.HALTED, "a runaway algorithm")
     assert (await fill(house, "-0.25", held)).flags == frozenset()
     await house.use_cases.release_reservation(CORE, held, caller=house.caller())
-    await house.use_cases.halt_trading(scope, is_halted=False, reason="fixed", caller=house.caller(principal="bob"))
+    await house.resume(scope)
     assert (await refusal(reserve(house, "-0.5", key="k1"))).reason is Reason.HALTED
     assert (await reserve(house, "-0.5")).reservation.sequence > held
 
 
 async def limit(house, *, account=CORE.account_id, **limits):
-    await house.use_cases.set_exposure_limits(ExposureLimits(CORE.client_id, account, **limits), caller=house.caller(principal="risk"))
+    await house.limit(ExposureLimits(CORE.client_id, account, **limits))
 
 
 @pytest.mark.parametrize("account", [CORE.account_id, None])

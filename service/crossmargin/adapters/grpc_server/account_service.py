@@ -14,10 +14,12 @@ from crossmargin.adapters.grpc_server.wire.account import (
 )
 from crossmargin.adapters.grpc_server.wire.exposure_limits import limits_from_message, limits_to_message, scope_from_name
 from crossmargin.adapters.grpc_server.wire.halt import client_or_house, halt_to_message
+from crossmargin.adapters.grpc_server.wire.pending_request import confirmed_name, pending_to_message
 from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name, printable
 from crossmargin.api.v1 import account_service_pb2 as pb
 from crossmargin.api.v1.account_service_pb2_grpc import AccountServiceServicer
 from crossmargin.domain.identifiers import AccountRef, ClientId
+from crossmargin.domain.pending_request import PendingRequest
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.use_cases import UseCases
 
@@ -68,11 +70,19 @@ class AccountService(AccountServiceServicer):
 
     async def Halt(self, request: pb.HaltRequest, context: Context) -> pb.HaltResponse:
         """Halt a client or the house."""
-        return pb.HaltResponse(state=await self._switch(request, context, is_halted=True))
+        caller = Caller(principal_of(context), request.request_id)
+        reason = printable(request.reason, what="reason")
+        state = await self._use_cases.halt_trading(client_or_house(request.client_id), reason=reason, caller=caller)
+        return pb.HaltResponse(state=halt_to_message(state))
 
     async def Resume(self, request: pb.ResumeRequest, context: Context) -> pb.ResumeResponse:
-        """End a halt."""
-        return pb.ResumeResponse(state=await self._switch(request, context, is_halted=False))
+        """End a halt, or keep that somebody asked for it."""
+        caller = Caller(principal_of(context), request.request_id, confirmed_name(request.confirms))
+        reason = printable(request.reason, what="reason")
+        done = await self._use_cases.resume_trading(client_or_house(request.client_id), reason=reason, caller=caller)
+        if isinstance(done, PendingRequest):
+            return pb.ResumeResponse(pending_request=pending_to_message(done))
+        return pb.ResumeResponse(state=halt_to_message(done))
 
     async def GetHalt(self, request: pb.GetHaltRequest, context: Context) -> pb.GetHaltResponse:
         """Return whether a client or the house is halted; UNKNOWN_CLIENT for a client that does not exist."""
@@ -82,10 +92,12 @@ class AccountService(AccountServiceServicer):
         return pb.GetHaltResponse(state=halt_to_message(await self._use_cases.books.get_halt(client_id)))
 
     async def SetLimits(self, request: pb.SetLimitsRequest, context: Context) -> pb.SetLimitsResponse:
-        """Set the limits of a client or account."""
-        caller = Caller(principal_of(context), request.request_id)
-        stored = await self._use_cases.set_exposure_limits(limits_from_message(request.limits), caller=caller)
-        return pb.SetLimitsResponse(limits=limits_to_message(stored))
+        """Set the limits of a client or account, or keep that somebody asked for it."""
+        caller = Caller(principal_of(context), request.request_id, confirmed_name(request.confirms))
+        done = await self._use_cases.set_exposure_limits(limits_from_message(request.limits), caller=caller)
+        if isinstance(done, PendingRequest):
+            return pb.SetLimitsResponse(pending_request=pending_to_message(done))
+        return pb.SetLimitsResponse(limits=limits_to_message(done))
 
     async def GetLimits(self, request: pb.GetLimitsRequest, context: Context) -> pb.GetLimitsResponse:
         """Return the limits of a client or account; UNKNOWN_CLIENT or UNKNOWN_ACCOUNT for what does not exist."""
@@ -95,12 +107,6 @@ class AccountService(AccountServiceServicer):
         else:
             await self._use_cases.books.get_account(AccountRef(client_id, account_id))
         return pb.GetLimitsResponse(limits=limits_to_message(await self._use_cases.books.get_limits(client_id, account_id)))
-
-    async def _switch(self, request: pb.HaltRequest | pb.ResumeRequest, context: Context, *, is_halted: bool) -> pb.HaltState:
-        caller = Caller(principal_of(context), request.request_id)
-        reason = printable(request.reason, what="reason")
-        client_id = client_or_house(request.client_id)
-        return halt_to_message(await self._use_cases.halt_trading(client_id, is_halted=is_halted, reason=reason, caller=caller))
 
     async def SetMethodology(self, request: pb.SetMethodologyRequest, context: Context) -> pb.SetMethodologyResponse:
         """Set what an account is margined by."""

@@ -11,12 +11,15 @@ from crossmargin.adapters.grpc_server.wire.collateral import (
     transfer_from_request,
     withdrawal_from_request,
 )
+from crossmargin.adapters.grpc_server.wire.pending_request import confirmed_name, pending_to_message
 from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name
 from crossmargin.api.v1 import collateral_service_pb2 as pb
 from crossmargin.api.v1.collateral_service_pb2_grpc import CollateralServiceServicer
 from crossmargin.domain.money import format_decimal
+from crossmargin.domain.pending_request import PendingRequest
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.use_cases import UseCases
+from crossmargin.usecases.withdraw_collateral import Withdrawn
 
 
 class CollateralService(CollateralServiceServicer):
@@ -35,11 +38,9 @@ class CollateralService(CollateralServiceServicer):
         """Let collateral leave, or say whether it may."""
         withdrawal = withdrawal_from_request(request)
         if request.validate_only:
-            done = await self._use_cases.withdraw_collateral.validate(withdrawal)
-        else:
-            caller = Caller(principal_of(context), request.request_id)
-            done = await self._use_cases.withdraw_collateral(withdrawal, caller=caller)
-        return pb.WithdrawResponse(sequence=done.sequence, excess_after=format_decimal(done.excess_after), replayed=done.replayed)
+            return _withdrawn_to_message(await self._use_cases.withdraw_collateral.validate(withdrawal))
+        caller = Caller(principal_of(context), request.request_id, confirmed_name(request.confirms))
+        return _withdrawn_to_message(await self._use_cases.withdraw_collateral(withdrawal, caller=caller))
 
     async def Transfer(self, request: pb.TransferRequest, context: Context) -> pb.TransferResponse:
         """Move collateral between a core account and its bucket, or say whether it may move."""
@@ -71,3 +72,14 @@ class CollateralService(CollateralServiceServicer):
             as_of_seq=result.stamp.sequence,
             snapshot_id=result.stamp.snapshot_id,
         )
+
+
+def _withdrawn_to_message(done: Withdrawn | PendingRequest) -> pb.WithdrawResponse:
+    if isinstance(done, PendingRequest):
+        return pb.WithdrawResponse(pending_request=pending_to_message(done))
+    return pb.WithdrawResponse(
+        sequence=done.sequence,
+        excess_after=format_decimal(done.excess_after),
+        replayed=done.replayed,
+        needs_second_person=done.needs_second_person,
+    )

@@ -19,6 +19,7 @@ from crossmargin.adapters.grpc_server.collateral_service import CollateralServic
 from crossmargin.adapters.grpc_server.interceptors import CallInterceptor, RpcMetrics
 from crossmargin.adapters.grpc_server.margin_service import MarginService
 from crossmargin.adapters.grpc_server.market_service import MarketService
+from crossmargin.adapters.grpc_server.pending_request_service import PendingRequestService
 from crossmargin.adapters.grpc_server.reconciliation_service import ReconciliationService
 from crossmargin.adapters.grpc_server.reference_service import ReferenceService
 from crossmargin.adapters.grpc_server.risk_service import RiskService
@@ -33,6 +34,8 @@ from crossmargin.api.v1 import (
     margin_service_pb2_grpc,
     market_service_pb2,
     market_service_pb2_grpc,
+    pending_request_service_pb2,
+    pending_request_service_pb2_grpc,
     reconciliation_service_pb2,
     reconciliation_service_pb2_grpc,
     reference_service_pb2,
@@ -53,6 +56,7 @@ SERVICES: Final[tuple[ServiceDescriptor, ...]] = tuple(
         collateral_service_pb2,
         market_service_pb2,
         margin_service_pb2,
+        pending_request_service_pb2,
         reconciliation_service_pb2,
         risk_service_pb2,
     )
@@ -133,6 +137,7 @@ def build_server(use_cases: UseCases, *, address: str, metrics: RpcMetrics, refl
     collateral_service_pb2_grpc.add_CollateralServiceServicer_to_server(CollateralService(use_cases), server)
     market_service_pb2_grpc.add_MarketServiceServicer_to_server(MarketService(use_cases), server)
     margin_service_pb2_grpc.add_MarginServiceServicer_to_server(MarginService(use_cases), server)
+    pending_request_service_pb2_grpc.add_PendingRequestServiceServicer_to_server(PendingRequestService(use_cases), server)
     reconciliation_service_pb2_grpc.add_ReconciliationServiceServicer_to_server(ReconciliationService(use_cases), server)
     risk_service_pb2_grpc.add_RiskServiceServicer_to_server(RiskService(use_cases), server)
     health_servicer = health.aio.HealthServicer()

@@ -24,6 +24,7 @@ from crossmargin.domain.identifiers import (
     ClientId,
     HouseViewId,
     InstrumentId,
+    PendingRequestId,
     RiskParameterSetId,
     SnapshotId,
     SourceId,
@@ -31,6 +32,7 @@ from crossmargin.domain.identifiers import (
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.market import FactorId, MarketSnapshot
 from crossmargin.domain.parameter_governance import Activation, Governance
+from crossmargin.domain.pending_request import PendingRequest
 from crossmargin.domain.position import Position
 from crossmargin.domain.quote import Quote, SourceProgress, Subject
 from crossmargin.domain.reconciliation import BreakNote, ReconciledStatement
@@ -70,6 +72,7 @@ class Contents:
     limits: MutableMapping[tuple[ClientId, AccountId | None], ExposureLimits] = field(default_factory=dict)
     halts: MutableMapping[str, Halt] = field(default_factory=dict)
     statements: MutableMapping[str, ReconciledStatement] = field(default_factory=dict)
+    pending: MutableMapping[PendingRequestId, PendingRequest] = field(default_factory=dict)
     break_notes: MutableMapping[tuple[str, AccountRef, InstrumentId, int], BreakNote] = field(default_factory=dict)
 
     def staged(self) -> Contents:

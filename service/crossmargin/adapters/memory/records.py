@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from crossmargin.adapters.memory.database import Contents
+from crossmargin.adapters.memory.pending_requests import end_pending, store_pending
 from crossmargin.domain.account import GENESIS_HASH, Account, AccountHead, AccountStatus, Client
 from crossmargin.domain.collateral import AccountCollateralPolicy
 from crossmargin.domain.exposure_limits import ExposureLimits
@@ -15,12 +16,13 @@ from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.market import MarketSnapshot
 from crossmargin.domain.methodology import AccountMethodology
 from crossmargin.domain.parameter_governance import GovernanceChange, GovernedParameters, ParameterState
+from crossmargin.domain.pending_request import PendingEnd, PendingRequest
 from crossmargin.domain.reconciliation import BreakNote, ReconciledStatement
 from crossmargin.usecases.ports import Record
 from crossmargin.usecases.storage_errors import already_exists, parameters_changed, unknown_account, unknown_client, unknown_instrument
 
 
-def store_record(staged: Contents, record: Record, *, now: datetime) -> None:
+def store_record(staged: Contents, record: Record, *, now: datetime) -> None:  # noqa: PLR0912 - one for each kind of record
     """Create a record, or leave an equal one alone; a policy or a methodology replaces the one before.
 
     Raises:
@@ -50,6 +52,10 @@ def store_record(staged: Contents, record: Record, *, now: datetime) -> None:
             is_stored = staged.statements.setdefault(record.statement.statement_id, record).statement == record.statement
         case BreakNote():
             is_stored = _store_note(staged, record)
+        case PendingRequest():
+            is_stored = store_pending(staged, record, now)
+        case PendingEnd():
+            is_stored = end_pending(staged, record, now)
     if not is_stored:
         raise already_exists(record)
 

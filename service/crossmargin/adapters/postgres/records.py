@@ -21,6 +21,7 @@ from crossmargin.adapters.postgres.halt import ASK_IN_TURN, REPLACE_HALT
 from crossmargin.adapters.postgres.instrument_terms import terms_to_json
 from crossmargin.adapters.postgres.instruments import INSTRUMENTS_BY_ID, INSTRUMENTS_VERSION, instrument_from_row
 from crossmargin.adapters.postgres.market import SNAPSHOT_BY_ID, snapshot_from_row
+from crossmargin.adapters.postgres.pending_requests import end_pending, store_pending
 from crossmargin.adapters.postgres.quality import quality_to_json
 from crossmargin.adapters.postgres.reconciliation import store_note, store_statement
 from crossmargin.adapters.postgres.risk_parameters import PARAMETERS_BY_ID, STORED_ORDER
@@ -44,12 +45,13 @@ from crossmargin.domain.market import MarketSnapshot
 from crossmargin.domain.methodology import AccountMethodology
 from crossmargin.domain.money import format_decimal
 from crossmargin.domain.parameter_governance import Governance, GovernanceChange, GovernedParameters, ParameterState
+from crossmargin.domain.pending_request import PendingEnd, PendingRequest
 from crossmargin.domain.reconciliation import BreakNote, ReconciledStatement
 from crossmargin.usecases.ports import Record
 from crossmargin.usecases.storage_errors import already_exists, parameters_changed, unknown_account, unknown_client, unknown_instrument
 
 
-async def store_record(connection: Connection, record: Record) -> None:
+async def store_record(connection: Connection, record: Record) -> None:  # noqa: PLR0912 - one for each kind of record
     """Create a record, or leave an equal one alone; a policy or a methodology replaces the one before.
 
     Raises:
@@ -79,6 +81,10 @@ async def store_record(connection: Connection, record: Record) -> None:
             is_stored = await store_statement(connection, record)
         case BreakNote():
             is_stored = await store_note(connection, record)
+        case PendingRequest():
+            is_stored = await store_pending(connection, record)
+        case PendingEnd():
+            is_stored = await end_pending(connection, record)
     if not is_stored:
         raise already_exists(record)
 

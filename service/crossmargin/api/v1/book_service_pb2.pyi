@@ -466,12 +466,16 @@ class Entry(_message.Message):
     SETTLE_DATE_FIELD_NUMBER: _builtins.int
     EVENT_FIELD_NUMBER: _builtins.int
     EVENT_TERMS_FIELD_NUMBER: _builtins.int
+    ASKED_BY_FIELD_NUMBER: _builtins.int
+    CONFIRMED_BY_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     kind: Global___EntryKind.ValueType
     reference: _builtins.str
     chain_hash: _builtins.str
     reverses_seq: _builtins.int
     event: _builtins.str
+    asked_by: _builtins.str
+    confirmed_by: _builtins.str
     @_builtins.property
     def effective_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -493,10 +497,12 @@ class Entry(_message.Message):
         settle_date: _date_pb2.Date | None = ...,
         event: _builtins.str = ...,
         event_terms: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        asked_by: _builtins.str = ...,
+        confirmed_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time", "settle_date", b"settle_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chain_hash", b"chain_hash", "effective_time", b"effective_time", "event", b"event", "event_terms", b"event_terms", "kind", b"kind", "postings", b"postings", "reference", b"reference", "reverses_seq", b"reverses_seq", "sequence", b"sequence", "settle_date", b"settle_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_by", b"asked_by", "chain_hash", b"chain_hash", "confirmed_by", b"confirmed_by", "effective_time", b"effective_time", "event", b"event", "event_terms", b"event_terms", "kind", b"kind", "postings", b"postings", "reference", b"reference", "reverses_seq", b"reverses_seq", "sequence", b"sequence", "settle_date", b"settle_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from crossmargin.api.v1 import pending_request_service_pb2 as _pending_request_service_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -153,6 +154,7 @@ class WithdrawRequest(_message.Message):
     QUANTITY_FIELD_NUMBER: _builtins.int
     REFERENCE_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    CONFIRMS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     account: _builtins.str
     book_id: _builtins.str
@@ -160,6 +162,7 @@ class WithdrawRequest(_message.Message):
     quantity: _builtins.str
     reference: _builtins.str
     validate_only: _builtins.bool
+    confirms: _builtins.str
     def __init__(
         self,
         *,
@@ -170,10 +173,11 @@ class WithdrawRequest(_message.Message):
         quantity: _builtins.str = ...,
         reference: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
+        confirms: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "book_id", b"book_id", "instrument_id", b"instrument_id", "quantity", b"quantity", "reference", b"reference", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "book_id", b"book_id", "confirms", b"confirms", "instrument_id", b"instrument_id", "quantity", b"quantity", "reference", b"reference", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -186,19 +190,26 @@ class WithdrawResponse(_message.Message):
     SEQUENCE_FIELD_NUMBER: _builtins.int
     EXCESS_AFTER_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
+    PENDING_REQUEST_FIELD_NUMBER: _builtins.int
+    NEEDS_SECOND_PERSON_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     excess_after: _builtins.str
     replayed: _builtins.bool
+    needs_second_person: _builtins.bool
+    @_builtins.property
+    def pending_request(self) -> _pending_request_service_pb2.PendingRequest: ...
     def __init__(
         self,
         *,
         sequence: _builtins.int = ...,
         excess_after: _builtins.str = ...,
         replayed: _builtins.bool = ...,
+        pending_request: _pending_request_service_pb2.PendingRequest | None = ...,
+        needs_second_person: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["pending_request", b"pending_request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["excess_after", b"excess_after", "replayed", b"replayed", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["excess_after", b"excess_after", "needs_second_person", b"needs_second_person", "pending_request", b"pending_request", "replayed", b"replayed", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

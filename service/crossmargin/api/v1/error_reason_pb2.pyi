@@ -80,6 +80,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNKNOWN_BREAK: _ErrorReason.ValueType  # 91
     ERROR_REASON_BREAK_CLOSED: _ErrorReason.ValueType  # 92
     ERROR_REASON_METHODOLOGY_UNAVAILABLE: _ErrorReason.ValueType  # 38
+    ERROR_REASON_UNKNOWN_PENDING_REQUEST: _ErrorReason.ValueType  # 100
+    ERROR_REASON_PENDING_REQUEST_DIFFERS: _ErrorReason.ValueType  # 101
+    ERROR_REASON_PENDING_REQUEST_ENDED: _ErrorReason.ValueType  # 102
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper): ...
 
@@ -141,4 +144,7 @@ ERROR_REASON_INVALID_STATEMENT: ErrorReason.ValueType  # 90
 ERROR_REASON_UNKNOWN_BREAK: ErrorReason.ValueType  # 91
 ERROR_REASON_BREAK_CLOSED: ErrorReason.ValueType  # 92
 ERROR_REASON_METHODOLOGY_UNAVAILABLE: ErrorReason.ValueType  # 38
+ERROR_REASON_UNKNOWN_PENDING_REQUEST: ErrorReason.ValueType  # 100
+ERROR_REASON_PENDING_REQUEST_DIFFERS: ErrorReason.ValueType  # 101
+ERROR_REASON_PENDING_REQUEST_ENDED: ErrorReason.ValueType  # 102
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

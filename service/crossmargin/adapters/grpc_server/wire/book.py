@@ -120,6 +120,8 @@ def entry_to_message(entry: Entry) -> pb.Entry:
         settle_date=None if details.settle_date is None else date_to_message(details.settle_date),
         event=details.event,
         event_terms=dict(details.terms),
+        asked_by="" if details.persons is None else details.persons.asked_by,
+        confirmed_by="" if details.persons is None else details.persons.confirmed_by,
     )
 
 
