@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ def test_every_setting_has_a_description_and_a_variable_of_its_own(name, monkeyp
         "anchor_file": "/a",
         "ledger_check_time": "03:30",
     }.get(name)
-    text = text or {bool: "true", int: "3", float: "3"}.get(Settings.model_fields[name].annotation, "127.0.0.1:3")
+    text = text or {bool: "true", int: "3", float: "3", Decimal: "3"}.get(Settings.model_fields[name].annotation, "127.0.0.1:3")
     if getattr(Settings(), name) is True:
         text = "false"
     monkeypatch.setenv(f"CROSSMARGIN_{name.upper()}", text)
