@@ -44,6 +44,8 @@ PATTERN_WORDS: Final[Mapping[str, str]] = {
     "^[A-Z]{3}$": "an ISO 4217 code such as USD",
     "^[0-9a-f]{32}$": "32 lower-case hexadecimal digits",
     "^([0-9a-f]{32})?$": "nothing, or 32 lower-case hexadecimal digits",
+    "^[0-9a-f]{16}$": "16 lower-case hexadecimal digits",
+    "^([0-9a-f]{16})?$": "nothing, or 16 lower-case hexadecimal digits",
     "^(spot|fx|zero|vol|basis|spread|price):[A-Z0-9][A-Za-z0-9._-]{0,63}(:[1-9][0-9]{0,2}[DWMY])?$": (
         "a risk factor such as spot:BTC, fx:EUR, zero:USD:2Y, vol:BTC:1M, basis:BTC:3M, spread:IG-A:5Y or price:WTI:1M"
     ),
