@@ -688,7 +688,11 @@ class QuoteMetrics(Protocol):
         ...
 
     def snapshot_built(self, snapshot: MarketSnapshot) -> None:
-        """Publish how many levels and marks of a snapshot can be believed how far."""
+        """Publish how many levels and marks of a snapshot can be believed how far, and which levels cannot."""
+        ...
+
+    def withdraw_market(self) -> None:
+        """Stop publishing the quality of a market: this process no longer builds it."""
         ...
 
 

@@ -25,6 +25,8 @@ class TickMarket:
             try:
                 if await self.leadership.try_lead():
                     await self.build_snapshot(self.clock.now())
+                else:
+                    self.build_snapshot.metrics.withdraw_market()
             except DomainError as error:
                 # Counted where failed house runs are, and tried again: without a market there is no margin either.
                 self.metrics.house_failed(error.reason.code)

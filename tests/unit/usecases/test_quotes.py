@@ -145,10 +145,14 @@ async def test_the_leader_builds_a_snapshot_every_tick_and_nobody_else_does(hous
         await house.clock.tick()
         latest = await house.ports.market.latest_snapshot()
         assert (latest.levels[BITCOIN], latest.as_of) == (60500, NOON + 4 * SECOND)
+        assert house.ports.quote_metrics.last_built == latest
         house.database.contents.activations.clear()
         await house.use_cases.publish_quotes(FEED, [a_quote(2, "60600", at=NOON + SECOND)])
         await house.clock.tick()
         assert failures.reasons == ["NO_RISK_PARAMETERS"]
+        house.database.leader = other
+        await house.clock.tick()
+        assert house.ports.quote_metrics.last_built is None, "who does not build the market does not speak of its quality"
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

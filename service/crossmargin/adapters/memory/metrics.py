@@ -48,3 +48,7 @@ class MemoryQuoteMetrics:
     def snapshot_built(self, snapshot: MarketSnapshot) -> None:
         """Keep the snapshot."""
         self.last_built = snapshot
+
+    def withdraw_market(self) -> None:
+        """Forget the snapshot."""
+        self.last_built = None

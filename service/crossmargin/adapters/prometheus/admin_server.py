@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from crossmargin.adapters.prometheus.exposition import CONTENT_TYPE, page_of
 
 CLOSED_CONNECTION_TIMEOUT_S = 10
 
@@ -49,7 +50,7 @@ def _handler(registry: CollectorRegistry, why_not_ready: Callable[[], str | None
         def do_GET(self) -> None:
             match self.path.partition("?")[0]:
                 case "/metrics":
-                    self._answer(HTTPStatus.OK, generate_latest(registry), CONTENT_TYPE_LATEST)
+                    self._answer(HTTPStatus.OK, page_of(registry), CONTENT_TYPE)
                 case "/livez":
                     self._answer(HTTPStatus.OK, b"ok\n")
                 case "/readyz":

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Final
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from crossmargin.domain.identifiers import SourceId
-from crossmargin.domain.market import MarketSnapshot
-from crossmargin.domain.market_quality import Verdict
+from crossmargin.domain.market import FactorId, MarketSnapshot
+from crossmargin.domain.market_quality import Quality, Verdict
+
+DOUBTED_LIMIT: Final = 20
+"""A feed that dies takes every level along, and twenty names say as much as a thousand."""
 
 
-class QuoteMetrics:
+class QuoteMetrics(Collector):
     """See `QuoteMetrics` of the ports. Sources are few and named by the operator, so they may be labels."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -28,6 +36,8 @@ class QuoteMetrics:
         for kind in ("level", "mark"):
             for verdict in Verdict:
                 self._quality.labels(kind, verdict.value)
+        self._doubted: tuple[tuple[FactorId, Quality], ...] = ()
+        registry.register(self)
 
     def quotes_received(self, source: SourceId, *, accepted: int, replayed: int, refused: int, missed: int) -> None:
         """Count what came of the quotes of one batch."""
@@ -42,3 +52,27 @@ class QuoteMetrics:
             verdicts = [quality.verdict for quality in known]
             for verdict in Verdict:
                 self._quality.labels(kind, verdict.value).set(verdicts.count(verdict))
+        self._doubted = _most_doubted(snapshot.level_quality)
+
+    def withdraw_market(self) -> None:
+        """Doubt nothing any more: another process builds snapshots now, and says how far they can be believed."""
+        for kind in ("level", "mark"):
+            for verdict in Verdict:
+                self._quality.labels(kind, verdict.value).set(0)
+        self._doubted = ()
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the levels that are doubted."""
+        family = GaugeMetricFamily(
+            "crossmargin_doubted_level_timestamp_seconds",
+            "When a doubted level was last seen to be right (Unix time), by risk factor and verdict. The worst only; no series: no doubt.",
+            labels=["factor", "verdict"],
+        )
+        for factor, quality in self._doubted:
+            family.add_metric([str(factor), quality.verdict.value], quality.observed_at.timestamp())
+        yield family
+
+
+def _most_doubted(known: Mapping[FactorId, Quality]) -> tuple[tuple[FactorId, Quality], ...]:
+    doubted = [item for item in known.items() if item[1].verdict is not Verdict.VALID]
+    return tuple(sorted(doubted, key=lambda item: (-item[1].verdict.severity, item[1].observed_at, str(item[0])))[:DOUBTED_LIMIT])

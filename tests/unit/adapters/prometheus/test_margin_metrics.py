@@ -12,8 +12,12 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from crossmargin.adapters.prometheus.margin_metrics import ACCOUNT_GAUGES, MarginMetrics
-from crossmargin.domain.margin import Band, DataQuality, DoubtedInput, GapLoss
+from crossmargin.adapters.prometheus.account_families import ACCOUNT_GAUGES, BRIDGE_PARTS
+from crossmargin.adapters.prometheus.house_families import ASSET_LIMIT
+from crossmargin.adapters.prometheus.margin_metrics import MarginMetrics
+from crossmargin.domain.collateral import CollateralPolicy
+from crossmargin.domain.identifiers import InstrumentId
+from crossmargin.domain.margin import Band, Charge, DataQuality, DoubtedInput, GapLoss, RequirementBridge
 from crossmargin.domain.market_quality import Quality, Verdict
 from tests.unit.adapters.prometheus.results import AS_OF, a_result, an_account
 
@@ -54,8 +58,6 @@ def series(registry, family):
         ("crossmargin_excess_usd", 188.0),
         ("crossmargin_collateral_haircut_usd", 25.5),
         ("crossmargin_netting_benefit_ratio", 0.1875),
-        ("crossmargin_gap_loss_usd", 0.0),
-        ("crossmargin_expected_gap_loss_usd", 0.0),
         ("crossmargin_band", 1.0),
     ],
 )
@@ -195,6 +197,86 @@ def test_doubted_market_data_shows_as_a_range_and_as_a_count_of_accounts(registr
 
 def test_an_isolated_account_shows_what_the_broker_bears(registry, metrics):
     gap = GapLoss(realized=Decimal("120.5"), expected=Decimal("130.25"), worst=Decimal(900), worst_scenario="March")
-    publish(metrics, replace(a_result(), gap=gap))
+    publish(metrics, replace(a_result(), gap=gap), a_result(an_account("beta")))
     assert registry.get_sample_value("crossmargin_gap_loss_usd", CORE) == 120.5
     assert registry.get_sample_value("crossmargin_expected_gap_loss_usd", CORE) == 130.25
+    assert set(series(registry, "crossmargin_gap_loss_usd")) == {("alpha", "core")}, "a cross account has no gap to speak of"
+
+
+def test_the_parts_of_the_bridge_lead_from_gross_to_the_maintenance_margin(registry, metrics):
+    bridge = RequirementBridge(
+        gross=Decimal(1000),
+        netting_inside_groups=Decimal(300),
+        netting_inside_classes=Decimal(150),
+        netting_across_classes=Decimal(50),
+        market_requirement=Decimal(500),
+        charges=(Charge("liquidity", Decimal(20)), Charge("basis", Decimal("5.5"))),
+        maintenance_margin=Decimal("525.5"),
+        initial_margin=Decimal(700),
+    )
+    publish(metrics, replace(a_result(), requirement=bridge))
+    parts = {part: registry.get_sample_value("crossmargin_requirement_part_usd", {**CORE, "part": part}) for part in BRIDGE_PARTS}
+    netting = parts["netting_inside_groups"] + parts["netting_inside_classes"] + parts["netting_across_classes"]
+    assert (parts["gross"], netting, parts["charges"]) == (1000, 500, 25.5)
+    assert parts["gross"] - netting + parts["charges"] == registry.get_sample_value("crossmargin_maintenance_margin_usd", CORE)
+
+
+def collateral(registry):
+    """Every asset's parts, in the order published."""
+    found = {}
+    for family in text_string_to_metric_families(generate_latest(registry).decode()):
+        if family.name == "crossmargin_house_collateral_usd":
+            for sample in family.samples:
+                found.setdefault(sample.labels["asset"], {})[sample.labels["part"]] = sample.value
+    return found
+
+
+def with_lines(result, *lines):
+    return replace(result, equity=replace(result.equity, lines=lines))
+
+
+def a_line(asset, counted, haircut="0", over_limit="0", policy=CollateralPolicy.PLEDGED):
+    amounts = [Decimal(each) for each in (counted, haircut, over_limit)]
+    line = a_result().equity.lines[0]
+    return replace(
+        line,
+        instrument_id=InstrumentId(asset),
+        policy=policy,
+        market_value=sum(amounts),
+        value_in_equity=amounts[0],
+        haircut=amounts[1],
+        over_limit=amounts[2],
+    )
+
+
+def test_collateral_of_all_clients_is_added_up_by_asset_also_of_those_without_series(registry):
+    metrics = MarginMetrics(registry, client_limit=1)
+    publish(
+        metrics,
+        with_lines(a_result(utilization="0.9"), a_line("RLUSD", "90", "8", "2"), a_line("USD", "500")),
+        with_lines(a_result(an_account("beta")), a_line("RLUSD", "10", "1"), a_line("EUR", "-70", policy=None)),
+    )
+    assert collateral(registry) == {
+        "USD": {"counted": 500, "haircut": 0, "over_limit": 0},
+        "RLUSD": {"counted": 100, "haircut": 9, "over_limit": 2},
+    }, "a liability is no collateral"
+
+
+def test_only_the_largest_assets_have_series_and_the_rest_is_added_up(registry, metrics):
+    lines = [a_line(f"BOND-{number:02d}", str(number), "1") for number in range(ASSET_LIMIT + 2)]
+    publish(metrics, with_lines(a_result(), *lines))
+    found = collateral(registry)
+    assert len(found) == ASSET_LIMIT + 1
+    assert next(iter(found)) == f"BOND-{ASSET_LIMIT + 1:02d}"
+    assert found["other"] == {"counted": 1.0, "haircut": 2.0, "over_limit": 0.0}
+
+
+def test_what_is_published_is_not_changed_by_what_the_monitor_does_next(registry, metrics):
+    """Series are made when somebody scrapes, which is after the run."""
+    results = {an_account(): a_result()}
+    failed = {}
+    metrics.publish_house(results, failed=failed, duration_s=1)
+    results.clear()
+    failed[an_account("beta")] = "INVALID_PRICE"
+    assert registry.get_sample_value("crossmargin_equity_usd", CORE) == 1000.0
+    assert series(registry, "crossmargin_accounts_failed") == {}

@@ -1,0 +1,130 @@
+"""The series of every account: its figures, and the bridge to its requirement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from time import sleep
+from typing import Final, TypeAlias
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.samples import Sample
+
+from crossmargin.domain.identifiers import AccountRef
+from crossmargin.domain.margin import Band, MarginResult, RequirementBridge
+
+_BANDS: Final = tuple(Band)
+
+Labelled: TypeAlias = list[tuple[dict[str, str], MarginResult]]
+
+
+def _ratio(utilization: Decimal | None) -> float:
+    return float("inf") if utilization is None else float(utilization)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountGauge:
+    """One figure of an account; None when the account has none, which leaves the account out of the family."""
+
+    name: str
+    help_text: str
+    read: Callable[[MarginResult], float | None]
+
+
+UTILIZATION: Final = AccountGauge(
+    "crossmargin_utilization_ratio",
+    "Maintenance margin over equity: watch from 0.6, at risk 0.7, margin call 0.8, liquidation 1; +Inf when equity is gone.",
+    lambda result: _ratio(result.utilization),
+)
+ACCOUNT_GAUGES: Final = (
+    UTILIZATION,
+    AccountGauge(
+        "crossmargin_utilization_low_ratio",
+        "Utilization at the most favourable end of doubted market data, by which margin is called; the utilization itself without doubt.",
+        lambda result: _ratio(result.utilization_range[0]),
+    ),
+    AccountGauge(
+        "crossmargin_utilization_high_ratio",
+        "Utilization at the least favourable end of doubted market data; the utilization itself without doubt.",
+        lambda result: _ratio(result.utilization_range[1]),
+    ),
+    AccountGauge(
+        "crossmargin_band_provisional",
+        "1 when the account is in margin call or worse on suspect market data: look before calling.",
+        lambda result: float(result.quality is not None and result.quality.is_provisional),
+    ),
+    AccountGauge("crossmargin_equity_usd", "Equity after haircuts.", lambda result: float(result.equity.equity)),
+    AccountGauge(
+        "crossmargin_initial_margin_usd",
+        "Initial margin: below it margin is called.",
+        lambda result: float(result.requirement.initial_margin),
+    ),
+    AccountGauge(
+        "crossmargin_maintenance_margin_usd",
+        "Maintenance margin: below it the account is liquidated.",
+        lambda result: float(result.requirement.maintenance_margin),
+    ),
+    AccountGauge(
+        "crossmargin_excess_usd", "Equity less initial margin; negative is a deficit.", lambda result: float(result.excess_to_initial)
+    ),
+    AccountGauge(
+        "crossmargin_collateral_haircut_usd",
+        "Haircuts taken off collateral.",
+        lambda result: float(sum(line.haircut for line in result.equity.lines)),
+    ),
+    AccountGauge(
+        "crossmargin_netting_benefit_ratio",
+        "Share of the gross standalone margins that netting frees; 0 without risk.",
+        lambda result: float(result.requirement.netting_benefit_fraction),
+    ),
+    AccountGauge(
+        "crossmargin_gap_loss_usd",
+        "Equity of an isolated account below zero, which the broker bears and nobody is charged for. Isolated accounts only.",
+        lambda result: None if result.gap is None else float(result.gap.realized),
+    ),
+    AccountGauge(
+        "crossmargin_expected_gap_loss_usd",
+        "Mean loss beyond the equity of an isolated account over the scenarios: the put that the broker writes. Isolated accounts only.",
+        lambda result: None if result.gap is None else float(result.gap.expected),
+    ),
+    AccountGauge(
+        "crossmargin_band", "0 healthy, 1 watch, 2 at risk, 3 margin call, 4 liquidation.", lambda result: float(_BANDS.index(result.band))
+    ),
+)
+
+BRIDGE_PARTS: Final[Mapping[str, Callable[[RequirementBridge], Decimal]]] = {
+    "gross": lambda bridge: bridge.gross,
+    "netting_inside_groups": lambda bridge: bridge.netting_inside_groups,
+    "netting_inside_classes": lambda bridge: bridge.netting_inside_classes,
+    "netting_across_classes": lambda bridge: bridge.netting_across_classes,
+    "charges": lambda bridge: sum((charge.amount for charge in bridge.charges), Decimal(0)),
+}
+"""From the standalone margins to the maintenance margin: gross, less the three nettings, plus charges."""
+
+
+def account_families(results: Mapping[AccountRef, MarginResult]) -> Iterator[GaugeMetricFamily]:
+    """Yield a family for each figure of an account, and one for the bridges."""
+    # Labels are made once for an account and not once for a figure: a house of a thousand has ten thousand figures.
+    labelled: Labelled = [({"client": ref.client_id, "account": ref.account_id}, result) for ref, result in sorted(results.items())]
+    for gauge in ACCOUNT_GAUGES:
+        sleep(0)  # lets the event loop in, as the page does
+        family = GaugeMetricFamily(gauge.name, gauge.help_text, labels=["client", "account"])
+        for labels, result in labelled:
+            value = gauge.read(result)
+            if value is not None:
+                family.samples.append(Sample(gauge.name, labels, value))
+        yield family
+    yield _bridge_family(labelled)
+
+
+def _bridge_family(labelled: Labelled) -> GaugeMetricFamily:
+    name = "crossmargin_requirement_part_usd"
+    family = GaugeMetricFamily(
+        name,
+        "Bridge to the maintenance margin: gross is every position margined alone; the three nettings are taken off, charges added.",
+        labels=["client", "account", "part"],
+    )
+    for part, read in BRIDGE_PARTS.items():
+        family.samples.extend(Sample(name, {**labels, "part": part}, float(read(result.requirement))) for labels, result in labelled)
+    return family
