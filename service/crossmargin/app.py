@@ -412,7 +412,7 @@ async def _serve(settings: Settings, url: str) -> None:
         current_market = CurrentMarket(ports.instruments, ports.market, ports.parameters, compute)
         use_cases = build_use_cases(ports, current_market, withdrawal_alone_limit=settings.withdrawal_alone_limit)
         server = build_server(use_cases, address=settings.grpc_address, metrics=RpcMetrics(registry), reflection=settings.reflection)
-        readiness = Readiness(ports.parameters.activations, server.set_serving)
+        readiness = Readiness(database.check_schema, server.set_serving, refusals=(DatabaseRefusedError,))
         admin = _start_admin(settings, registry, readiness)
         resources.callback(admin.stop)
         grpc_port = await _start_grpc(settings, server)
@@ -438,6 +438,7 @@ async def _serve(settings: Settings, url: str) -> None:
             _announce(settings, grpc_port, admin.port)
             await stopping.wait()
             log.info("stopping", drain_s=settings.drain_s)
+            readiness.stop()
             await server.stop(settings.drain_s)
             for task in tasks:
                 task.cancel()

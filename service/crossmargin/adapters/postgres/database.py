@@ -85,6 +85,15 @@ class Database:
             await asyncio.wait(self._running)
         await self._pool.close()
 
+    async def check_schema(self) -> None:
+        """Return if this release can work on the schema as it is now: a migration may have changed it since `open`.
+
+        Raises:
+            DatabaseRefusedError: It cannot; the message says what it needs.
+            DomainError: SERVICE_BUSY or STORAGE_UNAVAILABLE.
+        """
+        await self.shielded(self._check_schema())
+
     def pool_statistics(self) -> dict[str, int]:
         """Return how the pool is used, under psycopg's names; figures that were never above zero may be missing. Does not block."""
         return self._pool.get_stats()
@@ -155,6 +164,13 @@ class Database:
             except psycopg.Error as error:
                 if fault_of(error) is not Fault.LOST or loop.time() > deadline:
                     raise caller_error(error) from error
+
+    async def _check_schema(self) -> None:
+        try:
+            async with self.connection() as connection:
+                await check_schema(connection)
+        except psycopg.Error as error:
+            raise caller_error(error) from error
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)

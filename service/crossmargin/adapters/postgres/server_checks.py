@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final
 
 from psycopg import AsyncConnection
@@ -19,6 +20,10 @@ SELECT
 """
 _SAFE: Final = {"fsync": {"on"}, "full_page_writes": {"on"}, "synchronous_commit": {"on", "remote_apply"}}
 _OLDEST_VERSION: Final = 15
+
+# What this release knows does not change while it runs, and whether it still fits is asked every second.
+_EXPECTED: Final = cache(expected_revision)
+_KNOWN: Final = cache(known_revisions)
 
 
 class DatabaseRefusedError(Exception):
@@ -51,10 +56,10 @@ async def check_schema(connection: AsyncConnection[dict[str, Any]]) -> None:
     Raises:
         DatabaseRefusedError: The schema is older, or later than this release can work on, or there is none.
     """
-    expected, found = expected_revision(), await _revision(connection)
+    expected, found = _EXPECTED(), await _revision(connection)
     if found == expected:
         return
-    known = known_revisions()
+    known = _KNOWN()
     if found is None or found in known:
         what = f"at revision {found}" if found else "empty"
         raise DatabaseRefusedError(f"the database schema is {what}; this release expects {expected}: run `crossmargin migrate`")
