@@ -36,11 +36,11 @@ def environment(target=None):
 
 
 @contextmanager
-def served_demo(data_dir, log):
+def served_demo(data_dir, log, *, admin_address="127.0.0.1:0"):
     """Yield a demo that keeps running, as (process, target). It is killed if the test did not end it."""
     with log.open("wb") as errors:
         process = subprocess.Popen(
-            [*COMMAND, "demo", "--serve", "--data-dir", str(data_dir), "--grpc-address", "127.0.0.1:0", "--admin-address", "127.0.0.1:0"],
+            [*COMMAND, "demo", "--serve", "--data-dir", str(data_dir), "--grpc-address", "127.0.0.1:0", "--admin-address", admin_address],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,

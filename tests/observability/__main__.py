@@ -1,26 +1,27 @@
-"""Checks that need Prometheus itself: `python -m tests.observability [--prometheus URL] [--write]`.
+"""Checks that need Prometheus itself, and what watching costs: `python -m tests.observability [live | cost] [--prometheus URL] [--write]`.
 
-Without options promtool checks the rules, runs their unit tests, and checks every query of the dashboards.
+Without options promtool checks the rules, runs their unit tests, and checks every query of the dashboards. `live` has a real Prometheus
+scrape the demo while its market moves and things go wrong, and draws every panel. `cost` times a scrape.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlencode
-from urllib.request import urlopen
 
 import yaml
 
 from tests.observability.dashboards import DASHBOARDS, RULES, all_queries, dashboard_queries
+from tests.observability.live import watch_demo
 from tests.observability.metrics_page import PAGE, render
+from tests.observability.prometheus_server import Prometheus
 from tests.observability.running_service import observed_service
+from tests.observability.scrape_cost import print_cost
 
 HERE = Path(__file__).resolve().parent
 HOLDS, FAILED, NO_PROMTOOL = 0, 1, 2
@@ -31,7 +32,17 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.observability", description=__doc__)
     parser.add_argument("--prometheus", metavar="URL", help="list the panels that have no data in this Prometheus")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.name} from a running service")
+    commands = parser.add_subparsers(dest="command")
+    live = commands.add_parser("live", help="serve the demo, scrape it by a real Prometheus, and draw every panel")
+    live.add_argument("--minutes", type=float, default=5.0, help="how long the market moves (default: 5)")
+    live.add_argument("--out", type=Path, default=Path("panels"), metavar="FOLDER", help="where the pictures go (default: panels)")
+    cost = commands.add_parser("cost", help="time scrapes of the admin port")
+    cost.add_argument("--clients", type=int, default=1000, help="how many clients the house has, one account each (default: 1000)")
     options = parser.parse_args(arguments)
+    if options.command == "live":
+        return tell_empty(watch_demo(options.minutes, options.out))
+    if options.command == "cost":
+        return print_cost(options.clients)
     if options.write:
         return write_page()
     if options.prometheus:
@@ -66,20 +77,19 @@ def check_with_promtool() -> int:
 
 def list_empty_panels(server: str) -> int:
     """Print every query of the dashboards that finds nothing in a Prometheus."""
-    empty = [query.place for path in DASHBOARDS for query in dashboard_queries(path) if not _ask(server, query.filled_in)]
-    print("\n".join(empty) or "every panel has data")
-    return FAILED if empty else HOLDS
+    prometheus = Prometheus(server)
+    return tell_empty([query.place for path in DASHBOARDS for query in dashboard_queries(path) if not prometheus.instant(query.filled_in)])
+
+
+def tell_empty(places: Sequence[str]) -> int:
+    """Print the queries that found nothing."""
+    print("\n".join(f"no data: {place}" for place in places) or "every panel has data")
+    return FAILED if places else HOLDS
 
 
 def _queries_as_rules() -> str:
     rules = [{"record": f"checked:query{number}", "expr": query.filled_in} for number, query in enumerate(all_queries())]
     return yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]})
-
-
-def _ask(server: str, expression: str) -> list[object]:
-    # The operator names the server.
-    with urlopen(f"{server}/api/v1/query?{urlencode({'query': expression})}") as answer:  # noqa: S310
-        return json.load(answer)["data"]["result"]
 
 
 if __name__ == "__main__":

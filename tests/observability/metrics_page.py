@@ -50,8 +50,10 @@ _HEAD = """# Metrics
 What `/metrics` on the admin port (9464) says. This page is written by `python -m tests.observability --write` from a running service, and a
 test compares the two.
 
-Counters end in `_total`; use them with `rate` or `increase`. No metric has an instrument or a trade in its labels, and at most
-`client_label_limit` clients have series of their own.
+Counters end in `_total`; use them with `rate` or `increase`. No metric has a trade in its labels, and an instrument only as collateral of
+the house, the thirty largest. At most `client_label_limit` clients have series of their own, those closest to the line;
+`crossmargin_clients_dropped` says how many have none. Series of accounts are made by whoever scrapes, on the thread of the admin port, and
+not by the event loop that answers calls: `python -m tests.observability cost` times it.
 
 `process_*` and `python_*` are those of every Python program: CPU, memory, file descriptors (Linux only), garbage collection.
 """

@@ -16,6 +16,7 @@ from crossmargin_client import Client, CrossmarginError, values
 from tests.integration.command_line import wait_until
 from tests.integration.test_serve import serving
 
+_LAST_TO_COME = ("crossmargin_accounts_failed{", "crossmargin_halt_timestamp_seconds{", "crossmargin_doubted_level_timestamp_seconds{")
 _UNMARGINED = "clients/omega/accounts/core"
 
 
@@ -31,7 +32,7 @@ def observed_service(data_dir: Path) -> Iterator[list[Metric]]:
             client.halt("Its owner asked for it.", client_id="omega", request_id="halt")
             with suppress(CrossmarginError):
                 client.get_margin("clients/nobody/accounts/core")
-        wait_until(lambda: _has_all(_scrape(addresses), "crossmargin_accounts_failed{", "crossmargin_halt_timestamp_seconds{"))
+        wait_until(lambda: _has_all(_scrape(addresses), *_LAST_TO_COME))
         yield families(_scrape(addresses))
 
 
@@ -48,8 +49,10 @@ def _book_what_has_no_price(client: Client) -> None:
 
 
 def _quote_what_cannot_be(client: Client) -> None:
-    quotes = [values.quote("spot:BTC", 0, sequence=number, observed_at=datetime(2026, 11, 20, tzinfo=UTC)) for number in (1, 3)]
-    client.publish_quotes("exchange-a", quotes)
+    seen = datetime.now(tz=UTC)
+    quotes = [values.quote("spot:BTC", 0, sequence=number, observed_at=seen) for number in (1, 3)]
+    jump = values.quote("spot:ETH", 1, sequence=4, observed_at=seen)
+    client.publish_quotes("exchange-a", [*quotes, jump])
 
 
 def _has_all(page: str, *words: str) -> bool:

@@ -1,0 +1,186 @@
+"""What happens beside the demo's market while somebody watches: callers, orders, a halt, and a feed that lies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from random import Random
+from threading import Event, Thread
+from time import monotonic
+
+from crossmargin_cli.demo_data.market import moved
+from crossmargin_client import Client, CrossmarginError, QuotePublisher, order, trade, values
+
+_BASIS = "clients/meridian-basis/accounts/core"
+_PAIRS = "clients/parallax-pairs/accounts/core"
+_VOLATILITY = "clients/lattice-vol/accounts/core"
+_DIRECTIONAL = "clients/summit-directional/accounts/core"
+_UNMARGINED = "clients/omega/accounts/core"
+_WATCHED = (_BASIS, _PAIRS, _VOLATILITY, "clients/harbour-macro/accounts/core", "clients/summit-directional/accounts/satellite")
+_CALL_EVERY_S = 0.2
+_QUOTE_EVERY_S = 2.0
+_SEED = 20261128
+
+
+@dataclass(frozen=True)
+class Incident:
+    """Something that happens once a share of the time has passed.
+
+    Attributes:
+        what: A sentence for whoever reads the panels.
+    """
+
+    share: float
+    what: str
+    act: Callable[[Client], object]
+
+
+def play(target: str, duration_s: float, *, report: Callable[[str], None]) -> None:
+    """Play the incidents and keep calling and quoting beside them, until the time is over; `report` is told of each."""
+    began = monotonic()
+    over = Event()
+
+    def share() -> float:
+        return (monotonic() - began) / duration_s
+
+    with _beside(over, _CALL_EVERY_S, target, _Caller()), _beside(over, _QUOTE_EVERY_S, target, _Feeds(share)), Client(target) as client:
+        for incident in INCIDENTS:
+            over.wait(max(0.0, incident.share * duration_s - (monotonic() - began)))
+            incident.act(client)
+            report(f"{monotonic() - began:5.0f} s  {incident.what}")
+        over.wait(max(0.0, duration_s - (monotonic() - began)))
+        over.set()
+
+
+@contextmanager
+def _beside(over: Event, pause_s: float, target: str, act: Callable[[Client], None]) -> Iterator[None]:
+    """Act again and again on a thread and a connection of its own until it is over; what went wrong there is raised here."""
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            with Client(target) as client:
+                while not over.wait(pause_s):
+                    act(client)
+        except BaseException as error:  # noqa: BLE001 - raised where somebody sees it
+            failures.append(error)
+
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+class _Caller:
+    """Somebody who asks for margins, previews a trade now and then, and mistakes a name."""
+
+    def __init__(self) -> None:
+        self._turn = 0
+
+    def __call__(self, client: Client) -> None:
+        self._turn += 1
+        account = _WATCHED[self._turn % len(_WATCHED)]
+        client.get_margin(account)
+        client.list_positions(account)
+        if self._turn % 10 == 0:
+            client.preview_trades(_BASIS, [trade("BTC-USD-PERP", "5", "91000", executed_at=datetime.now(UTC))])
+        if self._turn % 15 == 0:
+            _refused(lambda: client.get_margin("clients/nobody/accounts/core"))
+        if self._turn % 40 == 0:
+            _refused(lambda: client.reserve_margin(_BASIS, _order("9000")))
+
+
+class _Feeds:
+    """Two sources that quote on from the demo's market after a third of the time, one of which goes bad.
+
+    From the middle on nobody quotes AVAX, so that its level grows stale; late in each quarter the second source is far off in XRP.
+    """
+
+    def __init__(self, share: Callable[[], float]) -> None:
+        self._share = share
+        self._random = Random(_SEED)  # noqa: S311 - a market, not a secret
+        self._turn = 0
+
+    def __call__(self, client: Client) -> None:
+        share = self._share()
+        if share < 1 / 3:
+            return
+        self._turn += 1
+        snapshot = client.get_snapshot().snapshot
+        levels, marks = moved(snapshot.levels, snapshot.marks, self._random)
+        said = {name: value for name, value in {**levels, **marks}.items() if share < 0.5 or name != "spot:AVAX"}
+        _publish(client, "exchange-a", said)
+        _publish(client, "exchange-b", _far_off(said) if share % 0.25 > 0.15 else said)
+        if self._turn % 5 == 0:
+            _say_nonsense(client, "exchange-b")
+
+
+def _publish(client: Client, source: str, said: dict[str, Decimal]) -> None:
+    QuotePublisher(client, source).publish(said)
+
+
+def _far_off(said: dict[str, Decimal]) -> dict[str, Decimal]:
+    return {name: value * Decimal("1.3") if "XRP" in name else value for name, value in said.items()}
+
+
+def _say_nonsense(client: Client, source: str) -> None:
+    """Quote what cannot be, after a gap in the sequence."""
+    (answer,) = client.publish_quotes(source, [])
+    sequence = answer.acknowledged_sequence + 4
+    client.publish_quotes(source, [values.quote("spot:BTC", 0, sequence=sequence, observed_at=datetime.now(UTC))])
+
+
+def _order(quantity: str, *, lifetime_s: int = 600) -> object:
+    return order("BTC-USD-PERP", quantity, "92000", lifetime=timedelta(seconds=lifetime_s))
+
+
+def _reserve(client: Client, account: str, quantity: str, lifetime_s: int = 600) -> None:
+    client.reserve_margin(account, _order(quantity, lifetime_s=lifetime_s))
+
+
+def _refused(act: Callable[[], object]) -> None:
+    with suppress(CrossmarginError):
+        act()
+        raise AssertionError("this should have been refused")
+
+
+def _refused_reservation(client: Client) -> None:
+    _refused(partial(_reserve, client, _PAIRS, "1"))
+
+
+def _halt(client: Client) -> None:
+    client.halt("Its owner asked for it.", client_id="parallax-pairs")
+
+
+def _breach_limit(client: Client) -> None:
+    client.set_limits(values.exposure_limits(_DIRECTIONAL, gross="1"))
+    client.record_trades(_DIRECTIONAL, [trade("BTC-USD-PERP", "1", "91500", executed_at=datetime.now(UTC))])
+
+
+def _book_what_has_no_price(client: Client) -> None:
+    client.create_client("omega", "Omega")
+    client.create_account(_UNMARGINED, "Core")
+    client.create_instrument(values.cash("NOK"))
+    client.deposit(_UNMARGINED, "NOK", 1_000, received_at=datetime.now(UTC) - timedelta(minutes=1))
+
+
+INCIDENTS: Sequence[Incident] = (
+    Incident(0.04, "an order of meridian-basis is open for ten minutes", lambda client: _reserve(client, _BASIS, "2")),
+    Incident(0.06, "another is over after a second, and nobody says what became of it", lambda client: _reserve(client, _BASIS, "1", 1)),
+    Incident(0.12, "parallax-pairs is halted", _halt),
+    Incident(0.14, "an order of parallax-pairs is refused", _refused_reservation),
+    Incident(0.20, "a trade of summit-directional breaches a limit: a fact, booked and flagged", _breach_limit),
+    Incident(0.25, "omega deposits what has no price", _book_what_has_no_price),
+    Incident(1 / 3, "two sources begin to quote; now and then one of them says what cannot be", lambda _: None),
+    Incident(0.4, "exchange-b is 30% off in XRP for a while, and again in each quarter", lambda _: None),
+    Incident(0.5, "nobody quotes AVAX any more", lambda _: None),
+)
