@@ -1,4 +1,4 @@
-"""Breaks a running service on purpose and counts what became of its books: `python -m tests.faults run everything --minutes 10`."""
+"""Breaks a running service on purpose and counts what became of its books: `python -m tests.faults run everything`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from tests.faults.bench import Bench
 from tests.faults.report import document, table
@@ -29,9 +30,9 @@ def main(arguments: Sequence[str]) -> int:
         width = max(len(run.name) for run in _ALL)
         print("\n".join(f"{run.name:<{width}}  {run.says}" for run in _ALL))
         return HOLDS
-    chosen = {"run": _named, "all": lambda _: _ALL, "mutants": lambda _: MUTANT_RUNS}[options.command](options)
+    chosen = _CHOICES[options.command](options)
     with _folder(options.keep) as folder, standing_postgres(folder / "postgres") as postgres:
-        bench = Bench(postgres, folder, options.seed, options.minutes, _teller())
+        bench = Bench(postgres, folder, options.seed, options.seconds, _teller())
         results = asyncio.run(_execute(bench, chosen))
     print(table(results))
     if options.json:
@@ -59,9 +60,13 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("names", nargs="+", metavar="NAME", choices=[run.name for run in _ALL])
     every = commands.add_parser("all", help="make every run, mutants included")
     mutants = commands.add_parser("mutants", help="see whether every known mistake is caught")
-    for command in (run, every, mutants):
+    fuzz = commands.add_parser("fuzz", help="call every RPC with values and bytes that it has to refuse")
+    for command in (run, every, mutants, fuzz):
         command.add_argument(
-            "--minutes", type=float, metavar="M", help="how long to go on breaking; default: as often as a run's targets say"
+            "--seconds",
+            type=float,
+            metavar="S",
+            help="how long to go on breaking at least; default: until a run has its counts, and ten minutes for everything",
         )
         command.add_argument("--seed", type=int, default=1, metavar="N", help="of all chance; default 1")
         command.add_argument("--json", metavar="FILE", help="write the figures there as well")
@@ -73,6 +78,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _named(options: argparse.Namespace) -> list[Run]:
     return [run for run in _ALL if run.name in options.names]
+
+
+_CHOICES: Final[dict[str, Callable[[argparse.Namespace], Sequence[Run]]]] = {
+    "run": _named,
+    "all": lambda _: _ALL,
+    "mutants": lambda _: MUTANT_RUNS,
+    "fuzz": lambda _: [run for run in RUNS if run.name == "fuzz"],
+}
 
 
 async def _execute(bench: Bench, runs: Sequence[Run]) -> list[Result]:

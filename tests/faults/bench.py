@@ -24,14 +24,14 @@ class Bench:
 
     Attributes:
         seed: Of all chance in a run.
-        minutes: How long runs that break things again and again go on; None for as often as their targets say.
+        seconds: How long runs that break things again and again go on at least; None for as long as each of them is meant to.
         tell: Called once a second with the run's name and its progress.
     """
 
     postgres: FaultyPostgres
     folder: Path
     seed: int = 1
-    minutes: float | None = None
+    seconds: float | None = None
     tell: Callable[[str, str], None] = _tell_nobody
 
     async def run(self, name: str, body: Callable[[Rig], Awaitable[None]], setup: Setup) -> Result:

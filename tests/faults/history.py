@@ -38,11 +38,20 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing that an operation moves. `reference` finds its entry in the ledger."""
+    """One thing that an operation moves.
+
+    Attributes:
+        reference: Finds its entry in the ledger.
+        quantity: 0 when nobody but the service knows it.
+        account: Whose ledger it is in; empty for the operation's own.
+        about: What it refers to by number: the reservation that it fills, the trade that it takes back, the funding that it pays.
+    """
 
     reference: str
     instrument_id: str
     quantity: Decimal
+    account: str = ""
+    about: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +62,7 @@ class Operation:
         kind: Name of what is asked, such as deposit.
         account: Resource name.
         lines: What it moves; one entry each.
-        altered_from: The request id of the operation whose id this one reuses with other content; empty for an honest one.
+        is_altered: Whether it reuses the id of another with other content.
     """
 
     request_id: str
@@ -65,9 +74,10 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class LineAnswer:
-    """What an answer says of one line: the sequence it was booked under, or None for a refusal."""
+    """What an answer says of one line: the sequence it was booked under, or None for a refusal; and what is to be looked at about it."""
 
     sequence: int | None
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +120,7 @@ class History:
 
     Attributes:
         acknowledged: Answers that booked something, duplicates included.
+        timed: Calls whose duration was taken, reads and those of faults included.
         late: Answers that came later than their deadline and a second.
     """
 
@@ -121,6 +132,7 @@ class History:
     reads: list[Read] = field(default_factory=list)
     acknowledged: int = 0
     refused: int = 0
+    timed: int = 0
     late: list[Late] = field(default_factory=list)
     longest_gap_s: float = 0.0
     _last_ack: float = field(default_factory=time.monotonic)
@@ -166,6 +178,7 @@ class History:
 
     def note_duration(self, what: str, duration_s: float, *, timeout_s: float) -> None:
         """Note how long a call took that was given `timeout_s`."""
+        self.timed += 1
         if duration_s > timeout_s + GRACE_S:
             self.late.append(Late(what, duration_s, timeout_s))
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Final
 
 from tests.faults.commit_proxy import Fate
@@ -13,6 +14,8 @@ from tests.faults.rig import Rig
 
 FREEZE_S: Final = 5.0
 """Longer than the service waits for an answer, so that what it does about silence is seen."""
+
+_LOOK_EVERY_S: Final = 0.25
 
 Injector = Callable[[Rig], Awaitable[None]]
 
@@ -135,14 +138,25 @@ async def _all(works: Iterable[Awaitable[None]]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def for_minutes(injector: Injector, minutes: float) -> Injector:
-    """Return an injector that is cut short after so many minutes."""
+def at_least(injector: Injector, *, seconds: float = 0.0, **counts: int) -> Injector:
+    """Return an injector without an end of its own, ended when so many seconds have passed and the tally has come to these counts."""
 
     async def inject(rig: Rig) -> None:
+        breaking = asyncio.ensure_future(injector(rig))
         try:
-            async with asyncio.timeout(minutes * 60):
-                await injector(rig)
-        except TimeoutError:
-            return
+            while not _is_enough(rig, seconds, counts):
+                await asyncio.wait({breaking}, timeout=_LOOK_EVERY_S)
+                if breaking.done():
+                    breaking.result()
+                    return
+        finally:
+            breaking.cancel()
+            await asyncio.gather(breaking, return_exceptions=True)
 
     return inject
+
+
+def _is_enough(rig: Rig, seconds: float, counts: Mapping[str, int]) -> bool:
+    rig.note_cuts()
+    is_long_enough = time.monotonic() - rig.began >= seconds
+    return is_long_enough and all(getattr(rig.tally, name) >= count for name, count in counts.items())

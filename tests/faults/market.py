@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from crossmargin_client import Busy, CrossmarginError, DeadlineExceeded, Unavailable
 from tests.faults.injectors import Injector
 from tests.faults.rig import Rig
-from tests.faults.workload import EXECUTED
+from tests.faults.workload import EXECUTED, TIMEOUT_S
 
 _EVERY_S: Final = 0.2
 _READ_BACK_EVERY: Final = 5
@@ -30,6 +30,7 @@ def moving_market() -> Injector:
         acknowledged: list[str] = []
         for number in itertools.count(1):
             await asyncio.sleep(_EVERY_S)
+            began = time.monotonic()
             try:
                 acknowledged.append(await _publish(rig, number))
                 if number % _READ_BACK_EVERY == 0:
@@ -39,6 +40,8 @@ def moving_market() -> Injector:
             except CrossmarginError as error:
                 rig.findings.append(f"a market that is published and read back: {error}")
                 return
+            finally:
+                rig.history.note_duration("market", time.monotonic() - began, timeout_s=2 * TIMEOUT_S)
 
     return inject
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import replace
@@ -25,6 +26,7 @@ _MUTATION_LOCK: Final = 0x6D757461
 _MARK: Final = "-- mutated"
 _READ_BOOKS: Final = b"SELECT * FROM read_margined_books(%s::text[], %s::text[], '{}', false, clock_timestamp())"
 ACKNOWLEDGED_EARLY_S: Final = 0.05
+HALT_REMEMBERED_S: Final = 0.5
 
 
 def no_idempotency() -> None:
@@ -60,21 +62,19 @@ def books_before_lock() -> None:
 
 def halt_cached() -> None:
     """Read the halt switch twice a second and remember it, as a cache would."""
-    _change_function(
-        "begin_write",
-        ("ORDER BY c.scope FOR SHARE", ""),
-        (
-            "IF FOUND THEN",
-            """
-        IF coalesce(nullif(current_setting('faults.read_at', true), ''), '0')::float8 < extract(epoch FROM clock_timestamp()) - 0.5 THEN
-            PERFORM set_config('faults.read_at', extract(epoch FROM clock_timestamp())::text, false),
-                set_config('faults.is_halted', c.is_halted::text, false)
-            FROM control AS c WHERE c.scope = 'house';
-        END IF;
-        IF current_setting('faults.is_halted')::boolean THEN
-        """,
-        ),
-    )
+    _change_function("begin_margined_decision", ("FOR SHARE;", ";"))
+    begin = writer._begin_decision
+    known: dict[str, Any] = {"until": 0.0, "halts": ()}
+
+    async def begin_from_memory(connection, request):
+        begun = await begin(connection, request)
+        if isinstance(begun, WriteOutcome) or request.is_fact:
+            return begun
+        if time.monotonic() > known["until"]:
+            known.update(until=time.monotonic() + HALT_REMEMBERED_S, halts=begun.halts)
+        return replace(begun, halts=known["halts"])
+
+    writer._begin_decision = begin_from_memory
 
 
 def synchronous_commit_off() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,6 +17,7 @@ import psycopg
 
 from crossmargin_client import (
     AsyncClient,
+    Busy,
     PreconditionFailed,
     account_name,
     cash,
@@ -37,6 +40,7 @@ approvals through is to look before the lock at what is decided on."""
 PRICE: Final = 60_000
 LIMIT_CONTRACTS: Final = 10
 CONTRACTS_EACH: Final = 3
+_MEASURE_S: Final = 10.0
 _AT_A_TIME: Final = 8
 """Accounts raced for at once: 128 orders under way."""
 _OVER: Final = """
@@ -49,17 +53,29 @@ _APPROVED: Final = "SELECT count(*) FROM reservation"
 
 @dataclass(frozen=True, slots=True)
 class Race:
-    """What a race came to, as the database tells it."""
+    """What a race came to, as the database tells it.
+
+    Attributes:
+        seconds: How long it took.
+        hot_per_s: Decisions a second on one account for which all race; 0 when that was not measured.
+        apart_per_s: On accounts of their own.
+    """
 
     account_count: int
     over: int
     worst: Decimal
     approved: int
     refused: int
+    seconds: float
+    hot_per_s: float
+    apart_per_s: float
 
 
-async def race(bench: Bench, account_count: int = ACCOUNTS, *, program: Sequence[str] = SERVE) -> Race:
-    """Return how many accounts came over their limit, on two replicas of the program and a database of their own."""
+async def race(bench: Bench, account_count: int = ACCOUNTS, *, program: Sequence[str] = SERVE, measure_s: float = 0.0) -> Race:
+    """Return how many accounts came over their limit, on two replicas of the program and a database of their own.
+
+    Afterwards sixteen callers decide as fast as they can, for `measure_s` each: all on one account, and each on one of its own.
+    """
     name = f"race_{time.monotonic_ns()}"
     bench.postgres.execute(f"CREATE DATABASE {name} TEMPLATE migrated")
     folder = bench.folder / name
@@ -69,23 +85,31 @@ async def race(bench: Bench, account_count: int = ACCOUNTS, *, program: Sequence
     try:
         await asyncio.gather(*(replica.start() for replica in replicas))
         async with AsyncClient(replicas[0].address, timeout_s=60) as one, AsyncClient(replicas[1].address, timeout_s=60) as other:
+            clients = (one, other)
             accounts = await _furnish(one, account_count)
             # The first question makes each replica's market, so that the race is not for that.
-            await asyncio.gather(*(client.get_margin(accounts[0]) for client in (one, other)))
-            refused = await _race_for(bench, accounts, (one, other))
+            await asyncio.gather(*(client.get_margin(accounts[0]) for client in clients))
+            began = time.monotonic()
+            refused = await _race_for(bench, accounts, clients)
+            seconds = time.monotonic() - began
+            hot, apart = 0.0, 0.0
+            if measure_s:
+                free = await _furnish_more(one, RACERS)
+                hot = await _decisions_per_second(clients, free[:1] * RACERS, measure_s)
+                apart = await _decisions_per_second(clients, free, measure_s)
     finally:
         for replica in replicas:
             await replica.kill()
     with psycopg.connect(url) as connection:
         over, worst = connection.execute(_OVER, [LIMIT_CONTRACTS]).fetchone()
         (approved,) = connection.execute(_APPROVED).fetchone()
-    return Race(account_count, over, worst or Decimal(0), approved, refused)
+    return Race(account_count, over, worst or Decimal(0), approved, refused, seconds, hot, apart)
 
 
 async def race_run(bench: Bench) -> Result:
     """Return the long form: 150 accounts, none over its limit; and nearly all of them over it when books are read before the lock."""
     began = time.monotonic()
-    kept = await race(bench)
+    kept = await race(bench, measure_s=_MEASURE_S)
     broken = await race(bench, 30, program=BEFORE_LOCK)
     result = Result("race", operations=kept.account_count * RACERS, calls=(kept.account_count + broken.account_count) * RACERS)
     result.findings += race_findings(kept)
@@ -95,6 +119,8 @@ async def race_run(bench: Bench) -> Result:
         )
     result.remarks += [
         f"{kept.over} of {kept.account_count} accounts over their limit, {kept.approved} approved, {kept.refused} refused",
+        f"they were asked in {kept.seconds:.0f} s",
+        f"{RACERS} callers decide {kept.apart_per_s:.0f} times a second on an account each, and {kept.hot_per_s:.0f} on one account",
         f"looking before the lock {broken.over} of {broken.account_count}, the worst at {broken.worst} of {LIMIT_CONTRACTS}",
     ]
     result.seconds = time.monotonic() - began
@@ -125,7 +151,15 @@ async def _furnish(client: AsyncClient, account_count: int) -> list[str]:
     await client.import_history(history.dates, {str(factor): column for factor, column in history.levels.items()})
     now = datetime.now(UTC)
     await client.publish_snapshot(now, {"spot:BTC": PRICE})
-    names = [account_name(f"racer-{number}", "core") for number in range(account_count)]
+    return await _open_accounts(client, [account_name(f"racer-{number}", "core") for number in range(account_count)])
+
+
+async def _furnish_more(client: AsyncClient, count: int) -> list[str]:
+    return await _open_accounts(client, [account_name(f"free-{number}", "core") for number in range(count)])
+
+
+async def _open_accounts(client: AsyncClient, names: list[str]) -> list[str]:
+    now = datetime.now(UTC)
     turns = asyncio.Semaphore(_AT_A_TIME)
 
     async def open_account(name: str) -> None:
@@ -155,11 +189,33 @@ async def _race_for(bench: Bench, accounts: Sequence[str], clients: Sequence[Asy
 
 
 async def _ask(client: AsyncClient, account: str) -> bool:
-    """Return whether one order was refused for the limit; any other failure ends the race."""
-    try:
-        await client.reserve_margin(account, order("BTC-PERP", CONTRACTS_EACH, PRICE, lifetime=timedelta(hours=1)))
-    except PreconditionFailed as refused:
-        if refused.reason != "LIMIT_EXCEEDED":
-            raise
-        return True
-    return False
+    """Return whether one order was refused for the limit; whoever finds the service busy asks again, any other failure ends the race."""
+    wanted, request_id = order("BTC-PERP", CONTRACTS_EACH, PRICE, lifetime=timedelta(hours=1)), uuid.uuid4().hex
+    while True:
+        try:
+            await client.reserve_margin(account, wanted, request_id=request_id)
+        except Busy:
+            continue
+        except PreconditionFailed as refused:
+            if refused.reason != "LIMIT_EXCEEDED":
+                raise
+            return True
+        return False
+
+
+async def _decisions_per_second(clients: Sequence[AsyncClient], accounts: Sequence[str], seconds: float) -> float:
+    """Return how many orders are reserved for in a second by one caller on each of the accounts, which releases every one again."""
+    until, decided = time.monotonic() + seconds, 0
+
+    async def decide(client: AsyncClient, account: str) -> None:
+        nonlocal decided
+        while time.monotonic() < until:
+            # Half a contract each, of which sixteen fit the limit, so that none is refused.
+            with contextlib.suppress(Busy):
+                approved = await client.reserve_margin(account, order("BTC-PERP", "0.5", PRICE, lifetime=timedelta(hours=1)))
+                decided += 1
+                await client.release_reservation(account, approved.reservation.reservation)
+
+    began = time.monotonic()
+    await asyncio.gather(*(decide(clients[number % len(clients)], account) for number, account in enumerate(accounts)))
+    return decided / (time.monotonic() - began)

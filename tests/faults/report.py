@@ -11,14 +11,32 @@ from tests.faults.rig import Result
 
 
 def table(results: Sequence[Result]) -> str:
-    """Return one line for each run, its ten counters in words below when one is not zero, and every finding."""
-    header = ("run", "s", "operations", "calls", "kills", "crashes", "freezes", "cuts", "holes", "unknown", "late", "gap s", "counters", "")
+    """Return one line for each run; below it what its callers did, what there is to say of it, and every finding."""
+    header = (
+        "run",
+        "s",
+        "operations",
+        "calls",
+        "kills",
+        "crashes",
+        "freezes",
+        "cuts",
+        "holes",
+        "unknown",
+        "timed",
+        "late",
+        "gap s",
+        "counters",
+        "",
+    )
     rows = [header, *(_row(result) for result in results)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.append("")
     lines.append(f"counters: {', '.join(COUNTERS)}; each of them zero is {'0/' * (len(COUNTERS) - 1)}0")
     for result in results:
+        if result.by_kind:
+            lines.append(f"{result.name}: {', '.join(f'{count} {kind}' for kind, count in result.by_kind.items())}")
         lines += [f"{result.name}: {remark}" for remark in result.remarks]
         lines += [f"{result.name}: FOUND {finding}" for finding in result.findings]
     return "\n".join(lines)
@@ -39,6 +57,7 @@ def _row(result: Result) -> tuple[str, ...]:
         f"{tally.cuts_before}+{tally.cuts_after}",
         str(tally.black_holes),
         str(result.unknown),
+        str(result.timed),
         str(result.late),
         f"{result.longest_gap_s:.1f}",
         "/".join("-" if count is None else str(count) for count in counts) if result.counters else "",

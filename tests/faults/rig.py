@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import random
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +15,14 @@ from typing import Final
 
 from crossmargin.adapters.postgres import migrate
 from crossmargin_client import AsyncClient
+from tests.faults.cancels import TradeBook
 from tests.faults.checker import COUNTERS, Count, check
 from tests.faults.commit_proxy import CommitProxy, Fate
 from tests.faults.faulty_postgres import FaultyPostgres
 from tests.faults.history import GRACE_S, History, StalledError
 from tests.faults.orders import OrderBook, prepare_limited
 from tests.faults.replicas import SERVE, Replica
-from tests.faults.workload import STANDARD_KINDS, TIMEOUT_S, Kind, Workload, prepare
+from tests.faults.workload import DEPOSIT, POLICY, TIMEOUT_S, Kind, Workload, prepare
 
 MIGRATED: Final = "migrated"
 """Name of the database that every run copies, unless it wants another schema."""
@@ -40,6 +42,7 @@ class Setup:
         account_count: Accounts on which facts are booked.
         limited_count: Accounts with a limit, on which orders and withdrawals are decided.
         callers: How many operations are under way at a time.
+        kinds: What they do; none for deposits, trades, their cancellations and policies.
         reach: Returns where callers reach a replica, given its own address; None for there.
         template: The database that is copied.
         afterwards: Looks at the rig once everything is repaired, and notes what it finds.
@@ -55,7 +58,7 @@ class Setup:
     account_count: int = 24
     limited_count: int = 0
     callers: int = 16
-    kinds: Sequence[Kind] = STANDARD_KINDS
+    kinds: Sequence[Kind] = ()
     timeout_s: float = TIMEOUT_S
     one_client: bool = False
     reach: Callable[[str], Awaitable[str]] | None = None
@@ -77,11 +80,18 @@ class Tally:
     cuts_before: int = 0
     cuts_after: int = 0
     black_holes: int = 0
+    delays: int = 0
 
 
 @dataclass
 class Result:
-    """What a run came to. It holds when there is no finding."""
+    """What a run came to. It holds when there is no finding.
+
+    Attributes:
+        calls: Answers to operations, those that were sent again included.
+        timed: Calls of which it was taken how long they took, reads included; `late` of them came after their deadline and a second.
+        by_kind: How many operations of each kind there were.
+    """
 
     name: str
     seconds: float = 0.0
@@ -90,8 +100,10 @@ class Result:
     tally: Tally = field(default_factory=Tally)
     counters: dict[str, Count] = field(default_factory=dict)
     unknown: int = 0
+    timed: int = 0
     late: int = 0
     longest_gap_s: float = 0.0
+    by_kind: dict[str, int] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
@@ -141,7 +153,7 @@ class Rig:
         """Take over what the proxy has counted."""
         done = self.proxy.done
         self.tally.cuts_before, self.tally.cuts_after = done[Fate.CUT_BEFORE], done[Fate.CUT_AFTER]
-        self.tally.black_holes = done[Fate.BLACK_HOLE]
+        self.tally.black_holes, self.tally.delays = done[Fate.BLACK_HOLE], done[Fate.DELAY]
 
     async def heal(self) -> None:
         """Repair whatever is broken: lines, the server, replicas."""
@@ -194,7 +206,7 @@ async def running_rig(postgres: FaultyPostgres, folder: Path, setup: Setup) -> A
             name: await stack.enter_async_context(AsyncClient(target, timeout_s=setup.timeout_s)) for name, target in targets.items()
         }
         accounts = await prepare(next(iter(clients.values())), setup.account_count)
-        kinds, limited = setup.kinds, []
+        kinds, limited = setup.kinds or (DEPOSIT, *TradeBook().kinds(), POLICY), []
         if setup.limited_count:
             kinds, limited = (*kinds, *OrderBook().kinds()), await prepare_limited(next(iter(clients.values())), setup.limited_count)
         history = History(folder / "history.jsonl")
@@ -262,8 +274,10 @@ def _result(rig: Rig, name: str, setup: Setup, undecided: Sequence[object]) -> R
         tally=rig.tally,
         counters=counters,
         unknown=len(undecided),
+        timed=history.timed,
         late=len(late),
         longest_gap_s=history.longest_gap_s,
+        by_kind=dict(Counter(operation.kind for operation in history.operations.values()).most_common()),
         findings=findings,
         remarks=rig.remarks,
     )

@@ -15,7 +15,7 @@ from tests.faults.dead_lines import run_dead_lines
 from tests.faults.disk_full import run_disk_full
 from tests.faults.fuzz import fuzzing
 from tests.faults.halt import halts
-from tests.faults.injectors import Injector, beside, black_holes, crashes, cuts, delays, for_minutes, freezes, kills, together
+from tests.faults.injectors import Injector, at_least, beside, black_holes, crashes, cuts, delays, freezes, kills, together
 from tests.faults.market import check_one_leader, moving_market
 from tests.faults.migration import run_migration
 from tests.faults.mutants import MUTANTS, Mutant, hunt
@@ -25,6 +25,8 @@ from tests.faults.rolling import rolling_restarts
 from tests.faults.slow_readers import STREAMS, slow_readers
 
 _WITH_ORDERS: Final = Setup(limited_count=4)
+EVERYTHING_S: Final = 600.0
+"""How long all faults at once go on unless another time is asked for; their counts are the least, and not the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +38,23 @@ class Run:
     execute: Callable[[Bench], Awaitable[Result]]
 
 
-def _breaking(name: str, says: str, *injectors: Callable[[int | None], Injector], count: int, setup: Setup = _WITH_ORDERS) -> Run:
-    """Return a run that breaks things `count` times, or for as many minutes as were asked for."""
+def _breaking(name: str, says: str, injector: Callable[[int | None], Injector], **counts: int) -> Run:
+    """Return a run that breaks things so many times by the tally, and longer if more time was asked for."""
 
     async def execute(bench: Bench) -> Result:
-        wanted = count if bench.minutes is None else None
-        body = together(*(injector(wanted) for injector in injectors))
-        body = body if bench.minutes is None else for_minutes(body, bench.minutes)
-        return await bench.run(name, body, replace(setup, seed=bench.seed))
+        body = at_least(injector(None), seconds=bench.seconds or 0.0, **counts)
+        return await bench.run(name, body, replace(_WITH_ORDERS, seed=bench.seed))
 
     return Run(name, says, execute)
 
 
 async def _everything(bench: Bench) -> Result:
-    if bench.minutes is None:
-        body = together(kills(100), crashes(10), freezes(3), cuts(100), black_holes(30), delays(50))
-    else:
-        often = (
-            *(kills(between=(6, 18)), crashes(between=(30, 60)), freezes(between=(150, 300))),
-            *(cuts(between=(2, 5)), black_holes(), delays()),
-        )
-        body = for_minutes(together(*often), bench.minutes)
+    often = (
+        *(kills(between=(6, 18)), crashes(between=(60, 120)), freezes(between=(150, 300))),
+        *(cuts(between=(3, 8)), black_holes(between=(30, 60)), delays()),
+    )
+    least = {"kills": 100, "crashes": 10, "freezes": 3, "cuts_before": 100, "cuts_after": 100, "black_holes": 30}
+    body = at_least(together(*often), seconds=EVERYTHING_S if bench.seconds is None else bench.seconds, **least)
     setup = Setup(replica_count=3, callers=32, limited_count=8, flags=("--monitor",), afterwards=check_one_leader, seed=bench.seed)
     return await bench.run("everything", beside(moving_market(), body), setup)
 
@@ -90,12 +88,12 @@ def _mutant(mutant: Mutant) -> Run:
 
 MUTANT_RUNS: Final = tuple(_mutant(mutant) for mutant in MUTANTS)
 RUNS: Final = (
-    _breaking("kill", "replicas are killed outright", kills, count=100),
-    _breaking("crash", "PostgreSQL crashes and recovers", crashes, count=10),
-    _breaking("freeze", "PostgreSQL stands still for 5 s at a time", freezes, count=3),
-    _breaking("cut", "lines break before and after a COMMIT reached the server", cuts, count=100),
-    _breaking("black-hole", "lines stay open and swallow every answer from a COMMIT on", black_holes, count=30),
-    _breaking("delay", "COMMITs arrive late, so that others overtake them", delays, count=100),
+    _breaking("kill", "replicas are killed outright", kills, kills=100),
+    _breaking("crash", "PostgreSQL crashes and recovers", crashes, crashes=10),
+    _breaking("freeze", "PostgreSQL stands still for 5 s at a time", freezes, freezes=3),
+    _breaking("cut", "lines break before and after a COMMIT reached the server", cuts, cuts_before=100, cuts_after=100),
+    _breaking("black-hole", "lines stay open and swallow every answer from a COMMIT on", black_holes, black_holes=30),
+    _breaking("delay", "COMMITs arrive late, so that others overtake them", delays, delays=100),
     Run("halt", "the house is halted under load: nothing that may be refused is approved meanwhile", _halt),
     Run("rolling-restart", "replicas are replaced one by one under load, and no caller sees an error", _rolling),
     Run("connections", f"{COUNT} idle connections to a replica that starts with the usual limit of open files", _connections),

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
+from crossmargin.api.v1 import book_service_pb2
 from crossmargin_cli.demo_data.institutions import instruments
 from crossmargin_client import (
     PLEDGED,
@@ -84,7 +85,7 @@ class Workload:
 
     def __post_init__(self) -> None:
         self._chance = random.Random(self.seed)  # noqa: S311 - to be drawn again from the same seed
-        self.kinds = self.kinds or STANDARD_KINDS
+        self.kinds = self.kinds or BASIC_KINDS
         self._send = {kind.name: kind.send for kind in self.kinds}
 
     async def run(self, callers: int) -> None:
@@ -186,12 +187,12 @@ def _altered(operation: Operation) -> Operation:
 # The kinds of operations
 
 
-def _draw_deposit(chance: random.Random, account: str, request_id: str) -> Operation:
+def draw_deposit(chance: random.Random, account: str, request_id: str) -> Operation:
     line = Line(f"{request_id}/1", "USD", Decimal(chance.randint(1, 100_000)) / 100)
     return Operation(request_id, "deposit", account, (line,))
 
 
-async def _send_deposit(client: AsyncClient, operation: Operation) -> tuple[LineAnswer, ...]:
+async def send_deposit(client: AsyncClient, operation: Operation) -> tuple[LineAnswer, ...]:
     (line,) = operation.lines
     answer = await client.deposit(
         operation.account,
@@ -204,7 +205,7 @@ async def _send_deposit(client: AsyncClient, operation: Operation) -> tuple[Line
     return (LineAnswer(answer.sequence),)
 
 
-def _draw_trades(chance: random.Random, account: str, request_id: str) -> Operation:
+def draw_trades(chance: random.Random, account: str, request_id: str) -> Operation:
     """Return one to four trades, now and then with one among them that cannot be booked."""
     lines = [
         Line(f"{request_id}/{number}", "BTC", Decimal(chance.choice([-1, 1]) * chance.randint(1, 10_000)) / 10_000)
@@ -215,13 +216,23 @@ def _draw_trades(chance: random.Random, account: str, request_id: str) -> Operat
     return Operation(request_id, "trades", account, tuple(lines))
 
 
-async def _send_trades(client: AsyncClient, operation: Operation) -> tuple[LineAnswer, ...]:
+async def send_trades(client: AsyncClient, operation: Operation) -> tuple[LineAnswer, ...]:
     trades = [
         trade(line.instrument_id, line.quantity, 50_000, executed_at=EXECUTED, settlement="USD", reference=line.reference)
         for line in operation.lines
     ]
     answer = await client.record_trades(operation.account, trades, request_id=operation.request_id)
-    return tuple(LineAnswer(outcome.sequence if outcome.HasField("sequence") else None) for outcome in answer.outcomes)
+    return trade_answers(answer)
+
+
+def trade_answers(answer: book_service_pb2.RecordTradesResponse) -> tuple[LineAnswer, ...]:
+    """Return what became of each trade of a batch."""
+    return tuple(
+        LineAnswer(outcome.sequence, tuple(book_service_pb2.TradeFlag.Name(flag) for flag in outcome.flags))
+        if outcome.HasField("sequence")
+        else LineAnswer(None)
+        for outcome in answer.outcomes
+    )
 
 
 _POLICIES: Final = {"BTC pledged": PLEDGED, "BTC risked": RISKED}
@@ -239,10 +250,10 @@ async def _send_policy(client: AsyncClient, operation: Operation) -> tuple[LineA
     return (LineAnswer(0),)
 
 
+DEPOSIT: Final = Kind("deposit", 5, draw_deposit, send_deposit)
 POLICY: Final = Kind("policy", 1, _draw_policy, _send_policy)
-BASIC_KINDS: Final = (Kind("deposit", 5, _draw_deposit, _send_deposit), Kind("trades", 5, _draw_trades, _send_trades), POLICY)
+BASIC_KINDS: Final = (DEPOSIT, Kind("trades", 5, draw_trades, send_trades), POLICY)
 """What every release knows."""
-STANDARD_KINDS: Final = BASIC_KINDS
 
 
 async def prepare(client: AsyncClient, account_count: int) -> list[str]:

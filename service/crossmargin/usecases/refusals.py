@@ -27,3 +27,9 @@ def outcome_or_refusal(response: bytes) -> Mapping[str, Any]:
     if refused is not None:
         raise DomainError(Reason[refused["reason"]], refused["message"], **refused["facts"])
     return document
+
+
+def sequence_or_refusal(response: bytes) -> int:
+    """Return an outcome that is the number of an entry and nothing else; a refusal is raised as the error that it was."""
+    document: int | dict[str, Any] = json.loads(response)
+    return document if isinstance(document, int) else int(outcome_or_refusal(response)["sequence"])

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from crossmargin.domain.account import AccountHead
 from crossmargin.domain.book import append_to_chain, entry_from_policy
 from crossmargin.domain.collateral import AccountCollateralPolicy
-from crossmargin.domain.identifiers import AccountRef
+from crossmargin.domain.halt import halted
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.known_instruments import known_instruments
-from crossmargin.usecases.ports import Clock, Decision, InstrumentReader, Writer
+from crossmargin.usecases.ports import Books, Clock, Decision, InstrumentReader, Writer
+from crossmargin.usecases.refusals import encode_refusal, sequence_or_refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +25,13 @@ class SetCollateralPolicy:
         """Return the sequence of the change's entry; UNKNOWN_ACCOUNT, UNKNOWN_INSTRUMENT, ACCOUNT_CLOSED, or HALTED."""
         await known_instruments(self.instruments, [policy.instrument_id])
 
-        async def decide(heads: Mapping[AccountRef, AccountHead]) -> Decision:
+        async def decide(books: Books) -> Decision:
+            if books.halts:
+                return Decision(encode_refusal(halted(books.halts[0])))
             entry = entry_from_policy(policy, effective_at=self.clock.now())
-            chained = append_to_chain(heads[policy.account].check_open(), (entry,))
+            chained = append_to_chain(books.states[policy.account].head.check_open(), (entry,))
             return Decision(response=str(chained[-1].sequence).encode(), entries=chained, records=(policy,))
 
         request = caller.write_request("SetPolicy", [repr(policy)], (policy.account,), is_fact=False)
-        outcome = await self.writer.write(request, decide)
-        return int(outcome.response)
+        outcome = await self.writer.decide(request, decide)
+        return sequence_or_refusal(outcome.response)

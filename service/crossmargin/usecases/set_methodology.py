@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from crossmargin.domain.account import Account, AccountHead
+from crossmargin.domain.account import Account
 from crossmargin.domain.book import append_to_chain, entry_from_methodology
-from crossmargin.domain.identifiers import AccountRef
+from crossmargin.domain.halt import halted
 from crossmargin.domain.methodology import AccountMethodology
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.parameters_in_force import ParametersInForce
-from crossmargin.usecases.ports import BookReader, Clock, Decision, ParameterStore, Writer
+from crossmargin.usecases.ports import BookReader, Books, Clock, Decision, ParameterStore, Writer
+from crossmargin.usecases.refusals import encode_refusal, sequence_or_refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +46,16 @@ class SetMethodology:
             state.head.check_open()
             return MethodologySet(account, sequence=0)
 
-        async def decide(heads: Mapping[AccountRef, AccountHead]) -> Decision:
+        async def decide(books: Books) -> Decision:
+            if books.halts:
+                return Decision(encode_refusal(halted(books.halts[0])))
             entry = entry_from_methodology(chosen, effective_at=self.clock.now())
-            chained = append_to_chain(heads[chosen.account].check_open(), (entry,))
+            chained = append_to_chain(books.states[chosen.account].head.check_open(), (entry,))
             return Decision(response=str(chained[-1].sequence).encode(), entries=chained, records=(chosen,))
 
         request = caller.write_request("SetMethodology", [repr(chosen)], (chosen.account,), is_fact=False)
-        outcome = await self.writer.write(request, decide)
-        return MethodologySet(account, int(outcome.response))
+        outcome = await self.writer.decide(request, decide)
+        return MethodologySet(account, sequence_or_refusal(outcome.response))
 
     async def _check_available(self, chosen: AccountMethodology) -> None:
         governing = await self.in_force()

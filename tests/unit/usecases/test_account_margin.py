@@ -158,8 +158,12 @@ async def test_a_policy_is_set_once_for_each_request_id_and_not_while_the_house_
     pledged = AccountCollateralPolicy(CORE, BTC, CollateralPolicy.PLEDGED)
     assert [await house.use_cases.set_collateral_policy(pledged, caller=caller) for _ in range(2)] == [1, 1]
     house.database.is_halted = True
-    await refused(house.use_cases.set_collateral_policy(pledged, caller=house.caller()), Reason.HALTED)
+    late = house.caller("late")
+    await refused(house.use_cases.set_collateral_policy(pledged, caller=late), Reason.HALTED)
     await house.deposit("1", BTC)
+    house.database.is_halted = False
+    # A late duplicate of what was refused must not be booked when nobody waits for it any more.
+    await refused(house.use_cases.set_collateral_policy(pledged, caller=late), Reason.HALTED)
     assert (await house.ports.books.account_state(CORE)).head.sequence == 2
 
 

@@ -75,7 +75,10 @@ async def test_a_methodology_is_set_once_for_each_request_id_and_not_while_the_h
     caller = invested.caller("again")
     assert [(await choose(invested, SPAN, caller=caller)).sequence for _ in range(2)] == [3, 3]
     invested.database.is_halted = True
-    await refused(choose(invested, RATIO), Reason.HALTED)
+    late = invested.caller("late")
+    await refused(choose(invested, RATIO, caller=late), Reason.HALTED)
+    invested.database.is_halted = False
+    await refused(choose(invested, RATIO, caller=late), Reason.HALTED)
     assert (await margin(invested)).stamp.methodology is SPAN
 
 
