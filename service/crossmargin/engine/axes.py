@@ -14,6 +14,7 @@ J  issuer       issuer groups, in the order of the risk parameters
 R  row          any profit vectors stacked on top of one another: each row is reduced alone
 G  move         hypothetical moves of the base state: another market each
 V  variable     what a program may choose: parts of holdings
+O  plane        linear functions of the variables, the smallest of which counts
 E  entry        one for each variable that moves the profit of a row
 K  leg holding  one entry for each leg of each holding that is in the scenarios, in no order that matters
 
@@ -82,6 +83,10 @@ ByRowScenario: TypeAlias = NDArray[np.float64]
 """[R, S]"""
 ByVariable: TypeAlias = NDArray[np.float64]
 """[V]"""
+ByPlane: TypeAlias = NDArray[np.float64]
+"""[O]"""
+ByPlaneVariable: TypeAlias = NDArray[np.float64]
+"""[O, V]"""
 ByEntry: TypeAlias = NDArray[np.float64]
 """[E]"""
 ByEntryScenario: TypeAlias = NDArray[np.float64]

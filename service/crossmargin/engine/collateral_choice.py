@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from crossmargin.engine.axes import ByHolding, ByRow, ByRowScenario, ByScenario, ByVariable, Index
+from crossmargin.engine.axes import ByEntry, ByEntryScenario, ByHolding, ByRow, ByRowScenario, ByScenario, ByVariable, Index
 from crossmargin.engine.collateral_program import Parts, Rows, parts_of, rows_of
 from crossmargin.engine.collateral_split import HeldAssets
 from crossmargin.engine.portfolio_arrays import MarginRates, PortfolioArrays
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
-from crossmargin.engine.tail_mean import tail_weights
+from crossmargin.engine.tail_mean import WorstScenarios, worst_of_rows
 from crossmargin.engine.tail_program import TailProgram, solve_tail_program
 
-TOLERANCE: Final = 5e-4
-"""Of the excess before charges: what the chosen split may miss of the best one, half of what is promised."""
+TOLERANCE: Final = 8e-4
+"""Of the excess before charges: what the chosen split may miss of the best one, a little less than is promised."""
 _SOLVER_SHARE: Final = 0.4
 """Of the tolerance, for the program on some of the scenarios; the rest is for what it does not see."""
 _LEAST_TOLERANCE: Final = 1e-6
@@ -64,11 +65,11 @@ def choices(arrays: PortfolioArrays, market: RevaluedMarket, held: HeldAssets, r
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Point:
-    """A split that was looked at. `x` [V]; `tails` [R, S] weights over alpha; `slope` [V] of the excess; `cut`: the limits that bind."""
+    """A split that was looked at. `x` [V]; `tails` over alpha; `slope` [V] of the excess; `cut`: the limits that bind."""
 
     x: ByVariable
     excess: float
-    tails: ByRowScenario
+    tails: WorstScenarios
     slope: ByVariable
     cut: _Cut
 
@@ -95,8 +96,10 @@ class _Search:
         self._bound = np.inf
 
     def run(self) -> list[Choice]:
-        # Halfway is no split that anybody wants: its tails are most of those that the ends do not have.
-        risked, pledged, _ = (self._look(np.full(len(self._parts.place), share)) for share in (1.0, 0.0, 0.5))
+        risked, pledged, halfway = (self._look(np.full(len(self._parts.source), share)) for share in (1.0, 0.0, 0.5))
+        # No split that anybody wants: two steps towards one, whose tails are most of those that the ends do not have.
+        towards = self._look(np.where(risked.slope + pledged.slope + 2.0 * halfway.slope > 0.0, 0.9, 0.1))
+        self._look(np.clip(towards.x + 0.4 * np.sign(towards.slope), 0.0, 1.0))
         for _ in range(_ROUNDS):
             best = max(self._points, key=lambda point: point.excess)
             tolerance = max(
@@ -110,9 +113,8 @@ class _Search:
     def _choice(self, point: _Point) -> Choice:
         """Return a split by holding, in whole millionths: the same on every machine."""
         fraction = self._risked_fraction.copy()
-        by_place = np.bincount(self._parts.place, weights=point.x * self._parts.width, minlength=len(self._held.collateral))
-        chosen = np.unique(self._parts.place)
-        fraction[np.array(self._held.collateral)[chosen]] = np.round(np.clip(by_place[chosen], 0.0, 1.0), _FRACTION_PLACES)
+        risked = np.clip(self._parts.risked(point.x), 0.0, 1.0)
+        fraction[np.array(self._held.collateral)[self._parts.chosen]] = np.round(risked, _FRACTION_PLACES)
         return Choice(fraction, point.excess, self._bound)
 
     def _look(self, x: ByVariable) -> _Point:
@@ -121,42 +123,47 @@ class _Search:
         alone = parts.values(x)
         limited = self._held.limited(alone)
         total = float(limited.counted.sum())
-        value_slope = limited.slope[parts.place] * parts.gain
-        profit = self._profits(x)
-        tails = tail_weights(profit, self._weights, self._alpha) / self._alpha
-        means = -np.einsum("rs,rs->r", tails, profit)
-        tails[means <= 0] = 0.0
+        value_slope = limited.slope[parts.chosen][parts.source] * parts.gain
+        profit = rows.profits(parts.risked(x))
+        tails, means, by_entry = _tails_of(profit, rows.entry_profits, rows.entry_row, self._weights, self._alpha)
         excess = self._rest + total - float(rows.linear @ x) - float(rows.level @ np.maximum(means, 0.0))
-        by_entry = np.einsum("es,es->e", rows.entry_profit, (rows.level[:, np.newaxis] * tails)[rows.entry_row])
-        slope = value_slope - rows.linear + np.bincount(rows.entry_part, weights=by_entry, minlength=len(x))
+        by_source = np.bincount(rows.entry_source, np.where(means > 0, rows.level, 0.0)[rows.entry_row] * by_entry, len(parts.chosen))
+        slope = value_slope - rows.linear + by_source[parts.source] * parts.width
         cut = _Cut(total + float(limited.slope @ (parts.pledged_value - alone)), value_slope)
         point = _Point(x, excess, tails, slope, cut)
         self._points.append(point)
         return point
 
-    def _profits(self, x: ByVariable) -> ByRowScenario:
-        rows = self._rows
-        if not len(rows.level):
-            return rows.base
-        moved = rows.entry_profit * x[rows.entry_part, np.newaxis]
-        first = np.searchsorted(rows.entry_row, np.arange(len(rows.level)))
-        profit: ByRowScenario = rows.base + np.add.reduceat(moved, first, axis=0)
-        return profit
-
     def _improve(self, best: _Point, tolerance: float) -> bool:
         """Solve the program of what is known, and look at its split; return True when the best split known is good enough."""
-        cuts = self._known_cuts()
-        bare = _Bare(self._rest, self._rows, cuts)
-        self._bound = min(self._bound, bare.bound_at(best))
+        reach = np.maximum(-best.x * best.slope, (1.0 - best.x) * best.slope).sum()  # the excess is concave
+        self._bound = min(self._bound, best.excess + float(reach))
         if self._bound - best.excess <= tolerance:
             return True
-        places = self._known_places(len(cuts))
-        program, offset = bare.program(places, self._weights / self._alpha)
-        solution = solve_tail_program(program, tolerance=_SOLVER_SHARE * tolerance)
-        self._bound = min(self._bound, offset + program.upper_bound(solution.weights))
+        solution = solve_tail_program(self._program(), tolerance=_SOLVER_SHARE * tolerance)
+        self._bound = min(self._bound, self._rest + solution.bound)
         near = _NEAR_AN_END
         point = self._look(np.where(solution.x < near, 0.0, np.where(solution.x > 1.0 - near, 1.0, solution.x)))
         return self._bound - max(best.excess, point.excess) <= tolerance
+
+    def _program(self) -> TailProgram:
+        """Return the program on the limits and the scenarios that are known."""
+        cuts = self._known_cuts()
+        places = self._known_places(len(cuts))
+        rows, parts = self._rows, self._parts
+        return TailProgram(
+            constant=np.array([cut.constant for cut in cuts]),
+            slope=np.array([cut.slope for cut in cuts]),
+            linear=rows.linear,
+            source=parts.source,
+            width=parts.width,
+            level=rows.level,
+            base=rows.base_at(places),
+            cap=self._weights[places] / self._alpha,
+            entry_row=rows.entry_row,
+            entry_source=rows.entry_source,
+            entry_profit=rows.entry_profits(places),
+        )
 
     def _known_cuts(self) -> list[_Cut]:
         cuts: list[_Cut] = []
@@ -167,20 +174,24 @@ class _Search:
 
     def _known_places(self, least: int) -> Index:
         """Return [R, W] the scenarios that were in each row's tail so far, filled up with others to the same number."""
-        seen = np.zeros_like(self._rows.base, dtype=np.bool_)
+        row_count, scenario_count = len(self._rows.level), len(self._weights)
+        seen = np.zeros((row_count, scenario_count), dtype=np.bool_)
         for point in self._points:
-            seen |= point.tails > 0
-        width = min(max(int(seen.sum(axis=1).max(initial=1)), least), len(self._weights))
-        return np.argsort(~seen, axis=1, kind="stable")[:, :width]
+            row, place = np.nonzero(point.tails.weight > 0)
+            seen[row, point.tails.scenario[row, place]] = True
+        width = min(max(int(seen.sum(axis=1).max(initial=1)), least), scenario_count)
+        for each, missing in enumerate((width - seen.sum(axis=1)).tolist()):
+            seen[each, np.flatnonzero(~seen[each])[:missing]] = True
+        return np.flatnonzero(seen).reshape(row_count, width) % scenario_count
 
     def _polished(self, best: _Point) -> _Point:
         """Return the split with the fractions that are neither 0 nor 1 moved, one by one, to the bend of the excess next to them."""
         inside = np.flatnonzero((best.x > 0.0) & (best.x < 1.0)).tolist()
         if not 0 < len(inside) <= _POLISHED:
             return best
-        x, profit = best.x.copy(), self._profits(best.x)
+        x, profit = best.x.copy(), self._rows.profits(self._parts.risked(best.x))
         for part in inside:
-            line = _Line.of(part, self._rows, profit, x)
+            line = _Line.of(part, self._parts, self._rows, profit, x)
             bend = line.bend(self._slope_of_value(part, x), self._weights, self._alpha)
             profit[line.rows] += (bend - x[part]) * line.profit
             x[part] = bend
@@ -189,7 +200,18 @@ class _Search:
     def _slope_of_value(self, part: int, x: ByVariable) -> float:
         """Return what risking all of a part adds to the value of the collateral, less its own group's initial margin."""
         limited = self._held.limited(self._parts.values(x))
-        return float(limited.slope[self._parts.place[part]] * self._parts.gain[part] - self._rows.linear[part])
+        place = self._parts.chosen[self._parts.source[part]]
+        return float(limited.slope[place] * self._parts.gain[part] - self._rows.linear[part])
+
+
+def _tails_of(
+    profit: ByRowScenario, entry_profits: Callable[[Index], ByEntryScenario], entry_row: Index, weights: ByScenario, alpha: float
+) -> tuple[WorstScenarios, ByRow, ByEntry]:
+    """Return the tails of all rows, over alpha, their mean losses, and what each entry gains in the tail of its row."""
+    tails = worst_of_rows(profit, weights, alpha)
+    tails = WorstScenarios(tails.scenario, tails.weight / alpha)
+    means = -np.einsum("rs,rs->r", tails.weight, np.take_along_axis(profit, tails.scenario, axis=1))
+    return tails, means, np.einsum("es,es->e", entry_profits(tails.scenario), tails.weight[entry_row])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -203,11 +225,12 @@ class _Line:
     profit: ByRowScenario
 
     @staticmethod
-    def of(part: int, rows: Rows, profit: ByRowScenario, x: ByVariable) -> _Line:
+    def of(part: int, parts: Parts, rows: Rows, profit: ByRowScenario, x: ByVariable) -> _Line:
         """Return the line through x along one part; `profit` [R, S] is what all rows gain at x."""
-        own = np.flatnonzero(rows.entry_part == part)
+        own = np.flatnonzero(rows.entry_source == parts.source[part])
         touched = rows.entry_row[own]
-        return _Line(float(x[part]), touched, rows.level[touched], profit[touched], rows.entry_profit[own])
+        added = parts.width[part] * rows.entries_in_full(own)
+        return _Line(float(x[part]), touched, rows.level[touched], profit[touched], added)
 
     def bend(self, gain: float, weights: ByScenario, alpha: float) -> float:
         """Return the part's fraction at which the slope changes its sign near where it stands; where it stands if it does not."""
@@ -223,54 +246,7 @@ class _Line:
     def _slope_and_cost(self, fraction: float, weights: ByScenario, alpha: float) -> tuple[float, float]:
         """Return how fast the initial margin of the rows rises at a fraction, and what it is there."""
         profit = self.standing + (fraction - self.at) * self.profit
-        tails = tail_weights(profit, weights, alpha) / alpha
-        means = -np.einsum("rs,rs->r", tails, profit)
-        slopes = np.where(means > 0.0, -np.einsum("rs,rs->r", tails, self.profit), 0.0)
-        return float(self.level @ slopes), float(self.level @ np.maximum(means, 0.0))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Bare:
-    """The program before its scenarios are chosen: `rest` counts whatever the split, `cuts` are above the value of the collateral."""
-
-    rest: float
-    rows: Rows
-    cuts: list[_Cut]
-
-    def bound_at(self, point: _Point) -> float:
-        """Return what no split exceeds by the slopes at one point: the excess is concave."""
-        return point.excess + float(np.maximum(-point.x * point.slope, (1.0 - point.x) * point.slope).sum())
-
-    def program(self, places: Index, cap: ByScenario) -> tuple[TailProgram, float]:
-        """Return the program on the scenarios at `places` [R, W], and what is to be added to its value.
-
-        One cut is part of the gain. The smallest of several is a row more: the tail mean of their distances to a value above all of
-        them, with a tail that one of them can fill.
-        """
-        rows = self.rows
-        base = np.take_along_axis(rows.base, places, axis=1)
-        profit = np.take_along_axis(rows.entry_profit, places[rows.entry_row], axis=1)
-        if len(self.cuts) == 1 and len(rows.level):
-            (cut,) = self.cuts
-            gain = cut.slope - rows.linear
-            return TailProgram(gain, rows.level, base, cap[places], rows.entry_row, rows.entry_part, profit), self.rest + cut.constant
-        return self._with_cuts(base, profit, cap[places])
-
-    def _with_cuts(self, base: ByRowScenario, profit: ByRowScenario, cap: ByRowScenario) -> tuple[TailProgram, float]:
-        rows, part_count = self.rows, len(self.rows.linear)
-        width = int(base.shape[1]) if len(base) else len(self.cuts)
-        used = [self.cuts[-1 - min(place, len(self.cuts) - 1)] for place in range(width)]
-        slopes = np.array([cut.slope for cut in used])
-        top = max(cut.constant + float(np.maximum(cut.slope, 0.0).sum()) for cut in self.cuts)
-        return (
-            TailProgram(
-                gain=-rows.linear,
-                level=np.append(rows.level, 1.0),
-                base=np.vstack((base.reshape(-1, width), [[cut.constant - top for cut in used]])),
-                cap=np.vstack((cap.reshape(-1, width), np.ones((1, width)))),
-                entry_row=np.append(rows.entry_row, np.full(part_count, len(rows.level))),
-                entry_variable=np.append(rows.entry_part, np.arange(part_count)),
-                entry_profit=np.vstack((profit.reshape(-1, width), slopes.T)),
-            ),
-            self.rest + top,
-        )
+        tails = worst_of_rows(profit, weights, alpha)
+        means = -np.einsum("rs,rs->r", tails.weight, np.take_along_axis(profit, tails.scenario, axis=1)) / alpha
+        rises = -np.einsum("rs,rs->r", tails.weight, np.take_along_axis(self.profit, tails.scenario, axis=1)) / alpha
+        return float(self.level @ np.where(means > 0.0, rises, 0.0)), float(self.level @ np.maximum(means, 0.0))

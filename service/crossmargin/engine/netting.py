@@ -66,9 +66,15 @@ def netted_pnl(legs: LegHoldings, market: RevaluedMarket) -> NettedPnl:
     groups, group_of_leg = np.unique(market.leg_group[legs.leg], return_inverse=True)
     classes, group_class = np.unique(market.group_class[groups], return_inverse=True)
     group_pnl = _leg_sums(group_of_leg, legs.leg, legs.quantity, market)
-    class_pnl = np.zeros((len(classes), group_pnl.shape[1]))
-    np.add.at(class_pnl, group_class, group_pnl)
+    class_pnl = class_sums(group_class, len(classes)) @ group_pnl
     return NettedPnl(groups, group_class, classes, group_pnl, class_pnl, group_pnl.sum(axis=0))
+
+
+def class_sums(group_class: Index, class_count: int) -> csr_array:
+    """Return [A, U] the matrix that adds up the groups of each class, in their order."""
+    order = np.argsort(group_class, kind="stable")
+    ends = np.searchsorted(group_class[order], np.arange(class_count + 1))
+    return csr_array((np.ones(len(order)), order, ends), shape=(class_count, len(order)))
 
 
 def stacked(netted: NettedPnl) -> ByRowScenario:

@@ -37,8 +37,10 @@ def tail_means(pnl: ByRowScenario, weights: ByScenario, alpha: float) -> ByRow:
     means = np.empty(len(pnl))
     for start in range(0, len(pnl), _ROWS_AT_ONCE):
         block = pnl[start : start + _ROWS_AT_ONCE]
-        tail = _select_tails(block, weights, alpha)
-        losses = -np.bincount(tail.row, tail.weight * block[tail.row, tail.scenario], minlength=len(block)) / alpha
+        tail = worst_of_rows(block, weights, alpha)
+        row = np.repeat(np.arange(len(block)), tail.scenario.shape[1])
+        # Added up one after the other, so that a row's tail mean does not depend on its neighbours even in the last bit.
+        losses = -np.bincount(row, (tail.weight * np.take_along_axis(block, tail.scenario, axis=1)).ravel(), len(block)) / alpha
         means[start : start + _ROWS_AT_ONCE] = np.maximum(0.0, losses)
     return means
 
@@ -50,9 +52,10 @@ def tail_weights(pnl: ByRowScenario, weights: ByScenario, alpha: float) -> ByRow
     the gradient that Euler contributions need. Among equal losses the earlier scenario comes first.
     """
     rows = np.atleast_2d(pnl)
-    tail = _select_tails(rows, weights, alpha)
+    tail = worst_of_rows(rows, weights, alpha)
+    row, place = np.nonzero(tail.weight)
     taken = np.zeros(rows.shape)
-    taken[tail.row, tail.scenario] = tail.weight
+    taken[row, tail.scenario[row, place]] = tail.weight[row, place]
     return taken.reshape(pnl.shape)
 
 
@@ -77,33 +80,44 @@ def tail_means_by_weights(pnl: ByRowScenario, weights: NDArray[np.float64], alph
     return means
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class WorstScenarios:
+    """The scenarios in the tail of each row, from the worst: `scenario` [R, W] and how much of its weight lies in the tail.
+
+    A row with a shorter tail is filled up with scenarios that have no weight in it.
+    """
+
+    scenario: Index
+    weight: ByRowScenario
+
+
+def worst_of_rows(pnl: ByRowScenario, weights: ByScenario, alpha: float) -> WorstScenarios:
+    """Return the tails of the rows of `pnl` [R, S]; among equal losses the earlier scenario comes first."""
+    bound = _upper_bound_of_tail(pnl, weights, alpha)
+    row, scenario = np.divmod(np.flatnonzero(pnl <= bound), pnl.shape[1])
+    # Of many equal losses at the bound, as in a row that nothing moves, no more are looked at than the tail could hold.
+    equal = pnl[row, scenario] == bound[row, 0]
+    before = np.cumsum(equal) - equal
+    first = np.searchsorted(row, np.arange(len(pnl)))
+    wanted = ~equal | (before - before[np.minimum(first, len(row) - 1)][row] < _scenarios_in_tail(weights, alpha))
+    row, scenario = row[wanted], scenario[wanted]
+    count = np.bincount(row, minlength=len(pnl))
+    place = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+    shape = (len(pnl), int(count.max(initial=1)))
+    value, candidate, weight = np.full(shape, np.inf), np.zeros(shape, dtype=np.int64), np.zeros(shape)
+    value[row, place], candidate[row, place], weight[row, place] = pnl[row, scenario], scenario, weights[scenario]
+    order = np.argsort(value, axis=1, kind="stable")
+    candidate, weight = np.take_along_axis(candidate, order, axis=1), np.take_along_axis(weight, order, axis=1)
+    # Added up row by row, so that a row's tail does not depend on its neighbours even in the last bit.
+    taken = np.clip(alpha - (np.cumsum(weight, axis=1) - weight), 0.0, weight)
+    width = int(np.flatnonzero(taken.any(axis=0)).max(initial=0)) + 1
+    return WorstScenarios(candidate[:, :width], taken[:, :width])
+
+
 def tail_places(pnl: ByRowScenario, weights: ByScenario, alpha: float) -> Index:
     """Return the places of the scenarios that have weight in the tail of any row of `pnl` [R, S], ascending."""
-    tail = _select_tails(pnl, weights, alpha)
+    tail = worst_of_rows(pnl, weights, alpha)
     return np.unique(tail.scenario[tail.weight > 0])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Tails:
-    """Scenarios that may be in a row's tail, row after row and from the worst, with the weight that is in it (0 past the end)."""
-
-    row: Index
-    scenario: Index
-    weight: ByScenario
-
-
-def _select_tails(pnl: ByRowScenario, weights: ByScenario, alpha: float) -> _Tails:
-    row, scenario = np.nonzero(pnl <= _upper_bound_of_tail(pnl, weights, alpha))
-    # A stable sort by row and then by value: among equal values the scenario order of np.nonzero stays.
-    order = np.lexsort((pnl[row, scenario], row))
-    scenario = scenario[order]
-    weight = weights[scenario]
-    place = np.arange(len(row)) - np.searchsorted(row, row)
-    by_row = np.zeros((len(pnl), int(place.max(initial=0)) + 1))
-    by_row[row, place] = weight
-    # Added up row by row, so that a row's tail does not depend on its neighbours even in the last bit.
-    worse = np.cumsum(by_row, axis=1)[row, place] - weight
-    return _Tails(row, scenario, np.clip(alpha - worse, 0.0, weight))
 
 
 def _upper_bound_of_tail(pnl: ByRowScenario, weights: ByScenario, alpha: float) -> ByRowScenario:
@@ -114,8 +128,13 @@ def _upper_bound_of_tail(pnl: ByRowScenario, weights: ByScenario, alpha: float) 
     scenarios leaves few candidates at a fraction of the cost.
     """
     scenario_count = pnl.shape[1]
-    tail_count = min(int(np.searchsorted(np.cumsum(np.sort(weights)), alpha)) + 1, scenario_count)
+    tail_count = _scenarios_in_tail(weights, alpha)
     block_size = max(1, scenario_count // (_BLOCKS_PER_TAIL_SCENARIO * tail_count))
     block_count = scenario_count // block_size
     minima = pnl[:, : block_size * block_count].reshape(len(pnl), block_size, block_count).min(axis=1)
     return np.partition(minima, tail_count - 1, axis=1)[:, tail_count - 1 : tail_count]
+
+
+def _scenarios_in_tail(weights: ByScenario, alpha: float) -> int:
+    """Return how many scenarios hold the tail whichever they are."""
+    return min(int(np.searchsorted(np.cumsum(np.sort(weights)), alpha)) + 1, len(weights))

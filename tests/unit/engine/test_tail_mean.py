@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from crossmargin.engine.tail_mean import tail_mean, tail_means, tail_weights
+from crossmargin.engine.tail_mean import tail_mean, tail_means, tail_weights, worst_of_rows
 
 EQUAL = np.full(4, 0.25)
 
@@ -87,3 +87,24 @@ def _random_rows(*, rows, scenarios, seed=20260302):
     weights = random.uniform(0.2, 1.8, scenarios)
     # Rounded, so that there are ties.
     return np.round(random.standard_t(3, (rows, scenarios)), 1), weights / weights.sum()
+
+
+def test_the_worst_scenarios_of_rows_are_their_tails_from_the_worst():
+    """Also in rows of ties, in flat rows, and with scenarios that have no weight."""
+    random = np.random.default_rng(7)
+    pnl = np.round(random.standard_t(3, (12, 300)) * np.array([0, 1, 2, 50])[random.integers(0, 4, (12, 1))])
+    weights = random.choice([0.0, 0.5, 1.0], 300)
+    weights /= weights.sum()
+    worst, taken = worst_of_rows(pnl, weights, 0.1), tail_weights(pnl, weights, 0.1)
+    for row in range(12):
+        order = np.argsort(pnl[row], kind="stable")
+        expected = np.clip(0.1 - (np.cumsum(weights[order]) - weights[order]), 0.0, weights[order])
+        held = worst.weight[row] > 0
+        assert worst.scenario[row][held].tolist() == order[expected > 0].tolist()
+        assert worst.weight[row][held] == pytest.approx(expected[expected > 0], rel=1e-9)
+        assert taken[row][order] == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_flat_row_beside_others_is_not_looked_through_whole():
+    worst = worst_of_rows(np.zeros((3, 1000)), np.full(1000, 0.001), 0.0255)
+    assert worst.scenario.tolist() == [list(range(26))] * 3
