@@ -260,6 +260,8 @@ class Revalued:
     basis: BasisKind = BasisKind.FACTORED
     is_option: bool = False
     issuer_pnl: Sequence[Mapping[str, float]] = ()
+    used_fraction: float = 1.0
+    has_run_out: bool = False
 
 
 def a_revalued_market(
@@ -305,7 +307,11 @@ def a_revalued_market(
         notional_unit=np.array([abs(float(item.value)) if item.notional is None else item.notional for item in items]),
         basis_kind=np.array([item.basis for item in items], dtype=np.int64),
         is_option=np.array([item.is_option for item in items], dtype=np.bool_),
-        peg_price=np.array([item.value if isinstance(item.instrument.terms, Stablecoin) else np.nan for item in items], dtype=np.float64),
+        peg_price=np.array(
+            [float(item.value) * item.used_fraction if isinstance(item.instrument.terms, Stablecoin) else np.nan for item in items]
+        ),
+        used_fraction=np.array([item.used_fraction for item in items], dtype=np.float64),
+        has_run_out=np.array([item.has_run_out for item in items], dtype=np.bool_),
         unavailable={InstrumentId(name): error for name, error in (unavailable or {}).items()},
     )
 

@@ -45,6 +45,7 @@ from crossmargin_cli.margin_views import (
 )
 from crossmargin_cli.market_views import doubt_lines
 from crossmargin_cli.methodology_views import METHODOLOGY_NAMES, comparison_notes, comparison_table, methodology_named
+from crossmargin_cli.peg_views import held_peg_lines
 from crossmargin_cli.render import band_text, console_on, money, percent, short_account
 from crossmargin_client import Client, decimal_of, moment_of
 
@@ -220,6 +221,8 @@ def _print_explained(explained: margin_service_pb2.ExplainMarginResponse) -> Non
     ):
         console.print()
         console.print(table)
+    for line in held_peg_lines(explained.holdings):
+        console.print(line)
     _print_beyond(console, explained)
 
 

@@ -23,6 +23,7 @@ from crossmargin_cli.examples import examples
 from crossmargin_cli.failures import MisuseError
 from crossmargin_cli.market_file import read_market_file
 from crossmargin_cli.market_views import BREAKER_NAMES, breaker_table, market_line, quality_table
+from crossmargin_cli.peg_views import peg_lines
 from crossmargin_cli.render import console_on
 
 app = typer.Typer(no_args_is_help=True, help="The market, and how far it can be believed.")
@@ -50,6 +51,8 @@ def show(
         return
     console = console_on()
     console.print(market_line(found))
+    for line in peg_lines(found):
+        console.print(line)
     table = quality_table(found, only_doubted=doubted)
     if table.row_count:
         console.print(table)

@@ -82,6 +82,7 @@ from crossmargin.usecases.decide_on_market import DecideOnMarket
 from crossmargin.usecases.deposit_collateral import DepositCollateral
 from crossmargin.usecases.evaluate_margin import EvaluateMargin
 from crossmargin.usecases.explain_margin import ExplainMargin
+from crossmargin.usecases.follow_pegs import FollowPegs
 from crossmargin.usecases.guard_ledger import GuardLedger
 from crossmargin.usecases.halt_trading import HaltTrading
 from crossmargin.usecases.import_history import ImportHistory
@@ -313,7 +314,8 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket, *, withdrawal_a
     read_account = ReadAccount(ports.books)
     decide_on_market = DecideOnMarket(ports.writer, current_market)
     evaluate_margin = EvaluateMargin(read_account, current_market, ports.compute)
-    publish_snapshot = PublishSnapshot(ports.writer)
+    follow_pegs = FollowPegs(ports.instruments, ports.parameters)
+    publish_snapshot = PublishSnapshot(ports.writer, ports.market, follow_pegs)
     in_force = ParametersInForce(ports.parameters, ports.market, ports.clock)
     return UseCases(
         create_client=CreateClient(ports.writer),
@@ -331,7 +333,7 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket, *, withdrawal_a
         publish_snapshot=publish_snapshot,
         publish_quotes=PublishQuotes(ports.quotes, ports.instruments, ports.quote_metrics, ports.clock),
         build_snapshot=BuildSnapshot(
-            ports.quotes, ports.market, ports.instruments, ports.parameters, publish_snapshot, ports.quote_metrics
+            ports.quotes, ports.market, ports.instruments, ports.parameters, follow_pegs, publish_snapshot, ports.quote_metrics
         ),
         set_methodology=SetMethodology(ports.writer, ports.books, ports.parameters, in_force, ports.clock),
         import_history=ImportHistory(ports.market),

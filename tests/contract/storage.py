@@ -39,6 +39,7 @@ from crossmargin.adapters.postgres.writer import PostgresWriter
 from crossmargin.domain.account import Account, AccountMode, AccountStatus, Client
 from crossmargin.domain.book import EntryKind, NewEntry, Posting, append_to_chain
 from crossmargin.domain.identifiers import LEDGER_CUSTODIAN, AccountId, AccountRef, BookId, ClientId, InstrumentId
+from crossmargin.domain.market import MarketSnapshot
 from crossmargin.domain.reservation import Order, Reservation, ReservationKind, reservation_of
 from crossmargin.domain.reservation_entry import entry_from_reservation
 from crossmargin.usecases.ports import (
@@ -53,6 +54,7 @@ from crossmargin.usecases.ports import (
     MarketStore,
     ParameterStore,
     PendingRequests,
+    PublishedSnapshot,
     QuoteStore,
     ReconciliationStore,
     Record,
@@ -88,9 +90,14 @@ class Storage:
     pass_time: Callable[[timedelta], None]
     database: Any
 
-    async def create(self, *records: Record) -> WriteOutcome:
-        """Store records under a key of their own."""
-        return await self.writer.write(a_request(f"create {next(_numbers)}"), decide_records(*records))
+    async def create(self, *records: Record | MarketSnapshot) -> WriteOutcome:
+        """Store records under a key of their own; a snapshot with the one before it that is there already."""
+        known = [await self._published(record) if isinstance(record, MarketSnapshot) else record for record in records]
+        return await self.writer.write(a_request(f"create {next(_numbers)}"), decide_records(*known))
+
+    async def _published(self, snapshot: MarketSnapshot) -> PublishedSnapshot:
+        before = await self.market.snapshot_before(snapshot.as_of)
+        return PublishedSnapshot(snapshot, None if before is None else before.snapshot_id)
 
     async def open_accounts(self, *refs: AccountRef) -> None:
         """Create cross accounts, and their clients."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -11,7 +12,8 @@ import pytest
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import InstrumentId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
-from crossmargin.usecases.ports import ScenarioRecipe
+from crossmargin.domain.peg import Peg
+from crossmargin.usecases.ports import PrecedingSnapshotChangedError, PublishedSnapshot, ScenarioRecipe
 from tests.builders import AS_OF
 
 BTC, EUR, RATE = (FactorId.parse(text) for text in ("spot:BTC", "fx:EUR", "zero:USD:2Y"))
@@ -139,3 +141,52 @@ async def test_what_a_scenario_set_was_built_from_is_kept_and_the_first_to_say_s
     with pytest.raises(DomainError) as refused:
         await storage.market.scenario_recipe("cd" * 32)
     assert refused.value.reason is Reason.UNKNOWN_SCENARIO_SET
+
+
+# What is remembered of stablecoins
+
+USDC, RLUSD = InstrumentId("USDC"), InstrumentId("RLUSD")
+
+
+async def test_a_snapshot_comes_back_with_its_pegs(storage):
+    since = AS_OF - timedelta(hours=5, microseconds=1)
+    pegs = {USDC: Peg(Decimal("0.970000000000000001"), since, since + timedelta(hours=1)), RLUSD: Peg(Decimal("0.9990"))}
+    snapshot = replace(a_snapshot(), pegs=pegs)
+    assert snapshot.content_hash != a_snapshot().content_hash
+    await storage.create(snapshot)
+    for stored in (await storage.market.latest_snapshot(), await storage.market.get_snapshot(snapshot.snapshot_id)):
+        assert (stored.pegs, stored.content_hash) == (pegs, snapshot.content_hash)
+
+
+async def test_the_snapshot_before_is_the_last_one_stored_of_the_latest_time_before(storage):
+    assert await storage.market.snapshot_before(AS_OF) is None
+    for minutes, btc in ((0, "1"), (10, "2"), (10, "3"), (5, "4")):
+        await storage.create(a_snapshot(minutes, btc))
+    before = [await storage.market.snapshot_before(AS_OF + timedelta(minutes=minutes)) for minutes in (0, 1, 10, 11)]
+    assert [None if each is None else each.levels[BTC] for each in before] == [None, 1, 4, 3]
+
+
+async def test_a_snapshot_that_follows_from_another_one_than_the_one_before_is_not_stored(storage):
+    first = a_snapshot(0)
+    await storage.create(first)
+    for wrong in (None, a_snapshot(1).snapshot_id):
+        with pytest.raises(PrecedingSnapshotChangedError):
+            await storage.create(PublishedSnapshot(a_snapshot(5), wrong))
+    assert await storage.market.latest_snapshot_id() == first.snapshot_id
+    await storage.create(PublishedSnapshot(a_snapshot(5), first.snapshot_id))
+    assert await storage.market.latest_snapshot_id() == a_snapshot(5).snapshot_id
+
+
+async def test_of_two_that_follow_from_one_snapshot_at_once_the_later_is_stored_after_the_other_or_not_at_all(storage):
+    first = a_snapshot(0)
+    await storage.create(first)
+    outcomes = await asyncio.gather(
+        *(storage.create(PublishedSnapshot(a_snapshot(minutes), first.snapshot_id)) for minutes in (1, 2)), return_exceptions=True
+    )
+    stored = [minutes for minutes, outcome in zip((1, 2), outcomes, strict=True) if not isinstance(outcome, BaseException)]
+    refused = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    # The earlier one has the first before it whenever it comes; the later one only if it comes first.
+    assert 1 in stored
+    assert all(isinstance(error, PrecedingSnapshotChangedError) for error in refused)
+    latest = await storage.market.latest_snapshot_id()
+    assert latest == a_snapshot(max(stored)).snapshot_id

@@ -193,6 +193,24 @@ async def test_every_charge_on_the_ramp_between_two_sets_is_reproduced(desk):
     assert_same_bits(reproduction.result, then)
 
 
+async def test_a_slow_price_and_a_clock_of_the_past_are_reproduced_from_the_snapshot(desk):
+    await desk.use_cases.import_history(a_history("spot:USDC", seed=2))
+    await desk.use_cases.create_instrument(RIPPLE_DOLLAR, caller=desk.caller())
+    await desk.deposit("300000", instrument_id=RIPPLE_DOLLAR.instrument_id)
+    results = []
+    for hours, price in ((1, "0.9"), (25, "0.985"), (49, "0.985"), (74, "0.985"), (75, "1"), (99, "1")):
+        await desk.publish(at=NOON + timedelta(hours=hours), RLUSD=price)
+        results.append(await desk.use_cases.evaluate_margin(CORE))
+    lines = [line for then in results for line in then.equity.lines if line.instrument_id == RIPPLE_DOLLAR.instrument_id]
+    told = [(str(line.peg.counted_price.normalize()), line.peg.is_lost) if line.peg else ("1", False) for line in lines]
+    assert told == [("0.9", True), ("0.95", False), ("0.985", False), ("0.985", True), ("0.987083333333333333", True), ("1", False)]
+    await desk.adopt("house-2", active_from=NOON + 100 * DAY, charges=json.loads(standard_parameters_document())["charges"])
+    await desk.publish(at=NOON + 101 * DAY, RLUSD="0.6")
+    replica = desk.replica()
+    for then in results:
+        assert_same_bits((await replica.reproduce_margin(then.stamp)).result, then)
+
+
 async def test_every_version_of_a_changing_account_is_reproduced(desk):
     results = []
     for step in range(4):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum, unique
 
+from crossmargin.domain.depeg_parameters import DepegParameters
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import OffsetGroupId
 from crossmargin.domain.market import LOG_KINDS, RATE_KINDS, FactorId
@@ -87,25 +88,6 @@ class BasisParameters:
             fractions,
             "fractions in [0, 1] that do not fall",
         )
-
-
-@dataclass(frozen=True, slots=True)
-class DepegParameters:
-    """What happens when a stablecoin slips. Prices are in the currency it is pegged to.
-
-    Attributes:
-        mild_price: Below it the haircut rises by `haircut_slope` for each unit of price, for new risk only.
-        ineligible_price: Below it the coin is no collateral at all.
-    """
-
-    mild_price: Decimal
-    haircut_slope: Decimal
-    ineligible_price: Decimal
-
-    def __post_init__(self) -> None:
-        _require(0 <= self.mild_price <= 1, "mild_price", self.mild_price, "in [0, 1]")
-        _require(0 <= self.ineligible_price <= self.mild_price, "ineligible_price", self.ineligible_price, "from 0 to mild_price")
-        _require(self.haircut_slope >= 0, "haircut_slope", self.haircut_slope, "zero or more")
 
 
 @dataclass(frozen=True, slots=True)

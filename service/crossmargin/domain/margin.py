@@ -72,6 +72,25 @@ class MarginStamp:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldPeg:
+    """How a stablecoin stands that is off its peg, or that counts at less than its price. Prices are USD for one unit.
+
+    Attributes:
+        price: What the snapshot says. counted_price: What a holding counts at: the lower of price and slow price. A debt is owed at the
+            price.
+        below_since: Since when it is depegged; None when it is not, and only its slow price has not come back yet.
+        back_since: Since when it has been back at its line, while the depeg is not over yet; None otherwise.
+        is_lost: True when it is no collateral at all: it counts at too little, or has been depegged for too long.
+    """
+
+    price: Decimal
+    counted_price: Decimal
+    below_since: datetime | None
+    back_since: datetime | None
+    is_lost: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CollateralLine:
     """What one holding adds to equity. Base currency; value_in_equity = market_value - haircut - over_limit.
 
@@ -80,6 +99,7 @@ class CollateralLine:
         risked: Market value that is in the scenarios as collateral; pledged: market value outside them. Together the market value of a
             holding that is eligible; both zero for one that is not, and for a liability.
         over_limit: Market value that counts zero because a limit is exceeded or the asset is not eligible.
+        peg: Of a stablecoin that is off its peg or counts at less than its price; None for one that is well, and for anything else.
     """
 
     instrument_id: InstrumentId
@@ -91,6 +111,7 @@ class CollateralLine:
     value_in_equity: Decimal
     risked: Decimal
     pledged: Decimal
+    peg: HeldPeg | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import InstrumentId, SnapshotId
 from crossmargin.domain.market_quality import Quality, Verdict, valid_quality
 from crossmargin.domain.money import check_ledger_decimal, format_decimal
+from crossmargin.domain.peg import Peg
 
 
 @unique
@@ -130,6 +131,8 @@ class MarketSnapshot:
             worth what the factors say.
         level_quality: How far each level can be believed. One that is not named is valid: what somebody published as a whole snapshot.
         mark_quality: The same of each mark.
+        pegs: What is remembered of each stablecoin. One that is not named counts at its price and is in no depeg: in a snapshot from
+            before pegs were kept.
     """
 
     as_of: datetime
@@ -137,6 +140,7 @@ class MarketSnapshot:
     marks: Mapping[InstrumentId, Decimal]
     level_quality: Mapping[FactorId, Quality] = field(default_factory=dict)
     mark_quality: Mapping[InstrumentId, Quality] = field(default_factory=dict)
+    pegs: Mapping[InstrumentId, Peg] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_aware(self.as_of, what="as_of")
@@ -153,12 +157,13 @@ class MarketSnapshot:
 
     @cached_property
     def content_hash(self) -> bytes:
-        """SHA-256 over the time, all levels and marks and what is known of their quality, in a fixed order."""
+        """SHA-256 over the time, all levels and marks, what is known of their quality, and all pegs, in a fixed order."""
         lines = [self.as_of.astimezone(UTC).isoformat(timespec="microseconds")]
         lines += [f"L {factor} {format_decimal(level)}" for factor, level in sorted(self.levels.items())]
         lines += [f"M {name} {format_decimal(mark)}" for name, mark in sorted(self.marks.items())]
         lines += [f"LQ {factor} {quality.line}" for factor, quality in sorted(self.level_quality.items())]
         lines += [f"MQ {name} {quality.line}" for name, quality in sorted(self.mark_quality.items())]
+        lines += [f"P {name} {peg.line}" for name, peg in sorted(self.pegs.items())]
         return hashlib.sha256("\n".join(lines).encode()).digest()
 
     @cached_property

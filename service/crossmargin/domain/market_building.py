@@ -6,8 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final
+from decimal import Decimal
+from typing import Final, TypeAlias
 
+from crossmargin.domain.depeg_parameters import DepegParameters
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import (
     AmericanOption,
@@ -24,15 +26,20 @@ from crossmargin.domain.instrument import (
     NonDeliverableForward,
     OptionTerms,
     PresentValueTerms,
+    Stablecoin,
 )
-from crossmargin.domain.market import FactorId, MarketSnapshot
+from crossmargin.domain.market import FactorId, FactorKind, MarketSnapshot
 from crossmargin.domain.market_clock import HorizonClock
-from crossmargin.domain.market_quality import Judged, Sighting, judge
+from crossmargin.domain.market_quality import Judged, Sighting, Verdict, judge
 from crossmargin.domain.market_quality_parameters import QuoteKind
+from crossmargin.domain.peg import Peg, PegSighting, next_peg, peg_price
 from crossmargin.domain.quote import Quote, Subject
 from crossmargin.domain.risk_parameters import RiskParameters
 
 _DEFAULT_CLOCK: Final = HorizonClock.CALENDAR
+_BASE_CURRENCY: Final = "USD"
+Coins: TypeAlias = Mapping[InstrumentId, Stablecoin]
+"""Terms of the stablecoins that a snapshot has a price of."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,14 +88,59 @@ def next_snapshot(
     )
 
 
-def says_more_than(snapshot: MarketSnapshot, previous: MarketSnapshot | None) -> bool:
-    """Return whether a snapshot says anything that the one before did not, beside the time."""
-    return previous is None or (snapshot.levels, snapshot.marks, snapshot.level_quality, snapshot.mark_quality) != (
-        previous.levels,
-        previous.marks,
-        previous.level_quality,
-        previous.mark_quality,
-    )
+def says_more_than(snapshot: MarketSnapshot, previous: MarketSnapshot | None, parameters: RiskParameters) -> bool:
+    """Return whether a snapshot says anything that the one before did not, beside the time; that a clock has run out is something."""
+    return previous is None or _said(snapshot, parameters) != _said(previous, parameters)
+
+
+def _said(snapshot: MarketSnapshot, parameters: RiskParameters) -> tuple[object, ...]:
+    rules = parameters.charges.depeg
+    run_out = {name for name, peg in snapshot.pegs.items() if peg.has_run_out(snapshot.as_of, rules)}
+    return snapshot.levels, snapshot.marks, snapshot.level_quality, snapshot.mark_quality, snapshot.pegs, run_out
+
+
+def followed_pegs(
+    snapshot: MarketSnapshot, before: MarketSnapshot | None, coins: Coins, rules: DepegParameters
+) -> Mapping[InstrumentId, Peg]:
+    """Return what is remembered of stablecoins at a snapshot. The same inputs give the same pegs.
+
+    `before` is the snapshot of the latest time before its own. A coin that it has a price of and no peg, because it is from before pegs
+    were kept, counted at that price.
+    """
+    remembered = {} if before is None else dict(before.pegs)
+    found: dict[InstrumentId, Peg] = {}
+    for name in sorted({*coins, *remembered}):
+        known = remembered.get(name)
+        sighting = _sighting(name, coins[name], snapshot) if name in coins else None
+        if known is None and before is not None and name in coins:
+            earlier = _sighting(name, coins[name], before)
+            known = None if earlier is None else Peg(earlier.price)
+        peg = next_peg(known, sighting, previous=None if before is None else before.as_of, now=snapshot.as_of, rules=rules)
+        if peg is not None:
+            found[name] = peg
+    return found
+
+
+def _sighting(name: InstrumentId, coin: Stablecoin, snapshot: MarketSnapshot) -> PegSighting | None:
+    """Return what a snapshot says of a stablecoin; None when it lacks its price or that of what it is pegged to."""
+    factor, currency = FactorId(FactorKind.SPOT.value, name), FactorId(FactorKind.FX.value, coin.pegged_to)
+    if coin.pegged_to == _BASE_CURRENCY:
+        rate, quality = Decimal(1), []
+    elif currency in snapshot.levels:
+        rate, quality = snapshot.levels[currency], [snapshot.quality_of_level(currency)]
+    else:
+        return None
+    if name in snapshot.marks:
+        price = snapshot.marks[name]
+        quality.append(snapshot.quality_of_mark(name))
+    elif factor in snapshot.levels:
+        price = snapshot.levels[factor]
+        quality.append(snapshot.quality_of_level(factor))
+    else:
+        return None
+    if price <= 0:
+        return None  # no price that a coin can have; whoever holds it is refused when it is valued
+    return PegSighting(peg_price(price, rate), all(each.verdict is Verdict.VALID for each in quality))
 
 
 def kind_of_mark(instrument: Instrument) -> QuoteKind:

@@ -16,7 +16,6 @@ from crossmargin.domain.charge_parameters import (
     BasisParameters,
     ChargeParameters,
     ChargeTier,
-    DepegParameters,
     GroupCharges,
     IssuerGroup,
     LiquidityParameters,
@@ -25,6 +24,7 @@ from crossmargin.domain.charge_parameters import (
     ScheduleScope,
 )
 from crossmargin.domain.collateral import CollateralPolicy, CollateralTerms, HaircutTier, MaturityBand
+from crossmargin.domain.depeg_parameters import DepegParameters
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import OffsetGroupId, RiskParameterSetId
 from crossmargin.domain.market import LOG_KINDS, FactorId
@@ -44,7 +44,6 @@ from crossmargin.domain.methodology_parameters import (
     ValuationRange,
 )
 
-KindOfNumbers = TypeVar("KindOfNumbers", LiquidityParameters, DepegParameters)
 KindOfRange = TypeVar("KindOfRange", ScanRange, ValuationRange)
 
 
@@ -458,20 +457,32 @@ def _charges(item: dict[str, Any]) -> ChargeParameters:
     _refuse_duplicates("charges of offset group", [group["group_id"] for group in item["groups"]])
     _refuse_duplicates("issuer", [issuer["issuer_id"] for issuer in item["issuers"]])
     return ChargeParameters(
-        liquidity=_numbers(item["liquidity"], LiquidityParameters),
+        liquidity=_liquidity(item["liquidity"]),
         basis=_basis(item["basis"]),
         short_option_fraction=_decimal(item["short_option_fraction"]),
-        depeg=_numbers(item["depeg"], DepegParameters),
+        depeg=_depeg(item["depeg"]),
         schedule_floor=_schedule_floor(item["schedule_floor"]),
         groups=tuple(_group_charges(group) for group in item["groups"]),
         issuers=tuple(_issuer_group(issuer) for issuer in item["issuers"]),
     )
 
 
-def _numbers(item: dict[str, Any], kind: type[KindOfNumbers]) -> KindOfNumbers:
-    """Return a dataclass all of whose fields are decimals."""
-    _refuse_unknown_keys(item, kind)
-    return kind(**{field.name: _decimal(item[field.name]) for field in fields(kind)})
+def _liquidity(item: dict[str, Any]) -> LiquidityParameters:
+    _refuse_unknown_keys(item, LiquidityParameters)
+    return LiquidityParameters(**{field.name: _decimal(item[field.name]) for field in fields(LiquidityParameters)})
+
+
+def _depeg(item: dict[str, Any]) -> DepegParameters:
+    _refuse_unknown_keys(item, DepegParameters)
+    return DepegParameters(
+        mild_price=_decimal(item["mild_price"]),
+        haircut_slope=_decimal(item["haircut_slope"]),
+        ineligible_price=_decimal(item["ineligible_price"]),
+        # A set that was stored before there was a slow price says what it always said: the market's own, and no clock.
+        slow_rise_per_day=_optional_decimal(item.get("slow_rise_per_day")),
+        longest_hours=_optional_decimal(item.get("longest_hours")),
+        recovery_hours=_decimal(item.get("recovery_hours", "0")),
+    )
 
 
 def _basis(item: dict[str, Any]) -> BasisParameters:

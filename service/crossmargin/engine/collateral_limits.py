@@ -35,8 +35,7 @@ def largest_counted(row: int, rates: HaircutRates, schedule: HaircutSchedule, ma
     if math.isfinite(rates.volume_limit_fraction) and group >= 0:
         limit = min(limit, rates.volume_limit_fraction * schedule.average_daily_volume[market.groups[group]])
     if math.isfinite(rates.supply_limit_fraction):
-        units = schedule.circulating_supply.get(price_curve(market.instruments[row]), 0.0)
-        limit = min(limit, rates.supply_limit_fraction * units * float(market.unit_value[row]))
+        limit = min(limit, rates.supply_limit_fraction * _circulating(row, schedule, market) * float(market.unit_value[row]))
     return limit
 
 
@@ -48,8 +47,14 @@ def house_share(row: int, held_by_all: float, rates: HaircutRates, schedule: Hai
     price = float(market.unit_value[row])
     cap = rates.house_limit / price if price > 0 else math.inf
     if math.isfinite(rates.house_supply_fraction):
-        cap = min(cap, rates.house_supply_fraction * schedule.circulating_supply.get(price_curve(market.instruments[row]), 0.0))
+        cap = min(cap, rates.house_supply_fraction * _circulating(row, schedule, market))
     return min(1.0, cap / held_by_all) if held_by_all > 0 else 1.0
+
+
+def _circulating(row: int, schedule: HaircutSchedule, market: RevaluedMarket) -> float:
+    """Return the units in circulation, counted as holdings are; nothing for an asset whose supply the parameters do not say."""
+    units = schedule.circulating_supply.get(price_curve(market.instruments[row]), 0.0)
+    return units * float(market.used_fraction[row])
 
 
 def issuer_of(instrument: Instrument, schedule: HaircutSchedule) -> int:
@@ -84,7 +89,7 @@ def _issuer_values(units: Mapping[InstrumentId, Decimal], market: RevaluedMarket
         row = market.row_of.get(name)
         place = NO_ISSUER if row is None else issuer_of(market.instruments[row], schedule)
         if row is not None and place != NO_ISSUER:
-            values[place] += float(held) * float(market.unit_value[row])
+            values[place] += float(held) * float(market.used_fraction[row]) * float(market.unit_value[row])
     return values
 
 

@@ -152,4 +152,11 @@ def split_collateral(held: HeldAssets, arrays: PortfolioArrays, risked_fraction:
 def _market_values(arrays: PortfolioArrays, market: RevaluedMarket) -> tuple[ByHolding, ByHolding]:
     value = arrays.quantity * market.unit_value[arrays.row]
     cost = arrays.cost * market.settlement_price[arrays.row]
-    return value - cost, np.abs(value) + np.abs(cost)
+    net, gross = value - cost, np.abs(value) + np.abs(cost)
+    if not market.is_slowed:
+        return net, gross
+    # What a contract is worth to the client is a claim on the coin it settles in, and counts as that coin does; what it costs is a debt.
+    is_contract = [not isinstance(instrument.terms, AssetTerms + BondTerms) for instrument in arrays.instruments]
+    is_claim = np.array(is_contract, dtype=np.bool_) & (net > 0)
+    counted = np.where(is_claim, net * market.used_fraction[market.settlement_row[arrays.row]], net)
+    return counted, gross

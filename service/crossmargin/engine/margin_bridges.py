@@ -16,6 +16,7 @@ from crossmargin.domain.margin import (
     Contribution,
     EquityBridge,
     GroupRequirement,
+    HeldPeg,
     RequirementBridge,
 )
 from crossmargin.domain.money import EXACT, round_up_to_cent
@@ -24,9 +25,11 @@ from crossmargin.engine.attribution import round_to_total
 from crossmargin.engine.axes import ByGroup, ByHolding, Index
 from crossmargin.engine.charges import ChargeLine
 from crossmargin.engine.collateral_split import CollateralSplit
+from crossmargin.engine.held_pegs import held_peg
 from crossmargin.engine.portfolio_arrays import (
     LARGEST_SLACK,
     SLACK_FRACTION,
+    ChargeRates,
     MarginRates,
     PortfolioArrays,
     cents_to_decimal,
@@ -38,13 +41,14 @@ from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 UTILIZATION_UNIT: Final = Decimal("0.000001")
 
 
-def equity_bridge(split: CollateralSplit, arrays: PortfolioArrays) -> EquityBridge:
+def equity_bridge(split: CollateralSplit, arrays: PortfolioArrays, market: RevaluedMarket, rates: ChargeRates) -> EquityBridge:
     """Return the lines of equity, each rounded down, and their sum.
 
     Market value and value in equity are rounded down; what lies between them is haircut and over limit, whose split takes up the cent.
     """
-    positive = [_collateral_line(split, arrays, holding, arrays.policies[holding]) for holding in split.collateral]
-    owed = [_collateral_line(split, arrays, holding, None) for holding in split.liability]
+    pegs = [held_peg(instrument, market, rates) for instrument in arrays.instruments]
+    positive = [_collateral_line(split, arrays, holding, arrays.policies[holding], pegs[holding]) for holding in split.collateral]
+    owed = [_collateral_line(split, arrays, holding, None, pegs[holding]) for holding in split.liability]
     contract_value = cents_to_decimal(
         client_value_to_cents(float(split.value_in_equity[split.contract].sum()), scale=float(split.gross_value[split.contract].sum()))
     )
@@ -157,7 +161,9 @@ def _total(charges: Iterable[Charge]) -> Decimal:
     return sum((charge.amount for charge in charges), Decimal(0))
 
 
-def _collateral_line(split: CollateralSplit, arrays: PortfolioArrays, holding: int, policy: CollateralPolicy | None) -> CollateralLine:
+def _collateral_line(
+    split: CollateralSplit, arrays: PortfolioArrays, holding: int, policy: CollateralPolicy | None, peg: HeldPeg | None
+) -> CollateralLine:
     scale = float(split.gross_value[holding])
     value = client_value_to_cents(float(split.value_in_equity[holding]), scale=scale)
     market_value = max(value, client_value_to_cents(float(split.market_value[holding]), scale=scale))
@@ -174,4 +180,5 @@ def _collateral_line(split: CollateralSplit, arrays: PortfolioArrays, holding: i
         value_in_equity=cents_to_decimal(value),
         risked=cents_to_decimal(risked),
         pledged=cents_to_decimal(market_value - risked if is_split else 0),
+        peg=peg,
     )

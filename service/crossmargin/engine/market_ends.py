@@ -156,6 +156,7 @@ class _Account:
             snapshot.as_of,
             {factor: snapshot.levels[factor] for factor in sorted(read)},
             {name: snapshot.marks[name] for name in sorted(self._assets_of) if name in snapshot.marks},
+            pegs={name: snapshot.pegs[name] for name in sorted(self._assets_of) if name in snapshot.pegs},
         )
         self._doubted: dict[Subject, Quality] = {
             **{factor: quality for factor, quality in doubted_levels.items() if factor in read},
@@ -208,7 +209,9 @@ class _Account:
     def _with(self, moved: Mapping[Subject, Decimal]) -> MarketSnapshot:
         factors = {subject: value for subject, value in moved.items() if isinstance(subject, FactorId)}
         names = {subject: value for subject, value in moved.items() if not isinstance(subject, FactorId)}
-        return MarketSnapshot(self._snapshot.as_of, {**self._snapshot.levels, **factors}, {**self._snapshot.marks, **names})
+        rest = self._snapshot
+        # A slow price stands: a price above it is what nobody believes yet, and one below it counts at once.
+        return MarketSnapshot(rest.as_of, {**rest.levels, **factors}, {**rest.marks, **names}, pegs=rest.pegs)
 
     def _reads(self, instrument: Instrument, moved: Mapping[Subject, Decimal]) -> bool:
         name = instrument.instrument_id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -16,7 +16,7 @@ from crossmargin.domain.charge_parameters import GroupCharges, ScheduleFloorPara
 from crossmargin.domain.collateral import CollateralPolicy, CollateralTerms
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef, InstrumentId, OffsetGroupId
-from crossmargin.domain.instrument import Instrument
+from crossmargin.domain.instrument import AssetTerms, BondTerms, Instrument
 from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.methodology_parameters import ByUnderlying, MethodologyParameters, Row
 from crossmargin.domain.money import EXACT
@@ -45,10 +45,12 @@ class PortfolioArrays:
         policies: How each would count as collateral if it is positive and an asset or bond.
         risked_fraction: [H] share of each that is risked when it is collateral; NaN where policy AUTO has yet to decide.
         row: [H] row of the instrument along the market's axis I.
-        quantity: [H] signed units. cost: [H] in units of the settlement asset.
-        owned: [H] units that the owner's accounts of the same mode hold, and held_by_all: those of all clients, as far as is known; at
-            least `quantity`.
-        owned_before: [H] units that come before them in tiers and limits: of an isolated account those of the owner's cross accounts.
+        quantity: [H] signed units. Of assets and bonds that are not owed as many as are worth at the price what is held counts for: fewer
+            where a stablecoin's slow price is below its price. cost: [H] in units of the settlement asset.
+        owned: [H] units that the owner's accounts of the same mode hold, and held_by_all: those of all clients, as far as is known,
+            counted as `quantity` is; at least `quantity`.
+        owned_before: [H] units that come before them in tiers and limits, counted likewise: of an isolated account those of the owner's
+            cross accounts.
         owner_units: All that the owner's accounts of the same mode hold, and owner_units_before: all that comes before, by instrument.
         owner_liquidity: What the owner's liquidity charge adds to the account, by offset group, base currency.
     """
@@ -205,7 +207,9 @@ def portfolio_arrays(
     except KeyError as missing:
         raise _not_valued(portfolio.account, missing.args[0], market) from None
     policies = tuple(portfolio.policies.get(name, default_policy) for name in names)
-    quantity = np.array([float(holding.quantity) for holding in portfolio.holdings])
+    units = np.array([float(holding.quantity) for holding in portfolio.holdings])
+    used_fraction = _used_fractions(rows, units, market)
+    quantity = units * used_fraction
     owned, before = _owned(portfolio)
     added = portfolio.house.owner_liquidity.get(portfolio.account, {})
     return PortfolioArrays(
@@ -218,9 +222,9 @@ def portfolio_arrays(
         row=np.array(rows, dtype=np.int64),
         quantity=quantity,
         cost=np.array([float(holding.cost) for holding in portfolio.holdings]),
-        owned=np.maximum(quantity, [float(owned.get(name, 0)) for name in names]),
-        owned_before=np.array([float(before.get(name, 0)) for name in names]),
-        held_by_all=np.maximum(quantity, [float(portfolio.house.held.get(name, 0)) for name in names]),
+        owned=np.maximum(quantity, used_fraction * np.array([float(owned.get(name, 0)) for name in names])),
+        owned_before=used_fraction * np.array([float(before.get(name, 0)) for name in names]),
+        held_by_all=np.maximum(quantity, used_fraction * np.array([float(portfolio.house.held.get(name, 0)) for name in names])),
         owner_units=owned,
         owner_units_before=before,
         owner_liquidity={group: float(amount) for group, amount in added.items()},
@@ -233,6 +237,21 @@ def _owned(portfolio: Portfolio) -> tuple[Mapping[InstrumentId, Decimal], Mappin
     if portfolio.mode is AccountMode.ISOLATED:
         return house.owned_isolated.get(client, {}), house.owned.get(client, {})
     return house.owned.get(client, {}), {}
+
+
+def _used_fractions(rows: Sequence[int], units: ByHolding, market: RevaluedMarket) -> ByHolding:
+    """Return [H] what assets and bonds that are not owed count at over their price; 1 for everything else.
+
+    A debt is owed at the price, which is never below the slow price: that is what it costs to buy back.
+    """
+    if not market.is_slowed:
+        return np.ones(len(rows))
+    is_held = [
+        held >= 0 and isinstance(market.instruments[row].terms, AssetTerms + BondTerms)
+        for row, held in zip(rows, units.tolist(), strict=True)
+    ]
+    fractions: ByHolding = np.where(is_held, market.used_fraction[market.settlement_row[np.array(rows, dtype=np.int64)]], 1.0)
+    return fractions
 
 
 def position_arrays(positions: Iterable[Position], market: RevaluedMarket) -> tuple[Index, ByHolding]:

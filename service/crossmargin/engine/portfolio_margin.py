@@ -131,7 +131,7 @@ def compute_margin(portfolio: Portfolio, market: RevaluedMarket, parameters: Ris
     arrays = portfolio_arrays(portfolio, market, parameters.default_policy)
     rates = margin_rates(parameters, portfolio.mode)
     figures = margin_figures(arrays, market, rates, haircut_rates(parameters))
-    equity = equity_bridge(figures.split, arrays)
+    equity = equity_bridge(figures.split, arrays, market, rates.charges)
     requirement = requirement_bridge(
         gross=figures.gross,
         group_total=float(figures.group_requirement.sum()),

@@ -15,7 +15,15 @@ from crossmargin.domain.parameter_governance import in_force
 from crossmargin.domain.quote import Quote
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.revaluation import required_curves
-from crossmargin.usecases.ports import InstrumentReader, MarketStore, ParameterStore, QuoteMetrics, QuoteStore
+from crossmargin.usecases.follow_pegs import FollowPegs
+from crossmargin.usecases.ports import (
+    InstrumentReader,
+    MarketStore,
+    ParameterStore,
+    PrecedingSnapshotChangedError,
+    QuoteMetrics,
+    QuoteStore,
+)
 from crossmargin.usecases.publish_snapshot import PublishSnapshot
 from crossmargin.usecases.storage_errors import no_risk_parameters
 
@@ -33,6 +41,7 @@ class BuildSnapshot:
     market: MarketStore
     instruments: InstrumentReader
     parameters: ParameterStore
+    follow_pegs: FollowPegs
     publish: PublishSnapshot
     metrics: QuoteMetrics
     _listings: dict[tuple[RiskParameterSetId, InstrumentId], Listing] = field(default_factory=dict)
@@ -52,9 +61,15 @@ class BuildSnapshot:
         parameters = await self._parameters_at(now)
         listings = await self._listings_of(quotes, previous, parameters)
         snapshot = next_snapshot(previous, quotes, listings, parameters, now)
-        if snapshot is None or not says_more_than(snapshot, previous):
+        if snapshot is None:
             return None
-        await self.publish(snapshot, principal=BUILDER)
+        snapshot = await self.follow_pegs(snapshot, previous)
+        if not says_more_than(snapshot, previous, parameters):
+            return None
+        try:
+            await self.publish.store(snapshot, previous, principal=BUILDER)
+        except PrecedingSnapshotChangedError:
+            return None  # somebody published one meanwhile: the next tick is judged against it
         self.metrics.snapshot_built(snapshot)
         return snapshot
 

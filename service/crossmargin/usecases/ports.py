@@ -43,12 +43,30 @@ from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.domain.trade_flag import TradeFlag
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedSnapshot:
+    """A market snapshot, and the one that its pegs follow from.
+
+    Attributes:
+        before: The one stored last of the latest time before its own; None for the first.
+    """
+
+    snapshot: MarketSnapshot
+    before: SnapshotId | None
+
+
+class PrecedingSnapshotChangedError(Exception):
+    """Another snapshot comes before one that is to be stored than the one its pegs follow from. Nothing was written."""
+
+
 Record: TypeAlias = (
     Client
     | Account
     | Instrument
     | AccountCollateralPolicy
-    | MarketSnapshot
+    | PublishedSnapshot
     | GovernedParameters
     | GovernanceChange
     | ExposureLimits
@@ -172,6 +190,7 @@ class Writer(Protocol):
         """Return the stored answer of the key, or decide and store one.
 
         Raises:
+            PrecedingSnapshotChangedError: For a snapshot whose pegs follow from one that is not the one before it any more.
             DomainError: REQUEST_ID_REUSED for a known key with another request; HALTED for a request while the house is halted;
                 UNKNOWN_ACCOUNT; UNKNOWN_CLIENT or UNKNOWN_INSTRUMENT for a record that refers to one; ALREADY_EXISTS;
                 PARAMETERS_CHANGED; INVALID_DECIMAL when a position would outgrow the ledger; SERVICE_BUSY when nothing happened;
@@ -549,6 +568,10 @@ class MarketStore(Protocol):
         """Return the id of the snapshot with the latest as_of without reading it; None if there is none."""
         ...
 
+    async def snapshot_before(self, moment: datetime) -> MarketSnapshot | None:
+        """Return the snapshot with the latest as_of before a moment, of several at one time the one stored last; None if there is none."""
+        ...
+
     async def get_snapshot(self, snapshot_id: SnapshotId) -> MarketSnapshot:
         """Return a snapshot; UNKNOWN_SNAPSHOT if there is none."""
         ...
@@ -688,7 +711,7 @@ class QuoteMetrics(Protocol):
         ...
 
     def snapshot_built(self, snapshot: MarketSnapshot) -> None:
-        """Publish how many levels and marks of a snapshot can be believed how far, and which levels cannot."""
+        """Publish how many levels and marks of a snapshot can be believed how far, which levels cannot, and how its stablecoins stand."""
         ...
 
     def withdraw_market(self) -> None:

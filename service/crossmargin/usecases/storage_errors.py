@@ -17,12 +17,11 @@ from crossmargin.domain.identifiers import (
     SnapshotId,
 )
 from crossmargin.domain.instrument import Instrument
-from crossmargin.domain.market import MarketSnapshot
 from crossmargin.domain.methodology import AccountMethodology
 from crossmargin.domain.parameter_governance import GovernanceChange, GovernedParameters
 from crossmargin.domain.pending_request import PendingEnd, PendingRequest
 from crossmargin.domain.reconciliation import BreakNote, ReconciledStatement
-from crossmargin.usecases.ports import Record, WriteRequest
+from crossmargin.usecases.ports import PublishedSnapshot, Record, WriteRequest
 
 
 def unknown_client(client_id: ClientId) -> DomainError:
@@ -174,8 +173,8 @@ def _name_of(record: Record) -> tuple[str, str]:  # noqa: PLR0911 - one for each
             return "instrument", instrument_id
         case AccountCollateralPolicy(account=ref, instrument_id=instrument_id):
             return "collateral policy", f"{instrument_id} of {ref}"
-        case MarketSnapshot(snapshot_id=snapshot_id):
-            return "market snapshot", snapshot_id
+        case PublishedSnapshot(snapshot=snapshot):
+            return "market snapshot", snapshot.snapshot_id
         case GovernedParameters(governance=standing) | GovernanceChange(after=standing):
             return "risk parameters", standing.set_id
         case ExposureLimits(scope=scope):

@@ -15,7 +15,7 @@ from crossmargin.domain.market import RATE_KINDS, FactorId, FactorKind
 from crossmargin.domain.risk_parameters import StressEvent, risk_parameters_from_json
 from crossmargin.engine.scenarios.stress import stress_moves
 
-SHIPPED_HASH = "65fe57eeb916f945acf0028c4f80f5d308959174ec7e6a25d3daf1308b0b8019"
+SHIPPED_HASH = "3c44df1cd4b750d260d8bfb2f51ad463ee52ffb9500f7cc4f48104c9fb4773aa"
 STABLECOINS = ("spot:RLUSD", "spot:USDC", "spot:USDT")
 COINS = ("BTC", "ETH", "SOL", "XRP", "LTC", "ADA", "DOGE", "LINK", "AVAX", "BNB")
 

@@ -145,7 +145,10 @@ def test_the_page_states_the_parameters_of_the_charges():
         "{:.0%} to 100m, {:.0%} above".format(*(tier.charge_fraction for tier in charges.basis.stablecoin_tiers)),
         f"{charges.short_option_fraction:.0%} of the notional of each short option",
         f"{charges.depeg.haircut_slope} x ({charges.depeg.mild_price} - price)",
-        f"Below {charges.depeg.ineligible_price} it is no collateral",
+        f"S = min(P, S before + {charges.depeg.slow_rise_per_day} t)",
+        f"below S = {charges.depeg.ineligible_price}, or depegged for more than {charges.depeg.longest_hours} hours",
+        f"with `P` below {charges.depeg.mild_price} until `P` has been back at {charges.depeg.mild_price} for",
+        f"for {charges.depeg.recovery_hours} hours without a break",
         f"The fraction is {charges.schedule_floor.floor_fraction}:",
         f"`{issuer.issuer_id}` is XRP -50% with RLUSD -12% and its paper +2,000 bp",
     ]

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import NamedTuple
 
 import pytest
 
 from crossmargin.domain.charge_parameters import ChargeParameters
+from crossmargin.domain.identifiers import InstrumentId
+from crossmargin.domain.instrument import Stablecoin
+from crossmargin.domain.market_building import followed_pegs
 from crossmargin.engine.portfolio_margin import compute_margin
-from tests.builders import a_portfolio, charges_document
+from crossmargin.engine.revaluation import revalue_market
+from tests.builders import a_haircut_row, a_portfolio, cash, charges_document, stablecoin
 from tests.charge_books import a_market, issuers, parameters
 from tests.parameter_leaves import leaves
-from tests.unit.engine.revaluation.markets import ASSETS, GROUPS, a_snapshot, revalue
+from tests.unit.engine.revaluation.markets import AS_OF, ASSETS, GROUPS, a_snapshot, revalue, scenarios
+from tests.unit.engine.revaluation.markets import parameters as revaluation_parameters
 
 BASIS = {"perpetual_fraction": "0.01", "dated_fraction": "0.02"}
 RATES = {name: [{"up_to_years": None, "rate_fraction": "0.1"}] for name in ("CRYPTO", "FX", "FIXED_INCOME")}
@@ -94,8 +101,8 @@ ENDS = {
 }
 IDENTITIES = {"groups.group_id", "issuers.issuer_id"}
 """Names, which mean nothing by themselves."""
-ELSEWHERE = {"issuers.moves"}
-"""Moves reach the charges through the revaluation; the last test is theirs."""
+ELSEWHERE = {"issuers.moves", "depeg.slow_rise_per_day", "depeg.longest_hours", "depeg.recovery_hours"}
+"""They reach the charges through the revaluation, and through what a snapshot remembers; the last tests are theirs."""
 
 
 def test_every_parameter_of_the_schema_has_its_case():
@@ -119,3 +126,43 @@ def test_the_moves_of_an_issuer_group_move_the_joint_shock(low, high):
         return revalue(ASSETS, a_snapshot(), {}, charges=charges_document(GROUPS, issuers=issuer)).issuer_leg_pnl
 
     assert shock(low).tolist() != shock(high).tolist()
+
+
+HOUR = timedelta(hours=1)
+PEGGED = {"mild_price": "0.99", "haircut_slope": "0", "ineligible_price": "0.95"}
+
+
+def _after(*prices, **depeg):
+    """Equity of 1,000 stablecoins after their price was this at these hours."""
+    rules, snapshot = parameters_with(charges_document(GROUPS, depeg=PEGGED | depeg)), None
+    coins = {InstrumentId("USDC"): Stablecoin("USD", "CIRCLE")}
+    for hours, price in prices:
+        now = a_snapshot({"spot:USDC": price}, as_of=AS_OF + hours * HOUR)
+        snapshot = replace(now, pegs=followed_pegs(now, snapshot, coins, rules.charges.depeg))
+    book = [cash("USD"), stablecoin("USDC", collateral_class="STABLE")]
+    market = revalue_market(book, snapshot, scenarios(snapshot, {}), rules)
+    return compute_margin(a_portfolio({"USDC": 1000}), market, rules).equity.equity
+
+
+def parameters_with(charges):
+    rows = [a_haircut_row("USD"), a_haircut_row("STABLE", residual="0", flat="0")]
+    return revaluation_parameters(charges=charges, haircut_schedule=rows)
+
+
+def test_a_slow_price_that_rises_faster_counts_for_more_at_every_step_of_its_range():
+    day = ((0, "0.955"), (24, "1"))
+    counted = [_after(*day, slow_rise_per_day=rise) for rise in ("0.000001", "0.02", "1", None)]
+    assert [float(each) for each in counted] == [955.0, 975.0, 1000.0, 1000.0]
+    assert [float(_after((0, "0.955"), (1, "1"), slow_rise_per_day=rise)) for rise in ("1", None)] == [996.66, 1000.0]
+
+
+def test_a_depeg_may_last_for_longer_at_every_step_of_its_range():
+    lasted = ((0, "0.98"), (1, "0.98"), (73, "0.98"))
+    counts = [[float(_after(*lasted[:seen], longest_hours=longest)) for seen in (1, 2, 3)] for longest in ("0", "72", None)]
+    assert counts == [[980, 0, 0], [980, 980, 0], [980, 980, 980]]
+
+
+def test_a_recovery_takes_longer_at_every_step_of_its_range():
+    back = ((0, "0.98"), (73, "0.98"), (74, "1"), (98, "1"))
+    counts = [[float(_after(*back[:seen], longest_hours="72", recovery_hours=hours)) for seen in (3, 4)] for hours in ("0", "24", "10000")]
+    assert counts == [[1000, 1000], [0, 1000], [0, 0]]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal
 
 from crossmargin.adapters.memory.database import MemoryDatabase
@@ -30,6 +31,10 @@ class MemoryMarketStore:
         """Return the id of the snapshot with the latest as_of; None if there is none."""
         latest = _latest(self._database)
         return None if latest is None else latest.snapshot_id
+
+    async def snapshot_before(self, moment: datetime) -> MarketSnapshot | None:
+        """Return the snapshot with the latest as_of before a moment, of several the one stored last; None if there is none."""
+        return latest_of(self._database.contents.snapshots.values(), before=moment)
 
     async def get_snapshot(self, snapshot_id: SnapshotId) -> MarketSnapshot:
         """Return a snapshot; UNKNOWN_SNAPSHOT if there is none."""
@@ -111,6 +116,11 @@ def market_version_of(database: MemoryDatabase) -> MarketVersion:
 
 
 def _latest(database: MemoryDatabase) -> MarketSnapshot | None:
+    return latest_of(database.contents.snapshots.values())
+
+
+def latest_of(snapshots: Iterable[MarketSnapshot], *, before: datetime | None = None) -> MarketSnapshot | None:
+    """Return the latest of snapshots in the order they were stored, of those before a moment if one is given."""
+    known = [snapshot for snapshot in snapshots if before is None or snapshot.as_of < before]
     # Of several at one moment the one stored last counts, and max() keeps the first it meets.
-    snapshots = list(database.contents.snapshots.values())
-    return max(reversed(snapshots), key=lambda snapshot: snapshot.as_of, default=None)
+    return max(reversed(known), key=lambda snapshot: snapshot.as_of, default=None)

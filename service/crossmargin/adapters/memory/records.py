@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from crossmargin.adapters.memory.database import Contents
+from crossmargin.adapters.memory.market import latest_of
 from crossmargin.adapters.memory.pending_requests import end_pending, store_pending
 from crossmargin.domain.account import GENESIS_HASH, Account, AccountHead, AccountStatus, Client
 from crossmargin.domain.collateral import AccountCollateralPolicy
@@ -13,12 +14,11 @@ from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.halt import Halt
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.instrument import Instrument
-from crossmargin.domain.market import MarketSnapshot
 from crossmargin.domain.methodology import AccountMethodology
 from crossmargin.domain.parameter_governance import GovernanceChange, GovernedParameters, ParameterState
 from crossmargin.domain.pending_request import PendingEnd, PendingRequest
 from crossmargin.domain.reconciliation import BreakNote, ReconciledStatement
-from crossmargin.usecases.ports import Record
+from crossmargin.usecases.ports import PrecedingSnapshotChangedError, PublishedSnapshot, Record
 from crossmargin.usecases.storage_errors import already_exists, parameters_changed, unknown_account, unknown_client, unknown_instrument
 
 
@@ -38,8 +38,8 @@ def store_record(staged: Contents, record: Record, *, now: datetime) -> None:  #
             is_stored = staged.instruments.setdefault(record.instrument_id, record) == record
         case AccountCollateralPolicy() | AccountMethodology():
             is_stored = _replace(staged, record)
-        case MarketSnapshot():
-            is_stored = staged.snapshots.setdefault(record.snapshot_id, record).content_hash == record.content_hash
+        case PublishedSnapshot():
+            is_stored = _store_snapshot(staged, record)
         case GovernedParameters():
             is_stored = _store_parameters(staged, record)
         case GovernanceChange():
@@ -58,6 +58,13 @@ def store_record(staged: Contents, record: Record, *, now: datetime) -> None:  #
             is_stored = end_pending(staged, record, now)
     if not is_stored:
         raise already_exists(record)
+
+
+def _store_snapshot(staged: Contents, new: PublishedSnapshot) -> bool:
+    before = latest_of(staged.snapshots.values(), before=new.snapshot.as_of)
+    if new.before != (None if before is None else before.snapshot_id):
+        raise PrecedingSnapshotChangedError(new.snapshot.snapshot_id)
+    return staged.snapshots.setdefault(new.snapshot.snapshot_id, new.snapshot).content_hash == new.snapshot.content_hash
 
 
 def _store_note(staged: Contents, new: BreakNote) -> bool:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import ARRAY, BigInteger, Numeric, Select, Text, any_, bindparam, cast, func, select
+from sqlalchemy import ARRAY, BigInteger, DateTime, Numeric, Select, Text, any_, bindparam, cast, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by, distinct_on, insert
 
 from crossmargin.adapters.postgres.counters import advance, counter_value
 from crossmargin.adapters.postgres.database import Connection, Database, Row
+from crossmargin.adapters.postgres.peg import peg_from_json
 from crossmargin.adapters.postgres.quality import quality_from_json
 from crossmargin.adapters.postgres.statements import Statement, compiled
 from crossmargin.adapters.postgres.tables import factor_history, factor_level, house_view, market_snapshot, scenario_set
@@ -28,10 +29,16 @@ _CONTENT: Final = select(
     market_snapshot.c.marks,
     market_snapshot.c.level_quality,
     market_snapshot.c.mark_quality,
+    market_snapshot.c.pegs,
 )
 _LATEST_FIRST: Final = (market_snapshot.c.as_of.desc(), market_snapshot.c.stored_order.desc())
 _LATEST: Final = compiled(_CONTENT.order_by(*_LATEST_FIRST).limit(1))
 _LATEST_ID: Final = compiled(select(market_snapshot.c.snapshot_id).order_by(*_LATEST_FIRST).limit(1))
+_IS_BEFORE: Final = market_snapshot.c.as_of < bindparam("moment", type_=DateTime(timezone=True))
+_BEFORE: Final = compiled(_CONTENT.where(_IS_BEFORE).order_by(*_LATEST_FIRST).limit(1))
+ID_BEFORE: Final = compiled(select(market_snapshot.c.snapshot_id).where(_IS_BEFORE).order_by(*_LATEST_FIRST).limit(1))
+SNAPSHOTS: Final = "snapshots"
+"""The counter that whoever stores a snapshot advances, so that no two look for the one before theirs at once."""
 SNAPSHOT_BY_ID: Final = compiled(_CONTENT.where(market_snapshot.c.snapshot_id == bindparam("snapshot_id", type_=Text)))
 
 _HISTORY: Final = select(
@@ -117,6 +124,11 @@ class PostgresMarketStore:
         """Return the id of the snapshot with the latest as_of without reading it; None if there is none."""
         row = await self._database.row(_LATEST_ID)
         return SnapshotId(row["snapshot_id"]) if row else None
+
+    async def snapshot_before(self, moment: datetime) -> MarketSnapshot | None:
+        """Return the snapshot with the latest as_of before a moment, of several the one stored last; None if there is none."""
+        row = await self._database.row(_BEFORE, moment=moment)
+        return None if row is None else snapshot_from_row(row)
 
     async def get_snapshot(self, snapshot_id: SnapshotId) -> MarketSnapshot:
         """Return a snapshot; UNKNOWN_SNAPSHOT if there is none."""
@@ -209,6 +221,7 @@ def snapshot_from_row(row: Row) -> MarketSnapshot:
         marks={InstrumentId(name): Decimal(mark) for name, mark in row["marks"].items()},
         level_quality={FactorId.parse(factor): quality_from_json(known) for factor, known in row["level_quality"].items()},
         mark_quality={InstrumentId(name): quality_from_json(known) for name, known in row["mark_quality"].items()},
+        pegs={InstrumentId(name): peg_from_json(known) for name, known in row["pegs"].items()},
     )
 
 

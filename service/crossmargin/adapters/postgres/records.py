@@ -20,7 +20,8 @@ from crossmargin.adapters.postgres.exposure_limits import LOCK_HEADS, REPLACE_LI
 from crossmargin.adapters.postgres.halt import ASK_IN_TURN, REPLACE_HALT
 from crossmargin.adapters.postgres.instrument_terms import terms_to_json
 from crossmargin.adapters.postgres.instruments import INSTRUMENTS_BY_ID, INSTRUMENTS_VERSION, instrument_from_row
-from crossmargin.adapters.postgres.market import SNAPSHOT_BY_ID, snapshot_from_row
+from crossmargin.adapters.postgres.market import ID_BEFORE, SNAPSHOT_BY_ID, SNAPSHOTS, snapshot_from_row
+from crossmargin.adapters.postgres.peg import pegs_to_json
 from crossmargin.adapters.postgres.pending_requests import end_pending, store_pending
 from crossmargin.adapters.postgres.quality import quality_to_json
 from crossmargin.adapters.postgres.reconciliation import store_note, store_statement
@@ -41,13 +42,12 @@ from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.halt import Halt
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.instrument import Instrument
-from crossmargin.domain.market import MarketSnapshot
 from crossmargin.domain.methodology import AccountMethodology
 from crossmargin.domain.money import format_decimal
 from crossmargin.domain.parameter_governance import Governance, GovernanceChange, GovernedParameters, ParameterState
 from crossmargin.domain.pending_request import PendingEnd, PendingRequest
 from crossmargin.domain.reconciliation import BreakNote, ReconciledStatement
-from crossmargin.usecases.ports import Record
+from crossmargin.usecases.ports import PrecedingSnapshotChangedError, PublishedSnapshot, Record
 from crossmargin.usecases.storage_errors import already_exists, parameters_changed, unknown_account, unknown_client, unknown_instrument
 
 
@@ -67,7 +67,7 @@ async def store_record(connection: Connection, record: Record) -> None:  # noqa:
             is_stored = await _store_instrument(connection, record)
         case AccountCollateralPolicy() | AccountMethodology():
             is_stored = await _replace(connection, record)
-        case MarketSnapshot():
+        case PublishedSnapshot():
             is_stored = await _store_snapshot(connection, record)
         case GovernedParameters():
             is_stored = await _store_risk_parameters(connection, record)
@@ -156,7 +156,13 @@ async def _store_methodology(connection: Connection, new: AccountMethodology) ->
     return True
 
 
-async def _store_snapshot(connection: Connection, new: MarketSnapshot) -> bool:
+async def _store_snapshot(connection: Connection, published: PublishedSnapshot) -> bool:
+    new = published.snapshot
+    # Whoever stores one waits for us, or we for them; so the one before is the one before until the commit.
+    await advance(connection, SNAPSHOTS)
+    before = await (await connection.execute(ID_BEFORE.sql, ID_BEFORE.values({"moment": new.as_of}))).fetchone()
+    if published.before != (None if before is None else before["snapshot_id"]):
+        raise PrecedingSnapshotChangedError(new.snapshot_id)
     is_new = await _run(
         connection,
         _INSERT_SNAPSHOT,
@@ -167,6 +173,7 @@ async def _store_snapshot(connection: Connection, new: MarketSnapshot) -> bool:
         marks=Jsonb({str(name): format_decimal(mark) for name, mark in new.marks.items()}),
         level_quality=Jsonb(quality_to_json(new.level_quality)),
         mark_quality=Jsonb(quality_to_json(new.mark_quality)),
+        pegs=Jsonb(pegs_to_json(new.pegs)),
     )
     if is_new:
         return True
@@ -243,7 +250,7 @@ _NEW_POLICY: Final = _insert(collateral_policy, "client_id", "account_id", "inst
 _REPLACE_POLICY: Final = compiled(
     _NEW_POLICY.on_conflict_do_update(constraint=collateral_policy.primary_key, set_={"policy": _NEW_POLICY.excluded.policy})
 )
-_SNAPSHOT_COLUMNS: Final = ("snapshot_id", "as_of", "content_hash", "levels", "marks", "level_quality", "mark_quality")
+_SNAPSHOT_COLUMNS: Final = ("snapshot_id", "as_of", "content_hash", "levels", "marks", "level_quality", "mark_quality", "pegs")
 _INSERT_SNAPSHOT: Final = compiled(_insert(market_snapshot, *_SNAPSHOT_COLUMNS).on_conflict_do_nothing())
 _SET_METHODOLOGY: Final = compiled(
     update(account)

@@ -394,6 +394,7 @@ market_snapshot: Final = Table(
     Column("marks", JSONB, nullable=False),
     Column("level_quality", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     Column("mark_quality", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("pegs", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     PrimaryKeyConstraint("snapshot_id"),
 )
 Index("market_snapshot_latest", market_snapshot.c.as_of.desc(), market_snapshot.c.stored_order.desc())

@@ -53,6 +53,7 @@ class CollateralHolding(_message.Message):
     VALUE_IN_EQUITY_FIELD_NUMBER: _builtins.int
     RISKED_FIELD_NUMBER: _builtins.int
     PLEDGED_FIELD_NUMBER: _builtins.int
+    PEG_FIELD_NUMBER: _builtins.int
     instrument_id: _builtins.str
     policy: Global___CollateralPolicy.ValueType
     quantity: _builtins.str
@@ -62,6 +63,8 @@ class CollateralHolding(_message.Message):
     value_in_equity: _builtins.str
     risked: _builtins.str
     pledged: _builtins.str
+    @_builtins.property
+    def peg(self) -> Global___HeldPeg: ...
     def __init__(
         self,
         *,
@@ -74,14 +77,48 @@ class CollateralHolding(_message.Message):
         value_in_equity: _builtins.str = ...,
         risked: _builtins.str = ...,
         pledged: _builtins.str = ...,
+        peg: Global___HeldPeg | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["peg", b"peg"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["haircut", b"haircut", "instrument_id", b"instrument_id", "market_value", b"market_value", "over_limit", b"over_limit", "pledged", b"pledged", "policy", b"policy", "quantity", b"quantity", "risked", b"risked", "value_in_equity", b"value_in_equity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["haircut", b"haircut", "instrument_id", b"instrument_id", "market_value", b"market_value", "over_limit", b"over_limit", "peg", b"peg", "pledged", b"pledged", "policy", b"policy", "quantity", b"quantity", "risked", b"risked", "value_in_equity", b"value_in_equity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CollateralHolding: _TypeAlias = CollateralHolding  # noqa: Y015
+
+@_typing.final
+class HeldPeg(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRICE_FIELD_NUMBER: _builtins.int
+    COUNTED_PRICE_FIELD_NUMBER: _builtins.int
+    BELOW_SINCE_TIME_FIELD_NUMBER: _builtins.int
+    BACK_SINCE_TIME_FIELD_NUMBER: _builtins.int
+    LOST_FIELD_NUMBER: _builtins.int
+    price: _builtins.str
+    counted_price: _builtins.str
+    lost: _builtins.bool
+    @_builtins.property
+    def below_since_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def back_since_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        price: _builtins.str = ...,
+        counted_price: _builtins.str = ...,
+        below_since_time: _timestamp_pb2.Timestamp | None = ...,
+        back_since_time: _timestamp_pb2.Timestamp | None = ...,
+        lost: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["back_since_time", b"back_since_time", "below_since_time", b"below_since_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["back_since_time", b"back_since_time", "below_since_time", b"below_since_time", "counted_price", b"counted_price", "lost", b"lost", "price", b"price"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeldPeg: _TypeAlias = HeldPeg  # noqa: Y015
 
 @_typing.final
 class DepositRequest(_message.Message):

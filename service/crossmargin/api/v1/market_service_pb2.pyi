@@ -525,10 +525,32 @@ class GetSnapshotResponse(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class PegsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___Peg: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___Peg | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     SNAPSHOT_ID_FIELD_NUMBER: _builtins.int
     SNAPSHOT_FIELD_NUMBER: _builtins.int
     LEVEL_QUALITY_FIELD_NUMBER: _builtins.int
     MARK_QUALITY_FIELD_NUMBER: _builtins.int
+    PEGS_FIELD_NUMBER: _builtins.int
     snapshot_id: _builtins.str
     @_builtins.property
     def snapshot(self) -> Global___MarketSnapshot: ...
@@ -536,6 +558,8 @@ class GetSnapshotResponse(_message.Message):
     def level_quality(self) -> _containers.MessageMap[_builtins.str, Global___Quality]: ...
     @_builtins.property
     def mark_quality(self) -> _containers.MessageMap[_builtins.str, Global___Quality]: ...
+    @_builtins.property
+    def pegs(self) -> _containers.MessageMap[_builtins.str, Global___Peg]: ...
     def __init__(
         self,
         *,
@@ -543,14 +567,42 @@ class GetSnapshotResponse(_message.Message):
         snapshot: Global___MarketSnapshot | None = ...,
         level_quality: _abc.Mapping[_builtins.str, Global___Quality] | None = ...,
         mark_quality: _abc.Mapping[_builtins.str, Global___Quality] | None = ...,
+        pegs: _abc.Mapping[_builtins.str, Global___Peg] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["snapshot", b"snapshot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["level_quality", b"level_quality", "mark_quality", b"mark_quality", "snapshot", b"snapshot", "snapshot_id", b"snapshot_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["level_quality", b"level_quality", "mark_quality", b"mark_quality", "pegs", b"pegs", "snapshot", b"snapshot", "snapshot_id", b"snapshot_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetSnapshotResponse: _TypeAlias = GetSnapshotResponse  # noqa: Y015
+
+@_typing.final
+class Peg(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SLOW_PRICE_FIELD_NUMBER: _builtins.int
+    BELOW_SINCE_TIME_FIELD_NUMBER: _builtins.int
+    BACK_SINCE_TIME_FIELD_NUMBER: _builtins.int
+    slow_price: _builtins.str
+    @_builtins.property
+    def below_since_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def back_since_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        slow_price: _builtins.str = ...,
+        below_since_time: _timestamp_pb2.Timestamp | None = ...,
+        back_since_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["back_since_time", b"back_since_time", "below_since_time", b"below_since_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["back_since_time", b"back_since_time", "below_since_time", b"below_since_time", "slow_price", b"slow_price"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Peg: _TypeAlias = Peg  # noqa: Y015
 
 @_typing.final
 class FactorColumn(_message.Message):

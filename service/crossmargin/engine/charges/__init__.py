@@ -2,7 +2,7 @@
 
 from crossmargin.engine.charges.account_charges import AccountCharges, ChargeLine, account_charges, liquidity_stretch
 from crossmargin.engine.charges.depeg import DEPEG, depeg_charge
-from crossmargin.engine.charges.eligibility import ineligible_holdings
+from crossmargin.engine.charges.eligibility import has_lost_peg, ineligible_holdings
 from crossmargin.engine.charges.exposures import Exposures, exposures_of
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "account_charges",
     "depeg_charge",
     "exposures_of",
+    "has_lost_peg",
     "ineligible_holdings",
     "liquidity_stretch",
 ]

@@ -10,9 +10,14 @@ from crossmargin.engine.revaluation.shocked_market import price_factor
 
 
 def ineligible_holdings(arrays: PortfolioArrays, market: RevaluedMarket, rates: ChargeRates) -> frozenset[int]:
-    """Return the places along axis H of stablecoins below the ineligible price, and of assets of the operator's own issue."""
-    lost_peg = np.flatnonzero(market.peg_price[arrays.row] < rates.ineligible_price).tolist()
-    return frozenset(lost_peg) | frozenset(_own_issue(arrays, rates))
+    """Return the places along axis H of stablecoins below the ineligible price or depegged for too long, and of the own issue's assets."""
+    is_lost = (market.peg_price[arrays.row] < rates.ineligible_price) | market.has_run_out[arrays.row]
+    return frozenset(np.flatnonzero(is_lost).tolist()) | frozenset(_own_issue(arrays, rates))
+
+
+def has_lost_peg(row: int, market: RevaluedMarket, rates: ChargeRates) -> bool:
+    """Return whether the instrument at `row` along axis I is a stablecoin below the ineligible price, or depegged for too long."""
+    return bool(market.peg_price[row] < rates.ineligible_price or market.has_run_out[row])
 
 
 def _own_issue(arrays: PortfolioArrays, rates: ChargeRates) -> list[int]:

@@ -84,7 +84,7 @@ class MarginedAccount:
 
     def result(self, figures: RequirementFigures) -> MarginResult:
         """Return the margin result that figures make, every line in whole cents against the client."""
-        equity = equity_bridge(self.split, self.arrays)
+        equity = equity_bridge(self.split, self.arrays, self.market, self.rates.charges)
         depeg = ChargeLine(DEPEG, depeg_charge(self.arrays, self.market, self.split, self.rates.charges))
         requirement = requirement_bridge(
             gross=figures.gross,

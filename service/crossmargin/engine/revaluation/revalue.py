@@ -404,6 +404,8 @@ def _assemble(
             [np.nan if item.valuation.peg_price is None else item.valuation.peg_price[states.place] for item in revalued],
             dtype=np.float64,
         ),
+        used_fraction=np.array([item.valuation.used_fraction for item in revalued], dtype=np.float64),
+        has_run_out=np.array([item.valuation.has_run_out for item in revalued], dtype=np.bool_),
         unavailable=unavailable,
     )
 

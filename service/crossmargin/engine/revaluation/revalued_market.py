@@ -41,7 +41,10 @@ class RevaluedMarket:
         notional_unit: [I] notional of one unit, base currency.
         basis_kind: [I] a BasisKind: whether factors move the price against the spot price of the same underlying.
         is_option: [I] True for options.
-        peg_price: [I] price of a stablecoin in the currency it is pegged to; NaN for anything else.
+        peg_price: [I] what a holding of a stablecoin counts at, in the currency it is pegged to; NaN for anything else.
+        used_fraction: [I] what a holding counts at over the price, in (0, 1]: below 1 for a stablecoin whose slow price is below it. All
+            other figures are at the price itself (see `portfolio_arrays`).
+        has_run_out: [I] True for a stablecoin whose depeg has lasted for longer than it may be collateral.
         unavailable: Instruments that could not be valued, with the error that says why; only who holds them is refused.
         snapshot: What it was revalued from, so that more states of it can be asked for; None after a hypothetical move.
     """
@@ -68,6 +71,8 @@ class RevaluedMarket:
     basis_kind: Index
     is_option: NDArray[np.bool_]
     peg_price: ByInstrument
+    used_fraction: ByInstrument
+    has_run_out: NDArray[np.bool_]
     unavailable: Mapping[InstrumentId, DomainError]
     snapshot: MarketSnapshot | None = None
 
@@ -75,6 +80,11 @@ class RevaluedMarket:
     def row_of(self) -> Mapping[InstrumentId, int]:
         """Position of each instrument along axis I."""
         return {instrument.instrument_id: row for row, instrument in enumerate(self.instruments)}
+
+    @cached_property
+    def is_slowed(self) -> bool:
+        """Whether anything counts at less than its price."""
+        return bool((self.used_fraction < 1.0).any())
 
     @cached_property
     def first_leg(self) -> Index:
@@ -106,6 +116,8 @@ def part_of(market: RevaluedMarket, instruments: Sequence[Instrument]) -> Revalu
         basis_kind=market.basis_kind[rows],
         is_option=market.is_option[rows],
         peg_price=market.peg_price[rows],
+        used_fraction=market.used_fraction[rows],
+        has_run_out=market.has_run_out[rows],
         unavailable={},
     )
 
@@ -133,6 +145,7 @@ def with_rows_of(market: RevaluedMarket, other: RevaluedMarket) -> RevaluedMarke
         issuer_leg_pnl=_replaced(market.issuer_leg_pnl.T, legs, other.issuer_leg_pnl.T).T,
         notional_unit=_replaced(market.notional_unit, rows, other.notional_unit),
         peg_price=_replaced(market.peg_price, rows, other.peg_price),
+        used_fraction=_replaced(market.used_fraction, rows, other.used_fraction),
         unavailable={**market.unavailable, **other.unavailable},
     )
 

@@ -12,10 +12,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from crossmargin.domain.depeg_parameters import DepegParameters
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import Cash, Instrument, Stablecoin, check_trade_price
 from crossmargin.domain.market import DAYS_PER_YEAR, FactorId, FactorKind, MarketSnapshot
+from crossmargin.domain.peg import Peg, used_price
 from crossmargin.domain.risk_parameters import OffsetGroup, RiskParameters
 from crossmargin.engine.axes import ByState, Index
 from crossmargin.engine.revaluation.shocked_curve import ShockedCurve
@@ -64,6 +66,29 @@ class ShockedMarket:
         """Quoted prices of instruments, as the instrument quotes them."""
         return self._snapshot.marks
 
+    @property
+    def pegs(self) -> Mapping[InstrumentId, Peg]:
+        """What is remembered of stablecoins."""
+        return self._snapshot.pegs
+
+    @property
+    def depeg_rules(self) -> DepegParameters:
+        """How long a depeg may last, and how far it may go."""
+        return self._parameters.charges.depeg
+
+    def used_fraction(self, coin: Instrument, currency: FactorId | None) -> float:
+        """Return what a holding of a stablecoin counts at over its price, from above 0 to 1, and exactly 1 where they are the same.
+
+        `currency` is what it is pegged to, None for the base currency. Of the snapshot as it is: a move takes both prices along.
+        """
+        peg = self.pegs.get(coin.instrument_id)
+        if peg is None:
+            return 1.0
+        price = self.marks.get(coin.instrument_id, self._snapshot.levels.get(spot_factor(coin.instrument_id), Decimal(0)))
+        rate = Decimal(1) if currency is None else self.level_of(currency)
+        used = used_price(price, rate, peg)
+        return 1.0 if used == price else float(used) / float(price)
+
     @cached_property
     def as_of(self) -> datetime:
         """The time of the snapshot, UTC."""
@@ -76,9 +101,13 @@ class ShockedMarket:
 
     def level(self, factor: FactorId) -> float:
         """Return the base level of a factor."""
+        return float(self.level_of(factor))
+
+    def level_of(self, factor: FactorId) -> Decimal:
+        """Return the base level of a factor, exactly."""
         if factor not in self._snapshot.levels:
             raise _missing(str(factor), "level")
-        return float(self._snapshot.levels[factor])
+        return self._snapshot.levels[factor]
 
     def moves(self, factor: FactorId) -> ByState:
         """Return [M] the factor's log-returns or differences from the base state: 0 first."""
@@ -187,6 +216,13 @@ def price_factor(asset: Instrument) -> FactorId | None:
         currency = asset.terms.currency
         return None if currency == BASE_CURRENCY else FactorId(FactorKind.FX.value, currency)
     return spot_factor(asset.instrument_id)
+
+
+def peg_factor(coin: Instrument) -> FactorId | None:
+    """Return the factor of the currency that a stablecoin is pegged to; None for the base currency, and for what has no peg."""
+    if not isinstance(coin.terms, Stablecoin) or coin.terms.pegged_to == BASE_CURRENCY:
+        return None
+    return FactorId(FactorKind.FX.value, coin.terms.pegged_to)
 
 
 def discount_curve(asset: Instrument) -> str:

@@ -62,7 +62,9 @@ class Valuation:
         residual_years: Actual/365, 0 without a maturity.
         notional: [B] units of the settlement asset; None for the absolute value in it.
         group: Offset group of what the instrument is on; None for that of its first claim, or of its settlement asset's price.
-        peg_price: [B] price of a stablecoin in the currency it is pegged to; None for anything else.
+        peg_price: [B] what a holding of a stablecoin counts at, in the currency it is pegged to; None for anything else.
+        used_fraction: What a holding counts at over the price: below 1 for a stablecoin whose slow price is below it.
+        has_run_out: Whether a depeg has lasted for longer than a stablecoin may be collateral.
     """
 
     claims: tuple[Claim, ...]
@@ -72,6 +74,8 @@ class Valuation:
     is_option: bool = False
     group: OffsetGroup | None = None
     peg_price: ByBase | None = None
+    used_fraction: float = 1.0
+    has_run_out: bool = False
 
 
 Outcome: TypeAlias = Valuation | DomainError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -35,7 +35,13 @@ from crossmargin.adapters.grpc_server.wire.margin import (
     margin_to_message,
     reproduction_to_message,
 )
-from crossmargin.adapters.grpc_server.wire.market import history_from_block, snapshot_from_message, snapshot_to_message
+from crossmargin.adapters.grpc_server.wire.market import (
+    found_snapshot_to_message,
+    history_from_block,
+    snapshot_from_message,
+    snapshot_to_message,
+)
+from crossmargin.adapters.grpc_server.wire.values import moment_from_message
 from crossmargin.api.v1 import account_service_pb2 as accounts_pb
 from crossmargin.api.v1 import book_service_pb2 as books_pb
 from crossmargin.api.v1 import collateral_service_pb2 as collateral_pb
@@ -62,13 +68,15 @@ from crossmargin.domain.margin import (
     EquityBridge,
     GapLoss,
     GroupRequirement,
+    HeldPeg,
     MarginResult,
     MarginStamp,
     RequirementBridge,
     WorstScenario,
 )
-from crossmargin.domain.market import FactorId
+from crossmargin.domain.market import FactorId, MarketSnapshot
 from crossmargin.domain.methodology import AccountMethodology, Methodology, methodology_unavailable
+from crossmargin.domain.peg import Peg
 from crossmargin.domain.position import Position
 from crossmargin.usecases.compare_methodologies import MethodologyComparison, MethodologyMargin
 from crossmargin.usecases.record_trades import Booked, Refused
@@ -394,3 +402,25 @@ def test_every_band_has_its_value():
 def _in_band(band: Band) -> MarginResult:
     result = a_result()
     return MarginResult(result.stamp, result.equity, result.requirement, result.utilization, band, result.groups, result.contributions, ())
+
+
+def test_a_stored_snapshot_says_what_it_remembers_of_stablecoins():
+    since = NOON - timedelta(hours=1)
+    snapshot = MarketSnapshot(
+        NOON, {FactorId.parse("spot:USDC"): D(1)}, {}, pegs={InstrumentId("USDC"): Peg(D("0.97"), since), InstrumentId("USDT"): Peg(D(1))}
+    )
+    found = found_snapshot_to_message(snapshot)
+    assert found.snapshot_id == snapshot.snapshot_id
+    assert (found.pegs["USDC"].slow_price, moment_from_message(found.pegs["USDC"].below_since_time, what="since")) == ("0.97", since)
+    assert not found.pegs["USDC"].HasField("back_since_time")
+    assert not found.pegs["USDT"].HasField("below_since_time")
+
+
+def test_a_holding_says_how_its_peg_stands_only_when_it_is_off():
+    since = NOON - timedelta(hours=1)
+    peg = HeldPeg(D(1), D("0.93"), since, NOON, is_lost=True)
+    off, well = holdings_to_messages([replace(a_line("RLUSD", CollateralPolicy.RISKED, "0"), peg=peg), a_line("USD", None, "0")])
+    assert (off.peg.price, off.peg.counted_price, off.peg.lost) == ("1", "0.93", True)
+    moments = [moment_from_message(moment, what="peg") for moment in (off.peg.below_since_time, off.peg.back_since_time)]
+    assert moments == [since, NOON]
+    assert not well.HasField("peg")

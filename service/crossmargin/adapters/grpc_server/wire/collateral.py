@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name, book_id_from_text, inverse, moment_from_message
+from crossmargin.adapters.grpc_server.wire.values import (
+    account_ref_from_name,
+    book_id_from_text,
+    inverse,
+    moment_from_message,
+    optional_moment_to_message,
+)
 from crossmargin.api.v1 import collateral_service_pb2 as pb
 from crossmargin.domain.book import Deposit, Transfer, Withdrawal
 from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
 from crossmargin.domain.identifiers import InstrumentId
-from crossmargin.domain.margin import CollateralLine
+from crossmargin.domain.margin import CollateralLine, HeldPeg
 from crossmargin.domain.money import format_decimal, parse_decimal
 
 _POLICIES: Final = {
@@ -78,4 +84,15 @@ def _holding_to_message(line: CollateralLine) -> pb.CollateralHolding:
         value_in_equity=format_decimal(line.value_in_equity),
         risked=format_decimal(line.risked),
         pledged=format_decimal(line.pledged),
+        peg=None if line.peg is None else _peg_to_message(line.peg),
+    )
+
+
+def _peg_to_message(peg: HeldPeg) -> pb.HeldPeg:
+    return pb.HeldPeg(
+        price=format_decimal(peg.price),
+        counted_price=format_decimal(peg.counted_price),
+        below_since_time=optional_moment_to_message(peg.below_since),
+        back_since_time=optional_moment_to_message(peg.back_since),
+        lost=peg.is_lost,
     )

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
-from crossmargin.adapters.grpc_server.wire.values import date_from_message, inverse, moment_from_message, moment_to_message
+from crossmargin.adapters.grpc_server.wire.values import (
+    date_from_message,
+    inverse,
+    moment_from_message,
+    moment_to_message,
+    optional_moment_to_message,
+)
 from crossmargin.api.v1 import market_service_pb2 as pb
 from crossmargin.domain.breaker import Breaker, BreakerKind, paused_by
 from crossmargin.domain.errors import DomainError, Reason
@@ -15,6 +21,7 @@ from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
 from crossmargin.domain.market_gate import Action
 from crossmargin.domain.market_quality import Quality, Verdict
 from crossmargin.domain.money import format_decimal, parse_decimal
+from crossmargin.domain.peg import Peg
 from crossmargin.domain.quote import Quote, subject_from_text
 from crossmargin.usecases.publish_quotes import QuoteOutcome, QuoteReceipt, QuoteState, UnreadableQuote
 
@@ -56,12 +63,21 @@ def snapshot_to_message(snapshot: MarketSnapshot) -> pb.MarketSnapshot:
 
 
 def found_snapshot_to_message(snapshot: MarketSnapshot) -> pb.GetSnapshotResponse:
-    """Return the message of a snapshot that is stored, with its id and the quality of its levels."""
+    """Return the message of a snapshot that is stored, with its id, the quality of its levels and its pegs."""
     return pb.GetSnapshotResponse(
         snapshot_id=snapshot.snapshot_id,
         snapshot=snapshot_to_message(snapshot),
         level_quality={str(factor): quality_to_message(known) for factor, known in snapshot.level_quality.items()},
         mark_quality={name: quality_to_message(known) for name, known in snapshot.mark_quality.items()},
+        pegs={name: _peg_to_message(peg) for name, peg in snapshot.pegs.items()},
+    )
+
+
+def _peg_to_message(peg: Peg) -> pb.Peg:
+    return pb.Peg(
+        slow_price=format_decimal(peg.slow_price),
+        below_since_time=optional_moment_to_message(peg.below_since),
+        back_since_time=optional_moment_to_message(peg.back_since),
     )
 
 
@@ -73,7 +89,7 @@ def quality_to_message(quality: Quality) -> pb.Quality:
         low=format_decimal(quality.low),
         high=format_decimal(quality.high),
         candidate="" if quality.candidate is None else format_decimal(quality.candidate),
-        candidate_time=None if quality.candidate_at is None else moment_to_message(quality.candidate_at),
+        candidate_time=optional_moment_to_message(quality.candidate_at),
         suspect_ticks=quality.ticks,
     )
 
@@ -97,9 +113,9 @@ def breaker_to_message(breaker: Breaker) -> pb.Breaker:
     return pb.Breaker(
         kind=_BREAKER_VALUES[breaker.kind],
         tripped=breaker.is_tripped,
-        trip_time=None if breaker.tripped_at is None else moment_to_message(breaker.tripped_at),
+        trip_time=optional_moment_to_message(breaker.tripped_at),
         cause=breaker.cause,
-        reset_time=None if breaker.reset_at is None else moment_to_message(breaker.reset_at),
+        reset_time=optional_moment_to_message(breaker.reset_at),
         reset_by=breaker.reset_by,
         note=breaker.note,
     )

@@ -74,6 +74,11 @@ def moment_to_message(moment: datetime) -> Timestamp:
     return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
 
 
+def optional_moment_to_message(moment: datetime | None) -> Timestamp | None:
+    """Return a time as a timestamp; None for none."""
+    return None if moment is None else moment_to_message(moment)
+
+
 def date_from_message(message: Date, *, what: str) -> date:
     """Return a full date; INVALID_ARGUMENT for one without year, month or day, and for a day that does not exist."""
     try:
