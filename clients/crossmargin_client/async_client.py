@@ -56,6 +56,7 @@ class AsyncClient:
         timeout_s: Deadline of a call, retries included. Importing history has six times as long.
         credentials: TLS; None for a plain connection, which a service accepts on its own machine only.
         principal: Name to act under on a plain connection, where nothing else tells people apart; empty for the service's own name.
+        interceptors: Of every call, such as those of `crossmargin_client.tracing`; the first is the outermost.
     """
 
     def __init__(
@@ -65,14 +66,15 @@ class AsyncClient:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         credentials: grpc.ChannelCredentials | None = None,
         principal: str = "",
+        interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
     ) -> None:
         self.target = target
         self._metadata = principal_metadata(principal)
         self.timeout_s = timeout_s
         self._channel = (
-            grpc.aio.insecure_channel(target, options=channel_options())
+            grpc.aio.insecure_channel(target, options=channel_options(), interceptors=interceptors)
             if credentials is None
-            else grpc.aio.secure_channel(target, credentials, options=channel_options())
+            else grpc.aio.secure_channel(target, credentials, options=channel_options(), interceptors=interceptors)
         )
         self._accounts = account_service_pb2_grpc.AccountServiceStub(self._channel)
         self._books = book_service_pb2_grpc.BookServiceStub(self._channel)

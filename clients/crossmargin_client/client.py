@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, Self, TypeAlias, TypeVar
 
 import grpc
 
@@ -40,6 +40,12 @@ Response = TypeVar("Response")
 PagedRequest = TypeVar("PagedRequest", bound=requests.PagedRequest)
 PagedResponse = TypeVar("PagedResponse", bound=requests.PagedResponse)
 DEFAULT_TIMEOUT_S: Final = 10.0
+Interceptor: TypeAlias = (
+    grpc.UnaryUnaryClientInterceptor
+    | grpc.UnaryStreamClientInterceptor
+    | grpc.StreamUnaryClientInterceptor
+    | grpc.StreamStreamClientInterceptor
+)
 
 
 class Client:
@@ -56,6 +62,7 @@ class Client:
         timeout_s: Deadline of a call, retries included. Importing history has six times as long.
         credentials: TLS; None for a plain connection, which a service accepts on its own machine only.
         principal: Name to act under on a plain connection, where nothing else tells people apart; empty for the service's own name.
+        interceptors: Of every call, such as those of `crossmargin_client.tracing`; the first is the outermost.
     """
 
     def __init__(
@@ -65,6 +72,7 @@ class Client:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         credentials: grpc.ChannelCredentials | None = None,
         principal: str = "",
+        interceptors: Sequence[Interceptor] = (),
     ) -> None:
         self.target = target
         self._metadata = principal_metadata(principal)
@@ -74,6 +82,8 @@ class Client:
             if credentials is None
             else grpc.secure_channel(target, credentials, options=channel_options())
         )
+        if interceptors:
+            self._channel = grpc.intercept_channel(self._channel, *interceptors)
         self._accounts = account_service_pb2_grpc.AccountServiceStub(self._channel)
         self._books = book_service_pb2_grpc.BookServiceStub(self._channel)
         self._collateral = collateral_service_pb2_grpc.CollateralServiceStub(self._channel)

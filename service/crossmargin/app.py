@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from hashlib import sha256
 from importlib.metadata import version as version_of
@@ -143,6 +143,8 @@ from crossmargin.usecases.withdraw_collateral import WithdrawCollateral
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from crossmargin.adapters.tracing.tracing import Tracing
+
 SYSTEM_PRINCIPAL = "crossmargin"
 
 log = structlog.get_logger()
@@ -158,12 +160,13 @@ def serve(settings: Settings) -> None:
     Raises:
         StartError: The database or an address cannot be had.
     """
-    configure_logs()
+    tracing = _tracing(settings)
+    configure_logs(tracing.log_fields if tracing is not None else ())
     allow_open_files()
     with _database_url(settings) as url:
         if settings.embedded:
             upgrade(url)
-        asyncio.run(_serve(settings, url))
+        asyncio.run(_serve(settings, url, tracing))
 
 
 def migrate(settings: Settings) -> str:
@@ -399,21 +402,32 @@ def _database_url(settings: Settings) -> Iterator[str]:
         raise StartError(str(error)) from error
 
 
-async def _serve(settings: Settings, url: str) -> None:
+async def _serve(settings: Settings, url: str, tracing: Tracing | None) -> None:
     stopping = _stop_on_signals()
     anchor_key = _anchor_key(settings)
     async with AsyncExitStack() as resources:
-        database = await resources.enter_async_context(_open_database(settings, url))
+        if tracing is not None:
+            resources.callback(tracing.close)
+        database = await resources.enter_async_context(_open_database(settings, url, tracing))
         compute = ThreadComputePool(settings.compute_threads)
         resources.callback(compute.close)
         registry = _new_registry()
         ports = postgres_ports(database, compute=compute, registry=registry, halt_alert_s=settings.halt_alert_s)
+        if tracing is not None:
+            ports = replace(ports, writer=tracing.writer(ports.writer), compute=tracing.compute(ports.compute))
         await store_shipped_parameters(ports)
         publish_build(registry, version=version_of("crossmargin"), schema_revision=expected_revision())
         DatabaseMetrics(registry, database.pool_statistics)
-        current_market = CurrentMarket(ports.instruments, ports.market, ports.parameters, compute)
+        current_market = CurrentMarket(ports.instruments, ports.market, ports.parameters, ports.compute)
         use_cases = build_use_cases(ports, current_market, withdrawal_alone_limit=settings.withdrawal_alone_limit)
-        server = build_server(use_cases, address=settings.grpc_address, metrics=RpcMetrics(registry), reflection=settings.reflection)
+        counted = RpcMetrics(registry)
+        server = build_server(
+            use_cases,
+            address=settings.grpc_address,
+            metrics=counted if tracing is None else tracing.rpc_metrics(counted),
+            reflection=settings.reflection,
+            outer_interceptors=() if tracing is None else (tracing.interceptor,),
+        )
         readiness = Readiness(database.check_schema, server.set_serving, refusals=(DatabaseRefusedError,))
         admin = _start_admin(settings, registry, readiness)
         resources.callback(admin.stop)
@@ -444,6 +458,17 @@ async def _serve(settings: Settings, url: str) -> None:
             await server.stop(settings.drain_s)
             for task in tasks:
                 task.cancel()
+
+
+def _tracing(settings: Settings) -> Tracing | None:
+    if not settings.tracing:
+        return None
+    try:
+        # An extra: most installations do without it, and nobody pays for what was not asked for.
+        from crossmargin.adapters.tracing.tracing import Tracing  # noqa: PLC0415
+    except ImportError as error:
+        raise StartError("traces need OpenTelemetry, which is not installed; install it with: pip install 'crossmargin[otel]'") from error
+    return Tracing.by_otlp(version_of("crossmargin"))
 
 
 def _anchor_key(settings: Settings) -> AnchorKey | None:
@@ -485,8 +510,9 @@ async def _until_it_fails(name: str, work: Coroutine[Any, Any, None]) -> None:
 
 
 @asynccontextmanager
-async def _open_database(settings: Settings, url: str) -> AsyncIterator[Database]:
-    database = Database(url, pool_size=settings.connection_count)
+async def _open_database(settings: Settings, url: str, tracing: Tracing | None = None) -> AsyncIterator[Database]:
+    turn = nullcontext if tracing is None else tracing.database_turn
+    database = Database(url, pool_size=settings.connection_count, turn=turn)
     try:
         await database.open()
     except DatabaseRefusedError as error:

@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     reflection: bool = Field(default=True, description="Answer gRPC reflection, which buf curl and grpcurl use.")
     monitor: bool = Field(default=True, description="Take part in the election of the monitor, which margins the house and exports it.")
     quote_tick_s: float = Field(default=2.0, ge=0.05, le=3600, description="Seconds between market snapshots that are built from quotes.")
+    tracing: bool = Field(default=False, description="Send traces by OTLP to OTEL_EXPORTER_OTLP_ENDPOINT. Needs the extra otel.")
     compute_threads: int = Field(default=2, ge=1, le=64, description="Threads for revaluation and margin.")
     connection_count: int = Field(default=10, ge=2, le=200, description="Most connections to the database.")
     client_label_limit: int = Field(default=1000, ge=1, description="Most clients with series of their own in the metrics.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 import grpc
@@ -126,11 +127,21 @@ class GrpcServer:
             await self._health.set(name, status)
 
 
-def build_server(use_cases: UseCases, *, address: str, metrics: RpcMetrics, reflection: bool = True) -> GrpcServer:
-    """Return a server of the whole API at `address` (HOST:PORT), not yet started. Call it where the event loop runs."""
+def build_server(
+    use_cases: UseCases,
+    *,
+    address: str,
+    metrics: RpcMetrics,
+    reflection: bool = True,
+    outer_interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+) -> GrpcServer:
+    """Return a server of the whole API at `address` (HOST:PORT), not yet started. Call it where the event loop runs.
+
+    `outer_interceptors` are run around everything that a call goes through here.
+    """
     validator = _warm_validator()
     interceptor = CallInterceptor(metrics, validator, largest_requests=dict.fromkeys(_LARGE_METHODS, LARGEST_MESSAGE_BYTES))
-    server = grpc.aio.server(interceptors=[interceptor], options=_OPTIONS)
+    server = grpc.aio.server(interceptors=[*outer_interceptors, interceptor], options=_OPTIONS)
     reference_service_pb2_grpc.add_ReferenceServiceServicer_to_server(ReferenceService(use_cases), server)
     account_service_pb2_grpc.add_AccountServiceServicer_to_server(AccountService(use_cases), server)
     book_service_pb2_grpc.add_BookServiceServicer_to_server(BookService(use_cases, validator), server)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Final, TypeAlias, TypeVar
 
 import psycopg
@@ -39,10 +40,19 @@ class Database:
         url: libpq URL or conninfo.
         pool_size: Most connections used at a time.
         line_limit_s: How long one transaction or read may hold a connection before it is cut.
+        turn: Makes a context around every turn at the database, from asking for a connection to giving it back.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 10, line_limit_s: float = LINE_LIMIT_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        line_limit_s: float = LINE_LIMIT_S,
+        turn: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
+    ) -> None:
         self._url = url
+        self._turn = turn
         self._line_limit_s = line_limit_s
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
@@ -128,16 +138,17 @@ class Database:
         Raises:
             psycopg_pool.PoolTimeout: No connection was free in time; nothing happened.
         """
-        connection = await self._pool.getconn()
-        watchdog = asyncio.get_running_loop().call_later(limit_s or self._line_limit_s, hang_up, connection)
-        try:
-            yield connection
-        finally:
-            if connection.info.transaction_status is not TransactionStatus.IDLE:
-                with contextlib.suppress(psycopg.Error):
-                    await connection.rollback()
-            watchdog.cancel()
-            await self._pool.putconn(connection)
+        with self._turn():
+            connection = await self._pool.getconn()
+            watchdog = asyncio.get_running_loop().call_later(limit_s or self._line_limit_s, hang_up, connection)
+            try:
+                yield connection
+            finally:
+                if connection.info.transaction_status is not TransactionStatus.IDLE:
+                    with contextlib.suppress(psycopg.Error):
+                        await connection.rollback()
+                watchdog.cancel()
+                await self._pool.putconn(connection)
 
     @contextlib.asynccontextmanager
     async def bulk(self) -> AsyncIterator[Connection]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
 
 import structlog
+from structlog.typing import Processor
 
 
-def configure_logs() -> None:
-    """Send everything that is logged, by us and by libraries, to standard error as JSON with a UTC time."""
+def configure_logs(more_fields: Sequence[Processor] = ()) -> None:
+    """Send everything that is logged, by us and by libraries, to standard error as JSON with a UTC time and `more_fields`."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *more_fields,
             structlog.processors.dict_tracebacks,
             structlog.processors.JSONRenderer(),
         ],

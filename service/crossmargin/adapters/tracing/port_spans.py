@@ -1,0 +1,94 @@
+"""Spans of what a call does: its writes, its turns at the database, and its stages of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Final, TypeVar
+
+from opentelemetry import trace
+from opentelemetry.trace import Span, Status, StatusCode, Tracer
+
+from crossmargin.domain.errors import DomainError, ErrorKind
+from crossmargin.usecases.ports import ComputePool, Decide, DecideOnBooks, WriteOutcome, Writer, WriteRequest
+
+T = TypeVar("T")
+_OUR_KINDS: Final = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.EXHAUSTED})
+
+
+class Spans:
+    """Makes spans inside those that are being recorded, and none elsewhere: a house run of a thousand accounts is no trace."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+
+    @contextmanager
+    def inside(self, name: str, **attributes: str) -> Iterator[Span | None]:
+        """Run the block in a span. It ends as an error when the fault is ours, by the type of what was raised and not by its text."""
+        if not trace.get_current_span().is_recording():
+            yield None
+            return
+        with self._tracer.start_as_current_span(name, attributes=attributes, record_exception=False, set_status_on_exception=False) as span:
+            try:
+                yield span
+            except Exception as error:
+                if not isinstance(error, DomainError) or error.reason.kind in _OUR_KINDS:
+                    span.set_status(Status(StatusCode.ERROR, type(error).__qualname__))
+                raise
+
+
+class SpanningWriter:
+    """A writer whose every write is a span: from its key reserved to its commit, tries that met a conflict or a lost line included."""
+
+    def __init__(self, writer: Writer, spans: Spans) -> None:
+        self._writer = writer
+        self._spans = spans
+
+    async def write(self, request: WriteRequest, decide: Decide) -> WriteOutcome:
+        """See `Writer.write`."""
+        with self._spans.inside(f"write {request.method}", **{"db.system.name": "postgresql"}) as span:
+            return _noted(span, await self._writer.write(request, decide))
+
+    async def decide(self, request: WriteRequest, decide: DecideOnBooks) -> WriteOutcome:
+        """See `Writer.decide`."""
+        with self._spans.inside(f"decide {request.method}", **{"db.system.name": "postgresql"}) as span:
+            return _noted(span, await self._writer.decide(request, decide))
+
+
+class SpanningComputePool:
+    """A compute pool whose work is a span, named after the use case that asked for it; its wait for a thread is an event."""
+
+    def __init__(self, pool: ComputePool, spans: Spans) -> None:
+        self._pool = pool
+        self._spans = spans
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """See `ComputePool.run`."""
+        with self._spans.inside(f"engine {stage_of(work)}") as span:
+            if span is None:
+                return await self._pool.run(work)
+
+            def on_its_thread() -> T:
+                span.add_event("computing")
+                return work()
+
+            return await self._pool.run(on_its_thread)
+
+
+def stage_of(work: Callable[[], object]) -> str:
+    """Return who asked for some work: the function that it was written in.
+
+    >>> def evaluate():
+    ...     return lambda: 1
+    >>> stage_of(evaluate())
+    'evaluate'
+    """
+    named = work.func if isinstance(work, partial) else work
+    return str(getattr(named, "__qualname__", type(named).__qualname__)).partition(".<locals>")[0]
+
+
+def _noted(span: Span | None, outcome: WriteOutcome) -> WriteOutcome:
+    if span is not None:
+        span.set_attribute("crossmargin.replayed", outcome.replayed)
+    return outcome
