@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from hashlib import sha256
@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
 
-from crossmargin.adapters.grpc_server.server import GrpcServer, build_server
+from crossmargin.adapters.grpc_server.context import local_caller
+from crossmargin.adapters.grpc_server.server import Access, GrpcServer, build_server
 from crossmargin.adapters.postgres.anchors import PostgresAnchorStore
+from crossmargin.adapters.postgres.audit_trail import PostgresAuditTrail
 from crossmargin.adapters.postgres.books import PostgresBookReader
 from crossmargin.adapters.postgres.breakers import PostgresBreakerStore
 from crossmargin.adapters.postgres.database import Database
@@ -53,6 +55,7 @@ from crossmargin.adapters.runtime.anchor_keys import (
     load_anchor_keyring,
     load_or_create_anchor_key,
 )
+from crossmargin.adapters.runtime.audit_log import log_audit_event
 from crossmargin.adapters.runtime.breaker_log import BreakerLog
 from crossmargin.adapters.runtime.clock import SystemClock
 from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
@@ -64,6 +67,7 @@ from crossmargin.adapters.runtime.readiness import Readiness
 from crossmargin.adapters.runtime.ready_file import write_ready_file
 from crossmargin.adapters.runtime.standard_parameters import standard_parameters
 from crossmargin.config import WITHDRAWAL_ALONE_LIMIT, Settings
+from crossmargin.domain.errors import DomainError
 from crossmargin.domain.parameter_governance import put_in_force
 from crossmargin.domain.projection import ProjectionDifference
 from crossmargin.usecases.activate_parameters import ActivateParameters
@@ -86,6 +90,7 @@ from crossmargin.usecases.follow_pegs import FollowPegs
 from crossmargin.usecases.guard_ledger import GuardLedger
 from crossmargin.usecases.halt_trading import HaltTrading
 from crossmargin.usecases.import_history import ImportHistory
+from crossmargin.usecases.keep_audit import KeepAudit
 from crossmargin.usecases.note_break import NoteBreak
 from crossmargin.usecases.parameters_in_force import ParametersInForce
 from crossmargin.usecases.ports import (
@@ -420,10 +425,13 @@ async def _serve(settings: Settings, url: str, tracing: Tracing | None) -> None:
         DatabaseMetrics(registry, database.pool_statistics)
         current_market = CurrentMarket(ports.instruments, ports.market, ports.parameters, ports.compute)
         use_cases = build_use_cases(ports, current_market, withdrawal_alone_limit=settings.withdrawal_alone_limit)
+        audit = KeepAudit(PostgresAuditTrail(database), log_audit_event, ports.clock)
+        resources.push_async_callback(_flush, audit)
         counted = RpcMetrics(registry)
         server = build_server(
             use_cases,
             address=settings.grpc_address,
+            access=Access(local_caller, audit.record, ports.clock),
             metrics=counted if tracing is None else tracing.rpc_metrics(counted),
             reflection=settings.reflection,
             outer_interceptors=() if tracing is None else (tracing.interceptor,),
@@ -437,6 +445,7 @@ async def _serve(settings: Settings, url: str, tracing: Tracing | None) -> None:
         # A task that fails takes the process down with it: a replica that looks alive and is blind helps nobody.
         async with asyncio.TaskGroup() as background:
             tasks = [background.create_task(_until_it_fails("readiness", readiness.watch()))]
+            tasks.append(background.create_task(_until_it_fails("audit", audit())))
             reaper = ReapReservations(ports.writer, ports.books, ports.clock)
             tasks.append(background.create_task(_until_it_fails("reaper", reaper())))
             if settings.monitor:
@@ -469,6 +478,12 @@ def _tracing(settings: Settings) -> Tracing | None:
     except ImportError as error:
         raise StartError("traces need OpenTelemetry, which is not installed; install it with: pip install 'crossmargin[otel]'") from error
     return Tracing.by_otlp(version_of("crossmargin"))
+
+
+async def _flush(audit: KeepAudit) -> None:
+    # What cannot be stored any more is in the log.
+    with suppress(DomainError):
+        await audit.flush()
 
 
 def _anchor_key(settings: Settings) -> AnchorKey | None:

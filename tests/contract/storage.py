@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 
+from crossmargin.adapters.memory.audit_trail import MemoryAuditTrail
 from crossmargin.adapters.memory.books import MemoryBookReader
 from crossmargin.adapters.memory.breakers import MemoryBreakerStore
 from crossmargin.adapters.memory.database import MemoryDatabase
@@ -24,6 +25,7 @@ from crossmargin.adapters.memory.quotes import MemoryQuoteStore
 from crossmargin.adapters.memory.reconciliation import MemoryReconciliationStore
 from crossmargin.adapters.memory.risk_parameters import MemoryParameterStore
 from crossmargin.adapters.memory.writer import MemoryWriter
+from crossmargin.adapters.postgres.audit_trail import PostgresAuditTrail
 from crossmargin.adapters.postgres.books import PostgresBookReader
 from crossmargin.adapters.postgres.breakers import PostgresBreakerStore
 from crossmargin.adapters.postgres.database import Database
@@ -43,6 +45,7 @@ from crossmargin.domain.market import MarketSnapshot
 from crossmargin.domain.reservation import Order, Reservation, ReservationKind, reservation_of
 from crossmargin.domain.reservation_entry import entry_from_reservation
 from crossmargin.usecases.ports import (
+    AuditTrail,
     BookReader,
     Books,
     BreakerStore,
@@ -83,6 +86,7 @@ class Storage:
     breakers: BreakerStore
     reconciliation: ReconciliationStore
     pending: PendingRequests
+    audit: AuditTrail
     new_leadership: Callable[[], Leadership]
     row_counts: Callable[[], dict[str, int]]
     set_halted: Callable[[bool], None]
@@ -135,6 +139,7 @@ def memory_storage() -> Storage:
         MemoryBreakerStore(database),
         MemoryReconciliationStore(database),
         MemoryPendingRequests(database),
+        MemoryAuditTrail(database),
         lambda: MemoryLeadership(database),
         row_counts,
         set_halted,
@@ -160,6 +165,7 @@ async def postgres_storage(url: str, **options: Any):
             PostgresBreakerStore(database),
             PostgresReconciliationStore(database),
             PostgresPendingRequests(database),
+            PostgresAuditTrail(database),
             lambda: PostgresLeadership(url),
             lambda: sql_row_counts(url),
             lambda is_halted: sql(url, "UPDATE control SET is_halted = %s", is_halted),

@@ -8,6 +8,7 @@ import pytest
 
 from crossmargin.domain.account import Account, AccountMode, AccountStatus, Client
 from crossmargin.domain.book import entry_from_methodology, entry_from_policy
+from crossmargin.domain.client_scope import NO_CLIENT, ClientScope
 from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId
@@ -30,6 +31,10 @@ async def test_clients_come_back_as_stored_and_in_order_page_by_page(storage):
     assert list(await storage.books.list_clients(Page(2))) == in_order[:2]
     assert list(await storage.books.list_clients(Page(2, after=in_order[1].client_id))) == in_order[2:]
     assert list(await storage.books.list_clients(Page(2, after="zeta"))) == []
+    inside = ClientScope(frozenset({in_order[1].client_id, in_order[2].client_id}))
+    assert list(await storage.books.list_clients(Page(10), scope=inside)) == in_order[1:3]
+    assert list(await storage.books.list_clients(Page(10, after=in_order[1].client_id), scope=inside)) == in_order[2:3]
+    assert list(await storage.books.list_clients(Page(10), scope=NO_CLIENT)) == []
 
 
 async def test_accounts_come_back_as_stored_and_in_order_page_by_page(storage):
@@ -48,6 +53,11 @@ async def test_accounts_come_back_as_stored_and_in_order_page_by_page(storage):
     assert of_a == [ref for ref in in_order if ref.client_id == "a"]
     rest = [account.ref for account in await storage.books.list_accounts(ClientId("a"), Page(10, after=str(of_a[0])))]
     assert rest == of_a[1:]
+    inside = ClientScope(frozenset({ClientId("a"), ClientId("b")}))
+    listed = [account.ref for account in await storage.books.list_accounts(None, Page(10), scope=inside)]
+    assert listed == [ref for ref in in_order if ref.client_id in {"a", "b"}]
+    assert list(await storage.books.list_accounts(ClientId("a-b"), Page(10), scope=inside)) == []
+    assert list(await storage.books.list_accounts(None, Page(10), scope=NO_CLIENT)) == []
 
 
 async def test_a_page_after_something_that_is_no_account_name_is_refused(storage):

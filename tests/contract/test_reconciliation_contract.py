@@ -11,6 +11,7 @@ import pytest
 from crossmargin.adapters.memory.reconciliation import MemoryReconciliationStore
 from crossmargin.adapters.postgres.reconciliation import PostgresReconciliationStore
 from crossmargin.adapters.runtime.clock import SystemClock
+from crossmargin.domain.client_scope import NO_CLIENT, ClientScope
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountId, BookId, InstrumentId
 from crossmargin.domain.reconciliation import BreakKind, BreakState, Statement, StatementLine
@@ -142,6 +143,9 @@ async def test_breaks_are_listed_in_order_chosen_and_in_pages(store, reconcile):
     assert len(await store.list_breaks(BreakFilter(source="bank-2"), ALL)) == 1
     assert {each.comparison.account for each in await store.list_breaks(BreakFilter(account=OTHER), ALL)} == {OTHER}
     assert len(await store.list_breaks(BreakFilter(statement_id=every[0].statement_id), ALL)) in {1, 2}
+    inside = ClientScope(frozenset({OTHER.client_id}))
+    assert {each.comparison.account for each in await store.list_breaks(BreakFilter(scope=inside), ALL)} == {OTHER}
+    assert await store.list_breaks(BreakFilter(scope=NO_CLIENT), ALL) == []
     assert await store.list_breaks(BreakFilter(state=BreakState.CLOSED), ALL) == []
     assert len(await store.list_breaks(BreakFilter(state=BreakState.OPEN), ALL)) == 7
 

@@ -18,7 +18,8 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.type.date_pb2 import Date
 from grpc_status import rpc_status
 
-from crossmargin.adapters.grpc_server.server import build_server
+from crossmargin.adapters.grpc_server.context import local_caller
+from crossmargin.adapters.grpc_server.server import Access, build_server
 from crossmargin.adapters.memory.books import MemoryBookReader
 from crossmargin.adapters.memory.breakers import MemoryBreakerStore
 from crossmargin.adapters.memory.database import MemoryDatabase
@@ -45,6 +46,7 @@ from crossmargin.api.v1.market_service_pb2_grpc import MarketServiceStub
 from crossmargin.api.v1.reference_service_pb2_grpc import ReferenceServiceStub
 from crossmargin.api.v1.risk_service_pb2_grpc import RiskServiceStub
 from crossmargin.app import Ports, build_use_cases
+from crossmargin.domain.audit_event import AuditEvent
 from crossmargin.domain.parameter_governance import put_in_force
 from crossmargin.usecases.current_market import CurrentMarket
 from crossmargin.usecases.ports import Clock, Decision, WriteRequest
@@ -106,6 +108,7 @@ class Rig:
     metrics: RecordedRpcs
     use_cases: UseCases
     address: str
+    audit: list[AuditEvent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.reference = ReferenceServiceStub(self.channel)
@@ -193,14 +196,19 @@ async def memory_use_cases(*, clock: Clock | None = None, **changes: Any) -> Asy
 @asynccontextmanager
 async def served(use_cases: UseCases, *, reflection: bool = True, options: tuple[tuple[str, int], ...] = ()) -> AsyncIterator[Rig]:
     """A server of these use cases on a free port, and a channel to it; `options` are the channel's."""
-    metrics = RecordedRpcs()
-    server = build_server(use_cases, address="127.0.0.1:0", metrics=metrics, reflection=reflection)
+    metrics, audit = RecordedRpcs(), list[AuditEvent]()
+    server = build_server(use_cases, address="127.0.0.1:0", access=local_access(audit), metrics=metrics, reflection=reflection)
     address = f"127.0.0.1:{await server.start()}"
     try:
         async with grpc.aio.insecure_channel(address, options=options) as channel:
-            yield Rig(channel, metrics, use_cases, address)
+            yield Rig(channel, metrics, use_cases, address, audit)
     finally:
         await server.stop(0)
+
+
+def local_access(audit: list[AuditEvent] | None = None) -> Access:
+    """What a server in insecure mode lets in; its audit trail goes to a list."""
+    return Access(local_caller, ([] if audit is None else audit).append, SystemClock())
 
 
 async def create_books(rig: Rig) -> None:

@@ -19,7 +19,17 @@ from crossmargin.api.v1 import account_service_pb2 as accounts_pb
 from crossmargin.api.v1 import book_service_pb2 as books_pb
 from crossmargin.usecases.ports import AccountState
 from crossmargin.usecases.use_cases import UseCases
-from tests.integration.grpc_rig import ALPHA, PATIENCE_S, RecordedRpcs, Rig, create_books, memory_use_cases, refusal_of, served
+from tests.integration.grpc_rig import (
+    ALPHA,
+    PATIENCE_S,
+    RecordedRpcs,
+    Rig,
+    create_books,
+    local_access,
+    memory_use_cases,
+    refusal_of,
+    served,
+)
 
 POSITIONS = books_pb.ListPositionsRequest(account=ALPHA)
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
@@ -156,7 +166,7 @@ async def test_health_is_told_for_the_server_and_for_each_service(rig):
 
 
 async def test_health_follows_what_the_process_says_of_itself(use_cases):
-    server = build_server(use_cases, address="127.0.0.1:0", metrics=RecordedRpcs())
+    server = build_server(use_cases, address="127.0.0.1:0", access=local_access(), metrics=RecordedRpcs())
     port = await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
@@ -173,7 +183,7 @@ async def test_health_follows_what_the_process_says_of_itself(use_cases):
 
 
 async def test_a_server_that_is_not_ready_starts_as_not_serving(use_cases):
-    server = build_server(use_cases, address="127.0.0.1:0", metrics=RecordedRpcs())
+    server = build_server(use_cases, address="127.0.0.1:0", access=local_access(), metrics=RecordedRpcs())
     server.set_serving(False)
     port = await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -213,7 +223,7 @@ async def test_reflection_can_be_switched_off(use_cases):
 
 
 async def test_two_servers_never_share_a_port(rig):
-    second = build_server(rig.use_cases, address=rig.address, metrics=RecordedRpcs())
+    second = build_server(rig.use_cases, address=rig.address, access=local_access(), metrics=RecordedRpcs())
     with pytest.raises(RuntimeError, match="bind"):
         await second.start()
     await second.stop(0)
@@ -227,7 +237,7 @@ async def test_a_running_call_is_answered_while_the_server_stops(use_cases):
         await may_answer.wait()
         return await use_cases.read_account(*arguments, **options)
 
-    server = build_server(replace(use_cases, read_account=slow), address="127.0.0.1:0", metrics=RecordedRpcs())
+    server = build_server(replace(use_cases, read_account=slow), address="127.0.0.1:0", access=local_access(), metrics=RecordedRpcs())
     port = await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         rig = Rig(channel, RecordedRpcs(), use_cases, "")

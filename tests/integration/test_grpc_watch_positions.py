@@ -25,6 +25,7 @@ from tests.integration.grpc_rig import (
     a_deposit,
     a_trade,
     create_books,
+    local_access,
     memory_use_cases,
     refusal_of,
     served,
@@ -43,7 +44,7 @@ async def use_cases() -> AsyncIterator[UseCases]:
 
 @asynccontextmanager
 async def serving_at(use_cases: UseCases, address: str) -> AsyncIterator[str]:
-    server = build_server(use_cases, address=address, metrics=RecordedRpcs(), reflection=False)
+    server = build_server(use_cases, address=address, access=local_access(), metrics=RecordedRpcs(), reflection=False)
     bound = f"127.0.0.1:{await server.start()}"
     try:
         yield bound

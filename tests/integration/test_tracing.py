@@ -26,7 +26,7 @@ from crossmargin.usecases.storage_errors import no_risk_parameters
 from crossmargin_client import AsyncClient, Client, NotFound, values
 from crossmargin_client.tracing import async_tracing_interceptors, tracing_interceptors
 from tests.integration.command_line import environment, processes_naming, wait_until
-from tests.integration.grpc_rig import PATIENCE_S, RecordedRpcs, memory_use_cases
+from tests.integration.grpc_rig import PATIENCE_S, RecordedRpcs, local_access, memory_use_cases
 from tests.integration.test_serve import SERVE
 from tests.unit.adapters.tracing.recorded import Recorded
 
@@ -52,7 +52,9 @@ async def served_at(service):
     async def serve(use_cases):
         tracing = Tracing(service.provider)
         metrics = tracing.rpc_metrics(RecordedRpcs())
-        server = build_server(use_cases, address="127.0.0.1:0", metrics=metrics, outer_interceptors=(tracing.interceptor,))
+        server = build_server(
+            use_cases, address="127.0.0.1:0", access=local_access(), metrics=metrics, outer_interceptors=(tracing.interceptor,)
+        )
         servers.append(server)
         return f"127.0.0.1:{await server.start()}"
 

@@ -14,6 +14,8 @@ class ErrorKind(Enum):
     ALREADY_EXISTS = "the name is taken by something else"
     PRECONDITION = "the request is well formed but the state does not allow it"
     CONFLICT = "somebody else changed it first; read again and retry"
+    UNAUTHENTICATED = "nobody knows who asks; nothing happened"
+    DENIED = "whoever asks may not; nothing happened"
     EXHAUSTED = "nothing happened; retry later is safe"
     UNAVAILABLE = "the outcome may be unknown; retry with the same key"
 
@@ -79,6 +81,8 @@ class Reason(Enum):
     NOT_CANCELLABLE = ("NOT_CANCELLABLE", ErrorKind.PRECONDITION)
     PARAMETERS_CHANGED = ("PARAMETERS_CHANGED", ErrorKind.CONFLICT)
     SEQUENCE_NOT_REACHED = ("SEQUENCE_NOT_REACHED", ErrorKind.CONFLICT)
+    UNAUTHENTICATED = ("UNAUTHENTICATED", ErrorKind.UNAUTHENTICATED)
+    PERMISSION_DENIED = ("PERMISSION_DENIED", ErrorKind.DENIED)
     SERVICE_BUSY = ("SERVICE_BUSY", ErrorKind.EXHAUSTED)
     STORAGE_UNAVAILABLE = ("STORAGE_UNAVAILABLE", ErrorKind.UNAVAILABLE)
 

@@ -9,8 +9,10 @@ from typing import Protocol, TypeAlias, TypeVar
 
 from crossmargin.domain.account import Account, AccountHead, Client
 from crossmargin.domain.audit_anchor import Anchor, AnchoredHead
+from crossmargin.domain.audit_event import AuditEvent
 from crossmargin.domain.book import Entry
 from crossmargin.domain.breaker import Breaker, BreakerKind
+from crossmargin.domain.client_scope import WHOLE_HOUSE, ClientScope
 from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
 from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.halt import Halt
@@ -287,16 +289,16 @@ class BookReader(LedgerReader, Protocol):
         """Return a client; UNKNOWN_CLIENT if there is none."""
         ...
 
-    async def list_clients(self, page: Page) -> Sequence[Client]:
-        """Return clients in the order of their ids."""
+    async def list_clients(self, page: Page, *, scope: ClientScope = WHOLE_HOUSE) -> Sequence[Client]:
+        """Return the clients inside a scope, in the order of their ids."""
         ...
 
     async def get_account(self, ref: AccountRef) -> Account:
         """Return an account; UNKNOWN_ACCOUNT if there is none."""
         ...
 
-    async def list_accounts(self, client_id: ClientId | None, page: Page) -> Sequence[Account]:
-        """Return accounts of a client, or of all, in the order of their full names; `page.after` is a full name."""
+    async def list_accounts(self, client_id: ClientId | None, page: Page, *, scope: ClientScope = WHOLE_HOUSE) -> Sequence[Account]:
+        """Return accounts of a client, or of all inside a scope, in the order of their full names; `page.after` is a full name."""
         ...
 
     async def account_state(self, ref: AccountRef) -> AccountState:
@@ -390,12 +392,13 @@ class AnchorJournal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BreakFilter:
-    """Which breaks to list; what is empty or None chooses all."""
+    """Which breaks to list; what is empty or None chooses all, and the scope of whoever asks is all that there is for him."""
 
     source: str = ""
     statement_id: str = ""
     account: AccountRef | None = None
     state: BreakState | None = None
+    scope: ClientScope = WHOLE_HOUSE
 
 
 class ReconciliationStore(Protocol):
@@ -446,6 +449,30 @@ def pending_key(pending: PendingRequest) -> str:
     """Return the key of a stored pending request in lists: the time to the microsecond, and its name."""
     asked_at = "" if pending.asked_at is None else pending.asked_at.isoformat(timespec="microseconds")
     return f"{asked_at} {pending.pending_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAuditEvent:
+    """An event of the audit trail, and its number there: later ones have greater numbers."""
+
+    number: int
+    event: AuditEvent
+
+
+class AuditTrail(Protocol):
+    """Who was turned away, and who looked at what is not his own. Events are only ever added."""
+
+    async def append(self, events: Sequence[AuditEvent]) -> None:
+        """Store events, all or none, and return once they are durable.
+
+        Raises:
+            DomainError: SERVICE_BUSY or STORAGE_UNAVAILABLE; in the latter case they may have been stored.
+        """
+        ...
+
+    async def list_events(self, *, after: int, limit: int) -> Sequence[StoredAuditEvent]:
+        """Return events in the order of their numbers, those after a number."""
+        ...
 
 
 class LedgerChecks(Protocol):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from crossmargin.adapters.grpc_server.context import Context, principal_of
+from crossmargin.adapters.grpc_server.context import Context, caller_of
 from crossmargin.adapters.grpc_server.paging import cut_page, page_request
 from crossmargin.adapters.grpc_server.wire.account import (
     account_from_message,
@@ -20,7 +20,6 @@ from crossmargin.api.v1 import account_service_pb2 as pb
 from crossmargin.api.v1.account_service_pb2_grpc import AccountServiceServicer
 from crossmargin.domain.identifiers import AccountRef, ClientId
 from crossmargin.domain.pending_request import PendingRequest
-from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.use_cases import UseCases
 
 
@@ -32,7 +31,7 @@ class AccountService(AccountServiceServicer):
 
     async def CreateClient(self, request: pb.CreateClientRequest, context: Context) -> pb.CreateClientResponse:
         """Create a client."""
-        caller = Caller(principal_of(context), request.request_id)
+        caller = caller_of(context, request.request_id)
         created = await self._use_cases.create_client(client_from_message(request.client), caller=caller)
         return pb.CreateClientResponse(client=client_to_message(created))
 
@@ -44,13 +43,13 @@ class AccountService(AccountServiceServicer):
     async def ListClients(self, request: pb.ListClientsRequest, context: Context) -> pb.ListClientsResponse:
         """List clients."""
         asked = page_request("clients", page_size=request.page_size, page_token=request.page_token)
-        found = await self._use_cases.books.list_clients(asked.page)
+        found = await self._use_cases.books.list_clients(asked.page, scope=caller_of(context).scope)
         items, token = cut_page(asked, found, lambda client: client.client_id)
         return pb.ListClientsResponse(clients=map(client_to_message, items), next_page_token=token)
 
     async def CreateAccount(self, request: pb.CreateAccountRequest, context: Context) -> pb.CreateAccountResponse:
         """Create an account of a client."""
-        caller = Caller(principal_of(context), request.request_id)
+        caller = caller_of(context, request.request_id)
         created = await self._use_cases.create_account(account_from_message(request.account), caller=caller)
         return pb.CreateAccountResponse(account=account_to_message(created))
 
@@ -64,20 +63,20 @@ class AccountService(AccountServiceServicer):
         list_name = f"accounts of {request.client_id}" if request.client_id else "accounts"
         asked = page_request(list_name, page_size=request.page_size, page_token=request.page_token)
         client_id = ClientId(request.client_id) if request.client_id else None
-        found = await self._use_cases.books.list_accounts(client_id, asked.page)
+        found = await self._use_cases.books.list_accounts(client_id, asked.page, scope=caller_of(context).scope)
         items, token = cut_page(asked, found, lambda account: str(account.ref))
         return pb.ListAccountsResponse(accounts=map(account_to_message, items), next_page_token=token)
 
     async def Halt(self, request: pb.HaltRequest, context: Context) -> pb.HaltResponse:
         """Halt a client or the house."""
-        caller = Caller(principal_of(context), request.request_id)
+        caller = caller_of(context, request.request_id)
         reason = printable(request.reason, what="reason")
         state = await self._use_cases.halt_trading(client_or_house(request.client_id), reason=reason, caller=caller)
         return pb.HaltResponse(state=halt_to_message(state))
 
     async def Resume(self, request: pb.ResumeRequest, context: Context) -> pb.ResumeResponse:
         """End a halt, or keep that somebody asked for it."""
-        caller = Caller(principal_of(context), request.request_id, confirmed_name(request.confirms))
+        caller = caller_of(context, request.request_id, confirmed_name(request.confirms))
         reason = printable(request.reason, what="reason")
         done = await self._use_cases.resume_trading(client_or_house(request.client_id), reason=reason, caller=caller)
         if isinstance(done, PendingRequest):
@@ -93,7 +92,7 @@ class AccountService(AccountServiceServicer):
 
     async def SetLimits(self, request: pb.SetLimitsRequest, context: Context) -> pb.SetLimitsResponse:
         """Set the limits of a client or account, or keep that somebody asked for it."""
-        caller = Caller(principal_of(context), request.request_id, confirmed_name(request.confirms))
+        caller = caller_of(context, request.request_id, confirmed_name(request.confirms))
         done = await self._use_cases.set_exposure_limits(limits_from_message(request.limits), caller=caller)
         if isinstance(done, PendingRequest):
             return pb.SetLimitsResponse(pending_request=pending_to_message(done))
@@ -110,6 +109,6 @@ class AccountService(AccountServiceServicer):
 
     async def SetMethodology(self, request: pb.SetMethodologyRequest, context: Context) -> pb.SetMethodologyResponse:
         """Set what an account is margined by."""
-        caller = Caller(principal_of(context), request.request_id)
+        caller = caller_of(context, request.request_id)
         done = await self._use_cases.set_methodology(methodology_from_request(request), validate_only=request.validate_only, caller=caller)
         return pb.SetMethodologyResponse(account=account_to_message(done.account), sequence=done.sequence)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from protovalidate import Validator
 
-from crossmargin.adapters.grpc_server.context import Context, principal_of
+from crossmargin.adapters.grpc_server.context import Context, caller_of
 from crossmargin.adapters.grpc_server.paging import cut_page, page_request, sequence_after
 from crossmargin.adapters.grpc_server.position_pages import position_page
 from crossmargin.adapters.grpc_server.wire.book import (
@@ -23,7 +23,6 @@ from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name, 
 from crossmargin.api.v1 import book_service_pb2 as pb
 from crossmargin.api.v1.book_service_pb2_grpc import BookServiceServicer
 from crossmargin.domain.identifiers import AccountRef, BookId, InstrumentId
-from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.known_instruments import known_instruments
 from crossmargin.usecases.use_cases import UseCases
 
@@ -41,7 +40,7 @@ class BookService(BookServiceServicer):
     async def RecordTrades(self, request: pb.RecordTradesRequest, context: Context) -> pb.RecordTradesResponse:
         """Record executed trades, each with its own outcome."""
         account = account_ref_from_name(request.account, what="account")
-        caller = Caller(principal_of(context), request.request_id)
+        caller = caller_of(context, request.request_id)
         trades = trades_or_errors(request.trades, account, self._validator)
         recorded = await self._use_cases.record_trades(account, trades, caller=caller)
         return pb.RecordTradesResponse(
@@ -51,7 +50,7 @@ class BookService(BookServiceServicer):
     async def CancelTrade(self, request: pb.CancelTradeRequest, context: Context) -> pb.CancelTradeResponse:
         """Take a trade back."""
         account = account_ref_from_name(request.account, what="account")
-        caller = Caller(principal_of(context), request.request_id)
+        caller = caller_of(context, request.request_id)
         done = await self._use_cases.cancel_trade(account, request.sequence, reason=request.reason, caller=caller)
         return pb.CancelTradeResponse(sequence=done.sequence, as_of_seq=done.sequence, replayed=done.replayed)
 
@@ -78,7 +77,7 @@ class BookService(BookServiceServicer):
     ) -> AsyncIterator[pb.ApplyLifecycleEventResponse]:
         """Apply an event to the accounts that hold its instrument, and sum up."""
         event = event_from_message(request.event)
-        caller = Caller(principal_of(context), request.request_id)
+        caller = caller_of(context, request.request_id)
         tally = EventTally()
         async for outcome in self._use_cases.apply_lifecycle_event(event, _account_or_none(request.account), caller=caller):
             tally.add(outcome)
@@ -88,14 +87,14 @@ class BookService(BookServiceServicer):
     async def CancelLifecycleEvent(self, request: pb.CancelLifecycleEventRequest, context: Context) -> pb.CancelLifecycleEventResponse:
         """Take back what an event did to one account."""
         account = account_ref_from_name(request.account, what="account")
-        caller = Caller(principal_of(context), request.request_id)
+        caller = caller_of(context, request.request_id)
         done = await self._use_cases.cancel_lifecycle_event(account, request.sequence, reason=request.reason, caller=caller)
         return pb.CancelLifecycleEventResponse(sequence=done.sequence, as_of_seq=done.sequence, replayed=done.replayed)
 
     async def SettleTrades(self, request: pb.SettleTradesRequest, context: Context) -> AsyncIterator[pb.SettleTradesResponse]:
         """Settle the trades that are due."""
         day = date_from_message(request.settle_date, what="settle_date")
-        caller = Caller(principal_of(context), request.request_id)
+        caller = caller_of(context, request.request_id)
         async for settled in self._use_cases.settle_trades(day, _account_or_none(request.account), caller=caller):
             yield pb.SettleTradesResponse(
                 account=str(settled.account), trade_seqs=settled.trades, as_of_seq=settled.as_of_sequence, replayed=settled.replayed

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from crossmargin.adapters.grpc_server.context import Context, principal_of
+from crossmargin.adapters.grpc_server.context import Context, caller_of
 from crossmargin.adapters.grpc_server.wire.collateral import (
     deposit_from_request,
     holdings_to_messages,
@@ -17,7 +17,6 @@ from crossmargin.api.v1 import collateral_service_pb2 as pb
 from crossmargin.api.v1.collateral_service_pb2_grpc import CollateralServiceServicer
 from crossmargin.domain.money import format_decimal
 from crossmargin.domain.pending_request import PendingRequest
-from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.use_cases import UseCases
 from crossmargin.usecases.withdraw_collateral import Withdrawn
 
@@ -30,7 +29,7 @@ class CollateralService(CollateralServiceServicer):
 
     async def Deposit(self, request: pb.DepositRequest, context: Context) -> pb.DepositResponse:
         """Record collateral received."""
-        caller = Caller(principal_of(context), request.request_id)
+        caller = caller_of(context, request.request_id)
         deposited = await self._use_cases.deposit_collateral(deposit_from_request(request), caller=caller)
         return pb.DepositResponse(sequence=deposited.sequence, replayed=deposited.replayed)
 
@@ -39,7 +38,7 @@ class CollateralService(CollateralServiceServicer):
         withdrawal = withdrawal_from_request(request)
         if request.validate_only:
             return _withdrawn_to_message(await self._use_cases.withdraw_collateral.validate(withdrawal))
-        caller = Caller(principal_of(context), request.request_id, confirmed_name(request.confirms))
+        caller = caller_of(context, request.request_id, confirmed_name(request.confirms))
         return _withdrawn_to_message(await self._use_cases.withdraw_collateral(withdrawal, caller=caller))
 
     async def Transfer(self, request: pb.TransferRequest, context: Context) -> pb.TransferResponse:
@@ -48,7 +47,7 @@ class CollateralService(CollateralServiceServicer):
         if request.validate_only:
             done = await self._use_cases.transfer_collateral.validate(transfer)
         else:
-            caller = Caller(principal_of(context), request.request_id)
+            caller = caller_of(context, request.request_id)
             done = await self._use_cases.transfer_collateral(transfer, caller=caller)
         return pb.TransferResponse(
             source_sequence=done.source_sequence,
@@ -59,7 +58,7 @@ class CollateralService(CollateralServiceServicer):
 
     async def SetPolicy(self, request: pb.SetPolicyRequest, context: Context) -> pb.SetPolicyResponse:
         """Set how a holding counts."""
-        caller = Caller(principal_of(context), request.request_id)
+        caller = caller_of(context, request.request_id)
         sequence = await self._use_cases.set_collateral_policy(policy_from_request(request), caller=caller)
         return pb.SetPolicyResponse(policy=request.policy, sequence=sequence)
 

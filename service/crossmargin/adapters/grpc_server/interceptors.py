@@ -1,4 +1,4 @@
-"""What every call goes through: size, form, field rules, its time, its status, and being counted."""
+"""What every call goes through: the gate, size, form, field rules, its time, its status, and being counted."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 from protovalidate import Validator
 
+from crossmargin.adapters.grpc_server.access_gate import AccessGate
 from crossmargin.adapters.grpc_server.context import Context
 from crossmargin.adapters.grpc_server.status import DeadlineExceededError, code_of, status_of
 from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.usecases.caller import Caller
 
 LONGEST_CALL_S: Final = 10.0
 LONGEST_WRITE_S: Final = 2.0
@@ -59,10 +61,12 @@ class _Method:
     """A method of the API: what it is called, the largest request it takes, and what it does.
 
     Attributes:
+        path: As on the wire, such as /crossmargin.api.v1.MarginService/GetMargin.
         parse: Reads a request; raises DecodeError.
         behavior: The service's own method, of a request (or an iterator of them) and the context.
     """
 
+    path: str
     service: str
     name: str
     kind: str
@@ -74,12 +78,13 @@ class _Method:
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps every method of the server.
 
-    Requests are read here and not by grpc, so that one that is too large, malformed or against the field rules ends with a status of
-    ours. Unary calls end within 10 s, or sooner if the caller says so; streams last as long as the caller likes, but a stream whose
-    reader does not read for 2 s is cut, because what it has not read is kept in memory.
+    A call passes the gate before anything of it is read. Requests are read here and not by grpc, so that one that is too large, malformed
+    or against the field rules ends with a status of ours. Unary calls end within 10 s, or sooner if the caller says so; streams last as
+    long as the caller likes, but a stream whose reader does not read for 2 s is cut, because what it has not read is kept in memory.
     """
 
-    def __init__(self, metrics: RpcMetrics, validator: Validator, *, largest_requests: Mapping[str, int]) -> None:
+    def __init__(self, gate: AccessGate, metrics: RpcMetrics, validator: Validator, *, largest_requests: Mapping[str, int]) -> None:
+        self._gate = gate
         self._metrics = metrics
         self._validator = validator
         self._largest_requests = largest_requests
@@ -106,7 +111,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         kind, make = _KINDS[streams]
         parse: Any = handler.request_deserializer
         behavior: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
-        method = _Method(service, name, kind, self._largest_requests.get(path, LARGEST_REQUEST_BYTES), parse, behavior)
+        method = _Method(path, service, name, kind, self._largest_requests.get(path, LARGEST_REQUEST_BYTES), parse, behavior)
         if handler.response_streaming:
             call = self._streaming_call(method)
         else:
@@ -115,8 +120,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _unary_call(self, method: _Method) -> Callable[..., Awaitable[object]]:
         async def call(raw: bytes, context: Context) -> object:
-            def work() -> Awaitable[object]:
-                return _in_time(context, lambda: method.behavior(self._read(method, raw), context))
+            def work(caller: Caller) -> Awaitable[object]:
+                return _in_time(context, lambda: method.behavior(self._read(method, caller, raw), context))
 
             return await self._answer(method, context, work)
 
@@ -124,22 +129,27 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _client_streaming_call(self, method: _Method) -> Callable[..., Awaitable[object]]:
         async def call(messages: AsyncIterator[bytes], context: Context) -> object:
-            return await self._answer(method, context, lambda: method.behavior(self._read_whole(method, messages, context), context))
+            def work(caller: Caller) -> Awaitable[object]:
+                result: Awaitable[object] = method.behavior(self._read_whole(method, caller, messages, context), context)
+                return result
+
+            return await self._answer(method, context, work)
 
         return call
 
     def _streaming_call(self, method: _Method) -> Callable[..., Awaitable[object]]:
         async def call(incoming: bytes | AsyncIterator[bytes], context: Context) -> None:
-            def work() -> Awaitable[None]:
-                request = self._read(method, incoming) if isinstance(incoming, bytes) else self._read_all(method, incoming)
-                return _write_all(method.behavior(request, context), context)
+            def work(caller: Caller) -> Awaitable[None]:
+                if isinstance(incoming, bytes):
+                    return _write_all(method.behavior(self._read(method, caller, incoming), context), context)
+                return _write_all(method.behavior(self._read_all(method, caller, incoming), context), context)
 
             await self._answer(method, context, work)
 
         return call
 
-    async def _answer(self, method: _Method, context: Context, work: Callable[[], Awaitable[T]]) -> T:
-        """Return what `work` returns; end the call with the status of what it raises. Counted in every case."""
+    async def _answer(self, method: _Method, context: Context, work: Callable[[Caller], Awaitable[T]]) -> T:
+        """Return what `work` returns to whoever is let in; end the call with the status of what it raises. Counted in every case."""
         self._metrics.started(method.service, method.name, method.kind)
         began = time.perf_counter()
         allowed_s = context.time_remaining()
@@ -148,7 +158,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             self._metrics.handled(method.service, method.name, method.kind, code.name, time.perf_counter() - began)
 
         try:
-            answer = await work()
+            answer = await work(self._gate.admit(method.path, context))
         except asyncio.CancelledError:
             ended(_code_of_cancellation(context, allowed_s))
             raise
@@ -165,7 +175,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         ended(grpc.StatusCode.OK)
         return answer
 
-    def _read(self, method: _Method, raw: bytes) -> Message:
+    def _read(self, method: _Method, caller: Caller, raw: bytes) -> Message:
         if len(raw) > method.largest_request:
             raise DomainError(
                 Reason.INVALID_ARGUMENT,
@@ -180,14 +190,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 Reason.INVALID_ARGUMENT, f"request of {method.name} is not the message that the API defines; generate the client from it"
             ) from None
         self._validator.validate(message)
+        self._gate.check_clients(method.path, caller, message)
         return message
 
-    async def _read_all(self, method: _Method, messages: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+    async def _read_all(self, method: _Method, caller: Caller, messages: AsyncIterator[bytes]) -> AsyncIterator[Message]:
         async for raw in messages:
-            yield self._read(method, raw)
+            yield self._read(method, caller, raw)
 
-    async def _read_whole(self, method: _Method, messages: AsyncIterator[bytes], context: Context) -> AsyncIterator[Message]:
-        async for message in self._read_all(method, messages):
+    async def _read_whole(
+        self, method: _Method, caller: Caller, messages: AsyncIterator[bytes], context: Context
+    ) -> AsyncIterator[Message]:
+        async for message in self._read_all(method, caller, messages):
             yield message
         await _check_caller_is_there(context)
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Final
 
-from crossmargin.adapters.grpc_server.context import Context, principal_of
+from crossmargin.adapters.grpc_server.context import Context, caller_of
 from crossmargin.adapters.grpc_server.paging import cut_page, page_request, sequence_after
 from crossmargin.adapters.grpc_server.wire.book import trades_from_messages
 from crossmargin.adapters.grpc_server.wire.explanation import full_explanation_to_message
@@ -28,7 +28,6 @@ from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name
 from crossmargin.api.v1 import margin_service_pb2 as pb
 from crossmargin.api.v1.margin_service_pb2_grpc import MarginServiceServicer
 from crossmargin.domain.money import parse_decimal
-from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.use_cases import UseCases
 
 DEFAULT_UTILIZATION_STEP: Final = Decimal("0.01")
@@ -78,7 +77,7 @@ class MarginService(MarginServiceServicer):
     async def ReserveMargin(self, request: pb.ReserveMarginRequest, context: Context) -> pb.ReserveMarginResponse:
         """Approve an order and hold its margin."""
         order = order_from_message(request.order, account_ref_from_name(request.account, what="account"))
-        reserved = await self._use_cases.reserve_margin(order, caller=Caller(principal_of(context), request.request_id))
+        reserved = await self._use_cases.reserve_margin(order, caller=caller_of(context, request.request_id))
         return pb.ReserveMarginResponse(
             reservation=reservation_to_message(reserved.reservation),
             need_before=need_to_message(reserved.before),
@@ -89,7 +88,7 @@ class MarginService(MarginServiceServicer):
     async def ReleaseReservation(self, request: pb.ReleaseReservationRequest, context: Context) -> pb.ReleaseReservationResponse:
         """End a reservation."""
         account = account_ref_from_name(request.account, what="account")
-        caller = Caller(principal_of(context), request.request_id)
+        caller = caller_of(context, request.request_id)
         released = await self._use_cases.release_reservation(account, request.reservation, caller=caller)
         return pb.ReleaseReservationResponse(sequence=released.sequence, replayed=released.replayed)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from crossmargin.adapters.grpc_server.context import Context, principal_of
+from crossmargin.adapters.grpc_server.context import Context, caller_of
 from crossmargin.adapters.grpc_server.history_blocks import HistoryBlocks
 from crossmargin.adapters.grpc_server.wire.market import (
     breaker_kind_from_message,
@@ -34,7 +34,9 @@ class MarketService(MarketServiceServicer):
     async def PublishSnapshot(self, request: pb.PublishSnapshotRequest, context: Context) -> pb.PublishSnapshotResponse:
         """Publish a market snapshot."""
         snapshot = snapshot_from_message(request.snapshot)
-        return pb.PublishSnapshotResponse(snapshot_id=await self._use_cases.publish_snapshot(snapshot, principal=principal_of(context)))
+        return pb.PublishSnapshotResponse(
+            snapshot_id=await self._use_cases.publish_snapshot(snapshot, principal=caller_of(context).principal)
+        )
 
     async def GetSnapshot(self, request: pb.GetSnapshotRequest, context: Context) -> pb.GetSnapshotResponse:
         """Return a market snapshot, or the latest."""
@@ -60,7 +62,7 @@ class MarketService(MarketServiceServicer):
     async def ResetBreaker(self, request: pb.ResetBreakerRequest, context: Context) -> pb.ResetBreakerResponse:
         """Reset a breaker."""
         breaker = await self._use_cases.reset_breaker(
-            breaker_kind_from_message(request.kind), principal=principal_of(context), note=printable(request.note, what="note")
+            breaker_kind_from_message(request.kind), principal=caller_of(context).principal, note=printable(request.note, what="note")
         )
         return pb.ResetBreakerResponse(breaker=breaker_to_message(breaker))
 

@@ -6,13 +6,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from crossmargin.adapters.grpc_server.context import Context, principal_of
+from crossmargin.adapters.grpc_server.context import Context, caller_of
 from crossmargin.adapters.grpc_server.paging import bad_page_token, cut_page, page_request
 from crossmargin.adapters.grpc_server.wire.pending_request import filter_from_request, pending_to_message
 from crossmargin.api.v1 import pending_request_service_pb2 as pb
 from crossmargin.api.v1.pending_request_service_pb2_grpc import PendingRequestServiceServicer
 from crossmargin.domain.identifiers import PendingRequestId
-from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.ports import pending_key
 from crossmargin.usecases.use_cases import UseCases
 
@@ -42,6 +41,6 @@ class PendingRequestService(PendingRequestServiceServicer):
 
     async def CancelPendingRequest(self, request: pb.CancelPendingRequestRequest, context: Context) -> pb.CancelPendingRequestResponse:
         """End a pending request without effect."""
-        caller = Caller(principal_of(context), request.request_id)
+        caller = caller_of(context, request.request_id)
         ended = await self._use_cases.cancel_pending_request(PendingRequestId(request.pending_id), caller=caller)
         return pb.CancelPendingRequestResponse(pending_request=pending_to_message(ended))

@@ -1,12 +1,13 @@
 """ReconciliationService: statements of custodians and venues beside the books."""
-# ruff: noqa: N802, ARG002 - names and arguments are those of the API
+# ruff: noqa: N802 - names and arguments are those of the API
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 
-from crossmargin.adapters.grpc_server.context import Context, principal_of
+from crossmargin.adapters.grpc_server.context import Context, caller_of
 from crossmargin.adapters.grpc_server.paging import PageRequest, bad_page_token, cut_page, page_request
 from crossmargin.adapters.grpc_server.wire.reconciliation import (
     break_to_message,
@@ -19,7 +20,6 @@ from crossmargin.api.v1 import reconciliation_service_pb2 as pb
 from crossmargin.api.v1.reconciliation_service_pb2_grpc import ReconciliationServiceServicer
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.reconciliation import Break, BreakState
-from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.use_cases import UseCases
 
 _KEY: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00( [A-Za-z0-9._-]+){4}", re.ASCII)
@@ -33,7 +33,7 @@ class ReconciliationService(ReconciliationServiceServicer):
 
     async def ReconcileStatement(self, request: pb.ReconcileStatementRequest, context: Context) -> pb.ReconcileStatementResponse:
         """Compare a statement with the books."""
-        caller = Caller(principal_of(context), request.request_id)
+        caller = caller_of(context, request.request_id)
         return reconciled_to_response(await self._use_cases.reconcile_statement(statement_from_request(request), caller=caller))
 
     async def ListBreaks(self, request: pb.ListBreaksRequest, context: Context) -> pb.ListBreaksResponse:
@@ -41,7 +41,7 @@ class ReconciliationService(ReconciliationServiceServicer):
         chosen = filter_from_request(request)
         asked = page_request(f"breaks of {chosen}", page_size=request.page_size, page_token=request.page_token)
         _check_key(asked, request.page_token)
-        found = await self._use_cases.reconciliation.list_breaks(chosen, asked.page)
+        found = await self._use_cases.reconciliation.list_breaks(replace(chosen, scope=caller_of(context).scope), asked.page)
         items, token = cut_page(asked, found, lambda each: each.key)
         return pb.ListBreaksResponse(breaks=map(break_to_message, items), next_page_token=token)
 
@@ -60,7 +60,7 @@ class ReconciliationService(ReconciliationServiceServicer):
             InstrumentId(request.instrument_id),
             state,
             request.note,
-            caller=Caller(principal_of(context), request.request_id),
+            caller=caller_of(context, request.request_id),
         )
 
 

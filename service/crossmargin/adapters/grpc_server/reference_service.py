@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from crossmargin.adapters.grpc_server.context import Context, principal_of
+from crossmargin.adapters.grpc_server.context import Context, caller_of
 from crossmargin.adapters.grpc_server.paging import cut_page, page_request
 from crossmargin.adapters.grpc_server.wire.instrument import instrument_from_message, instrument_to_message
 from crossmargin.adapters.grpc_server.wire.parameters import (
@@ -18,7 +18,6 @@ from crossmargin.api.v1 import reference_service_pb2 as pb
 from crossmargin.api.v1.reference_service_pb2_grpc import ReferenceServiceServicer
 from crossmargin.domain.identifiers import InstrumentId, RiskParameterSetId
 from crossmargin.domain.parameter_governance import Governance
-from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.known_instruments import known_instruments
 from crossmargin.usecases.shadow_parameters import ShadowSummary
 from crossmargin.usecases.use_cases import UseCases
@@ -32,7 +31,7 @@ class ReferenceService(ReferenceServiceServicer):
 
     async def CreateInstrument(self, request: pb.CreateInstrumentRequest, context: Context) -> pb.CreateInstrumentResponse:
         """Create an instrument."""
-        caller = Caller(principal_of(context), request.request_id)
+        caller = caller_of(context, request.request_id)
         created = await self._use_cases.create_instrument(instrument_from_message(request.instrument), caller=caller)
         return pb.CreateInstrumentResponse(instrument=instrument_to_message(created))
 
@@ -63,7 +62,7 @@ class ReferenceService(ReferenceServiceServicer):
 
     async def ProposeRiskParameters(self, request: pb.ProposeRiskParametersRequest, context: Context) -> pb.ProposeRiskParametersResponse:
         """Propose a set of risk parameters."""
-        caller = Caller(principal_of(context), request.request_id)
+        caller = caller_of(context, request.request_id)
         proposed = await self._use_cases.propose_parameters(request.document, caller=caller)
         return pb.ProposeRiskParametersResponse(parameter_set=await self._message(proposed))
 
@@ -91,7 +90,7 @@ class ReferenceService(ReferenceServiceServicer):
 
     async def ApproveRiskParameters(self, request: pb.ApproveRiskParametersRequest, context: Context) -> pb.ApproveRiskParametersResponse:
         """Approve a proposed set."""
-        caller = Caller(principal_of(context), request.request_id)
+        caller = caller_of(context, request.request_id)
         approved = await self._use_cases.approve_parameters(RiskParameterSetId(request.parameter_set_id), caller=caller)
         return pb.ApproveRiskParametersResponse(parameter_set=await self._message(approved))
 
@@ -104,7 +103,7 @@ class ReferenceService(ReferenceServiceServicer):
             RiskParameterSetId(request.parameter_set_id),
             active_from=moment_from_message(request.active_from_time, what="active_from_time") if has_time else None,
             ramp_days=request.ramp_days,
-            caller=Caller(principal_of(context), request.request_id),
+            caller=caller_of(context, request.request_id),
         )
         return pb.ActivateRiskParametersResponse(parameter_set=await self._message(active))
 

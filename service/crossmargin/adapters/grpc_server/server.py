@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message_factory import GetMessageClass
-from grpc_health.v1 import health, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_health.v1.health_pb2 import HealthCheckResponse
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 from protovalidate import Validator
 
+from crossmargin.adapters.grpc_server.access_gate import AccessGate
+from crossmargin.adapters.grpc_server.access_policy import read_policy, shipped_policy
 from crossmargin.adapters.grpc_server.account_service import AccountService
 from crossmargin.adapters.grpc_server.book_service import BookService
 from crossmargin.adapters.grpc_server.collateral_service import CollateralService
+from crossmargin.adapters.grpc_server.context import Identify
 from crossmargin.adapters.grpc_server.interceptors import CallInterceptor, RpcMetrics
 from crossmargin.adapters.grpc_server.margin_service import MarginService
 from crossmargin.adapters.grpc_server.market_service import MarketService
@@ -44,6 +48,8 @@ from crossmargin.api.v1 import (
     risk_service_pb2,
     risk_service_pb2_grpc,
 )
+from crossmargin.domain.audit_event import AuditEvent
+from crossmargin.usecases.ports import Clock
 from crossmargin.usecases.use_cases import UseCases
 
 LARGEST_MESSAGE_BYTES: Final = 1024 * 1024
@@ -63,6 +69,12 @@ SERVICES: Final[tuple[ServiceDescriptor, ...]] = tuple(
     )
     for service in file.DESCRIPTOR.services_by_name.values()
 )
+PROTECTED_SERVICES: Final[tuple[ServiceDescriptor, ...]] = (
+    *SERVICES,
+    *health_pb2.DESCRIPTOR.services_by_name.values(),
+    *reflection_pb2.DESCRIPTOR.services_by_name.values(),
+)
+"""Everything that this server answers, and the access policy therefore decides on."""
 # Batches, snapshots and blocks of history; every other request is small.
 _LARGE_METHODS: Final = frozenset(
     f"/{service.full_name}/{method.name}"
@@ -127,10 +139,20 @@ class GrpcServer:
             await self._health.set(name, status)
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What the gate in front of every call is made of, beside the policy; see `AccessGate`."""
+
+    identify: Identify
+    record: Callable[[AuditEvent], None]
+    clock: Clock
+
+
 def build_server(
     use_cases: UseCases,
     *,
     address: str,
+    access: Access,
     metrics: RpcMetrics,
     reflection: bool = True,
     outer_interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
@@ -138,9 +160,14 @@ def build_server(
     """Return a server of the whole API at `address` (HOST:PORT), not yet started. Call it where the event loop runs.
 
     `outer_interceptors` are run around everything that a call goes through here.
+
+    Raises:
+        AccessPolicyError: The policy does not fit the API.
     """
     validator = _warm_validator()
-    interceptor = CallInterceptor(metrics, validator, largest_requests=dict.fromkeys(_LARGE_METHODS, LARGEST_MESSAGE_BYTES))
+    policy = read_policy(shipped_policy(), PROTECTED_SERVICES)
+    gate = AccessGate(policy, access.identify, access.record, access.clock)
+    interceptor = CallInterceptor(gate, metrics, validator, largest_requests=dict.fromkeys(_LARGE_METHODS, LARGEST_MESSAGE_BYTES))
     server = grpc.aio.server(interceptors=[*outer_interceptors, interceptor], options=_OPTIONS)
     reference_service_pb2_grpc.add_ReferenceServiceServicer_to_server(ReferenceService(use_cases), server)
     account_service_pb2_grpc.add_AccountServiceServicer_to_server(AccountService(use_cases), server)

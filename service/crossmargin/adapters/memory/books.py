@@ -12,6 +12,7 @@ from crossmargin.adapters.memory.ledger import MemoryLedgerReader
 from crossmargin.adapters.memory.market import market_version_of
 from crossmargin.domain.account import GENESIS_HASH, Account, AccountStatus, Client
 from crossmargin.domain.book import Entry, EntryKind, Posting, methodology_from_reference, policy_from_reference
+from crossmargin.domain.client_scope import WHOLE_HOUSE, ClientScope
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.halt import Halt, scope_of
@@ -37,9 +38,9 @@ class MemoryBookReader(MemoryLedgerReader):
             raise unknown_client(client_id)
         return self._contents.clients[client_id]
 
-    async def list_clients(self, page: Page) -> Sequence[Client]:
-        """Return clients in the order of their ids."""
-        names = sorted(name for name in self._contents.clients if name > (page.after or ""))
+    async def list_clients(self, page: Page, *, scope: ClientScope = WHOLE_HOUSE) -> Sequence[Client]:
+        """Return the clients inside a scope, in the order of their ids."""
+        names = sorted(name for name in self._contents.clients if name > (page.after or "") and scope.covers(name))
         return [self._contents.clients[name] for name in names[: page.size]]
 
     async def get_account(self, ref: AccountRef) -> Account:
@@ -48,10 +49,11 @@ class MemoryBookReader(MemoryLedgerReader):
             raise unknown_account(ref)
         return self._contents.accounts[ref]
 
-    async def list_accounts(self, client_id: ClientId | None, page: Page) -> Sequence[Account]:
-        """Return accounts of a client, or of all, in the order of their full names; `page.after` is a full name."""
+    async def list_accounts(self, client_id: ClientId | None, page: Page, *, scope: ClientScope = WHOLE_HOUSE) -> Sequence[Account]:
+        """Return accounts of a client, or of all inside a scope, in the order of their full names; `page.after` is a full name."""
         after = AccountRef.parse(page.after) if page.after is not None else None
-        names = sorted(ref for ref in self._contents.accounts if client_id in {None, ref.client_id} and (after is None or ref > after))
+        inside = [ref for ref in self._contents.accounts if client_id in {None, ref.client_id} and scope.covers(ref.client_id)]
+        names = sorted(ref for ref in inside if after is None or ref > after)
         return [self._contents.accounts[ref] for ref in names[: page.size]]
 
     async def account_state(self, ref: AccountRef) -> AccountState:

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from crossmargin.domain.account import Account, AccountHead, Client
 from crossmargin.domain.audit_anchor import Anchor
+from crossmargin.domain.audit_event import AuditEvent
 from crossmargin.domain.book import Entry
 from crossmargin.domain.breaker import Breaker, BreakerKind
 from crossmargin.domain.collateral import CollateralPolicy
@@ -101,6 +102,7 @@ class MemoryDatabase:
         self.scenario_recipes: dict[str, ScenarioRecipe] = {}
         self.house_views: dict[HouseViewId, HouseView] = {}
         self.anchors: list[Anchor] = []
+        self.audit_events: list[AuditEvent] = []
         self.breakers: dict[BreakerKind, Breaker] = {}
         self.quotes: dict[tuple[Subject, SourceId], Quote] = {}
         self.quote_sources: dict[SourceId, SourceProgress] = {}

@@ -48,6 +48,7 @@ class MemoryReconciliationStore:
                 each
                 for each in self._breaks()
                 if (not chosen.source or each.source == chosen.source)
+                and chosen.scope.covers(each.comparison.account.client_id)
                 and (chosen.account is None or each.comparison.account == chosen.account)
                 and (not chosen.statement_id or each.statement_id == chosen.statement_id)
                 and (chosen.state is None or each.state is chosen.state)

@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Integer, Numeric, and_, bindparam, cast, func, literal, select, true, tuple_
 
+from crossmargin.adapters.postgres.client_scope import is_inside_scope, scope_values
 from crossmargin.adapters.postgres.database import Database, Row
 from crossmargin.adapters.postgres.exposure_limits import LIMITS_OF, limits_from_row
 from crossmargin.adapters.postgres.halt import HALT_OF, HALTS_IN_FORCE, halt_from_row
@@ -18,6 +19,7 @@ from crossmargin.adapters.postgres.statements import Statement, compiled
 from crossmargin.adapters.postgres.tables import account, account_head, client, collateral_policy, entry, position, posting
 from crossmargin.domain.account import GENESIS_HASH, Account, AccountHead, AccountMode, AccountStatus, Client
 from crossmargin.domain.book import EntryKind, methodology_from_reference, policy_from_reference
+from crossmargin.domain.client_scope import WHOLE_HOUSE, ClientScope
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.halt import Halt, scope_of
@@ -31,7 +33,7 @@ from crossmargin.usecases.storage_errors import sequence_not_reached, unknown_ac
 CLIENT_BY_ID: Final = compiled(select(client.c.client_id, client.c.display_name).where(client.c.client_id == text_of("client_id")))
 _CLIENTS: Final = compiled(
     select(client.c.client_id, client.c.display_name)
-    .where(client.c.client_id > text_of("after"))
+    .where(client.c.client_id > text_of("after"), is_inside_scope(client.c.client_id))
     .order_by(client.c.client_id)
     .limit(bindparam("size", type_=Integer))
 )
@@ -42,7 +44,10 @@ _ACCOUNT: Final = select(
 _IS_ACCOUNT: Final = and_(account.c.client_id == text_of("client_id"), account.c.account_id == text_of("account_id"))
 ACCOUNT_BY_NAME: Final = compiled(_ACCOUNT.where(_IS_ACCOUNT))
 _ACCOUNTS_IN_ORDER: Final = (
-    _ACCOUNT.where(tuple_(account.c.client_id, account.c.account_id) > tuple_(text_of("after_client"), text_of("after_account")))
+    _ACCOUNT.where(
+        tuple_(account.c.client_id, account.c.account_id) > tuple_(text_of("after_client"), text_of("after_account")),
+        is_inside_scope(account.c.client_id),
+    )
     .order_by(account.c.client_id, account.c.account_id)
     .limit(bindparam("size", type_=Integer))
 )
@@ -144,9 +149,9 @@ class PostgresBookReader(PostgresLedgerReader):
             raise unknown_client(client_id)
         return client_from_row(row)
 
-    async def list_clients(self, page: Page) -> Sequence[Client]:
-        """Return clients in the order of their ids."""
-        rows = await self._database.rows(_CLIENTS, after=page.after or "", size=page.size)
+    async def list_clients(self, page: Page, *, scope: ClientScope = WHOLE_HOUSE) -> Sequence[Client]:
+        """Return the clients inside a scope, in the order of their ids."""
+        rows = await self._database.rows(_CLIENTS, after=page.after or "", size=page.size, **scope_values(scope))
         return [client_from_row(row) for row in rows]
 
     async def get_account(self, ref: AccountRef) -> Account:
@@ -156,13 +161,14 @@ class PostgresBookReader(PostgresLedgerReader):
             raise unknown_account(ref)
         return account_from_row(row)
 
-    async def list_accounts(self, client_id: ClientId | None, page: Page) -> Sequence[Account]:
-        """Return accounts of a client, or of all, in the order of their full names; `page.after` is a full name."""
+    async def list_accounts(self, client_id: ClientId | None, page: Page, *, scope: ClientScope = WHOLE_HOUSE) -> Sequence[Account]:
+        """Return accounts of a client, or of all inside a scope, in the order of their full names; `page.after` is a full name."""
         after = AccountRef.parse(page.after) if page.after is not None else None
         start = {
             "after_client": after.client_id if after else "",
             "after_account": after.account_id if after else "",
             "size": page.size,
+            **scope_values(scope),
         }
         if client_id is None:
             rows = await self._database.rows(_ACCOUNTS, **start)

@@ -10,10 +10,12 @@ from typing import Final
 from psycopg import errors
 from sqlalchemy import bindparam, insert
 
+from crossmargin.adapters.postgres.client_scope import scope_values
 from crossmargin.adapters.postgres.database import Connection, Database, Row
 from crossmargin.adapters.postgres.statements import Statement as Sql
 from crossmargin.adapters.postgres.statements import compiled
 from crossmargin.adapters.postgres.tables import break_note, comparison, statement, statement_account
+from crossmargin.domain.client_scope import WHOLE_HOUSE
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId, InstrumentId
 from crossmargin.domain.reconciliation import (
     Agreement,
@@ -115,6 +117,7 @@ _BREAKS: Final = _sql(
         ORDER BY b.number DESC LIMIT 1
     ) AS n ON true
     WHERE c.kind IS NOT NULL
+        AND (%(whole_house)s OR c.client_id = ANY(%(scope_clients)s::text[]))
         AND (%(source)s = '' OR s.source = %(source)s)
         AND (%(statement_id)s = '' OR s.statement_id = %(statement_id)s)
         AND (%(client)s = '' OR (c.client_id, c.account_id) = (%(client)s, %(account)s))
@@ -126,10 +129,10 @@ _BREAKS: Final = _sql(
     ORDER BY s.as_of, s.statement_id, c.client_id, c.account_id, c.instrument_id
     LIMIT %(size)s
     """,  # noqa: S608 - words of our own
-    *("source", "statement_id", "client", "account", "instrument", "state", "size"),
+    *("source", "statement_id", "client", "account", "instrument", "state", "size", "whole_house", "scope_clients"),
     *("after_as_of", "after_statement", "after_client", "after_account", "after_instrument"),
 )
-_ANY: Final = {"source": "", "statement_id": "", "client": "", "account": "", "instrument": "", "state": ""}
+_ANY: Final = {"source": "", "statement_id": "", "client": "", "account": "", "instrument": "", "state": "", **scope_values(WHOLE_HOUSE)}
 _FROM_THE_FIRST: Final = {
     "after_as_of": datetime(1, 1, 1, tzinfo=UTC),
     "after_statement": "",
@@ -193,6 +196,7 @@ class PostgresReconciliationStore:
             "client": chosen.account.client_id if chosen.account is not None else "",
             "account": chosen.account.account_id if chosen.account is not None else "",
             "state": chosen.state.value if chosen.state is not None else "",
+            **scope_values(chosen.scope),
         }
         rows = await self._database.rows(_BREAKS, **wanted, **_after(page.after), size=page.size)
         return [_break(row) for row in rows]

@@ -83,6 +83,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNKNOWN_PENDING_REQUEST: _ErrorReason.ValueType  # 100
     ERROR_REASON_PENDING_REQUEST_DIFFERS: _ErrorReason.ValueType  # 101
     ERROR_REASON_PENDING_REQUEST_ENDED: _ErrorReason.ValueType  # 102
+    ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 110
+    ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 111
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper): ...
 
@@ -147,4 +149,6 @@ ERROR_REASON_METHODOLOGY_UNAVAILABLE: ErrorReason.ValueType  # 38
 ERROR_REASON_UNKNOWN_PENDING_REQUEST: ErrorReason.ValueType  # 100
 ERROR_REASON_PENDING_REQUEST_DIFFERS: ErrorReason.ValueType  # 101
 ERROR_REASON_PENDING_REQUEST_ENDED: ErrorReason.ValueType  # 102
+ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 110
+ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 111
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

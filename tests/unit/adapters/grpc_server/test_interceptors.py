@@ -13,6 +13,7 @@ from protovalidate import Validator
 from crossmargin.adapters.grpc_server.interceptors import CallInterceptor
 from crossmargin.api.v1 import margin_service_pb2 as margin_pb
 from crossmargin.api.v1 import market_service_pb2 as market_pb
+from crossmargin.usecases.caller import Caller
 
 SERVICE = "/crossmargin.api.v1.TestService/"
 
@@ -49,6 +50,16 @@ class GoneCaller:
         raise grpc.aio.InternalError("the batch failed")
 
 
+class OpenGate:
+    """Lets everybody in."""
+
+    def admit(self, path: str, context: object) -> Caller:
+        return Caller("test")
+
+    def check_clients(self, path: str, caller: Caller, request: object) -> None:
+        pass
+
+
 @dataclass
 class Details:
     method: str
@@ -59,7 +70,7 @@ async def wrapped(handler, ends: Ends):
     async def continuation(_: object):
         return handler
 
-    interceptor = CallInterceptor(ends, Validator(), largest_requests={})
+    interceptor = CallInterceptor(OpenGate(), ends, Validator(), largest_requests={})
     return await interceptor.intercept_service(continuation, Details(SERVICE + "Do"))
 
 

@@ -1,0 +1,82 @@
+"""The audit trail in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from psycopg.types.json import Jsonb
+from sqlalchemy import BigInteger, Integer, bindparam, select
+
+from crossmargin.adapters.postgres.database import Database, Row
+from crossmargin.adapters.postgres.statements import Statement, compiled
+from crossmargin.adapters.postgres.tables import audit_event
+from crossmargin.domain.audit_event import AuditEvent, AuditKind
+from crossmargin.domain.role import Role
+from crossmargin.usecases.ports import StoredAuditEvent
+
+# One statement for all of them, numbered in the order they came.
+_APPEND: Final = Statement(
+    b"""
+    INSERT INTO audit_event (happened_at, kind, principal, roles, method, clients, reason, workload, token)
+    SELECT happened_at, kind, principal, roles, method, clients, reason, workload, token
+    FROM ROWS FROM (jsonb_to_recordset(%(events)s) AS (
+        happened_at timestamptz, kind text, principal text, roles text[], method text, clients text[],
+        reason text, workload text, token text
+    )) WITH ORDINALITY
+    ORDER BY ordinality
+    RETURNING number
+    """,
+    {},
+    frozenset({"events"}),
+)
+_AFTER: Final = compiled(
+    select(audit_event)
+    .where(audit_event.c.number > bindparam("after", type_=BigInteger))
+    .order_by(audit_event.c.number)
+    .limit(bindparam("size", type_=Integer))
+)
+
+
+class PostgresAuditTrail:
+    """See `AuditTrail`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def append(self, events: Sequence[AuditEvent]) -> None:
+        """Store events, all or none; a batch that meets a broken connection is sent again, and may then be there twice."""
+        if events:
+            await self._database.rows(_APPEND, events=Jsonb([_document(event) for event in events]))
+
+    async def list_events(self, *, after: int, limit: int) -> Sequence[StoredAuditEvent]:
+        """Return events in the order of their numbers, those after a number."""
+        return [StoredAuditEvent(row["number"], _event(row)) for row in await self._database.rows(_AFTER, after=after, size=limit)]
+
+
+def _document(event: AuditEvent) -> dict[str, object]:
+    return {
+        "happened_at": event.at.isoformat(),
+        "kind": event.kind.value,
+        "principal": event.principal,
+        "roles": sorted(role.value for role in event.roles),
+        "method": event.method,
+        "clients": list(event.clients),
+        "reason": event.reason,
+        "workload": event.workload,
+        "token": event.token,
+    }
+
+
+def _event(row: Row) -> AuditEvent:
+    return AuditEvent(
+        at=row["happened_at"],
+        kind=AuditKind(row["kind"]),
+        principal=row["principal"],
+        roles=frozenset(map(Role, row["roles"])),
+        method=row["method"],
+        clients=tuple(row["clients"]),
+        reason=row["reason"],
+        workload=row["workload"],
+        token=row["token"],
+    )

@@ -1,0 +1,86 @@
+"""Calls of any RPC by its name, and what the gate said to them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from crossmargin.adapters.grpc_server.access_policy import PACKAGE
+from crossmargin.adapters.grpc_server.server import PROTECTED_SERVICES
+from tests.integration.grpc_rig import PATIENCE_S, Refusal, unpacked
+
+
+def methods() -> dict[str, MethodDescriptor]:
+    """Every RPC that the server answers, by its short name."""
+    return {f"{_short(service)}/{method.name}": method for service in PROTECTED_SERVICES for method in service.methods}
+
+
+def _short(service: ServiceDescriptor) -> str:
+    return service.full_name.removeprefix(PACKAGE)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a call: the first message, or how it was refused."""
+
+    message: Message | None = None
+    refusal: Refusal | None = None
+
+    @property
+    def verdict(self) -> str:
+        """What the gate said: nobody, denied, unknown (a client or an account), or in; AssertionError when the call never came to it."""
+        if self.refusal is None:
+            return "in"
+        assert self.refusal.reason or self.refusal.code == "DEADLINE_EXCEEDED", self.refusal
+        if self.refusal.code in {"UNAUTHENTICATED", "PERMISSION_DENIED"}:
+            return {"UNAUTHENTICATED": "nobody", "PERMISSION_DENIED": "denied"}[self.refusal.code]
+        return "unknown" if self.refusal.reason in {"UNKNOWN_CLIENT", "UNKNOWN_ACCOUNT"} else "in"
+
+
+async def answer_to(channel: grpc.aio.Channel, method: MethodDescriptor, request: Message, metadata=()) -> Answer:
+    """Make a call with one request and return its first answer."""
+    path = f"/{method.containing_service.full_name}/{method.name}"
+    forms = {"request_serializer": _bytes, "response_deserializer": GetMessageClass(method.output_type).FromString}
+    options = {"metadata": tuple(metadata), "timeout": PATIENCE_S}
+    try:
+        if not method.server_streaming:
+            if method.client_streaming:
+                return Answer(await channel.stream_unary(path, **forms)(iter([request]), **options))
+            return Answer(await channel.unary_unary(path, **forms)(request, **options))
+        if method.client_streaming:
+            return await _conversation(channel.stream_stream(path, **forms)(**options), request)
+        call = channel.unary_stream(path, **forms)(request, **options)
+        try:
+            async for message in call:
+                return Answer(message)
+        finally:
+            call.cancel()
+        return Answer()
+    except grpc.aio.AioRpcError as error:
+        return Answer(refusal=unpacked(error))
+
+
+async def _conversation(call: grpc.aio.StreamStreamCall, request: Message) -> Answer:
+    # Written by hand: what grpc makes of an iterator, it reports as an internal error when the service hangs up while it writes.
+    with contextlib.suppress(grpc.aio.AioRpcError, grpc.aio.InternalError, asyncio.InvalidStateError):
+        await call.write(request)
+        await call.done_writing()
+    message = await call.read()
+    if message is not grpc.aio.EOF:
+        call.cancel()
+        return Answer(message)
+    if await call.code() is grpc.StatusCode.OK:
+        return Answer()
+    raise grpc.aio.AioRpcError(
+        await call.code(), await call.initial_metadata(), await call.trailing_metadata(), details=await call.details()
+    )
+
+
+def _bytes(message: Message) -> bytes:
+    return message.SerializeToString()
