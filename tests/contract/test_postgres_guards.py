@@ -165,7 +165,8 @@ async def test_a_server_that_freezes_costs_bounded_time_and_books_once(database_
         finally:
             os.kill(frozen[0], signal.SIGCONT)
         outcome = await writing
-        assert (outcome.replayed, outcome.response) == (False, b"after 0")
+        # What was sent before the line was given up is done when the server wakes, so the second attempt finds the answer of the first.
+        assert (outcome.replayed, outcome.response) == (True, b"after 0")
         assert await held(storage) == [100]
 
 

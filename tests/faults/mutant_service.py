@@ -111,10 +111,10 @@ def acknowledge_before_commit() -> None:
 
         return write_carelessly
 
-    async def finish_and_remember(connection, request, decision) -> None:
+    async def finish_and_remember(connection, request, decision):
         if (answer := early.get()) is not None:
             answer.response = decision.response
-        await finish(connection, request, decision)
+        return await finish(connection, request, decision)
 
     async def commit_later(connection) -> None:
         answer = early.get()

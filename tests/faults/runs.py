@@ -12,6 +12,7 @@ from tests.faults.checker import LEDGER_ALONE
 from tests.faults.clock_jumps import run_clock_jumps
 from tests.faults.connections import COUNT, WRAPPER, many_connections
 from tests.faults.dead_lines import run_dead_lines
+from tests.faults.decision_speed import decision_speed
 from tests.faults.disk_full import run_disk_full
 from tests.faults.fuzz import fuzzing
 from tests.faults.halt import halts
@@ -105,5 +106,6 @@ RUNS: Final = (
     Run("migration", "the schema goes up and down under load, with the previous release running", run_migration),
     Run("fuzz", "every RPC is called with values and bytes that it has to refuse", _fuzz),
     Run("race", "sixteen callers race for one limit on each of 150 accounts, over two replicas: none comes over it", race_run),
+    Run("speed", "nothing is broken: a decision is timed in turn with the same lock, insert and commit by hand", decision_speed),
     Run("everything", "all faults of replicas, server and lines at once", _everything),
 )

@@ -21,6 +21,7 @@ from crossmargin.engine.revaluation import required_factors, revalue_market
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from crossmargin.engine.scenarios import build_scenario_set
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
+from crossmargin.usecases.known_needs import KnownNeeds
 from crossmargin.usecases.ports import ComputePool, InstrumentReader, MarketStore, MarketVersion, Page, ParameterStore, ScenarioRecipe
 from crossmargin.usecases.storage_errors import no_risk_parameters
 
@@ -36,6 +37,7 @@ class MarketView:
         previous: The same market under the set in force before, while its successor takes over by degrees; otherwise None.
         fraction: Share of this view's result; 1 without a ramp.
         house: What all accounts hold together, as the last house run found it.
+        needs: What portfolios needed in this very view; another view begins with none.
     """
 
     snapshot: MarketSnapshot
@@ -45,6 +47,7 @@ class MarketView:
     previous: MarketView | None = None
     fraction: Decimal = Decimal(1)
     house: HouseView = NO_HOUSE
+    needs: KnownNeeds = field(default_factory=KnownNeeds, init=False, repr=False, compare=False)
 
     def margin(self, portfolio: Portfolio) -> MarginResult:
         """Return the margin of an account, with what doubted market data leaves open; numpy work, for the compute pool.

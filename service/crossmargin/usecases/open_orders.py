@@ -46,7 +46,8 @@ def _split(view: MarketView, state: AccountState, blocks: Sequence[Block]) -> tu
 
 
 def _need(view: MarketView, state: AccountState, positions: Iterable[Position]) -> MarginNeed:
-    return MarginNeed.of(view.margin(portfolio_of(replace(state, positions=tuple(positions)))))
+    portfolio = portfolio_of(replace(state, positions=tuple(positions)))
+    return view.needs.of(portfolio, lambda: MarginNeed.of(view.margin(portfolio)))
 
 
 def _subsets(blocks: Sequence[Block]) -> Iterable[tuple[Block, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import psycopg
 from psycopg import errors
 from sqlalchemy import BigInteger, Text, bindparam, insert, select
 
@@ -24,34 +25,36 @@ _REVERSED_BY: Final = compiled(
 )
 
 
-async def store_details(connection: Connection, entries: tuple[Entry, ...]) -> None:
-    """Store the details of those entries that have any; call it after the entries are written.
-
-    Raises:
-        DomainError: ALREADY_CANCELLED for an entry that takes back what another took back before.
-        ValueError: An event that was booked before.
-    """
+async def check_not_taken_back(connection: Connection, entries: tuple[Entry, ...]) -> None:
+    """Raise ALREADY_CANCELLED for an entry that takes back what another took back before; the accounts have to be locked."""
     for numbered in entries:
-        if numbered.entry.details.text():
-            await _store(connection, numbered)
-
-
-async def _store(connection: Connection, numbered: Entry) -> None:
-    ref, details = numbered.entry.account, numbered.entry.details
-    name = {"client_id": ref.client_id, "account_id": ref.account_id}
-    if details.reverses is not None:
+        ref, reverses = numbered.entry.account, numbered.entry.details.reverses
+        if reverses is None:
+            continue
         # The account is locked, so what is not there now will not be there at the commit either.
-        values = _REVERSED_BY.values({**name, "reverses": details.reverses})
+        values = _REVERSED_BY.values({"client_id": ref.client_id, "account_id": ref.account_id, "reverses": reverses})
         if found := await (await connection.execute(_REVERSED_BY.sql, values)).fetchone():
-            raise already_cancelled(ref, details.reverses, found["sequence"])
-    row = {
-        **name,
-        "sequence": numbered.sequence,
-        "details": details.text(),
-        "reverses": details.reverses,
-        "event": details.event or None,
-    }
-    try:
-        await connection.execute(_INSERT.sql, _INSERT.values(row))
-    except errors.UniqueViolation:
-        raise ValueError(f"event {details.event} of {ref} was booked before") from None
+            raise already_cancelled(ref, reverses, found["sequence"])
+
+
+async def store_details(connection: Connection, entries: tuple[Entry, ...]) -> None:
+    """Store the details of those entries that have any; call it after the entries are written, and see `raise_if_booked_before`."""
+    for numbered in entries:
+        ref, details = numbered.entry.account, numbered.entry.details
+        if details.text():
+            row = {
+                "client_id": ref.client_id,
+                "account_id": ref.account_id,
+                "sequence": numbered.sequence,
+                "details": details.text(),
+                "reverses": details.reverses,
+                "event": details.event or None,
+            }
+            await connection.execute(_INSERT.sql, _INSERT.values(row))
+
+
+def raise_if_booked_before(error: psycopg.DatabaseError, entries: tuple[Entry, ...]) -> None:
+    """Raise ValueError when a failure means that an account has booked an event of the entries before."""
+    if isinstance(error, errors.UniqueViolation) and error.diag.table_name == entry_details.name:
+        events = ", ".join(f"{one.entry.details.event} of {one.entry.account}" for one in entries if one.entry.details.event)
+        raise ValueError(f"event {events} was booked before") from None

@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias, TypeVar
 
 import psycopg
+from psycopg import AsyncCursor
+from psycopg.pq import ExecStatus
 
 from crossmargin.adapters.postgres.books import books_from_rows
 from crossmargin.adapters.postgres.database import Connection, Database, Row
 from crossmargin.adapters.postgres.driver_errors import Fault, caller_error, fault_of, service_busy, storage_unavailable
-from crossmargin.adapters.postgres.entry_details import store_details
+from crossmargin.adapters.postgres.entry_details import check_not_taken_back, raise_if_booked_before, store_details
 from crossmargin.adapters.postgres.records import store_record
 from crossmargin.adapters.postgres.reservation import reservations_to_json
 from crossmargin.domain.account import AccountHead, AccountMode, AccountStatus
@@ -27,6 +29,7 @@ WRITE_DEADLINE_S: Final = 8.0
 DECIDE_LIMIT_S: Final = 2.0
 """Below the server's limit for an idle transaction, so that we give up in words before it does without."""
 _BROKEN_CHAIN: Final = "CM001"
+_DONE: Final = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK})
 _PAUSE_S: Final = 0.02
 _LONGEST_PAUSE_S: Final = 0.3
 
@@ -85,16 +88,14 @@ class PostgresWriter:
         self, request: WriteRequest, begin: _Begin[Locked], decide: Callable[[Locked], Awaitable[Decision]]
     ) -> WriteOutcome:
         async with self._database.connection() as connection:
-            await connection.execute(b"BEGIN")
             begun = await begin(connection, request)
             if isinstance(begun, WriteOutcome):
                 return begun
             decision = await _decide_in_time(decide, begun)
             for record in decision.records:
                 await store_record(connection, record)
-            await _finish(connection, request, decision)
-            await store_details(connection, decision.entries)
-            await _commit(connection)
+            await check_not_taken_back(connection, decision.entries)
+            await _write_and_commit(connection, request, decision)
         return WriteOutcome(decision.response, replayed=False)
 
 
@@ -120,7 +121,11 @@ async def _begin(connection: Connection, request: WriteRequest, function: bytes,
     clients = [ref.client_id for ref in request.accounts]
     accounts = [ref.account_id for ref in request.accounts]
     identity = (request.principal, request.method, request.key, request.request_hash, request.is_fact)
-    rows = await (await connection.execute(function, (*identity, clients, accounts, *more))).fetchall()
+    # In one message with what it begins, which saves the wait for an answer.
+    async with connection.pipeline():
+        await connection.execute(b"BEGIN", prepare=False)
+        begun = await connection.execute(function, (*identity, clients, accounts, *more))
+    rows = await begun.fetchall()
     match rows[0]["outcome"] if rows else "reserved":
         case "replayed":
             return WriteOutcome(bytes(rows[0]["stored_response"]), replayed=True)
@@ -152,21 +157,36 @@ async def _decide_in_time(decide: Callable[[Locked], Awaitable[Decision]], locke
         raise
 
 
-async def _finish(connection: Connection, request: WriteRequest, decision: Decision) -> None:
+async def _write_and_commit(connection: Connection, request: WriteRequest, decision: Decision) -> None:
+    """Send all that is written, and the COMMIT, in one message: while they are answered the accounts stay locked."""
+    finished: AsyncCursor[Row] | None = None
+    try:
+        async with connection.pipeline():
+            finished = await _finish(connection, request, decision)
+            await store_details(connection, decision.entries)
+            await _commit(connection)
+    except psycopg.OperationalError as error:
+        # The server may have committed before its answer was lost. Only asking again with the same key can tell. What fails before
+        # everything was written says itself what became of it: nothing, unless the line is gone.
+        if finished is None or finished.pgresult is None or finished.pgresult.status not in _DONE:
+            raise
+        raise psycopg.OperationalError("no answer to COMMIT") from error
+    except psycopg.DatabaseError as error:
+        if error.sqlstate == _BROKEN_CHAIN:
+            raise ValueError(f"the entries decided for {request.method} do not continue the chains of their accounts") from None
+        raise_if_booked_before(error, decision.entries)
+        raise
+
+
+async def _finish(connection: Connection, request: WriteRequest, decision: Decision) -> AsyncCursor[Row]:
     written = (
         *(request.principal, request.method, request.key, decision.response),
         *_entry_columns(decision.entries),
         *_posting_columns(decision.entries),
     )
-    try:
-        if decision.reservations:
-            await connection.execute(_FINISH_DECISION, (*written, reservations_to_json(decision.reservations)))
-        else:
-            await connection.execute(_FINISH_WRITE, written)
-    except psycopg.DatabaseError as error:
-        if error.sqlstate == _BROKEN_CHAIN:
-            raise ValueError(f"the entries decided for {request.method} do not continue the chains of their accounts") from None
-        raise
+    if decision.reservations:
+        return await connection.execute(_FINISH_DECISION, (*written, reservations_to_json(decision.reservations)))
+    return await connection.execute(_FINISH_WRITE, written)
 
 
 def _entry_columns(entries: tuple[Entry, ...]) -> tuple[list[Any], ...]:
@@ -198,11 +218,7 @@ def _posting_columns(entries: tuple[Entry, ...]) -> tuple[list[Any], ...]:
 
 
 async def _commit(connection: Connection) -> None:
-    try:
-        await connection.execute(b"COMMIT")
-    except psycopg.OperationalError as error:
-        # The server may have committed before its answer was lost. Only asking again with the same key can tell.
-        raise psycopg.OperationalError("no answer to COMMIT") from error
+    await connection.execute(b"COMMIT", prepare=False)
 
 
 def _may_retry(fault: Fault, conflicts: int, *, is_unknown: bool) -> bool:
