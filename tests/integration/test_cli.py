@@ -92,13 +92,46 @@ def test_a_hedge_leaves_more_and_a_bet_leaves_less_and_nothing_is_stored(target)
     def excess(preview, side):
         return Decimal(preview[side]["excess_to_initial"])
 
-    # Not the margin alone: what a hedge makes safe may move from pledged collateral into the scenarios, where it counts in full.
     assert excess(hedge, "after") > excess(hedge, "before")
     assert excess(bet, "after") < excess(bet, "before")
     assert (hedge["acceptable"], bet["acceptable"]) == (True, False)
     assert Decimal(hedge["trades"][0]["quantity"]) == -30
     assert quantities(target) == before
     assert "Not acceptable" in run("whatif", ACCOUNT, "--buy", "BTC-USD-PERP 300", target=target).stdout
+
+
+@pytest.fixture
+def as_it_chooses(target):
+    """Set the policy of the account's coins, and leave them as they were."""
+
+    def choose(policy):
+        assert run("collateral", "policy", ACCOUNT, "BTC", policy, "--target", target).returncode == 0
+
+    yield choose
+    choose("auto")
+
+
+@pytest.mark.parametrize("policy", ["risked", "pledged"])
+def test_a_hedge_lowers_the_initial_margin_of_collateral_that_stays_where_it_is(target, as_it_chooses, policy):
+    as_it_chooses(policy)
+    hedge = run_json("whatif", ACCOUNT, "--sell", "BTC-USD-PERP 30 @ mark", target=target)
+    assert amount(hedge, "after", "requirement", "initial_margin") < amount(hedge, "before", "requirement", "initial_margin")
+    assert amount(hedge, "after", "equity", "equity") == amount(hedge, "before", "equity", "equity")
+
+
+def test_under_auto_a_hedge_frees_the_haircut_of_what_it_hedges_and_no_market_risk_is_added(target):
+    """The coins move from the pledge into the scenarios, where the hedge meets them: worth more, at the same market requirement."""
+    hedge = run_json("whatif", ACCOUNT, "--sell", "BTC-USD-PERP 30 @ mark", target=target)
+    before, after = (amount(hedge, side, "requirement", "market_requirement") for side in ("before", "after"))
+    assert abs(after - before) < before / 1000
+    assert amount(hedge, "after", "equity", "haircuts") < amount(hedge, "before", "equity", "haircuts")
+    charges = [{line["name"]: Decimal(line["amount"]) for line in hedge[side]["requirement"]["charges"]} for side in ("before", "after")]
+    dearer = {name for name, charged in charges[1].items() if charged > charges[0].get(name, Decimal(0)) + 1}
+    assert dearer == {"basis"}
+
+
+def amount(preview, side, bridge, line):
+    return Decimal(preview[side][bridge][line])
 
 
 def test_a_price_that_was_given_is_used(target):
