@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from crossmargin.api.v1 import margin_service_pb2
+from crossmargin_cli import margin_history
 from crossmargin_cli.connection import (
     DEFAULT_TARGET,
     AccountArgument,
@@ -50,6 +51,7 @@ from crossmargin_cli.render import band_text, console_on, money, percent, short_
 from crossmargin_client import Client, decimal_of, moment_of
 
 app = typer.Typer(no_args_is_help=True, help="What accounts are worth and need, and why.")
+app.command("history", epilog=margin_history.EXAMPLES)(margin_history.history)
 
 
 @app.command(

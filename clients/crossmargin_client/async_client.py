@@ -615,6 +615,14 @@ class AsyncClient:
         """Compute a past margin again from what is stored, and say whether it is the same; with `margin`, figure by figure."""
         return await self._call(self._margin.ReproduceMargin, requests.reproduce_margin(stamp, margin=margin))
 
+    async def list_margin_history(
+        self, account: str, *, start: datetime | None = None, end: datetime | None = None
+    ) -> AsyncIterator[margin_service_pb2.MarginPoint]:
+        """Yield what house runs found of an account, oldest first, stored from `start` on and before `end` where given."""
+        async for page in self._pages(self._margin.ListMarginHistory, requests.list_margin_history(account, start=start, end=end)):
+            for point in page.points:
+                yield point
+
     async def watch_margin(
         self, account: str, *, utilization_step: Exact | None = None, patience_s: float = 60.0
     ) -> AsyncIterator[margin_service_pb2.Margin]:

@@ -611,6 +611,13 @@ class Client:
         """Compute a past margin again from what is stored, and say whether it is the same; with `margin`, figure by figure."""
         return self._call(self._margin.ReproduceMargin, requests.reproduce_margin(stamp, margin=margin))
 
+    def list_margin_history(
+        self, account: str, *, start: datetime | None = None, end: datetime | None = None
+    ) -> Iterator[margin_service_pb2.MarginPoint]:
+        """Yield what house runs found of an account, oldest first, stored from `start` on and before `end` where given."""
+        for page in self._pages(self._margin.ListMarginHistory, requests.list_margin_history(account, start=start, end=end)):
+            yield from page.points
+
     def watch_margin(
         self, account: str, *, utilization_step: Exact | None = None, patience_s: float = 60.0
     ) -> Iterator[margin_service_pb2.Margin]:

@@ -487,6 +487,16 @@ def watch_margin(account: str, *, utilization_step: Exact | None) -> margin_serv
     return margin_service_pb2.WatchMarginRequest(account=account, utilization_step=step)
 
 
+def list_margin_history(account: str, *, start: datetime | None, end: datetime | None) -> margin_service_pb2.ListMarginHistoryRequest:
+    """Return the request for what house runs found of an account, stored from a time on and before another."""
+    return margin_service_pb2.ListMarginHistoryRequest(
+        account=account,
+        start_time=None if start is None else timestamp_of(start, field="start"),
+        end_time=None if end is None else timestamp_of(end, field="end"),
+        page_size=PAGE_SIZE,
+    )
+
+
 def reproduce_margin(
     stamp: margin_service_pb2.MarginStamp, *, margin: margin_service_pb2.Margin | None
 ) -> margin_service_pb2.ReproduceMarginRequest:

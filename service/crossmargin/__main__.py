@@ -49,6 +49,7 @@ def _run(chosen: argparse.Namespace, settings: Settings) -> int:
         case "serve":
             settings.check_database()
             settings.check_exposure()
+            settings.check_history()
             app.serve(settings)
         case "migrate":
             settings.check_database()

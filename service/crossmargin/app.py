@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -28,6 +28,7 @@ from crossmargin.adapters.postgres.instruments import PostgresInstrumentReader
 from crossmargin.adapters.postgres.leadership import PostgresLeadership
 from crossmargin.adapters.postgres.ledger_checks import PostgresLedgerChecks
 from crossmargin.adapters.postgres.ledger_view import PostgresLedgerView
+from crossmargin.adapters.postgres.margin_history import PostgresMarginHistory
 from crossmargin.adapters.postgres.market import PostgresMarketStore
 from crossmargin.adapters.postgres.migrate import current_revision, expected_revision, upgrade
 from crossmargin.adapters.postgres.pending_requests import PostgresPendingRequests
@@ -100,6 +101,7 @@ from crossmargin.usecases.ports import (
     ComputePool,
     Decision,
     InstrumentReader,
+    MarginHistory,
     MarketStore,
     ParameterStore,
     PendingRequests,
@@ -134,6 +136,7 @@ from crossmargin.usecases.set_methodology import SetMethodology
 from crossmargin.usecases.settle_trades import SettleTrades
 from crossmargin.usecases.shadow_parameters import ShadowParameters
 from crossmargin.usecases.take_anchor import TakeAnchor
+from crossmargin.usecases.thin_history import ThinHistory
 from crossmargin.usecases.tick_market import TickMarket
 from crossmargin.usecases.transfer_collateral import TransferCollateral
 from crossmargin.usecases.two_persons import TwoPersons
@@ -286,6 +289,7 @@ class Ports:
     books: BookReader
     instruments: InstrumentReader
     market: MarketStore
+    history: MarginHistory
     parameters: ParameterStore
     reconciliation: ReconciliationStore
     pending: PendingRequests
@@ -304,6 +308,7 @@ def postgres_ports(database: Database, *, compute: ComputePool, registry: Collec
         books=PostgresBookReader(database),
         instruments=PostgresInstrumentReader(database),
         market=PostgresMarketStore(database),
+        history=PostgresMarginHistory(database),
         parameters=PostgresParameterStore(database),
         reconciliation=PostgresReconciliationStore(database),
         pending=PostgresPendingRequests(database),
@@ -350,7 +355,7 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket, *, withdrawal_a
         explain_margin=ExplainMargin(read_account, current_market, ports.compute),
         preview_trades=PreviewTrades(ports.books, ports.instruments, current_market, ports.compute),
         compare_methodologies=CompareMethodologies(read_account, current_market, ports.compute),
-        watch_margin=WatchMargin(evaluate_margin, ports.books, ports.market, ports.parameters, ports.clock),
+        watch_margin=WatchMargin(evaluate_margin, ports.books, ports.market, ports.parameters, ports.history, ports.clock),
         propose_parameters=ProposeParameters(ports.writer, ports.parameters, ports.clock),
         approve_parameters=ApproveParameters(ports.writer, ports.parameters, ports.clock),
         activate_parameters=ActivateParameters(ports.writer, ports.parameters, in_force, ports.clock),
@@ -377,6 +382,7 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket, *, withdrawal_a
         books=ports.books,
         instruments=ports.instruments,
         market=ports.market,
+        history=ports.history,
         breakers=ports.breakers,
         parameters=ports.parameters,
     )
@@ -450,14 +456,8 @@ async def _serve(settings: Settings, url: str, tracing: Tracing | None) -> None:
             tasks.append(background.create_task(_until_it_fails("reaper", reaper())))
             if settings.monitor:
                 leadership = await resources.enter_async_context(_leadership(url))
-                metrics = MarginMetrics(registry, client_limit=settings.client_label_limit)
-                breakers = WatchBreakers(ports.breakers, BreakerLog(BreakerMetrics(registry)), ports.clock)
-                house = RunHouse(ports.books, current_market, compute, metrics, leadership, ports.clock, breakers)
-                tasks.append(background.create_task(_until_it_fails("monitor", house())))
-                ticks = TickMarket(use_cases.build_snapshot, metrics, leadership, ports.clock, settings.quote_tick_s)
-                tasks.append(background.create_task(_until_it_fails("market", ticks())))
-                requests = WatchRequests(ports.books, ports.request_reports, leadership, ports.clock)
-                tasks.append(background.create_task(_until_it_fails("requests", requests.duty()())))
+                duties = _monitor_duties(settings, ports, use_cases, current_market, leadership=leadership, registry=registry)
+                tasks.extend(background.create_task(_until_it_fails(name, duty)) for name, duty in duties.items())
                 guard = _guard_ledger(settings, database, leadership, anchor_key, registry)
                 tasks.extend(background.create_task(_until_it_fails("ledger", duty())) for duty in guard.duties())
             _announce(settings, grpc_port, admin.port)
@@ -467,6 +467,25 @@ async def _serve(settings: Settings, url: str, tracing: Tracing | None) -> None:
             await server.stop(settings.drain_s)
             for task in tasks:
                 task.cancel()
+
+
+def _monitor_duties(
+    settings: Settings,
+    ports: Ports,
+    use_cases: UseCases,
+    current_market: CurrentMarket,
+    *,
+    leadership: PostgresLeadership,
+    registry: CollectorRegistry,
+) -> Mapping[str, Coroutine[Any, Any, None]]:
+    """Return what the monitor does for ever, by name; of all monitors the leader's does it."""
+    metrics = MarginMetrics(registry, client_limit=settings.client_label_limit)
+    breakers = WatchBreakers(ports.breakers, BreakerLog(BreakerMetrics(registry)), ports.clock)
+    house = RunHouse(ports.books, current_market, ports.compute, metrics, leadership, ports.history, ports.clock, breakers)
+    ticks = TickMarket(use_cases.build_snapshot, metrics, leadership, ports.clock, settings.quote_tick_s)
+    requests = WatchRequests(ports.books, ports.request_reports, leadership, ports.clock)
+    thinning = ThinHistory(ports.history, settings.history_tiers, leadership, ports.clock)
+    return {"monitor": house(), "market": ticks(), "requests": requests.duty()(), "history": thinning.duty()()}
 
 
 def _tracing(settings: Settings) -> Tracing | None:

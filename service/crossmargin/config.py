@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import time, timedelta
 from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
@@ -10,6 +10,8 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from crossmargin.domain.margin_history import HistoryTiers
 
 WITHDRAWAL_ALONE_LIMIT: Final = Decimal(1_000_000)
 
@@ -57,6 +59,15 @@ class Settings(BaseSettings):
         ge=0,
         description="Market value in USD of a withdrawal above which a second person has to ask for it too. 0: always.",
     )
+    history_every_run_s: float = Field(
+        default=3600.0, ge=0, le=31_536_000, description="Age up to which the margins of every house run are kept; then one a minute is."
+    )
+    history_per_minute_s: float = Field(
+        default=86_400.0, ge=0, le=315_360_000, description="Age up to which one a minute is kept; then one an hour."
+    )
+    history_per_hour_s: float = Field(
+        default=2_592_000.0, ge=0, le=3_153_600_000, description="Age up to which one an hour is kept; then one a day, for good."
+    )
     drain_s: float = Field(default=5.0, ge=0, le=300, description="Seconds that running calls are given when the service stops.")
     ready_file: Path | None = Field(default=None, description="Write the bound addresses there as JSON once the service serves.")
 
@@ -70,10 +81,25 @@ class Settings(BaseSettings):
         """Where anchors go outside the database; None for nowhere."""
         return self.anchor_file or (self.data_dir / "anchors.jsonl" if self.embedded else None)
 
+    @property
+    def history_tiers(self) -> HistoryTiers:
+        """How the history of margins is thinned; ValueError when a coarser tier ends before a finer one."""
+        ages = (self.history_every_run_s, self.history_per_minute_s, self.history_per_hour_s)
+        return HistoryTiers(*(timedelta(seconds=age) for age in ages))
+
     def check_database(self) -> None:
         """Return if exactly one database is configured; ValueError otherwise."""
         if self.embedded == (self.database_url is not None):
             raise ValueError("expected either --embedded or a database URL (CROSSMARGIN_DATABASE_URL), and not both")
+
+    def check_history(self) -> None:
+        """Return if the ages at which the history is thinned ascend; ValueError otherwise."""
+        ages = (self.history_every_run_s, self.history_per_minute_s, self.history_per_hour_s)
+        if list(ages) != sorted(ages):
+            raise ValueError(
+                "expected history_every_run_s <= history_per_minute_s <= history_per_hour_s; they were "
+                + ", ".join(f"{age:g}" for age in ages)
+            )
 
     def check_exposure(self) -> None:
         """Return if the service may listen as configured.

@@ -19,6 +19,7 @@ from crossmargin.adapters.memory.breakers import MemoryBreakerStore
 from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.adapters.memory.instruments import MemoryInstrumentReader
 from crossmargin.adapters.memory.leadership import MemoryLeadership
+from crossmargin.adapters.memory.margin_history import MemoryMarginHistory
 from crossmargin.adapters.memory.market import MemoryMarketStore
 from crossmargin.adapters.memory.pending_requests import MemoryPendingRequests
 from crossmargin.adapters.memory.quotes import MemoryQuoteStore
@@ -31,6 +32,7 @@ from crossmargin.adapters.postgres.breakers import PostgresBreakerStore
 from crossmargin.adapters.postgres.database import Database
 from crossmargin.adapters.postgres.instruments import PostgresInstrumentReader
 from crossmargin.adapters.postgres.leadership import PostgresLeadership
+from crossmargin.adapters.postgres.margin_history import PostgresMarginHistory
 from crossmargin.adapters.postgres.market import PostgresMarketStore
 from crossmargin.adapters.postgres.pending_requests import PostgresPendingRequests
 from crossmargin.adapters.postgres.quotes import PostgresQuoteStore
@@ -54,6 +56,7 @@ from crossmargin.usecases.ports import (
     Decision,
     InstrumentReader,
     Leadership,
+    MarginHistory,
     MarketStore,
     ParameterStore,
     PendingRequests,
@@ -81,6 +84,7 @@ class Storage:
     books: BookReader
     instruments: InstrumentReader
     market: MarketStore
+    history: MarginHistory
     parameters: ParameterStore
     quotes: QuoteStore
     breakers: BreakerStore
@@ -134,6 +138,7 @@ def memory_storage() -> Storage:
         MemoryBookReader(database),
         MemoryInstrumentReader(database),
         MemoryMarketStore(database),
+        MemoryMarginHistory(database),
         MemoryParameterStore(database),
         MemoryQuoteStore(database),
         MemoryBreakerStore(database),
@@ -160,6 +165,7 @@ async def postgres_storage(url: str, **options: Any):
             PostgresBookReader(database),
             PostgresInstrumentReader(database),
             PostgresMarketStore(database),
+            PostgresMarginHistory(database),
             PostgresParameterStore(database),
             PostgresQuoteStore(database),
             PostgresBreakerStore(database),

@@ -22,3 +22,22 @@ async def test_whoever_leads_says_so_without_asking_anybody(storage):
     await second.try_lead()
     assert (first.leads, second.leads) == (False, True)
     await second.close()
+
+
+async def test_every_lead_has_a_larger_number_and_who_does_not_lead_has_none(storage):
+    first, second = storage.new_leadership(), storage.new_leadership()
+    await first.try_lead()
+    await second.try_lead()
+    numbers = [first.epoch]
+    assert second.epoch == 0
+    await first.try_lead()
+    assert first.epoch == numbers[0], "a leader that is asked again leads on"
+    await first.close()
+    await second.try_lead()
+    numbers.append(second.epoch)
+    assert first.epoch == 0
+    await second.close()
+    await first.try_lead()
+    numbers.append(first.epoch)
+    assert 0 < numbers[0] < numbers[1] < numbers[2]
+    await first.close()

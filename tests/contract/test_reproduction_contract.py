@@ -55,6 +55,7 @@ class Desk:
             books=storage.books,
             instruments=storage.instruments,
             market=storage.market,
+            history=storage.history,
             parameters=storage.parameters,
             clock=SteppedClock(),
             compute=compute,

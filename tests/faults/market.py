@@ -65,10 +65,11 @@ def _client(rig: Rig):
 
 
 def _leaders(rig: Rig) -> float:
-    return sum(_leads(replica.admin_address) for replica in rig.replicas)
+    return sum(leads(replica.admin_address) for replica in rig.replicas)
 
 
-def _leads(admin_address: str) -> float:
+def leads(admin_address: str) -> float:
+    """Return 1 when the replica of this address says that its monitor leads, 0 otherwise."""
     try:
         with urlopen(f"http://{admin_address}/metrics", timeout=5) as answer:
             families = text_string_to_metric_families(answer.read().decode())

@@ -10,6 +10,7 @@ import pytest
 from tests.faults.bench import Bench
 from tests.faults.checker import COUNTERS
 from tests.faults.injectors import black_holes, crashes, cuts, delays, freezes, kills, together
+from tests.faults.leader import held_up_leader, killed_leader
 from tests.faults.mutants import MUTANTS, hunt
 from tests.faults.race import BEFORE_LOCK, race, race_findings
 from tests.faults.rig import Setup, standing_postgres
@@ -41,6 +42,13 @@ async def test_all_faults_at_once_leave_the_books_sound_and_every_operation_deci
     tally = result.tally
     assert (tally.kills, tally.crashes, tally.freezes, tally.black_holes >= 2) == (3, 2, 1, True)
     assert min(tally.cuts_before, tally.cuts_after) >= 8
+
+
+@pytest.mark.parametrize("body", [killed_leader, held_up_leader], ids=lambda body: body.__name__)
+async def test_when_the_leader_is_gone_another_one_leads_within_seconds_and_nothing_is_stored_out_of_turn(bench, body):
+    result = await bench.run(body.__name__, body, Setup(flags=(), account_count=2, limited_count=2, callers=0, counters=()))
+    assert result.findings == []
+    assert "after the first one" in result.remarks[0]
 
 
 @pytest.mark.parametrize("mutant", [mutant for mutant in MUTANTS if mutant.name in QUICK], ids=lambda mutant: mutant.name)

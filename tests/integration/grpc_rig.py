@@ -24,6 +24,7 @@ from crossmargin.adapters.memory.books import MemoryBookReader
 from crossmargin.adapters.memory.breakers import MemoryBreakerStore
 from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.adapters.memory.instruments import MemoryInstrumentReader
+from crossmargin.adapters.memory.margin_history import MemoryMarginHistory
 from crossmargin.adapters.memory.market import MemoryMarketStore
 from crossmargin.adapters.memory.metrics import MemoryQuoteMetrics, MemoryRequestReports
 from crossmargin.adapters.memory.pending_requests import MemoryPendingRequests
@@ -171,6 +172,7 @@ async def memory_use_cases(*, clock: Clock | None = None, **changes: Any) -> Asy
         books=MemoryBookReader(database),
         instruments=MemoryInstrumentReader(database),
         market=MemoryMarketStore(database),
+        history=MemoryMarginHistory(database),
         parameters=MemoryParameterStore(database),
         clock=clock or SystemClock(),
         reconciliation=MemoryReconciliationStore(database),

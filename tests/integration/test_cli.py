@@ -12,7 +12,7 @@ from decimal import Decimal
 import pytest
 
 from crossmargin_client import Client
-from tests.integration.command_line import COMMAND, environment, processes_naming, run, run_json, served_demo
+from tests.integration.command_line import COMMAND, environment, processes_naming, run, run_json, served_demo, wait_until
 
 ACCOUNT = "summit-directional/core"
 HEADER = "book,instrument,quantity,price,settlement,executed_at,reference"
@@ -56,6 +56,15 @@ def test_the_table_is_plain_in_a_pipe(target):
     assert "\x1b" not in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
     assert "meridian-basis/core" in done.stdout
+
+
+def test_the_history_of_an_account_is_what_the_monitor_stored(target):
+    wait_until(lambda: run_json("margin", "history", ACCOUNT, target=target)["points"])
+    points = run_json("margin", "history", ACCOUNT, "--since", "10m", target=target)["points"]
+    assert points[0]["band_before"] == "BAND_UNSPECIFIED"
+    assert Decimal(points[0]["equity"]) - Decimal(points[0]["initial_margin"]) == Decimal(points[0]["excess"])
+    done = run("margin", "history", ACCOUNT, "--since", "10m", target=target)
+    assert "of the last 10m; at the last one utilization was" in done.stdout
 
 
 def test_the_board_is_printed_once_where_nobody_watches(target):

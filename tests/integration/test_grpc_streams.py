@@ -14,9 +14,11 @@ import pytest_asyncio
 from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name
 from crossmargin.api.v1 import margin_service_pb2 as margin_pb
 from crossmargin.api.v1 import market_service_pb2 as market_pb
-from crossmargin.domain.margin import MarginResult
+from crossmargin.domain.band_memory import BandState
+from crossmargin.domain.margin import Band
 from crossmargin.domain.market import FactorHistory
 from crossmargin.usecases.use_cases import UseCases
+from crossmargin.usecases.watch_margin import WatchedMargin
 from tests.integration.grpc_rig import (
     ALPHA,
     PATIENCE_S,
@@ -148,15 +150,15 @@ async def test_a_watch_that_cannot_be_ends_with_its_reason(rig, request_, code, 
 class Flood:
     """A watch that tells the same margin as fast as it is taken, and knows whether it is still asked."""
 
-    result: MarginResult
+    watched: WatchedMargin
     told: int = 0
     has_ended: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def __call__(self, account: object, *, utilization_step: Decimal) -> AsyncIterator[MarginResult]:
+    async def __call__(self, account: object, *, utilization_step: Decimal) -> AsyncIterator[WatchedMargin]:
         try:
             while True:
                 self.told += 1
-                yield self.result
+                yield self.watched
         finally:
             self.has_ended.set()
 
@@ -164,7 +166,7 @@ class Flood:
 async def test_a_watch_that_is_not_read_is_cut(rig):
     """The caller finds, after what was on its way already, that it was cut and may call again."""
     await publish_market(rig)
-    flood = Flood(await rig.use_cases.evaluate_margin(ACCOUNT))
+    flood = Flood(WatchedMargin(await rig.use_cases.evaluate_margin(ACCOUNT), BandState(Band.HEALTHY)))
     async with served(replace(rig.use_cases, watch_margin=flood), options=SMALL_WINDOW) as flooded:
         call = flooded.margin.WatchMargin(margin_pb.WatchMarginRequest(account=ALPHA))
         assert await flooded.metrics.codes_of("WatchMargin") == ["RESOURCE_EXHAUSTED"]
@@ -179,7 +181,7 @@ async def test_a_watch_that_is_not_read_is_cut(rig):
 
 async def test_a_watch_that_is_read_is_not_cut(rig):
     await publish_market(rig)
-    flood = Flood(await rig.use_cases.evaluate_margin(ACCOUNT))
+    flood = Flood(WatchedMargin(await rig.use_cases.evaluate_margin(ACCOUNT), BandState(Band.HEALTHY)))
     async with served(replace(rig.use_cases, watch_margin=flood), options=SMALL_WINDOW) as flooded:
         call = flooded.margin.WatchMargin(margin_pb.WatchMarginRequest(account=ALPHA))
         for _ in range(2000):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from crossmargin.domain.charge_parameters import (
     BasisParameters,
@@ -43,6 +43,7 @@ from crossmargin.domain.methodology_parameters import (
     TimsParameters,
     ValuationRange,
 )
+from crossmargin.domain.monitor_parameters import MonitorParameters
 
 KindOfRange = TypeVar("KindOfRange", ScanRange, ValuationRange)
 
@@ -137,6 +138,9 @@ class CrisisWindow:
         )
 
 
+_FIRST_MONITOR: Final = MonitorParameters(Decimal("0.02"), Decimal("0.75"), Decimal("1.25"))
+
+
 @dataclass(frozen=True, slots=True)
 class BandLines:
     """Utilization at which each band begins."""
@@ -172,6 +176,7 @@ class RiskParameters:
         charges: Parameters of what is added to the market requirement.
         market_quality: How quotes become a market, and how far its levels can be believed.
         methodologies: Parameters of the methodologies beside the expected shortfall; None in a set from before there were any.
+        monitor: How the monitor remembers bands; a set from before it did has the shipped figures.
     """
 
     set_id: RiskParameterSetId
@@ -202,6 +207,7 @@ class RiskParameters:
     market_quality: MarketQualityParameters
     document: str
     methodologies: MethodologyParameters | None = None
+    monitor: MonitorParameters = _FIRST_MONITOR
 
     def __post_init__(self) -> None:
         _require(0 < self.tail_fraction < 1, "tail_fraction", self.tail_fraction, "between 0 and 1")
@@ -382,6 +388,7 @@ def _from_document(document: dict[str, Any]) -> RiskParameters:
         market_quality=_market_quality(document["market_quality"]),
         document=json.dumps(document, sort_keys=True, separators=(",", ":"), default=str),
         methodologies=_methodologies(document["methodologies"]) if "methodologies" in document else None,
+        monitor=_monitor(document["monitor"]) if "monitor" in document else _FIRST_MONITOR,
     )
 
 
@@ -548,6 +555,11 @@ def _market_quality(item: dict[str, Any]) -> MarketQualityParameters:
             concentration_accounts=_whole(breakers["concentration_accounts"]),
         ),
     )
+
+
+def _monitor(item: dict[str, Any]) -> MonitorParameters:
+    _refuse_unknown_keys(item, MonitorParameters)
+    return MonitorParameters(**{field.name: _decimal(item[field.name]) for field in fields(MonitorParameters)})
 
 
 def _quote_rule(item: dict[str, Any]) -> QuoteRule:

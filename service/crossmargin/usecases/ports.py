@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias, TypeVar
 from crossmargin.domain.account import Account, AccountHead, Client
 from crossmargin.domain.audit_anchor import Anchor, AnchoredHead
 from crossmargin.domain.audit_event import AuditEvent
+from crossmargin.domain.band_memory import BandState
 from crossmargin.domain.book import Entry
 from crossmargin.domain.breaker import Breaker, BreakerKind
 from crossmargin.domain.client_scope import WHOLE_HOUSE, ClientScope
@@ -32,6 +33,7 @@ from crossmargin.domain.identifiers import (
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.ledger_audit import Finding, RecordedEntry, StoredEntry, StoredPosition, UnreadableAnchor
 from crossmargin.domain.margin import MarginResult
+from crossmargin.domain.margin_history import HistoryTiers, MarginPoint, StoredPoint
 from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
 from crossmargin.domain.methodology import AccountMethodology
 from crossmargin.domain.parameter_governance import Activation, Governance, GovernanceChange, GovernedParameters
@@ -690,6 +692,50 @@ class BreakerStore(Protocol):
         ...
 
 
+class LeadershipLostError(Exception):
+    """Another process leads by now; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryFilter:
+    """Which points of an account to list, by when they were recorded: from `start` on and before `end`; None for no such bound."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+class MarginHistory(Protocol):
+    """What house runs found, over time, and the band that each account was last held to be in."""
+
+    async def record_run(self, points: Sequence[MarginPoint], *, epoch: int) -> None:
+        """Store one house run, all of its points or none, and with them the bands of its accounts.
+
+        The points share everything of their stamps but account, sequence and methodology. None is a run of no accounts, which is not kept.
+
+        Raises:
+            LeadershipLostError: Another process has become the leader since `epoch` began; nothing is stored.
+            DomainError: SERVICE_BUSY or STORAGE_UNAVAILABLE; after the latter the run may be stored.
+            ValueError: The points are not of one run.
+        """
+        ...
+
+    async def bands(self) -> Mapping[AccountRef, BandState]:
+        """Return where every account was held to be by the last run that margined it."""
+        ...
+
+    async def band_of(self, ref: AccountRef) -> BandState | None:
+        """Return where an account was last held to be; None when no run has margined it, or there is no such account."""
+        ...
+
+    async def list_points(self, ref: AccountRef, chosen: HistoryFilter, *, after_run: int, limit: int) -> Sequence[StoredPoint]:
+        """Return points of an account, oldest first, of runs after the number given; UNKNOWN_ACCOUNT."""
+        ...
+
+    async def thin(self, tiers: HistoryTiers) -> int:
+        """Take out the points of runs that are too many for their age, but those at which a band changed; return how many runs were."""
+        ...
+
+
 class ParameterStore(Protocol):
     """Sets of risk parameters, and where each stands."""
 
@@ -761,8 +807,15 @@ class BreakerReports(Protocol):
 class MarginMetrics(Protocol):
     """Where the monitor publishes what it finds."""
 
-    def publish_house(self, results: Mapping[AccountRef, MarginResult], *, failed: Mapping[AccountRef, str], duration_s: float) -> None:
-        """Publish one house run: results of the accounts, and for those that could not be margined the reason's code."""
+    def publish_house(
+        self,
+        results: Mapping[AccountRef, MarginResult],
+        *,
+        bands: Mapping[AccountRef, BandState],
+        failed: Mapping[AccountRef, str],
+        duration_s: float,
+    ) -> None:
+        """Publish one house run: results and remembered bands of accounts, and the reason's code of those that could not be margined."""
         ...
 
     def house_failed(self, reason: str) -> None:
@@ -820,6 +873,15 @@ class Leadership(Protocol):
     @property
     def leads(self) -> bool:
         """True when the last try succeeded. Asks nobody, so it may be late; what must not happen twice is guarded by the database."""
+        ...
+
+    @property
+    def epoch(self) -> int:
+        """The number of this lead, larger than that of every lead before; 0 while this process does not lead.
+
+        What only the leader may write names it, and the storage refuses it once another process leads: a leader that was held up and does
+        not know writes nothing any more.
+        """
         ...
 
     async def try_lead(self) -> bool:

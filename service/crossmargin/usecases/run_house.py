@@ -1,4 +1,4 @@
-"""The monitor: margin every account whenever the market or the books have moved, and publish what is found."""
+"""The monitor: margin every account whenever the market or the books have moved, store and publish what is found."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from crossmargin.domain.band_memory import BandState, next_band_state
 from crossmargin.domain.errors import DomainError, ErrorKind, Reason
 from crossmargin.domain.house import NO_HOUSE
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.margin import MarginResult
+from crossmargin.domain.margin_history import margin_point
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.engine.house_view import house_view
 from crossmargin.usecases.current_market import CurrentMarket, MarketView
 from crossmargin.usecases.evaluate_margin import portfolio_of
-from crossmargin.usecases.ports import BookReader, Clock, ComputePool, Leadership, MarginMetrics
+from crossmargin.usecases.ports import BookReader, Clock, ComputePool, Leadership, LeadershipLostError, MarginHistory, MarginMetrics
 from crossmargin.usecases.watch_breakers import WatchBreakers
 
 POLL_INTERVAL_S = 0.25
@@ -23,9 +25,11 @@ PASSING_KINDS: Final = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.EXHAUSTED})
 
 @dataclass(slots=True)
 class RunHouse:
-    """Runs for ever. Only the leader of all monitors computes and publishes.
+    """Runs for ever. Only the leader of all monitors computes, stores and publishes.
 
-    An account whose margin fails is published as failed, with its reason, and never holds up the others.
+    An account whose margin fails is published as failed, with its reason, and never holds up the others; it stays in the band it was in.
+    What is stored of a run is stored as a whole, and only while this process leads: a leader that was held up and comes back when another
+    one leads stores nothing, and publishes nothing.
     """
 
     books: BookReader
@@ -33,6 +37,7 @@ class RunHouse:
     compute: ComputePool
     metrics: MarginMetrics
     leadership: Leadership
+    history: MarginHistory
     clock: Clock
     breakers: WatchBreakers | None = None
 
@@ -46,13 +51,14 @@ class RunHouse:
                 # No market, no parameters, no database: counted and tried again, so that the silence is not taken for calm.
                 self.metrics.house_failed(error.reason.code)
                 seen = None
+            except LeadershipLostError:
+                self._rest()
+                seen = None
             await self.clock.sleep(POLL_INTERVAL_S)
 
     async def _run_if_moved(self, seen: tuple[object, ...] | None) -> tuple[object, ...] | None:
         if not await self.leadership.try_lead():
-            self.metrics.withdraw_house()
-            if self.breakers is not None:
-                self.breakers.forget()
+            self._rest()
             return None
         sequences = await self.books.account_sequences()
         view = await self.current_market()
@@ -65,12 +71,16 @@ class RunHouse:
         return None if any(reason.kind in PASSING_KINDS for reason in reasons) else now
 
     async def run_once(self, accounts: Mapping[AccountRef, int], view: MarketView) -> frozenset[Reason]:
-        """Margin the accounts, publish the results, and return the reasons why accounts failed.
+        """Margin the accounts, store and publish the results, and return the reasons why accounts failed.
+
+        Raises:
+            LeadershipLostError: Another process leads by now; nothing is stored or published.
+            DomainError: SERVICE_BUSY or STORAGE_UNAVAILABLE.
 
         First the totals over all accounts are worked out and recorded, so that the margins of this run rest on them, and so does every
         margin computed from now on.
         """
-        started = self.clock.now()
+        started, epoch = self.clock.now(), self.leadership.epoch
         results: dict[AccountRef, MarginResult] = {}
         failed: dict[AccountRef, Reason] = {}
         portfolios: dict[AccountRef, Portfolio] = {}
@@ -86,9 +96,10 @@ class RunHouse:
                 results[account] = await self._margin(portfolio, known)
             except DomainError as error:
                 failed[account] = error.reason
+        bands = await self._store(results, known, epoch)
         duration = self.clock.now() - started
         codes = {account: reason.code for account, reason in failed.items()}
-        self.metrics.publish_house(results, failed=codes, duration_s=duration.total_seconds())
+        self.metrics.publish_house(results, bands=bands, failed=codes, duration_s=duration.total_seconds())
         if self.breakers is not None:
             await self.breakers(list(results.values()), view.parameters.market_quality.breakers)
         return frozenset(failed.values())
@@ -97,6 +108,18 @@ class RunHouse:
         house = await self.compute.run(lambda: house_view(portfolios.values(), view.market, view.parameters))
         await self.current_market.market.record_house_view(house)
         return replace(view, house=house)
+
+    async def _store(self, results: Mapping[AccountRef, MarginResult], view: MarketView, epoch: int) -> Mapping[AccountRef, BandState]:
+        before = await self.history.bands()
+        after = {account: next_band_state(before.get(account), result, view.parameters) for account, result in results.items()}
+        points = [margin_point(result, before.get(account), after[account]) for account, result in results.items()]
+        await self.history.record_run(points, epoch=epoch)
+        return after
+
+    def _rest(self) -> None:
+        self.metrics.withdraw_house()
+        if self.breakers is not None:
+            self.breakers.forget()
 
     async def _margin(self, portfolio: Portfolio, view: MarketView) -> MarginResult:
         return await self.compute.run(lambda: view.margin(portfolio))

@@ -25,6 +25,7 @@ from crossmargin.usecases.ports import (
     BookReader,
     BreakerStore,
     InstrumentReader,
+    MarginHistory,
     MarketStore,
     ParameterStore,
     PendingRequests,
@@ -105,6 +106,7 @@ class UseCases:
     books: BookReader
     instruments: InstrumentReader
     market: MarketStore
+    history: MarginHistory
     breakers: BreakerStore
     parameters: ParameterStore
     reconciliation: ReconciliationStore

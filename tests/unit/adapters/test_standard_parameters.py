@@ -15,7 +15,7 @@ from crossmargin.domain.market import RATE_KINDS, FactorId, FactorKind
 from crossmargin.domain.risk_parameters import StressEvent, risk_parameters_from_json
 from crossmargin.engine.scenarios.stress import stress_moves
 
-SHIPPED_HASH = "3c44df1cd4b750d260d8bfb2f51ad463ee52ffb9500f7cc4f48104c9fb4773aa"
+SHIPPED_HASH = "842a2da76aff9171709ec14d0d17b0dcb05ab0be2f7893eceb09262e6bdeca67"
 STABLECOINS = ("spot:RLUSD", "spot:USDC", "spot:USDT")
 COINS = ("BTC", "ETH", "SOL", "XRP", "LTC", "ADA", "DOGE", "LINK", "AVAX", "BNB")
 

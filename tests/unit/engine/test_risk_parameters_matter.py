@@ -164,6 +164,7 @@ ELSEWHERE = {
     "stress_events.last_day": "test_backtest.py",
     "methodologies.": "methodologies/test_methodology_parameters_matter.py",
     "market_quality.": "../domain/test_market_quality_parameters.py",
+    "monitor.": "../domain/test_band_memory.py",
 }
 """By the beginning of the name: the file beside this one that tries them."""
 

@@ -16,6 +16,7 @@ from crossmargin.adapters.memory.books import MemoryBookReader
 from crossmargin.adapters.memory.breakers import MemoryBreakerStore
 from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.adapters.memory.instruments import MemoryInstrumentReader
+from crossmargin.adapters.memory.margin_history import MemoryMarginHistory
 from crossmargin.adapters.memory.market import MemoryMarketStore
 from crossmargin.adapters.memory.metrics import MemoryQuoteMetrics, MemoryRequestReports
 from crossmargin.adapters.memory.pending_requests import MemoryPendingRequests
@@ -185,6 +186,7 @@ def an_empty_house(compute: CountingPool) -> House:
         books=MemoryBookReader(database),
         instruments=MemoryInstrumentReader(database),
         market=MemoryMarketStore(database),
+        history=MemoryMarginHistory(database),
         parameters=MemoryParameterStore(database),
         reconciliation=MemoryReconciliationStore(database),
         pending=MemoryPendingRequests(database),

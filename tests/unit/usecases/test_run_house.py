@@ -7,16 +7,19 @@ from collections.abc import Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
 from crossmargin.adapters.memory.books import MemoryBookReader
 from crossmargin.adapters.memory.leadership import MemoryLeadership
+from crossmargin.adapters.memory.margin_history import MemoryMarginHistory
+from crossmargin.domain.band_memory import BandState
 from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef
-from crossmargin.domain.margin import MarginResult
-from crossmargin.usecases.ports import AccountState
+from crossmargin.domain.margin import Band, MarginResult
+from crossmargin.usecases.ports import AccountState, HistoryFilter
 from crossmargin.usecases.run_house import RunHouse
 from tests.unit.usecases.house import BITCOIN, BTC, CORE, EUROS, NOON, SteppedClock
 
@@ -24,6 +27,7 @@ from tests.unit.usecases.house import BITCOIN, BTC, CORE, EUROS, NOON, SteppedCl
 @dataclass
 class Published:
     results: Mapping[AccountRef, MarginResult]
+    bands: Mapping[AccountRef, BandState]
     failed: Mapping[AccountRef, str]
     duration_s: float
 
@@ -36,8 +40,8 @@ class Board:
     failures: list[str] = field(default_factory=list)
     withdrawals: int = 0
 
-    def publish_house(self, results, *, failed, duration_s):
-        self.runs.append(Published(results, failed, duration_s))
+    def publish_house(self, results, *, bands, failed, duration_s):
+        self.runs.append(Published(results, bands, failed, duration_s))
 
     def house_failed(self, reason):
         self.failures.append(reason)
@@ -77,7 +81,7 @@ async def monitoring(house, books, *, clock=None):
     """A running monitor that has polled once."""
     clock = clock or house.clock
     board, leadership = Board(), MemoryLeadership(house.database)
-    monitor = RunHouse(books, house.current_market, house.compute, board, leadership, clock)
+    monitor = RunHouse(books, house.current_market, house.compute, board, leadership, house.ports.history, clock)
     running = asyncio.ensure_future(monitor())
     try:
         await clock.until_asleep()
@@ -207,3 +211,79 @@ async def test_a_run_says_how_long_it_took(house, books):
 
     async with monitoring(house, books, clock=CreepingClock()) as (board, _):
         assert board.runs[0].duration_s == 2.0
+
+
+async def stored(house, account=CORE):
+    return await house.ports.history.list_points(account, HistoryFilter(), after_run=0, limit=100)
+
+
+async def test_what_a_run_finds_is_stored_and_can_be_reproduced(house, books):
+    await house.deposit("100000")
+    await house.trade("2")
+    async with monitoring(house, books) as (board, _):
+        (found,) = await stored(house)
+        result = board.runs[-1].results[CORE]
+        point = found.point
+        assert (point.stamp, point.utilization, point.excess) == (result.stamp, result.utilization, result.excess_to_initial)
+        assert (point.plain_band, point.band, point.band_before) == (result.band, result.band, None)
+        assert (await house.use_cases.reproduce_margin(point.stamp)).difference is None
+
+
+async def test_a_band_is_left_later_than_it_was_entered(house, books):
+    """Between the line and the hysteresis below it, the result says one band and the monitor the one from before."""
+    await house.trade("1")
+    margin = (await house.use_cases.evaluate_margin(CORE)).requirement.maintenance_margin
+
+    async def come_down(start, end):
+        await house.deposit(f"{margin / Decimal(end) - (margin / Decimal(start) if start else 0):.2f}")
+
+    await come_down(None, "0.601")
+    async with monitoring(house, books) as (board, _):
+        assert board.runs[-1].bands[CORE].band is Band.WATCH
+        await come_down("0.601", "0.59")
+        await house.clock.tick()
+        run = board.runs[-1]
+        assert (run.results[CORE].band, run.bands[CORE].band) == (Band.HEALTHY, Band.WATCH)
+        await come_down("0.59", "0.57")
+        await house.clock.tick()
+        assert board.runs[-1].bands[CORE].band is Band.HEALTHY
+    changes = [(point.point.band_before, point.point.band) for point in await stored(house) if point.point.is_change]
+    assert changes == [(None, Band.WATCH), (Band.WATCH, Band.HEALTHY)]
+
+
+async def test_a_leader_that_was_replaced_during_its_run_stores_and_publishes_nothing(house, books):
+    """What it found may be old by the time it comes back, and the one that leads now has found something else."""
+
+    class Paused(MemoryLeadership):
+        async def try_lead(self):
+            leads = await super().try_lead()
+            if leads:
+                house.database.epoch += 1
+            return leads
+
+    board, leadership = Board(), Paused(house.database)
+    monitor = RunHouse(books, house.current_market, house.compute, board, leadership, house.ports.history, house.clock)
+    running = asyncio.ensure_future(monitor())
+    await house.clock.until_asleep()
+    running.cancel()
+    assert (board.runs, board.withdrawals, await stored(house)) == ([], 1, [])
+
+
+async def test_a_run_that_cannot_be_stored_is_run_again(house, books):
+    class FullDisk(MemoryMarginHistory):
+        is_full = True
+
+        async def record_run(self, points, *, epoch):
+            if self.is_full:
+                raise DomainError(Reason.STORAGE_UNAVAILABLE, "the disk is full")
+            await super().record_run(points, epoch=epoch)
+
+    history, board = FullDisk(house.database), Board()
+    monitor = RunHouse(books, house.current_market, house.compute, board, MemoryLeadership(house.database), history, house.clock)
+    running = asyncio.ensure_future(monitor())
+    await house.clock.until_asleep()
+    assert (board.runs, board.failures) == ([], ["STORAGE_UNAVAILABLE"])
+    history.is_full = False
+    await house.clock.tick()
+    running.cancel()
+    assert (len(board.runs), len(await history.bands())) == (1, 1)

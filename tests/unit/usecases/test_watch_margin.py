@@ -33,7 +33,7 @@ class Watcher:
         asleep.cancel()
         if not self._next.done():
             return None
-        result = self._next.result()
+        result = self._next.result().margin
         self._next = asyncio.ensure_future(anext(self._stream))
         return result
 

@@ -12,11 +12,13 @@ from crossmargin.adapters.grpc_server.paging import cut_page, page_request, sequ
 from crossmargin.adapters.grpc_server.wire.book import trades_from_messages
 from crossmargin.adapters.grpc_server.wire.explanation import full_explanation_to_message
 from crossmargin.adapters.grpc_server.wire.margin import (
+    band_to_message,
     comparison_to_message,
     margin_to_message,
     reproduction_to_message,
     stamp_from_message,
 )
+from crossmargin.adapters.grpc_server.wire.margin_history import history_filter_from_message, point_to_message
 from crossmargin.adapters.grpc_server.wire.reservation import (
     limit_usage_to_message,
     need_to_message,
@@ -105,10 +107,25 @@ class MarginService(MarginServiceServicer):
         """Stream the margin of an account as it moves."""
         account = account_ref_from_name(request.account, what="account")
         step = parse_decimal(request.utilization_step, what="utilization_step") if request.utilization_step else DEFAULT_UTILIZATION_STEP
-        async for result in self._use_cases.watch_margin(account, utilization_step=step):
-            yield pb.WatchMarginResponse(margin=margin_to_message(result))
+        async for watched in self._use_cases.watch_margin(account, utilization_step=step):
+            yield pb.WatchMarginResponse(
+                margin=margin_to_message(watched.margin),
+                remembered_band=band_to_message(watched.state.band),
+                liquidation_immediate=watched.state.is_immediate,
+            )
 
     async def ReproduceMargin(self, request: pb.ReproduceMarginRequest, context: Context) -> pb.ReproduceMarginResponse:
         """Compute a past margin again."""
         reproduction = await self._use_cases.reproduce_margin(stamp_from_message(request.stamp))
         return reproduction_to_message(reproduction, request.margin if request.HasField("margin") else None)
+
+    async def ListMarginHistory(self, request: pb.ListMarginHistoryRequest, context: Context) -> pb.ListMarginHistoryResponse:
+        """List what house runs found of an account."""
+        account = account_ref_from_name(request.account, what="account")
+        chosen = history_filter_from_message(request)
+        name = f"margin history of {account} from {chosen.start} to {chosen.end}"
+        asked = page_request(name, page_size=request.page_size, page_token=request.page_token)
+        after = sequence_after(asked.after, request.page_token)
+        found = await self._use_cases.history.list_points(account, chosen, after_run=after, limit=asked.page.size)
+        items, token = cut_page(asked, found, lambda stored: str(stored.run))
+        return pb.ListMarginHistoryResponse(points=map(point_to_message, items), next_page_token=token)

@@ -12,6 +12,7 @@ from decimal import Decimal
 from crossmargin.domain.account import Account, AccountHead, Client
 from crossmargin.domain.audit_anchor import Anchor
 from crossmargin.domain.audit_event import AuditEvent
+from crossmargin.domain.band_memory import BandState
 from crossmargin.domain.book import Entry
 from crossmargin.domain.breaker import Breaker, BreakerKind
 from crossmargin.domain.collateral import CollateralPolicy
@@ -31,6 +32,7 @@ from crossmargin.domain.identifiers import (
     SourceId,
 )
 from crossmargin.domain.instrument import Instrument
+from crossmargin.domain.margin_history import StoredPoint
 from crossmargin.domain.market import FactorId, MarketSnapshot
 from crossmargin.domain.parameter_governance import Activation, Governance
 from crossmargin.domain.pending_request import PendingRequest
@@ -92,6 +94,7 @@ class MemoryDatabase:
     Attributes:
         history: Levels by factor and date, and of each date by the version that brought them, oldest first.
         anchors: By number.
+        epoch: Of the lead of the monitors that is the latest. margin_points: By account and number of the run.
         clock_offset: What has to be added to the machine's time to get that of this storage.
     """
 
@@ -109,6 +112,9 @@ class MemoryDatabase:
         self.clock_offset = timedelta(0)
         self.lock = asyncio.Lock()
         self.leader: object | None = None
+        self.epoch = 0
+        self.margin_points: dict[AccountRef, dict[int, StoredPoint]] = {}
+        self.bands: dict[AccountRef, BandState] = {}
 
     @property
     def is_halted(self) -> bool:

@@ -12,9 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.samples import Sample
 
 from crossmargin.domain.identifiers import AccountRef
-from crossmargin.domain.margin import Band, MarginResult, RequirementBridge
-
-_BANDS: Final = tuple(Band)
+from crossmargin.domain.margin import MarginResult, RequirementBridge
 
 Labelled: TypeAlias = list[tuple[dict[str, str], MarginResult]]
 
@@ -87,9 +85,6 @@ ACCOUNT_GAUGES: Final = (
         "crossmargin_expected_gap_loss_usd",
         "Mean loss beyond the equity of an isolated account over the scenarios: the put that the broker writes. Isolated accounts only.",
         lambda result: None if result.gap is None else float(result.gap.expected),
-    ),
-    AccountGauge(
-        "crossmargin_band", "0 healthy, 1 watch, 2 at risk, 3 margin call, 4 liquidation.", lambda result: float(_BANDS.index(result.band))
     ),
 )
 

@@ -12,7 +12,9 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from crossmargin.adapters.prometheus.account_families import account_families
+from crossmargin.adapters.prometheus.band_families import band_families
 from crossmargin.adapters.prometheus.house_families import client_family, house_families, worst_by_client
+from crossmargin.domain.band_memory import BandState
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.margin import MarginResult
 
@@ -22,6 +24,7 @@ class _HouseRun:
     """What a run found. Its series are made when they are first asked for."""
 
     results: Mapping[AccountRef, MarginResult]
+    bands: Mapping[AccountRef, BandState]
     failed: Mapping[AccountRef, str]
     client_limit: int
 
@@ -31,6 +34,7 @@ class _HouseRun:
         shown = frozenset(sorted(worst, key=lambda client: (-worst[client], client))[: self.client_limit])
         return (
             *account_families({ref: result for ref, result in self.results.items() if ref.client_id in shown}),
+            *band_families({ref: state for ref, state in self.bands.items() if ref.client_id in shown}),
             client_family(worst, shown),
             *house_families(self.results, self.failed, dropped=len(worst) - len(shown)),
         )
@@ -56,10 +60,17 @@ class MarginMetrics(Collector):
         )
         registry.register(self)
 
-    def publish_house(self, results: Mapping[AccountRef, MarginResult], *, failed: Mapping[AccountRef, str], duration_s: float) -> None:
+    def publish_house(
+        self,
+        results: Mapping[AccountRef, MarginResult],
+        *,
+        bands: Mapping[AccountRef, BandState],
+        failed: Mapping[AccountRef, str],
+        duration_s: float,
+    ) -> None:
         """Replace what is published by the results of a run; failed accounts are counted by reason."""
         # Copies, because whoever scrapes reads them later and on another thread.
-        self._run = _HouseRun(dict(results), dict(failed), self._client_limit)
+        self._run = _HouseRun(dict(results), dict(bands), dict(failed), self._client_limit)
         self._leader.set(1)
         self._duration.set(duration_s)
         self._finished.set_to_current_time()

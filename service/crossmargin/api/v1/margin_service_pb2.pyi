@@ -1431,20 +1431,136 @@ class WatchMarginResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MARGIN_FIELD_NUMBER: _builtins.int
+    REMEMBERED_BAND_FIELD_NUMBER: _builtins.int
+    LIQUIDATION_IMMEDIATE_FIELD_NUMBER: _builtins.int
+    remembered_band: Global___Band.ValueType
+    liquidation_immediate: _builtins.bool
     @_builtins.property
     def margin(self) -> Global___Margin: ...
     def __init__(
         self,
         *,
         margin: Global___Margin | None = ...,
+        remembered_band: Global___Band.ValueType = ...,
+        liquidation_immediate: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["margin", b"margin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["margin", b"margin"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["liquidation_immediate", b"liquidation_immediate", "margin", b"margin", "remembered_band", b"remembered_band"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchMarginResponse: _TypeAlias = WatchMarginResponse  # noqa: Y015
+
+@_typing.final
+class MarginPoint(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    RECORD_TIME_FIELD_NUMBER: _builtins.int
+    STAMP_FIELD_NUMBER: _builtins.int
+    UTILIZATION_FIELD_NUMBER: _builtins.int
+    EQUITY_FIELD_NUMBER: _builtins.int
+    MAINTENANCE_MARGIN_FIELD_NUMBER: _builtins.int
+    INITIAL_MARGIN_FIELD_NUMBER: _builtins.int
+    EXCESS_FIELD_NUMBER: _builtins.int
+    BAND_FIELD_NUMBER: _builtins.int
+    REMEMBERED_BAND_FIELD_NUMBER: _builtins.int
+    BAND_BEFORE_FIELD_NUMBER: _builtins.int
+    LIQUIDATION_IMMEDIATE_FIELD_NUMBER: _builtins.int
+    run: _builtins.int
+    utilization: _builtins.str
+    equity: _builtins.str
+    maintenance_margin: _builtins.str
+    initial_margin: _builtins.str
+    excess: _builtins.str
+    band: Global___Band.ValueType
+    remembered_band: Global___Band.ValueType
+    band_before: Global___Band.ValueType
+    liquidation_immediate: _builtins.bool
+    @_builtins.property
+    def record_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def stamp(self) -> Global___MarginStamp: ...
+    def __init__(
+        self,
+        *,
+        run: _builtins.int = ...,
+        record_time: _timestamp_pb2.Timestamp | None = ...,
+        stamp: Global___MarginStamp | None = ...,
+        utilization: _builtins.str = ...,
+        equity: _builtins.str = ...,
+        maintenance_margin: _builtins.str = ...,
+        initial_margin: _builtins.str = ...,
+        excess: _builtins.str = ...,
+        band: Global___Band.ValueType = ...,
+        remembered_band: Global___Band.ValueType = ...,
+        band_before: Global___Band.ValueType = ...,
+        liquidation_immediate: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["record_time", b"record_time", "stamp", b"stamp"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["band", b"band", "band_before", b"band_before", "equity", b"equity", "excess", b"excess", "initial_margin", b"initial_margin", "liquidation_immediate", b"liquidation_immediate", "maintenance_margin", b"maintenance_margin", "record_time", b"record_time", "remembered_band", b"remembered_band", "run", b"run", "stamp", b"stamp", "utilization", b"utilization"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MarginPoint: _TypeAlias = MarginPoint  # noqa: Y015
+
+@_typing.final
+class ListMarginHistoryRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    page_size: _builtins.int
+    page_token: _builtins.str
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMarginHistoryRequest: _TypeAlias = ListMarginHistoryRequest  # noqa: Y015
+
+@_typing.final
+class ListMarginHistoryResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POINTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___MarginPoint]: ...
+    def __init__(
+        self,
+        *,
+        points: _abc.Iterable[Global___MarginPoint] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "points", b"points"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMarginHistoryResponse: _TypeAlias = ListMarginHistoryResponse  # noqa: Y015
 
 @_typing.final
 class ParameterRamp(_message.Message):

@@ -79,6 +79,11 @@ class MarginServiceStub(object):
                 request_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ReproduceMarginRequest.SerializeToString,
                 response_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ReproduceMarginResponse.FromString,
                 _registered_method=True)
+        self.ListMarginHistory = channel.unary_unary(
+                '/crossmargin.api.v1.MarginService/ListMarginHistory',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ListMarginHistoryRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ListMarginHistoryResponse.FromString,
+                _registered_method=True)
 
 
 class MarginServiceServicer(object):
@@ -138,6 +143,12 @@ class MarginServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListMarginHistory(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MarginServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -185,6 +196,11 @@ def add_MarginServiceServicer_to_server(servicer, server):
                     servicer.ReproduceMargin,
                     request_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ReproduceMarginRequest.FromString,
                     response_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ReproduceMarginResponse.SerializeToString,
+            ),
+            'ListMarginHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMarginHistory,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ListMarginHistoryRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ListMarginHistoryResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -430,6 +446,33 @@ class MarginService(object):
             '/crossmargin.api.v1.MarginService/ReproduceMargin',
             crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ReproduceMarginRequest.SerializeToString,
             crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ReproduceMarginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMarginHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.MarginService/ListMarginHistory',
+            crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ListMarginHistoryRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ListMarginHistoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

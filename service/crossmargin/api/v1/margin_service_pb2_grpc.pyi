@@ -40,6 +40,7 @@ class MarginServiceStub:
     ListReservations: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.ListReservationsRequest, _margin_service_pb2.ListReservationsResponse]
     WatchMargin: _grpc.UnaryStreamMultiCallable[_margin_service_pb2.WatchMarginRequest, _margin_service_pb2.WatchMarginResponse]
     ReproduceMargin: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.ReproduceMarginRequest, _margin_service_pb2.ReproduceMarginResponse]
+    ListMarginHistory: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.ListMarginHistoryRequest, _margin_service_pb2.ListMarginHistoryResponse]
 
 @_typing.type_check_only
 class MarginServiceAsyncStub(MarginServiceStub):
@@ -53,6 +54,7 @@ class MarginServiceAsyncStub(MarginServiceStub):
     ListReservations: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.ListReservationsRequest, _margin_service_pb2.ListReservationsResponse]  # type: ignore[assignment]
     WatchMargin: _aio.UnaryStreamMultiCallable[_margin_service_pb2.WatchMarginRequest, _margin_service_pb2.WatchMarginResponse]  # type: ignore[assignment]
     ReproduceMargin: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.ReproduceMarginRequest, _margin_service_pb2.ReproduceMarginResponse]  # type: ignore[assignment]
+    ListMarginHistory: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.ListMarginHistoryRequest, _margin_service_pb2.ListMarginHistoryResponse]  # type: ignore[assignment]
 
 class MarginServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -117,5 +119,12 @@ class MarginServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _margin_service_pb2.ReproduceMarginRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_margin_service_pb2.ReproduceMarginResponse, _abc.Awaitable[_margin_service_pb2.ReproduceMarginResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListMarginHistory(
+        self,
+        request: _margin_service_pb2.ListMarginHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_margin_service_pb2.ListMarginHistoryResponse, _abc.Awaitable[_margin_service_pb2.ListMarginHistoryResponse]]: ...
 
 def add_MarginServiceServicer_to_server(servicer: MarginServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from crossmargin.adapters.prometheus.account_families import ACCOUNT_GAUGES, BRIDGE_PARTS
 from crossmargin.adapters.prometheus.house_families import ASSET_LIMIT
 from crossmargin.adapters.prometheus.margin_metrics import MarginMetrics
+from crossmargin.domain.band_memory import BandState
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.margin import Band, Charge, DataQuality, DoubtedInput, GapLoss, RequirementBridge
@@ -35,7 +36,8 @@ def metrics(registry):
 
 
 def publish(metrics, *results, failed=None):
-    metrics.publish_house({result.stamp.account: result for result in results}, failed=failed or {}, duration_s=1.5)
+    bands = {result.stamp.account: BandState(result.band, is_immediate=result.utilization is None) for result in results}
+    metrics.publish_house({result.stamp.account: result for result in results}, bands=bands, failed=failed or {}, duration_s=1.5)
 
 
 def series(registry, family):
@@ -275,7 +277,7 @@ def test_what_is_published_is_not_changed_by_what_the_monitor_does_next(registry
     """Series are made when somebody scrapes, which is after the run."""
     results = {an_account(): a_result()}
     failed = {}
-    metrics.publish_house(results, failed=failed, duration_s=1)
+    metrics.publish_house(results, bands={}, failed=failed, duration_s=1)
     results.clear()
     failed[an_account("beta")] = "INVALID_PRICE"
     assert registry.get_sample_value("crossmargin_equity_usd", CORE) == 1000.0

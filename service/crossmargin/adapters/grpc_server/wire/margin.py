@@ -51,7 +51,7 @@ _BAND_VALUES: Final = inverse(_BANDS)
 def margin_to_message(result: MarginResult) -> pb.Margin:
     """Return the message of a margin result, without what explains it."""
     return pb.Margin(
-        stamp=_stamp_to_message(result.stamp),
+        stamp=stamp_to_message(result.stamp),
         equity=_equity_to_message(result.equity),
         requirement=_requirement_to_message(result.requirement),
         utilization=utilization_text(result.utilization),
@@ -148,7 +148,8 @@ def _known(amount: Decimal | None) -> str:
     return "" if amount is None else format_decimal(amount)
 
 
-def _stamp_to_message(stamp: MarginStamp) -> pb.MarginStamp:
+def stamp_to_message(stamp: MarginStamp) -> pb.MarginStamp:
+    """Return the message of a stamp."""
     return pb.MarginStamp(
         account=str(stamp.account),
         as_of_seq=stamp.sequence,
