@@ -12,8 +12,8 @@ from fractions import Fraction
 
 from tests.golden.portfolio_cases import CASES_FILE, Given, given
 from tests.golden.portfolios import GOLDENS
-from tests.reference.slow_inputs import slow_holding, slow_model
-from tests.reference.slow_margin import slow_margin
+from tests.reference.slow_inputs import slow_holding, slow_house, slow_model
+from tests.reference.slow_margin import SlowHolding, SlowResult, slow_margin
 
 PLACES = 6
 WORST = 3
@@ -28,26 +28,37 @@ def main() -> None:
 def _expected(case: Given) -> dict[str, object]:
     model = slow_model(case.market, case.parameters, case.portfolio.mode)
     holdings = {str(held.instrument_id): slow_holding(case.portfolio, held.instrument_id) for held in case.portfolio.holdings}
-    slow = slow_margin(model, holdings)
+    slow = slow_margin(model, holdings, slow_house(case.portfolio))
     maintenance = slow.charges.maintenance
-    return {
-        "value_in_equity": _figures(slow.value_in_equity),
-        "haircut": _figures(slow.haircut),
-        "over_limit": _figures(slow.over_limit),
-        "equity": _figure(slow.equity),
-        "gross": _figure(slow.gross),
-        "groups": _figures(slow.group_requirement),
-        "classes": _figures(slow.class_requirement),
-        "account": _figure(slow.account_requirement),
-        "market_requirement": _figure(slow.market),
-        "charges": _figures({name: amount for name, amount in slow.charges.lines.items() if amount}),
-        "initial_only": _figure(slow.charges.initial_only),
-        "maintenance_margin": _figure(maintenance),
-        "initial_margin": _figure(Fraction(case.parameters.initial_margin_multiple) * maintenance + slow.charges.initial_only),
-        "contributions": _figures(slow.contribution),
-        "utilization": _utilization(maintenance, slow.equity),
-        "worst_scenarios": _worst(case, slow.account_pnl),
-    }
+    return (
+        {
+            "value_in_equity": _figures(slow.value_in_equity),
+            "haircut": _figures(slow.haircut),
+            "over_limit": _figures(slow.over_limit),
+        }
+        | _chosen(holdings, slow)
+        | {
+            "equity": _figure(slow.equity),
+            "gross": _figure(slow.gross),
+            "groups": _figures(slow.group_requirement),
+            "classes": _figures(slow.class_requirement),
+            "account": _figure(slow.account_requirement),
+            "market_requirement": _figure(slow.market),
+            "charges": _figures({name: amount for name, amount in slow.charges.lines.items() if amount}),
+            "initial_only": _figure(slow.charges.initial_only),
+            "maintenance_margin": _figure(maintenance),
+            "initial_margin": _figure(Fraction(case.parameters.initial_margin_multiple) * maintenance + slow.charges.initial_only),
+            "contributions": _figures(slow.contribution),
+            "utilization": _utilization(maintenance, slow.equity),
+            "worst_scenarios": _worst(case, slow.account_pnl),
+        }
+    )
+
+
+def _chosen(holdings: Mapping[str, SlowHolding], slow: SlowResult) -> dict[str, object]:
+    """The share that policy AUTO chose to risk, of what was left to it."""
+    chosen = {name: slow.risked[name] for name, held in holdings.items() if held.risked is None}
+    return {"risked_fraction": _figures(chosen)} if chosen else {}
 
 
 def _figures(amounts: Mapping[str, Fraction]) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -30,6 +31,7 @@ from crossmargin.domain.instrument import (
     Stablecoin,
 )
 from crossmargin.domain.market import FactorId, MarketSnapshot
+from crossmargin.domain.peg import Peg
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.revaluation import revalue_market
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
@@ -142,6 +144,7 @@ INSTRUMENTS: tuple[Instrument, ...] = (
         an_instrument(f"{name}-PERP", Perpetual(InstrumentId(name), USD, Decimal(1), Payoff.LINEAR), places=4)
         for name in ("BTC", "ETH", "XRP")
     ),
+    an_instrument("BTC-PERP-USDC", Perpetual(InstrumentId("BTC"), InstrumentId("USDC"), Decimal(1), Payoff.LINEAR), places=4),
     an_instrument("BTC-INVERSE", Perpetual(InstrumentId("BTC"), InstrumentId("BTC"), Decimal(100), Payoff.INVERSE), places=0),
     _future("BTC-NEAR", "BTC", NEAR),
     _future("BTC-FAR", "BTC", FAR),
@@ -152,6 +155,10 @@ INSTRUMENTS: tuple[Instrument, ...] = (
         for strike in (50_000, 60_000, 70_000, 120_000)
     ),
     *(an_option(f"BTC-{right.name}60-NEAR", right=right, strike=60_000, expiry=AS_OF + timedelta(hours=6)) for right in OptionRight),
+    *(
+        an_option(f"BTC-{right.name}{strike}-NEAR", right=right, strike=strike * 1000, expiry=AS_OF + timedelta(hours=6))
+        for right, strike in ((OptionRight.CALL, 62), (OptionRight.PUT, 58))
+    ),
     an_option("BTC-C60-COIN", strike=60_000, expiry=MID, premium=PremiumStyle.COIN_SETTLED),
     an_option("BTC-C60-MARGINED", strike=60_000, expiry=MID, premium=PremiumStyle.MARGINED),
     an_american_option("ETH-P3000-AM", right=OptionRight.PUT, strike=3000, underlying="ETH", expiry=MID),
@@ -230,6 +237,8 @@ def golden_parameters(**overrides: Any) -> RiskParameters:
             a_haircut_row("STABLE", residual="0.02", flat="0.02", share_limit="0.4"),
         ],
     }
+    haircuts = overrides.pop("haircuts", {})
+    document["haircut_schedule"] = [row | haircuts.get(row["collateral_class"], {}) for row in document["haircut_schedule"]]
     standing = {
         "basis": {
             "perpetual_fraction": "0.01",
@@ -237,7 +246,7 @@ def golden_parameters(**overrides: Any) -> RiskParameters:
             "stablecoin_tiers": [{"up_to": None, "charge_fraction": "0.02"}],
         },
         "short_option_fraction": "0.01",
-        "depeg": {"mild_price": "0.99", "haircut_slope": "4", "ineligible_price": "0.95"},
+        "depeg": {"mild_price": "0.99", "haircut_slope": "4", "ineligible_price": "0.95", "longest_hours": "72", "recovery_hours": "24"},
         "issuers": [
             {"issuer_id": "RIPPLE", "is_own_issue": False, "moves": {"spot:XRP": "-0.5", "spot:RLUSD": "-0.12", "spread:RIPPLE:1Y": "0.1"}}
         ],
@@ -245,10 +254,17 @@ def golden_parameters(**overrides: Any) -> RiskParameters:
     return risk_parameters(**(document | {"charges": charges_document(GROUPS, rows=rows, **(standing | charges))} | overrides))
 
 
-def golden_market(parameters: RiskParameters, *, levels: Mapping[str, str], marks: Mapping[str, str]) -> RevaluedMarket:
-    """The market above with some levels replaced and instruments marked, revalued in full under the moves above."""
+def golden_market(
+    parameters: RiskParameters,
+    *,
+    levels: Mapping[str, str],
+    marks: Mapping[str, str],
+    pegs: Mapping[str, tuple[str, float | None, float | None]],
+) -> RevaluedMarket:
+    """The market above with some levels replaced, instruments marked and pegs remembered, revalued in full under the moves above."""
     named = {FactorId.parse(name): Decimal(level) for name, level in (dict(LEVELS) | dict(levels)).items()}
     snapshot = MarketSnapshot(AS_OF, named, {InstrumentId(name): Decimal(mark) for name, mark in (dict(MARKS) | dict(marks)).items()})
+    snapshot = replace(snapshot, pegs={InstrumentId(name): _peg(*peg) for name, peg in pegs.items()})
     factors = tuple(sorted(named))
     moves = [*ORDINARY.values(), *STRESS.values()]
     weights = np.concatenate([np.full(len(ORDINARY), 0.75 / len(ORDINARY)), np.full(len(STRESS), 0.25 / len(STRESS))])
@@ -262,6 +278,12 @@ def golden_market(parameters: RiskParameters, *, levels: Mapping[str, str], mark
         unavailable={},
     )
     return revalue_market(INSTRUMENTS, snapshot, scenarios, parameters)
+
+
+def _peg(slow_price: str, began: float | None, back: float | None) -> Peg:
+    """`began` and `back` are hours before the snapshot."""
+    below_since, back_since = (None if hours is None else AS_OF - timedelta(hours=hours) for hours in (began, back))
+    return Peg(Decimal(slow_price), below_since, back_since)
 
 
 def _move(factor: FactorId, moves: Mapping[str, float]) -> float:

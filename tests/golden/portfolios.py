@@ -1,6 +1,6 @@
 """Golden portfolios: what a desk holds, under the name of why it holds it. `python -m tests.golden` writes what each needs.
 
-Holdings are quantities, or (quantity, cost) of a margined contract. Everything is risked unless it is pledged.
+Holdings are quantities, or (quantity, cost) of a margined contract. Everything is risked unless it is pledged or left to AUTO.
 """
 
 from __future__ import annotations
@@ -18,22 +18,49 @@ class Golden:
 
     Attributes:
         name: What it is. intent: What its figures are to show.
-        pledged: Holdings outside the scenarios. is_isolated: Margined as a bucket of its own.
-        levels: Of risk factors that differ from the market's. marks: Quoted prices. changes: Of the parameters.
+        pledged: Holdings outside the scenarios. auto: One left to policy AUTO. is_isolated: Margined as a bucket of its own.
+        levels: Of risk factors that differ from the market's. marks: Quoted prices. changes: Of the parameters; of rows of the haircut
+            schedule under `haircuts`.
+        pegs: Of stablecoins the slow price, and how many hours ago the depeg began and the price came back, None for neither.
+        house: Units in all accounts: `held` by all clients, `owned` by the owner's cross accounts and `owned_isolated` by his buckets.
     """
 
     name: str
     intent: str
     held: Held
     pledged: tuple[str, ...] = ()
+    auto: tuple[str, ...] = ()
     is_isolated: bool = False
     levels: Mapping[str, str] = field(default_factory=dict)
     marks: Mapping[str, str] = field(default_factory=dict)
     changes: Mapping[str, Any] = field(default_factory=dict)
+    pegs: Mapping[str, tuple[str, float | None, float | None]] = field(default_factory=dict)
+    house: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def _charges(**parts: Any) -> Mapping[str, Any]:
     return {"charges": parts}
+
+
+def _row(name: str, **limits: str) -> Mapping[str, Any]:
+    return {"haircuts": {name: limits}}
+
+
+def _ripple(limit: str | None) -> Mapping[str, Any]:
+    moves = {"spot:XRP": "-0.5", "spot:RLUSD": "-0.12", "spread:RIPPLE:1Y": "0.1"}
+    return _charges(issuers=[{"issuer_id": "RIPPLE", "is_own_issue": False, "moves": moves, "collateral_limit": limit}])
+
+
+DEPEG = {"mild_price": "0.99", "haircut_slope": "4", "ineligible_price": "0.95", "longest_hours": "72", "recovery_hours": "24"}
+SLOW: Mapping[str, tuple[str, float | None, float | None]] = {"USDC": ("0.97", None, None)}
+WELL: Mapping[str, tuple[str, float | None, float | None]] = {"USDC": ("1", None, None)}
+RICH = {"spot:USDC": "1.03"}
+OFF = {"spot:USDC": "0.985"}
+SUPPLY = {"circulating_supply": [{"curve": "spot:RLUSD", "units": "5000000"}, {"curve": "spot:USDC", "units": "5000000"}]}
+
+
+def _off(hours: float) -> Mapping[str, tuple[str, float | None, float | None]]:
+    return {"USDC": ("0.985", hours, None)}
 
 
 STABLE_ROW = {"up_to": None, "charge_fraction": "0.02"}
@@ -95,6 +122,11 @@ GOLDENS: tuple[Golden, ...] = (
     Golden("straddle bought", "loses when nothing happens", {"BTC-CALL60": 10, "BTC-PUT60": 10}),
     Golden("straddle sold", "short volatility", {"BTC-CALL60": -10, "BTC-PUT60": -10, "USD": 500_000}),
     Golden("short strangle", "both wings open", {"BTC-CALL70": -10, "BTC-PUT50": -10, "USD": 400_000}),
+    Golden(
+        "short strangle at expiry",
+        "six hours, and either wing may still be reached",
+        {"BTC-CALL62-NEAR": -10, "BTC-PUT58-NEAR": -10, "USD": 400_000},
+    ),
     Golden("short straddle at expiry", "six hours of gamma", {"BTC-CALL60-NEAR": -10, "BTC-PUT60-NEAR": -10, "USD": 400_000}),
     Golden("far calls sold", "what loses in no tail needs a minimum all the same", {"BTC-CALL120": -50, "BTC": 50}),
     Golden("coin-settled call covered", "paid in the coin that covers it", {"BTC": 10, "BTC-C60-COIN": -10}),
@@ -153,6 +185,184 @@ GOLDENS: tuple[Golden, ...] = (
     ),
     Golden("mild depeg", "a slipping coin stops new risk only", {"USDC": 300_000, "USD": 700_000}, levels={"spot:USDC": "0.97"}),
     Golden("lost peg", "below 0.95 no collateral at all", {"USDC": 300_000, "USD": 700_000}, levels={"spot:USDC": "0.94"}),
+    # Slow prices and clocks
+    Golden("slow price below the price", "a coin that bounced counts at what is believed", {"USDC": 300_000, "USD": 700_000}, pegs=SLOW),
+    Golden(
+        "slow price above the price",
+        "below its slow price a coin counts at its price",
+        {"USDC": 300_000, "USD": 700_000},
+        levels={"spot:USDC": "0.96"},
+        pegs={"USDC": ("0.985", 1, None)},
+    ),
+    Golden("coin above a dollar", "a squeeze is not believed at once", {"USDC": 300_000, "USD": 700_000}, levels=RICH, pegs=WELL),
+    Golden("slow coin pledged", "outside the scenarios at its slow price", {"USDC": 300_000, "USD": 700_000}, pledged=("USDC",), pegs=SLOW),
+    Golden("slow price below the line", "a bounce makes no collateral", {"USDC": 300_000, "USD": 700_000}, pegs={"USDC": ("0.93", 30, 2)}),
+    Golden("slow coin owed", "a debt is owed at the price", {"USDC": -300_000, "USD": 700_000}, pegs=SLOW),
+    Golden("coin above a dollar owed", "at the price, not at the slow price", {"USDC": -300_000, "USD": 700_000}, levels=RICH, pegs=WELL),
+    Golden("slow twins", "one coin is believed less than the other", {"USDC": 1_000_000, "RLUSD": -1_000_000, "USD": 700_000}, pegs=SLOW),
+    Golden(
+        "perpetual in profit in a slow coin",
+        "what a contract has gained in the coin counts as the coin does",
+        {"BTC-PERP-USDC": (10, 500_000), "USD": 300_000},
+        pegs=SLOW,
+    ),
+    Golden(
+        "perpetual under water in a slow coin",
+        "what it has lost is owed at the price",
+        {"BTC-PERP-USDC": (10, 650_000), "USD": 500_000},
+        pegs=SLOW,
+    ),
+    Golden(
+        "slow coin against a perpetual in it",
+        "collateral and contract in one coin that is believed slowly",
+        {"USDC": 400_000, "BTC-PERP-USDC": (-6, -360_000), "USD": 300_000},
+        pegs=SLOW,
+    ),
+    Golden(
+        "depeg at its seventy-second hour", "a clock that has not run out", {"USDC": 300_000, "USD": 700_000}, levels=OFF, pegs=_off(72)
+    ),
+    Golden(
+        "depeg whose clock has run out",
+        "after three days off its peg no collateral",
+        {"USDC": 300_000, "USD": 700_000},
+        levels=OFF,
+        pegs=_off(73),
+    ),
+    Golden(
+        "depeg whose clock has run out on a debt", "what is owed stays owed", {"USDC": -300_000, "USD": 700_000}, levels=OFF, pegs=_off(73)
+    ),
+    Golden(
+        "recovery in time",
+        "a coin that is back is not thrown out while its clock stands still",
+        {"USDC": 300_000, "USD": 700_000},
+        pegs={"USDC": ("0.992", 80, 10)},
+    ),
+    Golden(
+        "recovery too late",
+        "a coin that was thrown out stays out until the depeg is over",
+        {"USDC": 300_000, "USD": 700_000},
+        pegs={"USDC": ("0.992", 90, 10)},
+    ),
+    Golden(
+        "depeg without a clock",
+        "a set may let it last",
+        {"USDC": 300_000, "USD": 700_000},
+        levels=OFF,
+        pegs=_off(1000),
+        changes=_charges(depeg=DEPEG | {"longest_hours": None}),
+    ),
+    Golden(
+        "depeg that may not last",
+        "a set may throw it out at once",
+        {"USDC": 300_000, "USD": 700_000},
+        levels=OFF,
+        pegs=_off(0.001),
+        changes=_charges(depeg=DEPEG | {"longest_hours": "0"}),
+    ),
+    # Policy AUTO
+    Golden(
+        "coins hedged in part, split", "what hedges is risked, the rest is pledged", {"BTC": 20, "BTC-PERP": (-12, -720_000)}, auto=("BTC",)
+    ),
+    Golden("coins unhedged, pledged", "without a hedge the haircut is cheaper than the risk", {"BTC": 20, "USD": 50_000}, auto=("BTC",)),
+    Golden("coins hedged in full, risked", "all of it hedges", {"BTC": 20, "BTC-PERP": (-20, -1_200_000)}, auto=("BTC",)),
+    Golden(
+        "coins beyond the tiers, split",
+        "what would count nothing pledged is risked",
+        {"BTC": 150, "BTC-PERP": (-20, -1_200_000)},
+        auto=("BTC",),
+    ),
+    Golden(
+        "coins hedged by ether, all risked", "what another coin hedges is risked", {"BTC": 20, "ETH-PERP": (-250, -750_000)}, auto=("BTC",)
+    ),
+    Golden(
+        "coins of a bucket, all risked",
+        "inside a bucket everything offsets, and it chooses for itself",
+        {"BTC": 12, "ETH-PERP": (-150, -450_000)},
+        auto=("BTC",),
+        is_isolated=True,
+    ),
+    Golden("slow coin left to AUTO", "both ways at its slow price", {"USDC": 300_000, "USD": 700_000}, auto=("USDC",), pegs=SLOW),
+    # Bitcoin as collateral
+    Golden(
+        "bitcoin pledged for a long perpetual", "collateral outside, risk inside", {"BTC": 20, "BTC-PERP": (5, 300_000)}, pledged=("BTC",)
+    ),
+    Golden("bitcoin risked for a long perpetual", "collateral and position fall together", {"BTC": 20, "BTC-PERP": (5, 300_000)}),
+    Golden(
+        "bitcoin pledged for a short perpetual", "what is pledged hedges nothing", {"BTC": 20, "BTC-PERP": (-5, -300_000)}, pledged=("BTC",)
+    ),
+    Golden("bitcoin risked for a short perpetual", "the collateral is the hedge", {"BTC": 20, "BTC-PERP": (-5, -300_000)}),
+    # Limits that are not the account's alone
+    Golden(
+        "house-wide soft cap",
+        "all clients hold ten times what may count: a tenth does",
+        {"RLUSD": 200_000, "USD": 800_000},
+        house={"held": {"RLUSD": 10_000_000}},
+        changes=_row("STABLE", house_limit="1000000"),
+    ),
+    Golden(
+        "house-wide share of the supply",
+        "a tenth of the coins there are, for all clients together",
+        {"RLUSD": 200_000, "USD": 800_000},
+        pledged=("RLUSD",),
+        house={"held": {"RLUSD": 4_000_000}},
+        changes=_row("STABLE", house_supply_fraction="0.1") | SUPPLY,
+    ),
+    Golden(
+        "share of the supply",
+        "one per cent of the coins there are",
+        {"RLUSD": 200_000, "USD": 800_000},
+        changes=_row("STABLE", supply_limit_fraction="0.01") | SUPPLY,
+    ),
+    Golden(
+        "slow coin over a share of the supply",
+        "units are limited, whatever they count at",
+        {"USDC": 200_000, "USD": 800_000},
+        pegs=SLOW,
+        changes=_row("STABLE", supply_limit_fraction="0.01") | SUPPLY,
+    ),
+    Golden(
+        "share of a day's trading",
+        "more than can be sold does not count",
+        {"ETH": 500, "USD": 100_000},
+        pledged=("ETH",),
+        changes=_row("ETH", volume_limit_fraction="0.0001"),
+    ),
+    Golden(
+        "issuer limit", "all of one issuer up to a limit", {"RLUSD": 400_000, "XRP": 300_000, "USD": 2_000_000}, changes=_ripple("500000")
+    ),
+    Golden(
+        "issuer limit of nothing", "none of an issuer counts", {"RLUSD": 400_000, "XRP": 300_000, "USD": 2_000_000}, changes=_ripple("0")
+    ),
+    Golden(
+        "issuer limit shared with another account",
+        "the limit is the owner's",
+        {"RLUSD": 400_000, "XRP": 300_000, "USD": 2_000_000},
+        house={"owned": {"RLUSD": 400_000, "XRP": 800_000}},
+        changes=_ripple("800000"),
+    ),
+    Golden(
+        "issuer limit shared by a slow coin",
+        "what the owner holds elsewhere counts at the slow price too",
+        {"RLUSD": 400_000, "XRP": 300_000, "USD": 2_000_000},
+        house={"owned": {"RLUSD": 800_000, "XRP": 300_000}},
+        pegs={"RLUSD": ("0.97", None, None)},
+        changes=_ripple("500000"),
+    ),
+    Golden(
+        "tiers shared with another account",
+        "an owner's coins fill one set of tiers",
+        {"BTC": 60},
+        pledged=("BTC",),
+        house={"owned": {"BTC": 150}},
+    ),
+    Golden(
+        "bucket behind its core",
+        "a bucket has what the core leaves of the tiers",
+        {"BTC": 60},
+        pledged=("BTC",),
+        is_isolated=True,
+        house={"owned": {"BTC": 70}, "owned_isolated": {"BTC": 90}},
+    ),
     # Oil and equity
     Golden("oil bought", "loses more than its price", {"OIL-NEAR": (10, 680_000), "USD": 1_500_000}),
     Golden(
@@ -217,6 +427,59 @@ GOLDENS: tuple[Golden, ...] = (
         "the operator's own coin is no collateral",
         {"RLUSD": 300_000, "USD": 700_000},
         changes=_charges(issuers=[{"issuer_id": "RIPPLE", "is_own_issue": True, "moves": {"spot:RLUSD": "-0.12"}}]),
+    ),
+    Golden(
+        "far calls sold without a minimum",
+        "what loses in no tail needs next to nothing",
+        {"BTC-CALL120": -50, "BTC": 50},
+        changes=_charges(short_option_fraction="0"),
+    ),
+    Golden(
+        "far calls sold at their notional",
+        "the largest minimum there can be",
+        {"BTC-CALL120": -50, "BTC": 50},
+        changes=_charges(short_option_fraction="1"),
+    ),
+    Golden(
+        "stablecoins against each other beyond the first tier",
+        "a twin is a worse hedge the more of it there is",
+        {"USDC": 1_000_000, "RLUSD": -1_000_000, "USD": 700_000},
+        changes=_charges(
+            basis={"stablecoin_tiers": [{"up_to": "400000", "charge_fraction": "0.01"}, {"up_to": None, "charge_fraction": "1"}]}
+        ),
+    ),
+    Golden(
+        "index future at the full dated charge",
+        "a future without a carry curve against another one",
+        {"SPX-FUTURE": (4, 1_008_000), "USD": 250_000},
+        changes=_charges(basis={"perpetual_fraction": "1", "dated_fraction": "1"}),
+    ),
+    Golden(
+        "mild depeg without a slope",
+        "a slipping coin stops nothing",
+        {"USDC": 300_000, "USD": 700_000},
+        levels=OFF,
+        changes=_charges(depeg=DEPEG | {"haircut_slope": "0"}),
+    ),
+    Golden(
+        "mild depeg at a steep slope",
+        "a cent below the line and nothing new may be bought for it",
+        {"USDC": 300_000, "USD": 700_000},
+        levels=OFF,
+        changes=_charges(depeg=DEPEG | {"haircut_slope": "1000"}),
+    ),
+    Golden(
+        "low price where no peg is lost",
+        "a set may keep whatever there is",
+        {"USDC": 300_000, "USD": 700_000},
+        levels={"spot:USDC": "0.5"},
+        changes=_charges(depeg=DEPEG | {"ineligible_price": "0"}),
+    ),
+    Golden(
+        "RLUSD with XRP and no issuer",
+        "without an issuer group nothing is wrong-way",
+        {"RLUSD": 400_000, "XRP": 300_000, "USD": 800_000},
+        changes=_charges(issuers=[]),
     ),
     Golden(
         "hedged book under a minimum rate",

@@ -33,6 +33,8 @@ def test_intermediates(golden):
     split, charges = figures.split, figures.charges
     for part in ("value_in_equity", "haircut", "over_limit"):
         assert dict(zip(names, getattr(split, part), strict=True)) == pytest.approx(case[part], **NEAR), part
+    risked = dict(zip(names, split.risked_fraction.tolist(), strict=True))
+    assert {name: risked[name] for name in _given(golden).portfolio.policies if name in golden.auto} == case.get("risked_fraction", {})
     assert split.equity == pytest.approx(case["equity"], **NEAR)
     assert figures.gross == pytest.approx(case["gross"], **NEAR)
     groups = dict(zip([market.groups[group] for group in figures.netted.groups], figures.group_requirement, strict=True))

@@ -158,15 +158,16 @@ def is_ineligible(model, name) -> bool:
     peg_price = model.instruments[name].peg_price
     if name in model.charges.own_issues:
         return True
-    return peg_price is not None and peg_price < model.charges.ineligible_price
+    return model.instruments[name].has_run_out or (peg_price is not None and peg_price < model.charges.ineligible_price)
 
 
 def _exposures(model, holdings):
     exposure = {}
     for name, holding in holdings.items():
         instrument, amounts = model.instruments[name], {}
-        is_out = instrument.kind != "contract" and holding.quantity >= 0 and (holding.is_pledged or not model.is_eligible(name))
-        for quantity, source in ((ZERO if is_out else holding.quantity, name), (-holding.cost, instrument.settlement)):
+        is_out = instrument.kind != "contract" and holding.quantity >= 0 and not model.is_eligible(name)
+        share = ZERO if is_out else holding.risked if instrument.kind != "contract" and holding.quantity >= 0 else Fraction(1)
+        for quantity, source in ((share * holding.quantity, name), (-holding.cost, instrument.settlement)):
             for group, unit in model.instruments[source].exposure.items():
                 amounts[group] = amounts.get(group, ZERO) + quantity * unit
         exposure[name] = amounts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from fractions import Fraction
 
 from crossmargin.domain.account import AccountMode
@@ -18,7 +19,7 @@ from crossmargin.domain.instrument import (
 )
 from crossmargin.engine.revaluation.valuation import BasisKind
 from tests.reference.slow_charges import SlowChargeRates, SlowGroupRates
-from tests.reference.slow_margin import SlowHaircut, SlowHolding, SlowInstrument, SlowModel
+from tests.reference.slow_margin import SlowHaircut, SlowHolding, SlowHouse, SlowInstrument, SlowModel
 
 SCOPES = {
     AmericanOption: "AMERICAN_OPTION",
@@ -57,7 +58,7 @@ def slow_model(market, parameters, mode):
                 basis=BasisKind(market.basis_kind[row]).name.lower(),
                 is_option=bool(market.is_option[row]),
                 pegged_to=getattr(instrument.terms, "pegged_to", None),
-                peg_price=Fraction(market.peg_price[row]) if market.peg_price[row] > 0 else None,
+                **_slow_peg(market, parameters, row),
                 issuer_pnl=tuple(
                     sum((Fraction(pnl[leg]) for leg, (name, _) in enumerate(legs) if name == instrument.instrument_id), Fraction(0))
                     for pnl in market.issuer_leg_pnl
@@ -74,7 +75,34 @@ def slow_model(market, parameters, mode):
         fx_mismatch_fraction=Fraction(parameters.fx_mismatch_haircut_fraction),
         fx_mismatch_days=parameters.fx_mismatch_days,
         charges=_slow_charge_rates(parameters),
+        initial_multiple=Fraction(parameters.initial_margin_multiple),
+        supply={curve.split(":")[1]: Fraction(units) for curve, units in parameters.circulating_supply.items()},
+        issuer_limits=[
+            ({curve.split(":")[1] for curve in issuer.curves}, Fraction(issuer.collateral_limit))
+            for issuer in parameters.charges.issuers
+            if issuer.collateral_limit is not None
+        ],
     )
+
+
+def _slow_peg(market, parameters, row):
+    """What a stablecoin counts at, and whether its clock has run out, from the snapshot and the parameters alone."""
+    instrument = market.instruments[row]
+    if getattr(instrument.terms, "pegged_to", None) is None:
+        return {}
+    snapshot = market.snapshot
+    if snapshot is None or instrument.instrument_id not in snapshot.pegs:
+        # A market made by hand says both itself.
+        peg_price = Fraction(market.peg_price[row]) if market.peg_price[row] > 0 else None
+        return {"peg_price": peg_price, "used": Fraction(market.used_fraction[row]), "has_run_out": bool(market.has_run_out[row])}
+    peg, price = snapshot.pegs[instrument.instrument_id], Fraction(market.unit_value[row])
+    level = {str(factor): Fraction(known) for factor, known in snapshot.levels.items()}
+    currency = Fraction(1) if instrument.terms.pegged_to == "USD" else level[f"fx:{instrument.terms.pegged_to}"]
+    counts = min(price, Fraction(peg.slow_price) * currency)
+    until, longest = peg.back_since or snapshot.as_of, parameters.charges.depeg.longest_hours
+    seconds = 0 if peg.below_since is None else Fraction((until - peg.below_since) // timedelta(microseconds=1), 10**6)
+    has_run_out = longest is not None and seconds > Fraction(longest) * 3600
+    return {"used": counts / price, "peg_price": counts / currency, "has_run_out": has_run_out}
 
 
 def _slow_charge_rates(parameters):
@@ -121,6 +149,10 @@ def _slow_haircut(row):
         share_limit=_optional(row.share_limit_fraction),
         absolute_limit=_optional(row.absolute_limit),
         has_fx_mismatch=row.has_fx_mismatch,
+        volume_limit=_optional(row.volume_limit_fraction),
+        supply_limit=_optional(row.supply_limit_fraction),
+        house_limit=_optional(row.house_limit),
+        house_supply=_optional(row.house_supply_fraction),
     )
 
 
@@ -130,5 +162,13 @@ def _optional(limit):
 
 def slow_holding(portfolio, name):
     (holding,) = (held for held in portfolio.holdings if held.instrument_id == name)
-    is_pledged = portfolio.policies.get(name) is CollateralPolicy.PLEDGED
-    return SlowHolding(Fraction(holding.quantity), Fraction(holding.cost), is_pledged)
+    policy = portfolio.policies.get(name, CollateralPolicy.RISKED)
+    risked = {CollateralPolicy.PLEDGED: Fraction(0), CollateralPolicy.RISKED: Fraction(1), CollateralPolicy.AUTO: None}
+    return SlowHolding(Fraction(holding.quantity), Fraction(holding.cost), risked[policy])
+
+
+def slow_house(portfolio):
+    client, house = portfolio.account.client_id, portfolio.house
+    cross, isolated = house.owned.get(client, {}), house.owned_isolated.get(client, {})
+    owned, before = (isolated, cross) if portfolio.mode is AccountMode.ISOLATED else (cross, {})
+    return SlowHouse(*({str(name): Fraction(units) for name, units in held.items()} for held in (owned, before, house.held)))

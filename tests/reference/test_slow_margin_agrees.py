@@ -1,14 +1,17 @@
 """The engine against an independent model in exact arithmetic, on random books."""
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
 from crossmargin.domain.account import AccountMode
 from crossmargin.domain.collateral import CollateralPolicy
+from crossmargin.domain.house import NO_HOUSE, HouseView
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import EuropeanOption, OptionRight, Payoff, PremiumStyle
 from crossmargin.engine.portfolio_arrays import haircut_rates, margin_rates, portfolio_arrays
@@ -30,7 +33,7 @@ from tests.builders import (
     risk_parameters_document,
     stablecoin,
 )
-from tests.reference.slow_inputs import slow_holding, slow_model
+from tests.reference.slow_inputs import slow_holding, slow_house, slow_model
 from tests.reference.slow_margin import slow_margin
 
 CLASS_OF_GROUP = dict.fromkeys(("BTC", "ETH", "XRP", "USDC", "RLUSD"), "CRYPTO") | {"EURUSD": "FX", "USD-RATES": "FIXED_INCOME"}
@@ -42,11 +45,20 @@ RELATIVE = 1e-9  # float64 against exact fractions; a book of some fifteen legs 
 @pytest.mark.parametrize("seed", range(60))
 def test_engine_agrees_with_theslow_model(seed):
     print(f"seed {seed}")
-    market, parameters, portfolio = _random_case(seed)
-    names = [holding.instrument_id for holding in portfolio.holdings]
+    _assert_agree(*_random_case(seed))
 
+
+@pytest.mark.parametrize("seed", range(30))
+def test_engine_agrees_on_slow_prices_and_on_what_accounts_share(seed):
+    print(f"seed {seed}")
+    _assert_agree(*_shared_case(seed))
+
+
+def _assert_agree(market, parameters, portfolio):
+    names = [holding.instrument_id for holding in portfolio.holdings]
     fast = _figures(market, parameters, portfolio)
-    slow = slow_margin(slow_model(market, parameters, portfolio.mode), {name: slow_holding(portfolio, name) for name in names})
+    holdings = {name: slow_holding(portfolio, name) for name in names}
+    slow = slow_margin(slow_model(market, parameters, portfolio.mode), holdings, slow_house(portfolio))
 
     scale = RELATIVE * float(slow.gross + 1)
     assert fast.split.equity == pytest.approx(float(slow.equity), abs=RELATIVE * float(fast.split.gross_value.sum() + 1))
@@ -93,6 +105,65 @@ def test_random_books_reach_every_branch():
     assert seen >= {("charged", name) for name in CHARGES}
     assert {("limited", "USDC"), ("limited", "XRP"), ("limited", "BTC"), ("limited", "EUR")} <= seen
     assert {("owed", "USD"), ("owed", "EUR"), ("owed", "UST-BILL"), ("cost", "BTC-EUR"), ("cost", "BTC-INVERSE")} <= seen
+
+
+def test_shared_books_reach_every_branch():
+    """Each limit and each thing that is slow takes something off some of the books above."""
+    seen = set()
+    for seed in range(30):
+        market, parameters, portfolio = _shared_case(seed)
+        equity = _figures(market, parameters, portfolio).split.equity
+        without = {
+            "slow": (replace(market, used_fraction=np.ones(len(market.instruments))), parameters, portfolio),
+            "run out": (replace(market, has_run_out=np.zeros(len(market.instruments), np.bool_)), parameters, portfolio),
+            "house": (market, parameters, replace(portfolio, house=NO_HOUSE)),
+        }
+        for name in ("volume_limit_fraction", "supply_limit_fraction", "house_limit", "house_supply_fraction"):
+            rows = {key: replace(row, **{name: None}) for key, row in parameters.haircut_schedule.items()}
+            without[name] = market, replace(parameters, haircut_schedule=rows), portfolio
+        issuers = tuple(replace(issuer, collateral_limit=None) for issuer in parameters.charges.issuers)
+        without["issuer"] = market, replace(parameters, charges=replace(parameters.charges, issuers=issuers)), portfolio
+        seen |= {name for name, case in without.items() if _figures(*case).split.equity > equity + 0.01}
+    assert seen >= set(without)
+
+
+def _shared_case(seed):
+    """A random case with coins that are slow or run out, every kind of limit, and other accounts of the owner and of other clients."""
+    market, parameters, portfolio = _random_case(seed)
+    draw = random.Random(seed + 1000)  # noqa: S311 - books, not secrets
+    coins = [market.row_of[InstrumentId(name)] for name in ("USDC", "RLUSD")]
+    used, run_out = np.ones(len(market.instruments)), np.zeros(len(market.instruments), np.bool_)
+    used[coins] = [draw.choice([1.0, 0.984375, 0.96875]) for _ in coins]
+    run_out[coins] = [draw.random() < 0.15 for _ in coins]
+    market = replace(market, used_fraction=used, peg_price=market.peg_price * used, has_run_out=run_out)
+    limits = {
+        "USDC": {
+            "supply_limit_fraction": draw.choice([None, Decimal("0.01")]),
+            "house_limit": draw.choice([None, Decimal(400)]),
+            "house_supply_fraction": draw.choice([None, Decimal("0.04")]),
+        },
+        "ETH": {"volume_limit_fraction": draw.choice([None, Decimal("0.01"), Decimal("0.5")])},
+    }
+    rows = {name: replace(row, **limits.get(name, {})) for name, row in parameters.haircut_schedule.items()}
+    issuers = tuple(
+        replace(issuer, collateral_limit=draw.choice([None, Decimal(500), Decimal(2000)])) for issuer in parameters.charges.issuers
+    )
+    parameters = replace(
+        parameters,
+        haircut_schedule=rows,
+        charges=replace(parameters.charges, issuers=issuers),
+        circulating_supply={"spot:USDC": Decimal(100_000), "spot:RLUSD": Decimal(50_000)},
+    )
+    return market, parameters, replace(portfolio, house=_random_house(draw, market, portfolio.account.client_id))
+
+
+def _random_house(draw, market, client):
+    names = [each.instrument_id for each in market.instruments if each.is_asset and each.instrument_id != "USD"]
+
+    def some(size):
+        return {name: Decimal(draw.randint(1, size)) for name in names if draw.random() < 0.5}
+
+    return HouseView(held=some(20_000), owned={client: some(2000)}, owner_liquidity={}, owned_isolated={client: some(2000)})
 
 
 def _random_case(seed):
