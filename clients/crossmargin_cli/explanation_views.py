@@ -30,13 +30,13 @@ def distance_table(distances: Sequence[margin_service_pb2.LiquidationDistance]) 
     add_number_column(table, "Move")
     for distance in distances:
         found = move_text(distance.move) if distance.HasField("move") else "none"
-        table.add_row(_factor_text(distance.group_id, distance.factor_kind), found)
+        table.add_row(factor_text(distance.group_id, distance.factor_kind), found)
     return table
 
 
 def worst_direction_sentence(direction: margin_service_pb2.WorstDirection) -> str:
     """Return how far the account's own worst direction is from liquidating it."""
-    moves = ", ".join(f"{_factor_text(move.group_id, move.factor_kind)} {move_text(move)}" for move in direction.moves)
+    moves = ", ".join(f"{factor_text(move.group_id, move.factor_kind)} {move_text(move)}" for move in direction.moves)
     pnl = money(decimal_of(direction.pnl), signed=True)
     if not direction.multiple:
         return f"Own worst direction: ten times the average tail move does not liquidate. Once ({moves}): {pnl}."
@@ -68,7 +68,7 @@ def direction_lines(explained: margin_service_pb2.ExplainMarginResponse) -> Iter
     for one in explained.directional_concentrations[:_DIRECTIONS_SHOWN]:
         way = "long" if one.is_long else "short"
         share, amount = percent(decimal_of(one.fraction)), money(decimal_of(one.amount))
-        yield f"{_factor_text(one.asset_class, one.factor_kind)}: {way}, {share} one way; {amount} on a typical move of all."
+        yield f"{factor_text(one.asset_class, one.factor_kind)}: {way}, {share} one way; {amount} on a typical move of all."
 
 
 def advice_table(advice: Sequence[margin_service_pb2.IsolationAdvice]) -> Table:
@@ -116,5 +116,10 @@ def confidence_lines(explained: margin_service_pb2.ExplainMarginResponse) -> Ite
         yield f"{stand_in.factor_id} has no history in {stand_in.window}; instead: {stand_in.moved_by}."
 
 
-def _factor_text(group_id: str, kind: str) -> str:
+def factor_text(group_id: str, kind: str) -> str:
+    """Return what moves, in words.
+
+    >>> factor_text("BTC", "vol")
+    'BTC volatility'
+    """
     return f"{group_id} {_KIND_NAMES.get(kind, kind)}"

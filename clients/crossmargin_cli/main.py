@@ -30,6 +30,7 @@ from crossmargin_cli import (
     pending,
     quotes,
     reconcile,
+    report,
     reservations,
     serve,
     top,
@@ -68,6 +69,7 @@ app.add_typer(market.app, name="market")
 app.command("reconcile", epilog=reconcile.EXAMPLES)(reconcile.reconcile)
 app.add_typer(reconcile.app, name="breaks")
 app.add_typer(parameters.app, name="parameters")
+app.command("report", epilog=report.EXAMPLES)(report.report)
 app.command("backtest", epilog=backtest.EXAMPLES)(backtest.backtest)
 app.command("serve", epilog=serve.EXAMPLES, context_settings=serve.PASS_THROUGH)(serve.serve)
 app.command("migrate", epilog=migrate.EXAMPLES, context_settings=serve.PASS_THROUGH)(migrate.migrate)

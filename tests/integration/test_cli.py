@@ -29,6 +29,23 @@ def target(tmp_path_factory):
         assert processes_naming(folder / "data") == []
 
 
+def test_the_statement_of_a_client_is_a_page_with_all_its_accounts(target, tmp_path):
+    done = run("report", "summit-directional", "--out", str(tmp_path / "summit.html"), target=target)
+    assert done.returncode == 0, done.stderr
+    assert "2 accounts of summit-directional" in done.stdout
+    page = (tmp_path / "summit.html").read_text(encoding="utf-8")
+    for expected in ("core: Long digital assets", "satellite: AVAX, isolated", "Worst scenarios", "Collateral and liabilities", "Gap loss"):
+        assert expected in page
+
+
+def test_a_statement_needs_a_client_that_is_there_and_a_file_that_can_be(target, tmp_path):
+    unknown = run("report", "nobody", "--out", str(tmp_path / "x.html"), target=target)
+    assert (unknown.returncode, list(tmp_path.iterdir())) == (1, [])
+    misused = run("report", "summit-directional", "--out", str(tmp_path / "x.pdf"), target=target)
+    assert misused.returncode == 2
+    assert "ends in .html" in misused.stderr
+
+
 def quantities(target, account=ACCOUNT):
     positions = run_json("book", "positions", account, target=target)["positions"]
     return {(position["book_id"], position["instrument_id"]): Decimal(position["quantity"]) for position in positions}

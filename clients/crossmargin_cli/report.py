@@ -1,0 +1,81 @@
+"""`crossmargin report`: the statement of a client as a page to be sent, printed and kept."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from itertools import takewhile
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from crossmargin.api.v1 import account_service_pb2
+from crossmargin_cli.connection import DEFAULT_TARGET, JsonOption, TargetOption, connect, print_json, to_json
+from crossmargin_cli.examples import examples
+from crossmargin_cli.failures import MisuseError
+from crossmargin_cli.render import counted, error_console
+from crossmargin_cli.report_page import AccountStatement, ClientStatement, statement_page
+from crossmargin_client import Client, CrossmarginError
+
+EXAMPLES: Final = examples(
+    "crossmargin report harbour-macro --out harbour-macro.html",
+    "crossmargin report harbour-macro --out statement.html --date 2026-11-20",
+)
+
+
+def report(
+    client_id: Annotated[str, typer.Argument(metavar="CLIENT", help="Whose statement, such as harbour-macro.", show_default=False)],
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where the page goes; CLIENT.html if none is given.")] = None,
+    day: Annotated[str, typer.Option("--date", help="Day whose entries are listed, UTC; today without one. Margin is as of now.")] = "",
+    json: JsonOption = False,
+    target: TargetOption = DEFAULT_TARGET,
+) -> None:
+    """The statement of a client as one page of HTML: margin and its bridges, scenarios, collateral, positions, orders, entries.
+
+    The page needs nothing from elsewhere: it can be mailed, and a browser prints it or saves it as PDF.
+    """
+    file = out or Path(f"{client_id}.html")
+    if file.suffix != ".html" or not file.absolute().parent.is_dir():
+        raise MisuseError(f"--out was {file}; expected a file that ends in .html, in a folder that is there")
+    wanted = _day(day)
+    with connect(target) as client, error_console().status(f"reading {client_id}") as status:
+        found = client.get_client(client_id)
+        accounts = []
+        for account in client.list_accounts(client_id):
+            status.update(f"reading {account.name}")
+            accounts.append(_account(client, account, wanted))
+    statement = ClientStatement(found, accounts, wanted, datetime.now(tz=UTC))
+    file.write_text(statement_page(statement), encoding="utf-8")
+    if json:
+        margins = [to_json(each.explained.margin) for each in accounts if each.explained is not None]
+        print_json({"file": str(file), "client": to_json(found), "margins": margins})
+        return
+    typer.echo(f"{file}: {counted(len(accounts), 'account')} of {client_id}; open it in a browser, which prints it and saves it as PDF")
+
+
+def _account(client: Client, account: account_service_pb2.Account, day: date) -> AccountStatement:
+    statement = client.get_statement(account.name, day)
+    has_entries = statement.closing_seq > statement.opening_seq
+    listed = client.list_entries(account.name, after_seq=statement.opening_seq) if has_entries else iter(())
+    entries = list(takewhile(lambda entry: entry.sequence <= statement.closing_seq, listed))
+    explained, trouble = None, ""
+    try:
+        explained = client.explain_margin(account.name)
+    except CrossmarginError as error:
+        # The rest of the statement still stands, and says so.
+        trouble = error.message
+    return AccountStatement(
+        account=account,
+        explained=explained,
+        positions=client.list_positions(account.name).positions,
+        reservations=list(client.list_reservations(account.name)),
+        entries=entries,
+        trouble=trouble,
+    )
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text) if text else datetime.now(tz=UTC).date()
+    except ValueError:
+        raise MisuseError(f"--date was {text!r}; expected a day such as 2026-11-20") from None

@@ -1,0 +1,158 @@
+"""Drawings of a client's statement: small pictures in SVG, made of nothing but text, so that a page needs nothing from elsewhere."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from crossmargin.api.v1 import margin_service_pb2
+from crossmargin_cli.render import money, percent
+
+WIDTH: Final = 720
+BAND_COLOURS: Final = {
+    margin_service_pb2.BAND_HEALTHY: "#3d8b37",
+    margin_service_pb2.BAND_WATCH: "#b8860b",
+    margin_service_pb2.BAND_AT_RISK: "#d9730d",
+    margin_service_pb2.BAND_MARGIN_CALL: "#c8102e",
+    margin_service_pb2.BAND_LIQUIDATION: "#7a0019",
+}
+_BAND_ENDS: Final = (
+    (Decimal("0.6"), margin_service_pb2.BAND_HEALTHY),
+    (Decimal("0.7"), margin_service_pb2.BAND_WATCH),
+    (Decimal("0.8"), margin_service_pb2.BAND_AT_RISK),
+    (Decimal(1), margin_service_pb2.BAND_MARGIN_CALL),
+    (Decimal("1.2"), margin_service_pb2.BAND_LIQUIDATION),
+)
+"""Where each band ends under the shipped risk parameters. The band of an account is the one that its margin names."""
+_SCALE_END: Final = Decimal("1.2")
+_NAME_WIDTH: Final = 250
+_NUMBER_WIDTH: Final = 130
+_ROW: Final = 22
+_GOOD, _BAD, _NEUTRAL, _TOTAL = "#3d8b37", "#c8102e", "#3a6ea5", "#1f3d5c"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of a bridge: from `start` to `end` in money, drawn as a bar between the two.
+
+    Attributes:
+        amount: What the line says beside the bar.
+        kind: `total`, `adds` or `frees`.
+    """
+
+    name: str
+    start: Decimal
+    end: Decimal
+    amount: Decimal
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPoint:
+    """How close an account was to the line at one time. `utilization` is infinite when equity was gone."""
+
+    at: datetime
+    utilization: Decimal
+
+
+def utilization_drawing(utilization: Decimal) -> str:
+    """Return a scale from 0 to 120% in the colours of the bands, with a mark where an account stands; beyond the end it stands at it."""
+    parts, left = [], Decimal(0)
+    for end, band in _BAND_ENDS:
+        x, width = _scaled(left), _scaled(end) - _scaled(left)
+        parts.append(f'<rect x="{x:.1f}" y="14" width="{width:.1f}" height="12" fill="{BAND_COLOURS[band]}" opacity="0.55"/>')
+        parts.append(_label(_scaled(end), 40, percent(end), anchor="end" if end == _SCALE_END else "middle"))
+        left = end
+    mark = _scaled(min(utilization, _SCALE_END) if utilization.is_finite() else _SCALE_END)
+    parts.append(f'<path d="M{mark:.1f} 30 l-6 -20 h12 z" fill="#111"/>')
+    return _svg(46, parts, f"Utilization {percent(utilization)}")
+
+
+def bridge_drawing(steps: Sequence[Step]) -> str:
+    """Return a bridge, one line for each step, the bars on one scale."""
+    ends = [Decimal(0), *(place for step in steps for place in (step.start, step.end))]
+    low, high = min(ends), max(ends)
+    room, span = WIDTH - _NAME_WIDTH - _NUMBER_WIDTH, (high - low) or Decimal(1)
+
+    def place(amount: Decimal) -> float:
+        return _NAME_WIDTH + float((amount - low) / span) * room
+
+    parts = []
+    for line, step in enumerate(steps):
+        y = line * _ROW
+        first, last = sorted((place(step.start), place(step.end)))
+        weight = ' font-weight="bold"' if step.kind == "total" else ""
+        parts.append(_label(0, y + 15, step.name, more=weight))
+        parts.append(f'<rect x="{first:.1f}" y="{y + 4}" width="{max(last - first, 1):.1f}" height="14" fill="{_colour(step)}"/>')
+        parts.append(_label(WIDTH, y + 15, money(step.amount, signed=step.kind != "total"), anchor="end", more=weight))
+    return _svg(len(steps) * _ROW, parts, "Bridge")
+
+
+def bars_drawing(amounts: Sequence[tuple[str, Decimal]]) -> str:
+    """Return a bar for each amount, losses in red, on one scale."""
+    largest = max((abs(amount) for _, amount in amounts), default=Decimal(0)) or Decimal(1)
+    room = WIDTH - 2 * _NAME_WIDTH + 60
+    parts = []
+    for line, (name, amount) in enumerate(amounts):
+        y, width = line * _ROW, float(abs(amount) / largest) * room
+        colour = _BAD if amount < 0 else _GOOD
+        parts.append(_label(0, y + 15, _shortened(name, 52)))
+        parts.append(f'<rect x="{_NAME_WIDTH + 90}" y="{y + 4}" width="{max(width, 1):.1f}" height="14" fill="{colour}"/>')
+        parts.append(_label(WIDTH, y + 15, money(amount, signed=True), anchor="end"))
+    return _svg(len(amounts) * _ROW, parts, "Bars")
+
+
+def history_drawing(points: Sequence[HistoryPoint]) -> str:
+    """Return utilization over time above the bands; what is beyond 120% is drawn at it."""
+    height, left, bottom = 170, 46, 146
+    began, ended = points[0].at, points[-1].at
+    span_s = (ended - began).total_seconds() or 1.0
+
+    def y(utilization: Decimal) -> float:
+        shown = min(utilization, _SCALE_END) if utilization.is_finite() else _SCALE_END
+        return bottom - float(shown / _SCALE_END) * (bottom - 6)
+
+    parts, below = [], Decimal(0)
+    for end, band in _BAND_ENDS:
+        tall = y(below) - y(end)
+        parts.append(
+            f'<rect x="{left}" y="{y(end):.1f}" width="{WIDTH - left}" height="{tall:.1f}" fill="{BAND_COLOURS[band]}" opacity="0.14"/>'
+        )
+        parts.append(_label(left - 4, y(end) + 4, percent(end), anchor="end"))
+        below = end
+    line = " ".join(
+        f"{left + (point.at - began).total_seconds() / span_s * (WIDTH - left):.1f},{y(point.utilization):.1f}" for point in points
+    )
+    parts.append(f'<polyline points="{line}" fill="none" stroke="#111" stroke-width="1.4"/>')
+    parts.append(_label(left, bottom + 16, f"{began:%Y-%m-%d %H:%M} UTC"))
+    parts.append(_label(WIDTH, bottom + 16, f"{ended:%Y-%m-%d %H:%M} UTC", anchor="end"))
+    return _svg(height, parts, "Utilization over time")
+
+
+def _colour(step: Step) -> str:
+    if step.kind == "total":
+        return _TOTAL
+    if step.kind == "frees":
+        return _GOOD
+    return _NEUTRAL if step.amount >= 0 else _BAD
+
+
+def _scaled(utilization: Decimal) -> float:
+    return float(utilization / _SCALE_END) * WIDTH
+
+
+def _label(x: float, y: float, text: str, *, anchor: str = "start", more: str = "") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{more}>{html.escape(text)}</text>'
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _svg(height: int, parts: Sequence[str], title: str) -> str:
+    inside = "".join(parts)
+    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img"><title>{html.escape(title)}</title>{inside}</svg>'
