@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, Self
+from functools import partial
+from typing import Any, Final, Literal, Self, TypeAlias
 
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
 from crossmargin.api.v1 import margin_service_pb2
-from crossmargin_cli.render import BAND_NAMES, add_number_column, band_text, bar, counted, money, percent, plain_table, short_account
+from crossmargin_cli.render import BAND_NAMES, band_text, bar, counted, money, percent, plain_table, short_account
 from crossmargin_client import decimal_of, moment_of
 
 BAR_CELLS: Final = 20
+_NARROW: Final = 120
+"""Columns below which the lines above and below the board are short ones."""
+_LAYOUTS: Final[Sequence[tuple[int, frozenset[str]]]] = (
+    (BAR_CELLS, frozenset()),
+    (BAR_CELLS, frozenset({"Initial"})),
+    (BAR_CELLS, frozenset({"Initial", "Heard"})),
+    (6, frozenset({"Initial", "Heard"})),
+    (6, frozenset({"Initial", "Heard", "Maintenance"})),
+    (6, frozenset({"Initial", "Heard", "Maintenance", "To liquidation"})),
+)
+"""Cells of the bar and columns left out, from a wide window to a narrow one."""
+_LEAST_NAME: Final = 22
+_GAP: Final = 2
+"""Columns of the window between two columns of the table."""
 _OTHER_LINES: Final = 6
 """Lines of the screen that are no account: the head of the board, the head of the table, and the keys."""
 _FRESH_S: Final = 3.0
@@ -39,9 +54,11 @@ class Watched:
 
 
 _Key = Callable[[Watched], Any]
+_Column: TypeAlias = tuple[str, Literal["left", "right"], Callable[[Watched, datetime], Text]]
+"""Heading, side, and what it says of an account."""
 SORTS: Final[Mapping[str, tuple[str, _Key, bool]]] = {
     "utilization": ("u", lambda row: decimal_of(row.margin.utilization), True),
-    "excess": ("x", lambda row: decimal_of(row.margin.excess_to_maintenance), False),
+    "excess": ("x", lambda row: decimal_of(row.margin.excess_to_initial), False),
     "equity": ("e", lambda row: decimal_of(row.margin.equity.equity), True),
     "maintenance": ("m", lambda row: decimal_of(row.margin.requirement.maintenance_margin), True),
     "name": ("n", lambda row: row.margin.stamp.account, False),
@@ -97,15 +114,16 @@ def screen(console: Console, board: Board, choice: Choice, now: datetime) -> Gro
     """Return the whole screen: totals, the table as far as it fits, and the keys."""
     rows = board.chosen(choice)
     room = max(1, console.height - _OTHER_LINES)
-    keys = "  ".join(f"[{letter}] {name}" for name, (letter, _, _) in SORTS.items())
-    left_out = f"{counted(len(rows) - room, 'more account')} below; make the window taller or filter.  " if len(rows) > room else ""
+    left_out = f"{counted(len(rows) - room, 'more account')} below" if len(rows) > room else ""
     return Group(
-        headline(board, now), board_table(console, rows[:room], choice, now), Text(f"{left_out}{keys}  [w] worst only  [q] quit", "dim")
+        headline(board, now, is_narrow=_is_narrow(console)),
+        board_table(console, rows[:room], choice, now),
+        Text(_keys_line(left_out, is_narrow=_is_narrow(console)), "dim"),
     )
 
 
-def headline(board: Board, now: datetime) -> Text:
-    """Return one line on the whole house: time, age of the market, accounts by band, and money."""
+def headline(board: Board, now: datetime, *, is_narrow: bool = False) -> Text:
+    """Return one line on the whole house: time, age of the market, accounts by band, and money unless there is little room."""
     margins = [row.margin for row in board.rows.values()]
     line = Text(f"{now:%H:%M:%S} UTC", style="bold")
     if margins:
@@ -113,7 +131,7 @@ def headline(board: Board, now: datetime) -> Text:
         line += Text(f"  market {_age(now, newest)} old")
         equity = sum((decimal_of(margin.equity.equity) for margin in margins), Decimal(0))
         maintenance = sum((decimal_of(margin.requirement.maintenance_margin) for margin in margins), Decimal(0))
-        line += Text(f"  equity {money(equity)}  maintenance {money(maintenance)}")
+        line += Text("" if is_narrow else f"  equity {money(equity)}  maintenance {money(maintenance)}")
         counts = Counter(margin.band for margin in margins)
         for band, (name, style) in BAND_NAMES.items():
             if counts[band]:
@@ -122,38 +140,87 @@ def headline(board: Board, now: datetime) -> Text:
 
 
 def board_table(console: Console, rows: list[Watched], choice: Choice, now: datetime) -> Table:
-    """Return the accounts, one on each line: utilization with a bar in the colour of its band, what moved, and the money behind it."""
+    """Return the accounts, one on each line: utilization with a bar in the colour of its band, what moved, and the money behind it.
+
+    Excess is to the initial margin, below zero of which margin is called; what is left to liquidation is a column of its own. In a narrow
+    window there are fewer columns, and nothing but the name of an account is ever cut.
+    """
+    columns, cells = _that_fit(console, rows, choice, now)
     table = plain_table()
-    table.add_column(_heading("Account", "name", choice), no_wrap=True)
-    table.add_column(_heading("Utilization", "utilization", choice), no_wrap=True)
-    table.add_column("Band", no_wrap=True)
-    for title, sort in (("Equity", "equity"), ("Maintenance", "maintenance"), ("Initial", ""), ("Excess", "excess")):
-        add_number_column(table, _heading(title, sort, choice))
-    add_number_column(table, "Heard")
-    for row in rows:
-        table.add_row(*_cells(console, row, now))
+    room = console.width - _room_for(columns, cells)
+    table.add_column(_heading("Account", "name", choice), no_wrap=True, overflow="ellipsis", max_width=max(room, 1))
+    for (heading, justify, _), width in zip(columns, _widths(columns, cells), strict=True):
+        table.add_column(heading, justify=justify, no_wrap=True, min_width=width)
+    for row, line in zip(rows, cells, strict=True):
+        table.add_row(short_account(row.margin.stamp.account), *line)
     return table
 
 
-def _cells(console: Console, row: Watched, now: datetime) -> list[Text | str]:
-    margin = row.margin
-    utilization, excess = decimal_of(margin.utilization), decimal_of(margin.excess_to_maintenance)
+def _that_fit(console: Console, rows: list[Watched], choice: Choice, now: datetime) -> tuple[list[_Column], list[list[Text]]]:
+    """Return the most columns that leave an account enough room for its name, with their cells."""
+    for bar_cells, left_out in _LAYOUTS:
+        utilization: _Column = (_heading("Utilization", "utilization", choice), "left", partial(_utilization_cell, console, bar_cells))
+        columns = [utilization, ("Band", "left", _band_cell), *(one for one in _money_columns(choice) if _title(one) not in left_out)]
+        cells = [[read(row, now) for _, _, read in columns] for row in rows]
+        if _LEAST_NAME + _room_for(columns, cells) <= console.width:
+            break
+    return columns, cells
+
+
+def _room_for(columns: Sequence[_Column], cells: Sequence[Sequence[Text]]) -> int:
+    return sum(width + _GAP for width in _widths(columns, cells))
+
+
+def _widths(columns: Sequence[_Column], cells: Sequence[Sequence[Text]]) -> list[int]:
+    return [max([len(heading), *(len(line[place]) for line in cells)]) for place, (heading, _, _) in enumerate(columns)]
+
+
+def _title(column: _Column) -> str:
+    return column[0].rstrip(" ↑↓")
+
+
+def _utilization_cell(console: Console, width: int, row: Watched, now: datetime) -> Text:
+    utilization = decimal_of(row.margin.utilization)
     arrow = {1: " ▲", -1: " ▼"}.get(row.trend, "  ") if not console.options.ascii_only else {1: " +", -1: " -"}.get(row.trend, "  ")
     is_fresh = (now - row.heard_at).total_seconds() < _FRESH_S
-    style = BAND_NAMES.get(margin.band, ("", ""))[1]
-    doubt = Text(" ?", style="yellow") if margin.HasField("quality") else Text("")
-    return [
-        short_account(margin.stamp.account),
-        bar(console, utilization, width=BAR_CELLS, style=style)
+    return (
+        bar(console, utilization, width=width, style=BAND_NAMES.get(row.margin.band, ("", ""))[1])
         + Text(f"{percent(utilization):>10}", style="bold" if is_fresh else "")
-        + Text(arrow if is_fresh else "  ", style="red" if row.trend > 0 else "green"),
-        band_text(margin.band) + doubt,
-        money(decimal_of(margin.equity.equity)),
-        money(decimal_of(margin.requirement.maintenance_margin)),
-        money(decimal_of(margin.requirement.initial_margin)),
-        Text(money(excess), style="red" if excess < 0 else ""),
-        _age(now, row.heard_at),
+        + Text(arrow if is_fresh else "  ", style="red" if row.trend > 0 else "green")
+    )
+
+
+def _band_cell(row: Watched, _: datetime) -> Text:
+    return band_text(row.margin.band) + (Text(" ?", style="yellow") if row.margin.HasField("quality") else Text(""))
+
+
+def _money_columns(choice: Choice) -> list[_Column]:
+    read: list[tuple[str, str, Callable[[margin_service_pb2.Margin], str]]] = [
+        ("Equity", "equity", lambda margin: margin.equity.equity),
+        ("Initial", "", lambda margin: margin.requirement.initial_margin),
+        ("Maintenance", "maintenance", lambda margin: margin.requirement.maintenance_margin),
+        ("Excess", "excess", lambda margin: margin.excess_to_initial),
+        ("To liquidation", "", lambda margin: margin.excess_to_maintenance),
     ]
+    columns: list[_Column] = [(_heading(title, sort, choice), "right", partial(_money_cell, amount)) for title, sort, amount in read]
+    return [*columns, ("Heard", "right", lambda row, now: Text(_age(now, row.heard_at)))]
+
+
+def _money_cell(amount: Callable[[margin_service_pb2.Margin], str], row: Watched, _: datetime) -> Text:
+    found = decimal_of(amount(row.margin))
+    return Text(money(found), style="red" if found < 0 else "")
+
+
+def _keys_line(left_out: str, *, is_narrow: bool) -> str:
+    if is_narrow:
+        letters = " ".join(letter for letter, _, _ in SORTS.values())
+        return f"{left_out}{'; ' if left_out else ''}[{letters}] sort  [w] worst only  [q] quit"
+    keys = "  ".join(f"[{letter}] {name}" for name, (letter, _, _) in SORTS.items())
+    return f"{left_out}{'; make the window taller or filter.  ' if left_out else ''}{keys}  [w] worst only  [q] quit"
+
+
+def _is_narrow(console: Console) -> bool:
+    return console.width < _NARROW
 
 
 def _heading(title: str, sort: str, choice: Choice) -> str:

@@ -17,6 +17,7 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 def account(name, **figures):
     found = margin(account=f"clients/{name}/accounts/core", **figures)
     found.stamp.as_of_time.FromDatetime(NOW - timedelta(seconds=40))
+    found.excess_to_initial = str(float(found.equity.equity) - float(found.requirement.initial_margin))
     found.excess_to_maintenance = str(float(found.equity.equity) - float(found.requirement.maintenance_margin))
     return found
 
@@ -99,8 +100,9 @@ def test_a_row_has_bar_band_and_money_and_what_has_moved_is_marked_for_a_moment(
         "margin",
         "call",
         "480,000",
-        "432,000",
         "750,000",
+        "432,000",
+        "-270,000",
         "48,000",
         "0s",
     ]
@@ -116,6 +118,23 @@ def test_the_order_is_marked_in_its_heading():
     assert "Utilization ↓" in heading(Choice())
     assert "Utilization ↑" in heading(Choice(is_reversed=True))
     assert "Excess ↑" in heading(Choice(sort="excess"))
+
+
+@pytest.mark.parametrize("width", [80, 100, 119, 120, 150])
+def test_nothing_but_the_name_of_an_account_is_cut_however_narrow_the_window(width):
+    console = Console(file=io.StringIO(), width=width, height=20)
+    board = a_board()
+    for name in ("an-institution-with-a-long-name", "b"):
+        board.hear(account(name, utilization="0.75", band="AT_RISK", equity="123456789", maintenance="92592591"), NOW)
+    lines = printed(screen(console, board, Choice(), NOW), console).splitlines()
+    assert max(map(len, lines)) <= width
+    (line,) = (line for line in lines if line.startswith("b/core"))
+    assert [word for word in line.split() if "…" in word] == []
+    assert {"75.0%", "at", "risk", "123,456,789", "122,706,789"} <= set(line.split()), "equity and excess are there at any width"
+    assert ("30,864,198" in line) == (width > 80), "what is left to liquidation needs room"
+    assert ("92,592,591" in line) == (width >= 119)
+    assert ("750,000" in line) == (width >= 150)
+    assert sum("[q] quit" in line for line in lines) == 1
 
 
 def test_what_does_not_fit_the_window_is_counted():
