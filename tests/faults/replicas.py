@@ -20,7 +20,7 @@ from tests.integration.command_line import environment
 
 SERVE: Final = ("-m", "crossmargin")
 ROOT: Final = Path(__file__).resolve().parents[2]
-_START_LIMIT_S: Final = 120.0
+_START_LIMIT_S: Final = 300.0
 _FAULT_SIGNS: Final = ('"rpc failed"', '"background task failed"')
 _STOP_LIMIT_S: Final = 60.0
 _POLL_S: Final = 0.02
@@ -83,7 +83,7 @@ class Replica:
         """Start it and return when it serves; one that ends while starting is started again, as a supervisor does.
 
         Raises:
-            ReplicaError: It did not come up within two minutes.
+            ReplicaError: It did not come up within five minutes.
         """
         deadline = time.monotonic() + _START_LIMIT_S
         while time.monotonic() < deadline:
