@@ -72,6 +72,7 @@ async def test_a_decision_sees_what_the_account_holds_and_how_it_counts(storage)
     assert books.states[CORE].policies == {InstrumentId("USD"): CollateralPolicy.PLEDGED}
     assert (books.reservations, books.limits, books.halts) == ({CORE: ()}, (), ())
     assert (await storage.books.read_books(CORE)).states == books.states
+    assert set((await storage.books.read_books(CORE, OTHER)).states) == {CORE, OTHER}
 
 
 async def test_an_account_that_is_not_there_is_unknown_and_the_key_stays_free(storage):

@@ -406,7 +406,7 @@ def fuzzing(*, wire_count: int = 150, only: Callable[[str], bool] = lambda name:
 
     async def body(rig: Rig) -> None:
         replica = rig.replicas[0]
-        methods = [method for method in _methods(replica.address) if only(method.name)]
+        methods = [method for method in methods_of(replica.address) if only(method.name)]
         options = [("grpc.max_send_message_length", 8 * 1024 * 1024)]
         async with grpc.aio.insecure_channel(replica.address, options=options) as channel:
             fuzzer = Fuzzer(rig, channel, rig.chance)
@@ -421,7 +421,7 @@ def fuzzing(*, wire_count: int = 150, only: Callable[[str], bool] = lambda name:
     return body
 
 
-def _methods(address: str) -> list[MethodDescriptor]:
+def methods_of(address: str) -> list[MethodDescriptor]:
     """Return every method of the API that the service at an address says it has."""
     with grpc.insecure_channel(address) as channel:
         database = ProtoReflectionDescriptorDatabase(channel)

@@ -100,14 +100,15 @@ def test_an_option_ends_at_its_intrinsic_value(instrument, quantity, price, paid
     assert (found[instrument.instrument_id].quantity, found[instrument.instrument_id].cost) == (-quantity, -cost)
 
 
-@pytest.mark.parametrize("instrument", [the.CASH_OPTION, the.AMERICAN_OPTION, the.FX_OPTION], ids=the.name_of)
-@given(quantity=quantities, depth=st.decimals("0.001", "0.9", places=3))
-def test_delivery_is_worth_what_cash_settlement_pays(instrument, quantity, depth):
-    """However deep it is in the money."""
+@pytest.mark.parametrize("instrument", [the.CASH_OPTION, the.MARGINED_OPTION, the.AMERICAN_OPTION, the.FX_OPTION], ids=the.name_of)
+@given(quantity=quantities, depth=st.decimals("0.001", "0.9", places=3), paid=prices)
+def test_delivery_is_worth_what_cash_settlement_pays(instrument, quantity, depth, paid):
+    """However deep it is in the money, and whatever a margined one cost."""
     away = depth if instrument.terms.right is OptionRight.CALL else -depth
     price = instrument.terms.strike * (1 + away)
-    cash = moves(instrument, Exercise(price), quantity)
-    physical = moves(instrument, Exercise(price, Delivery.PHYSICAL), quantity)
+    cost = ledger_amount(consideration(instrument, quantity=quantity, price=paid)) if instrument.is_margined else D(0)
+    cash = moves(instrument, Exercise(price), quantity, cost)
+    physical = moves(instrument, Exercise(price, Delivery.PHYSICAL), quantity, cost)
     (delivered,) = physical.keys() - {instrument.instrument_id, instrument.settlement}
     value = EXACT.add(EXACT.multiply(received(physical, delivered), price), received(physical, instrument.settlement))
     assert abs(value - received(cash, instrument.settlement)) <= DUST

@@ -132,7 +132,7 @@ def delivered_asset(instrument: Instrument) -> InstrumentId | None:
             return currency
         case AmericanOption(underlying=underlying):
             return underlying
-        case EuropeanOption(underlying=underlying, premium=PremiumStyle.CASH_PAID, future_expiry=None):
+        case EuropeanOption(underlying=underlying, premium=PremiumStyle.CASH_PAID | PremiumStyle.MARGINED, future_expiry=None):
             return underlying
         case _:
             return None
@@ -282,9 +282,10 @@ def _exercise(event: LifecycleEvent, exercise: Exercise, instrument: Instrument,
     if not payoff:
         raise does_not_fit(event, f"at {exercise.price} it is worth nothing; book its expiry at its end", value=exercise.price)
     quantity = _exercised(event, exercise, instrument, position)
+    # Only an option that is exercised whole has a cost: it is margined, and its cost is what has been settled of its price. Delivered, it
+    # leaves like one that is worth nothing, because its worth is in what is delivered.
     if exercise.delivery is Delivery.PHYSICAL:
-        return (Move(instrument.instrument_id, -quantity), *_delivered(event, instrument, quantity))
-    # Only an option that is exercised whole has a cost: it is margined, and its cost is what has been settled of its price.
+        return (Move(instrument.instrument_id, -quantity, -position.cost), *_delivered(event, instrument, quantity, position.cost))
     return (
         Move(instrument.instrument_id, -quantity, -position.cost),
         Move(instrument.settlement, ledger_amount(quantity * payoff - position.cost)),
@@ -306,14 +307,14 @@ def _exercised(event: LifecycleEvent, exercise: Exercise, instrument: Instrument
     return exercise.quantity.copy_sign(position.quantity)
 
 
-def _delivered(event: LifecycleEvent, instrument: Instrument, quantity: Decimal) -> tuple[Move, Move]:
+def _delivered(event: LifecycleEvent, instrument: Instrument, quantity: Decimal, cost: Decimal) -> tuple[Move, Move]:
     asset = delivered_asset(instrument)
     terms = instrument.terms
     if asset is None or not isinstance(terms, (EuropeanOption, AmericanOption, FxOption)):
-        raise does_not_fit(event, "it is not delivered physically: coin-settled, margined or on a future; expected delivery in cash")
+        raise does_not_fit(event, "it is not delivered physically: coin-settled or on a future; expected delivery in cash")
     multiplier = Decimal(1) if isinstance(terms, FxOption) else terms.multiplier
     received = quantity * multiplier if terms.right is OptionRight.CALL else -quantity * multiplier
-    return Move(asset, ledger_amount(received)), Move(terms.settlement, ledger_amount(-received * terms.strike))
+    return Move(asset, ledger_amount(received)), Move(terms.settlement, ledger_amount(-received * terms.strike - cost))
 
 
 def _currency_delivery(event: LifecycleEvent, _: CurrencyDelivery, instrument: Instrument, position: Position) -> tuple[Move, ...]:

@@ -315,8 +315,8 @@ class BookReader(LedgerReader, Protocol):
         """
         ...
 
-    async def read_books(self, ref: AccountRef) -> Books:
-        """Return what a decision on an account would be made on now, as of one moment, without any lock; UNKNOWN_ACCOUNT."""
+    async def read_books(self, *refs: AccountRef) -> Books:
+        """Return what a decision on accounts would be made on now, as of one moment, without any lock; UNKNOWN_ACCOUNT."""
         ...
 
     async def list_reservations(self, ref: AccountRef, *, after_sequence: int, limit: int) -> Sequence[Reservation]:

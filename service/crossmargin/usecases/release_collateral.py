@@ -37,16 +37,25 @@ class CollateralRelease:
     after: MarginNeed
 
 
-def weigh_release(
-    view: MarketView, state: AccountState, blocks: Sequence[Block], instrument: Instrument, quantity: Decimal, *, book_id: BookId
+def weigh_release(  # noqa: PLR0917 - what leaves what, and under which circumstances
+    view: MarketView,
+    state: AccountState,
+    blocks: Sequence[Block],
+    instrument: Instrument,
+    quantity: Decimal,
+    owed: Decimal,
+    *,
+    book_id: BookId,
 ) -> CollateralRelease:
     """Return whether so much of an instrument may leave an account. Numpy work.
 
-    It may when the account holds that much, over all its books, and equity covers the initial margin without it, whatever its open orders
-    do. A refusal says the largest quantity that would have been allowed at the same moment.
+    It may when the account holds that much, over all its books and without what the street still owes it (`owed`), and equity covers the
+    initial margin without it, whatever its open orders do. A refusal says the largest quantity that would have been allowed at the same
+    moment.
     """
     name = instrument.instrument_id
-    held = exact_sum(position.quantity for position in state.positions if position.instrument_id == name)
+    on_trade_date = exact_sum(position.quantity for position in state.positions if position.instrument_id == name)
+    held = EXACT.subtract(on_trade_date, owed)
 
     def need(leaving: Decimal) -> MarginNeed:
         return worst_need(view, state, blocks, (Position(book_id, name, EXACT.minus(leaving)),))
@@ -69,6 +78,9 @@ def weigh_release(
     }
     if quantity > held:
         words = f"{state.account.ref} holds {format_decimal(held)} {name}; {format_decimal(quantity)} were asked for; "
+        if owed:
+            facts["unsettled"] = format_decimal(owed)
+            words += f"{format_decimal(owed)} more were bought and are not settled yet; "
         reason = Reason.INSUFFICIENT_HOLDING
     else:
         words = f"without {format_decimal(quantity)} {name}, {state.account.ref} could be {-after.excess} short of its initial margin; "

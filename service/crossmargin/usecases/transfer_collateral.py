@@ -20,6 +20,7 @@ from crossmargin.usecases.current_market import MarketView
 from crossmargin.usecases.decide_on_market import DecideOnMarket
 from crossmargin.usecases.known_instruments import known_instruments
 from crossmargin.usecases.ports import BookReader, Books, ComputePool, Decision, InstrumentReader
+from crossmargin.usecases.read_unsettled import Unsettled
 from crossmargin.usecases.refusals import encode_outcome, encode_refusal, outcome_or_refusal
 from crossmargin.usecases.release_collateral import CollateralRelease, weigh_release
 
@@ -51,11 +52,13 @@ class TransferCollateral:
                 and LIMIT_EXCEEDED of the destination too.
         """
         instrument = await self._check(transfer)
+        seen = await Unsettled.of(self.books, transfer.source)
 
         async def decide(books: Books, view: MarketView) -> Decision:
             source, destination = (books.states[ref].head.check_open() for ref in (transfer.source, transfer.destination))
             leaves, arrives = entries_from_transfer(transfer, instrument, effective_at=books.now)
-            release = await self.compute.run(lambda: _weigh(books, view, transfer, instrument))
+            unsettled = await seen.as_of(source.sequence, self.books)
+            release = await self.compute.run(lambda: _weigh(books, view, transfer, instrument, unsettled))
             if release.refusal is not None:
                 return Decision(encode_refusal(release.refusal))
             entries = (*append_to_chain(source, (leaves,)), *append_to_chain(destination, (arrives,)))
@@ -69,16 +72,15 @@ class TransferCollateral:
         return Transferred(source_sequence, destination_sequence, Decimal(document["excess_after"]), outcome.replayed)
 
     async def validate(self, transfer: Transfer) -> Transferred:
-        """Return what a transfer would leave its source, or raise as it would be refused now. Writes nothing and binds no key.
-
-        Limits of the destination are not looked at.
-        """
+        """Return what a transfer would leave its source, or raise as it would be refused now. Writes nothing and binds no key."""
         instrument = await self._check(transfer)
-        books = await self.books.read_books(transfer.source)
+        books = await self.books.read_books(transfer.source, transfer.destination)
         entries_from_transfer(transfer, instrument, effective_at=books.now)
-        books.states[transfer.source].head.check_open()
+        for ref in (transfer.source, transfer.destination):
+            books.states[ref].head.check_open()
+        unsettled = await Unsettled.of(self.books, transfer.source)
         view = await self.decide_on_market.current_market()
-        release = await self.compute.run(lambda: _weigh(books, view, transfer, instrument))
+        release = await self.compute.run(lambda: _weigh(books, view, transfer, instrument, unsettled))
         if release.refusal is not None:
             raise release.refusal
         return Transferred(0, 0, release.after.excess, replayed=False)
@@ -99,12 +101,13 @@ def _is_bucket_of(bucket: Account, core: Account) -> bool:
     return bucket.ref.client_id == core.ref.client_id and bucket.parent == core.ref.account_id
 
 
-def _weigh(books: Books, view: MarketView, transfer: Transfer, instrument: Instrument) -> CollateralRelease:
+def _weigh(books: Books, view: MarketView, transfer: Transfer, instrument: Instrument, unsettled: Unsettled) -> CollateralRelease:
     if books.halts:
         return CollateralRelease(halted(books.halts[0]), MarginNeed.none())
     blocks = fill_blocks(books.reservations[transfer.source])
     state = books.states[transfer.source]
-    release = weigh_release(view, state, blocks, instrument, transfer.quantity, book_id=transfer.book_id)
+    owed = unsettled[transfer.instrument_id]
+    release = weigh_release(view, state, blocks, instrument, transfer.quantity, owed, book_id=transfer.book_id)
     if release.refusal is not None:
         return release
     leaving = Position(transfer.book_id, transfer.instrument_id, EXACT.minus(transfer.quantity))

@@ -20,6 +20,7 @@ from crossmargin.usecases.current_market import MarketView
 from crossmargin.usecases.decide_on_market import DecideOnMarket
 from crossmargin.usecases.known_instruments import known_instruments
 from crossmargin.usecases.ports import BookReader, Books, ComputePool, Decision, InstrumentReader
+from crossmargin.usecases.read_unsettled import Unsettled
 from crossmargin.usecases.refusals import encode_outcome, encode_refusal, outcome_or_refusal
 from crossmargin.usecases.release_collateral import CollateralRelease, weigh_release
 from crossmargin.usecases.two_persons import TwoPersons, await_second_person
@@ -67,13 +68,15 @@ class WithdrawCollateral:
         """
         instrument = await self._instrument(withdrawal)
         asked = Asked("Withdraw", withdrawal.words, withdrawal.account.client_id)
+        seen = await Unsettled.of(self.books, withdrawal.account)
 
         async def decide(books: Books, view: MarketView) -> Decision:
             head = books.states[withdrawal.account].head.check_open()
             confirmation = await self.two_persons.confirmation(asked, caller=caller)
             persons = None if confirmation is None else confirmation.persons
             entry = entry_from_withdrawal(withdrawal, instrument, effective_at=books.now, persons=persons)
-            release = await self.compute.run(lambda: _weigh(books, view, withdrawal, instrument))
+            unsettled = await seen.as_of(head.sequence, self.books)
+            release = await self.compute.run(lambda: _weigh(books, view, withdrawal, instrument, unsettled))
             if release.refusal is not None:
                 return Decision(encode_refusal(release.refusal))
             if confirmation is None and self._needs_second_person(withdrawal, view):
@@ -96,7 +99,8 @@ class WithdrawCollateral:
         entry_from_withdrawal(withdrawal, instrument, effective_at=(books := await self.books.read_books(withdrawal.account)).now)
         books.states[withdrawal.account].head.check_open()
         view = await self.decide_on_market.current_market()
-        release = await self.compute.run(lambda: _weigh(books, view, withdrawal, instrument))
+        unsettled = await Unsettled.of(self.books, withdrawal.account)
+        release = await self.compute.run(lambda: _weigh(books, view, withdrawal, instrument, unsettled))
         if release.refusal is not None:
             raise release.refusal
         return Withdrawn(0, release.after.excess, replayed=False, needs_second_person=self._needs_second_person(withdrawal, view))
@@ -110,12 +114,13 @@ class WithdrawCollateral:
         return check_can_be_moved(known[withdrawal.instrument_id], "withdrawn")
 
 
-def _weigh(books: Books, view: MarketView, withdrawal: Withdrawal, instrument: Instrument) -> CollateralRelease:
+def _weigh(books: Books, view: MarketView, withdrawal: Withdrawal, instrument: Instrument, unsettled: Unsettled) -> CollateralRelease:
     account = withdrawal.account
     if books.halts:
         return CollateralRelease(halted(books.halts[0]), MarginNeed.none())
     blocks = fill_blocks(books.reservations[account])
-    release = weigh_release(view, books.states[account], blocks, instrument, withdrawal.quantity, book_id=withdrawal.book_id)
+    owed = unsettled[withdrawal.instrument_id]
+    release = weigh_release(view, books.states[account], blocks, instrument, withdrawal.quantity, owed, book_id=withdrawal.book_id)
     if release.refusal is not None:
         return release
     leaving = Position(withdrawal.book_id, withdrawal.instrument_id, EXACT.minus(withdrawal.quantity))

@@ -112,6 +112,14 @@ def refusal(instrument, happening, reason=Reason.INVALID_EVENT, *, at=LATE, quan
             "0",
             {"BTC-CALL": (D(-2), 0), "BTC": (D(20), 0), "USD": (D(-1_200_000), 0)},
         ),
+        # Bought at 500 a coin, of which nothing has been paid yet.
+        (
+            the.MARGINED_OPTION,
+            Exercise(D(61_000), Delivery.PHYSICAL),
+            "2",
+            "10000",
+            {"BTC-MARGINED-CALL": (D(-2), D(-10_000)), "BTC": (D(20), 0), "USD": (D(-1_210_000), 0)},
+        ),
         (PUT, Exercise(D(59_000), Delivery.PHYSICAL), "2", "0", {"BTC-PUT": (D(-2), 0), "BTC": (D(-20), 0), "USD": (D(1_200_000), 0)}),
         (
             the.FX_OPTION,
@@ -148,7 +156,7 @@ FITTING = {
     Expiry(D(1)): {the.CASH_OPTION, the.COIN_OPTION, the.MARGINED_OPTION, the.FUTURE_OPTION, the.FX_OPTION},
     Exercise(D(1)): {the.AMERICAN_OPTION},
     Exercise(D(70_000)): {the.CASH_OPTION, the.COIN_OPTION, the.MARGINED_OPTION, the.FUTURE_OPTION, the.FX_OPTION},
-    Exercise(D(70_000), Delivery.PHYSICAL): {the.CASH_OPTION, the.FX_OPTION},
+    Exercise(D(70_000), Delivery.PHYSICAL): {the.CASH_OPTION, the.MARGINED_OPTION, the.FX_OPTION},
 }
 
 
@@ -204,6 +212,7 @@ def test_an_event_is_booked_from_its_time_on(instrument, happening, due):
         (the.AMERICAN_OPTION, Exercise(D(59_000), quantity=D("2.5")), "at most 2"),
         (the.AMERICAN_OPTION, Exercise(D(59_000), quantity=D(0)), "more than zero"),
         (the.COIN_OPTION, Exercise(D(61_000), Delivery.PHYSICAL), "expected delivery in cash"),
+        (the.FUTURE_OPTION, Exercise(D(61_000), Delivery.PHYSICAL), "expected delivery in cash"),
         (the.NDF, Fixing(), "bought_price was None"),
         (the.NDF, Fixing(D("1.1"), D("1.2")), "sold_price was 1.2"),
     ],

@@ -14,7 +14,8 @@ from crossmargin.domain.book import EntryKind, Transfer, Withdrawal
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId
-from tests.unit.usecases.house import BTC, BTC_PERP, CORE, NOON, USD
+from crossmargin.usecases.read_unsettled import Unsettled
+from tests.unit.usecases.house import BTC, BTC_PERP, CORE, NOON, USD, spot_trade
 from tests.unit.usecases.test_reserve_margin import refusal, reserve
 
 D = Decimal
@@ -205,6 +206,45 @@ async def test_a_hedge_may_not_leave_over_a_limit_nor_arrive_over_one(house, buc
     await house.limit(ExposureLimits(BUCKET.client_id, BUCKET.account_id, gross=D(1000)))
     refused = await refusal(transfer(house, "0.5", BTC))
     assert (refused.reason, refused.facts["scope"]) == (Reason.LIMIT_EXCEEDED, str(BUCKET))
+
+
+@pytest.mark.parametrize("instrument", [BTC, USD])
+async def test_what_was_bought_or_sold_for_does_not_leave_before_it_has_come(house, bucket, instrument):
+    """It counts in margin from the trade on, and the street has it still: neither a withdrawal nor a transfer gives it away."""
+    await house.deposit("500000")
+    await house.deposit("3", BTC)
+    quantity, stays, waits = {BTC: ("2", "3", "2"), USD: ("-2", "500000", "120000")}[instrument]
+    await house.use_cases.record_trades(CORE, [replace(spot_trade(quantity), settle_date=NOON.date())], caller=house.caller())
+    beyond = D(stays) + 1
+    for refused in (await refusal(withdraw(house, beyond, instrument)), await refusal(transfer(house, beyond, instrument))):
+        assert refused.reason is Reason.INSUFFICIENT_HOLDING
+        assert (refused.facts["held"], refused.facts["unsettled"], refused.facts["largest_quantity"]) == (stays, waits, stays)
+        assert "not settled yet" in refused.message
+    tried = Withdrawal(CORE, MAIN, instrument, beyond, "wire 7")
+    assert (await refusal(house.use_cases.withdraw_collateral.validate(tried))).reason is Reason.INSUFFICIENT_HOLDING
+    assert [one async for one in house.use_cases.settle_trades(NOON.date(), None, caller=house.caller())]
+    assert (await withdraw(house, beyond, instrument)).sequence > 0
+
+
+async def test_what_is_booked_while_a_withdrawal_is_on_its_way_is_seen_under_the_lock(house, monkeypatch):
+    await house.deposit("200000")
+    seen = Unsettled.of
+
+    async def slow(ledger, account):
+        monkeypatch.undo()
+        read = await seen(ledger, account)
+        await house.use_cases.record_trades(CORE, [replace(spot_trade("2"), settle_date=NOON.date())], caller=house.caller())
+        return read
+
+    monkeypatch.setattr(Unsettled, "of", slow)
+    assert (await refusal(withdraw(house, "2", BTC))).facts["unsettled"] == "2"
+
+
+async def test_trying_a_transfer_looks_at_the_limits_of_both_ends(house, bucket):
+    await house.deposit("1", BTC)
+    await house.limit(ExposureLimits(BUCKET.client_id, BUCKET.account_id, gross=D(1000)))
+    tried = await refusal(house.use_cases.transfer_collateral.validate(a_transfer("0.5", BTC)))
+    assert (tried.reason, tried.facts["scope"]) == (Reason.LIMIT_EXCEEDED, str(BUCKET))
 
 
 async def test_trying_a_transfer_writes_nothing(house, bucket):

@@ -73,9 +73,9 @@ class MemoryBookReader(MemoryLedgerReader):
             policies=_policies(ref, entries),
         )
 
-    async def read_books(self, ref: AccountRef) -> Books:
-        """Return what a decision on an account would be made on now; UNKNOWN_ACCOUNT."""
-        return books_of(self._database, WriteRequest("", "", "", b"", (ref,), is_fact=False))
+    async def read_books(self, *refs: AccountRef) -> Books:
+        """Return what a decision on accounts would be made on now; UNKNOWN_ACCOUNT."""
+        return books_of(self._database, WriteRequest("", "", "", b"", refs, is_fact=False))
 
     async def list_reservations(self, ref: AccountRef, *, after_sequence: int, limit: int) -> Sequence[Reservation]:
         """Return reservations of an account in sequence order; UNKNOWN_ACCOUNT if there is no such account."""

@@ -204,10 +204,12 @@ class PostgresBookReader(PostgresLedgerReader):
             policies={policy.instrument_id: policy.policy for policy in chosen},
         )
 
-    async def read_books(self, ref: AccountRef) -> Books:
-        """Return what a decision on an account would be made on now; UNKNOWN_ACCOUNT."""
-        rows = await self._database.rows(_READ_BOOKS, client_ids=[ref.client_id], account_ids=[ref.account_id])
-        return books_from_rows(rows, (ref,))
+    async def read_books(self, *refs: AccountRef) -> Books:
+        """Return what a decision on accounts would be made on now; UNKNOWN_ACCOUNT."""
+        rows = await self._database.rows(
+            _READ_BOOKS, client_ids=[ref.client_id for ref in refs], account_ids=[ref.account_id for ref in refs]
+        )
+        return books_from_rows(rows, refs)
 
     async def list_reservations(self, ref: AccountRef, *, after_sequence: int, limit: int) -> Sequence[Reservation]:
         """Return reservations of an account in sequence order; UNKNOWN_ACCOUNT if there is no such account."""
