@@ -13,6 +13,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from crossmargin_cli.failures import CommandError, MisuseError
+from crossmargin_cli.security import chosen_security
 from crossmargin_client import Client, Unavailable, account_name
 from crossmargin_client.channels import DEFAULT_TARGET
 
@@ -31,7 +32,10 @@ ConfirmOption = Annotated[
     str, typer.Option("--confirm", metavar="PENDING", help="As the second person: the pending request that asks for exactly this.")
 ]
 AccountArgument = Annotated[str, typer.Argument(metavar="ACCOUNT", help="CLIENT/ACCOUNT, or clients/CLIENT/accounts/ACCOUNT.")]
-_START_IT: Final = "is the service running? start it with: crossmargin serve --embedded --insecure, or name another with --target"
+_START_IT: Final = (
+    "is the service running? start it with: crossmargin serve --embedded --insecure, or name another with --target; "
+    "a service with TLS asks for --profile, or --tls-ca, --tls-cert and --tls-key"
+)
 
 __all__ = [
     "DEFAULT_TARGET",
@@ -56,7 +60,7 @@ def connect(target: str, *, principal: str = "") -> Iterator[Client]:
     Raises:
         CommandError: When nobody answers there, with what to do about it.
     """
-    with Client(target, principal=principal) as client:
+    with Client(target, principal=principal, **chosen_security().options) as client:
         try:
             yield client
         except Unavailable as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -18,8 +19,10 @@ from crossmargin_cli.demo_data.loading import account_names, load_demo
 from crossmargin_cli.demo_data.market import SEED, moved
 from crossmargin_cli.demo_report import DemoResult, print_report, report_json
 from crossmargin_cli.demo_service import ANY_PORT, RunningService, ServiceSettings, running_service
+from crossmargin_cli.dev_certs import made_dev_certificates
 from crossmargin_cli.examples import callable_as, examples
 from crossmargin_cli.render import console_on, error_console, money
+from crossmargin_cli.security import choose_security
 from crossmargin_client import Client, decimal_of, moment_of
 
 _DEFAULT_DATA_DIR: Final = Path(".crossmargin")
@@ -30,14 +33,16 @@ _TICK: Final = timedelta(seconds=2)
 EXAMPLES: Final = examples(
     "crossmargin demo",
     "crossmargin demo --serve",
+    "crossmargin demo --serve --secure",
 )
 
 
-def demo(
+def demo(  # noqa: PLR0917 - what a command can be told
     data_dir: Annotated[Path, typer.Option("--data-dir", help="Where the database keeps its data; it stays there.")] = _DEFAULT_DATA_DIR,
     serve: Annotated[bool, typer.Option("--serve", help="Keep running, with a moving market.")] = False,
     grpc_address: Annotated[str, typer.Option(metavar="HOST:PORT", help="With --serve: where the API listens.")] = DEFAULT_TARGET,
     admin_address: Annotated[str, typer.Option(metavar="HOST:PORT", help="With --serve: where /metrics listens.")] = _DEFAULT_ADMIN,
+    secure: Annotated[bool, typer.Option("--secure", help="With TLS and tokens, on throw-away certificates in the data folder.")] = False,
     json: JsonOption = False,
 ) -> None:
     """From nothing to a margin report: a database, the service, sample institutions.
@@ -49,6 +54,9 @@ def demo(
         settings = ServiceSettings(data_dir, grpc_address, admin_address, with_monitor=True)
     with contextlib.ExitStack() as resources:
         progress = resources.enter_context(error_console().status("starting PostgreSQL and the service"))
+        if secure:
+            settings = replace(settings, environment=made_dev_certificates(data_dir / "dev-certs", target=settings.grpc_address))
+            choose_security(profile=data_dir / "dev-certs" / "house.toml")
         service = resources.enter_context(running_service(settings))
         client = resources.enter_context(connect(service.grpc_address))
         load_demo(client, report=progress.update)
@@ -59,7 +67,7 @@ def demo(
         _report(console, results, as_json=json)
         if serve:
             if not json:
-                _print_next_steps(console, service)
+                _print_next_steps(console, service, data_dir / "dev-certs" if secure else None)
             with contextlib.suppress(KeyboardInterrupt):
                 _move_market(client, service)
         elif not json:
@@ -79,9 +87,12 @@ def _report(console: Console, results: list[DemoResult], *, as_json: bool) -> No
         print_report(console, results)
 
 
-def _print_next_steps(console: Console, service: RunningService) -> None:
+def _print_next_steps(console: Console, service: RunningService, certificates: Path | None) -> None:
     crossmargin = callable_as("crossmargin")
     target = "" if service.grpc_address == DEFAULT_TARGET else f" --target {service.grpc_address}"
+    if certificates is not None:
+        _print_secure_steps(console, crossmargin, certificates, target)
+        return
     url = f"http://{service.grpc_address}/crossmargin.api.v1.MarginService/GetMargin"
     account = '{"account":"clients/meridian-basis/accounts/core"}'
     console.print("The market moves every two seconds. In another terminal:", style="bold")
@@ -94,6 +105,19 @@ def _print_next_steps(console: Console, service: RunningService) -> None:
     ):
         console.print(f"  {command}", soft_wrap=True, markup=False)
     console.print("Ctrl-C ends it.", style="dim")
+
+
+def _print_secure_steps(console: Console, crossmargin: str, certificates: Path, target: str) -> None:
+    console.print("The market moves every two seconds. In another terminal, as a trader of meridian-basis, and as others:", style="bold")
+    for role, command in (
+        ("trader", "margin show meridian-basis/core"),
+        ("trader", "margin show harbour-macro/core"),
+        ("risk", "margin show --all"),
+        ("risk", 'halt set "trying it out" --client meridian-basis'),
+        ("publisher", "margin show --all"),
+    ):
+        console.print(f"  {crossmargin} {command} --profile {certificates / role}.toml{target}", soft_wrap=True, markup=False)
+    console.print("The second is answered as if that client did not exist, the last is denied. Ctrl-C ends it.", style="dim")
 
 
 def _move_market(client: Client, service: RunningService) -> None:

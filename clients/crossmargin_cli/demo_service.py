@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +27,13 @@ _POLL_S: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
-    """How the service is to be started. Port 0 is any free port."""
+    """How the service is to be started. Port 0 is any free port; with an environment it is secure, without one insecure."""
 
     data_dir: Path
     grpc_address: str = ANY_PORT
     admin_address: str = ANY_PORT
     with_monitor: bool = False
+    environment: Mapping[str, str] | None = None
 
     @property
     def log_path(self) -> Path:
@@ -100,7 +102,7 @@ def _start(settings: ServiceSettings, ready_file: Path) -> ServiceProcess:
         [
             "serve",
             "--embedded",
-            "--insecure",
+            *([] if settings.environment is not None else ["--insecure"]),
             "--monitor" if settings.with_monitor else "--no-monitor",
             *("--data-dir", str(settings.data_dir)),
             *("--grpc-address", settings.grpc_address),
@@ -113,6 +115,7 @@ def _start(settings: ServiceSettings, ready_file: Path) -> ServiceProcess:
         process = subprocess.Popen(  # noqa: S603 - this interpreter, with arguments of our own
             dying_with_parent(command),
             stdin=subprocess.DEVNULL,
+            env={**os.environ, **(settings.environment or {})},
             stdout=log,
             stderr=log,
             # Ctrl-C is for us: the service is stopped last.

@@ -20,6 +20,8 @@ _NEXT_STEPS: Final = {
     "UNKNOWN_PENDING_REQUEST": "list what there is with: crossmargin pending list --all",
     "PENDING_REQUEST_DIFFERS": "repeat exactly what was asked for: crossmargin pending show PENDING",
     "PENDING_REQUEST_ENDED": "see what has become of it with: crossmargin pending show PENDING",
+    "UNAUTHENTICATED": "show a certificate and a fresh token made for it: --profile, or --tls-ca, --tls-cert, --tls-key and --token-file",
+    "PERMISSION_DENIED": "act in a role that may, with its --profile, or ask whoever grants roles and clients",
     "SERVICE_BUSY": "try again in a moment",
 }
 

@@ -15,6 +15,7 @@ from crossmargin_cli import (
     collateral,
     config,
     demo,
+    dev_certs,
     doctor,
     example,
     halt,
@@ -37,6 +38,7 @@ from crossmargin_cli import (
     whatif,
 )
 from crossmargin_cli.failures import FAILED, INTERRUPTED, MISUSED, CommandError, MisuseError, failure_lines
+from crossmargin_cli.security import choose_security, hoisted
 from crossmargin_client import CrossmarginError
 
 app = typer.Typer(
@@ -49,6 +51,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.callback()(choose_security)
 app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
 app.command("top", epilog=top.EXAMPLES)(top.top)
 app.command("whatif", epilog=whatif.EXAMPLES)(whatif.whatif)
@@ -72,6 +75,7 @@ app.add_typer(parameters.app, name="parameters")
 app.command("report", epilog=report.EXAMPLES)(report.report)
 app.command("backtest", epilog=backtest.EXAMPLES)(backtest.backtest)
 app.command("serve", epilog=serve.EXAMPLES, context_settings=serve.PASS_THROUGH)(serve.serve)
+app.command("dev-certs", epilog=dev_certs.EXAMPLES)(dev_certs.dev_certs)
 app.command("migrate", epilog=migrate.EXAMPLES, context_settings=serve.PASS_THROUGH)(migrate.migrate)
 app.command("verify-ledger", epilog=ledger.VERIFY_EXAMPLES, context_settings=serve.PASS_THROUGH)(ledger.verify_ledger)
 app.command("rebuild-projections", epilog=ledger.REBUILD_EXAMPLES, context_settings=serve.PASS_THROUGH)(ledger.rebuild_projections)
@@ -85,7 +89,7 @@ app.command("version")(health.version)
 def main() -> None:
     """Run one command. Exit code 0: done; 1: refused or failed, with a message and no traceback; 2: misused."""
     try:
-        app()
+        app(hoisted(sys.argv[1:]))
     except (CommandError, CrossmarginError) as error:
         print("\n".join(failure_lines(error)), file=sys.stderr)
         sys.exit(MISUSED if isinstance(error, MisuseError) else FAILED)

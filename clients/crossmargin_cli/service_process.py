@@ -16,6 +16,7 @@ SERVICE_MODULES: Final = (
     "cryptography",
     "grpc_health",
     "grpc_reflection",
+    "jwt",
     "numpy",
     "prometheus_client",
     "psycopg",

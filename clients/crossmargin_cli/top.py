@@ -19,6 +19,7 @@ from crossmargin_cli.connection import DEFAULT_TARGET, JsonOption, TargetOption,
 from crossmargin_cli.examples import examples
 from crossmargin_cli.failures import MisuseError
 from crossmargin_cli.render import console_on
+from crossmargin_cli.security import chosen_security
 from crossmargin_cli.top_board import SORTS, Board, Choice, board_table, headline, screen
 from crossmargin_client import AsyncClient, Client, CrossmarginError
 
@@ -71,7 +72,7 @@ def _read(client: Client) -> Board:
 async def _live(console: Console, board: Board, choice: Choice, target: str) -> None:
     """Redraw a few times a second what the streams of all accounts say."""
     shown = _Shown(choice)
-    async with AsyncClient(target) as client, asyncio.TaskGroup() as tasks:
+    async with AsyncClient(target, **chosen_security().options) as client, asyncio.TaskGroup() as tasks:
         watching = tasks.create_task(_watch_all(client, board))
         with _keys(shown), Live(console=console, screen=True, auto_refresh=False) as live:
             while not shown.is_over:

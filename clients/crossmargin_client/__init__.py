@@ -13,10 +13,13 @@ from crossmargin_client.errors import (
     InternalError,
     InvalidRequest,
     NotFound,
+    PermissionDenied,
     PreconditionFailed,
+    Unauthenticated,
     Unavailable,
 )
 from crossmargin_client.publisher import AsyncQuotePublisher, QuotePublisher
+from crossmargin_client.security import TlsFiles, TokenFile, TokenSource
 from crossmargin_client.statement import StatementError, StatementLine, add_up
 from crossmargin_client.values import (
     ACT_360,
@@ -104,10 +107,15 @@ __all__ = [
     "InternalError",
     "InvalidRequest",
     "NotFound",
+    "PermissionDenied",
     "PreconditionFailed",
     "QuotePublisher",
     "StatementError",
     "StatementLine",
+    "TlsFiles",
+    "TokenFile",
+    "TokenSource",
+    "Unauthenticated",
     "Unavailable",
     "account_name",
     "add_up",

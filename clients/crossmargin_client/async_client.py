@@ -34,6 +34,7 @@ from crossmargin.api.v1 import (
 from crossmargin_client import requests, retries
 from crossmargin_client.channels import DEFAULT_TARGET, HEALTH_CHECK, HEALTH_REQUEST, as_is, channel_options, is_serving, principal_metadata
 from crossmargin_client.errors import error_from_call
+from crossmargin_client.security import TlsFiles, TokenSource, authorization
 from crossmargin_client.values import Exact
 
 Request = TypeVar("Request")
@@ -54,7 +55,9 @@ class AsyncClient:
     Args:
         target: host:port, or dns:///name:port to spread calls over every address of the name.
         timeout_s: Deadline of a call, retries included. Importing history has six times as long.
-        credentials: TLS; None for a plain connection, which a service accepts on its own machine only.
+        tls: Files that prove who calls and who answers; None for a plain connection, which a service accepts on its own machine only.
+        token: Shown with every call: a text, a `TokenFile`, or what returns the token to use now.
+        credentials: TLS made by hand, in place of `tls`.
         principal: Name to act under on a plain connection, where nothing else tells people apart; empty for the service's own name.
         interceptors: Of every call, such as those of `crossmargin_client.tracing`; the first is the outermost.
     """
@@ -64,17 +67,27 @@ class AsyncClient:
         target: str = DEFAULT_TARGET,
         *,
         timeout_s: float = DEFAULT_TIMEOUT_S,
+        tls: TlsFiles | None = None,
+        token: TokenSource | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         principal: str = "",
         interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
     ) -> None:
         self.target = target
-        self._metadata = principal_metadata(principal)
         self.timeout_s = timeout_s
+        self._principal = principal_metadata(principal)
+        self._tls = tls
+        self._token = token
+        self._interceptors = interceptors
+        self._connect(credentials if tls is None else tls.credentials())
+        self._shown = self._principal
+
+    def _connect(self, credentials: grpc.ChannelCredentials | None) -> None:
+        self._tls_state = () if self._tls is None else self._tls.state()
         self._channel = (
-            grpc.aio.insecure_channel(target, options=channel_options(), interceptors=interceptors)
+            grpc.aio.insecure_channel(self.target, options=channel_options(), interceptors=self._interceptors)
             if credentials is None
-            else grpc.aio.secure_channel(target, credentials, options=channel_options(), interceptors=interceptors)
+            else grpc.aio.secure_channel(self.target, credentials, options=channel_options(), interceptors=self._interceptors)
         )
         self._accounts = account_service_pb2_grpc.AccountServiceStub(self._channel)
         self._books = book_service_pb2_grpc.BookServiceStub(self._channel)
@@ -86,6 +99,16 @@ class AsyncClient:
         self._reference = reference_service_pb2_grpc.ReferenceServiceStub(self._channel)
         self._risk = risk_service_pb2_grpc.RiskServiceStub(self._channel)
         self._health = self._channel.unary_unary(HEALTH_CHECK, request_serializer=as_is, response_deserializer=as_is)
+
+    @property
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        """What the call that is being made shows; the next one goes over a new connection if the certificate has been replaced."""
+        if self._tls is not None and self._tls.state() not in {(), self._tls_state}:
+            self._connect(self._tls.credentials())
+            # This call still goes over the old connection, to whose certificate the new token does not belong.
+            return self._shown
+        self._shown = (*self._principal, *authorization(self._token))
+        return self._shown
 
     async def __aenter__(self) -> Self:
         return self

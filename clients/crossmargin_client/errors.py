@@ -7,6 +7,8 @@ CrossmarginError
 ├── AlreadyExists        the name is taken by something with other content
 ├── PreconditionFailed   well formed, but the state does not allow it
 ├── Conflict             not yet, or somebody else was first: read again and retry
+├── Unauthenticated      the service does not know who calls: certificate or token
+├── PermissionDenied     known, and not allowed to make this call
 ├── Busy                 nothing happened; retry later
 ├── Unavailable          the outcome may be unknown: retry with the same request id
 ├── DeadlineExceeded     the outcome may be unknown: retry with the same request id
@@ -90,6 +92,14 @@ class Conflict(CrossmarginError):
     """The ledger is not where the request wants it; read again and retry."""
 
 
+class Unauthenticated(CrossmarginError):
+    """The service does not know who calls: the certificate or the token is missing, over, or not for one another."""
+
+
+class PermissionDenied(CrossmarginError):
+    """The caller is known, and none of his roles opens this call; or it concerns the whole house, and he is let in to some clients."""
+
+
 class Busy(CrossmarginError):
     """The service is at its limit and did nothing; a retry later is safe."""
 
@@ -118,6 +128,8 @@ _KINDS: Final[Mapping[grpc.StatusCode, type[CrossmarginError]]] = {
     grpc.StatusCode.ALREADY_EXISTS: AlreadyExists,
     grpc.StatusCode.FAILED_PRECONDITION: PreconditionFailed,
     grpc.StatusCode.ABORTED: Conflict,
+    grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
+    grpc.StatusCode.PERMISSION_DENIED: PermissionDenied,
     grpc.StatusCode.RESOURCE_EXHAUSTED: Busy,
     grpc.StatusCode.UNAVAILABLE: Unavailable,
     grpc.StatusCode.CANCELLED: Unavailable,

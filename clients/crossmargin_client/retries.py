@@ -101,6 +101,8 @@ class Reconnections:
         delay_s = backoff_s(self._breaks)
         self._breaks += 1
         can_help = failure is None or failure.code() in RETRIABLE
+        # A stream ends with its token. Opened again it shows the one that its source has now, which helps once or not at all.
+        can_help |= self._breaks == 1 and failure is not None and failure.code() is grpc.StatusCode.UNAUTHENTICATED
         if not can_help or now - self._broken_at >= self._patience_s:
             raise _broken(failure) from None
         return delay_s

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import PydanticUndefined
 
 from crossmargin import app
+from crossmargin.adapters.runtime.dev_certificates import dev_callers, dev_settings, write_dev_certificates
 from crossmargin.adapters.runtime.logs import configure_logs
 from crossmargin.adapters.runtime.terminal import (
     differences_as_json,
@@ -33,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     chosen = parser.parse_args(arguments)
     flags = {name: value for name, value in vars(chosen).items() if name in Settings.model_fields}
+    if chosen.command == "dev-certs":
+        return _dev_certs(chosen)
     try:
         settings = Settings(**flags)
         return _run(chosen, settings)
@@ -64,6 +67,16 @@ def _run(chosen: argparse.Namespace, settings: Settings) -> int:
             print(app.anchor_public_key(settings), end="")
         case "config":
             print(_shown(settings, as_json=chosen.json))
+    return 0
+
+
+def _dev_certs(chosen: argparse.Namespace) -> int:
+    try:
+        write_dev_certificates(chosen.out, dev_callers(chosen.client), target=chosen.target)
+    except OSError as error:
+        print(f"error: {chosen.out} cannot be written: {error.strerror}", file=sys.stderr)
+        return REFUSED
+    print(json.dumps(dev_settings(chosen.out.resolve()), indent=2))
     return 0
 
 
@@ -106,6 +119,10 @@ def _parser() -> argparse.ArgumentParser:
     rebuild.add_argument("--json", action="store_true", help="for machines")
     _add_settings(rebuild)
     _add_settings(commands.add_parser("anchor-key", help="print the public key that anchors are checked with"))
+    certs = commands.add_parser("dev-certs", help="make throw-away certificates and tokens; prints the settings of a service on them")
+    certs.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to fill")
+    certs.add_argument("--target", default="127.0.0.1:50051", metavar="HOST:PORT", help="where the service will be, for the profiles")
+    certs.add_argument("--client", action="append", default=[], metavar="ID", help="client that the trader is let in to, several times")
     config = commands.add_parser("config", help="configuration").add_subparsers(dest="verb", required=True)
     show = config.add_parser("show", help="print every setting with its value")
     show.add_argument("--json", action="store_true", help="for machines")

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
 
+from crossmargin.adapters.grpc_server.call_limits import CallBudget
 from crossmargin.adapters.grpc_server.context import local_caller
+from crossmargin.adapters.grpc_server.secure_access import SecureFiles, secure_access
 from crossmargin.adapters.grpc_server.server import Access, GrpcServer, build_server
 from crossmargin.adapters.postgres.anchors import PostgresAnchorStore
 from crossmargin.adapters.postgres.audit_trail import PostgresAuditTrail
@@ -38,6 +40,7 @@ from crossmargin.adapters.postgres.reconciliation import PostgresReconciliationS
 from crossmargin.adapters.postgres.risk_parameters import PostgresParameterStore
 from crossmargin.adapters.postgres.server_checks import DatabaseRefusedError
 from crossmargin.adapters.postgres.writer import PostgresWriter
+from crossmargin.adapters.prometheus.access_metrics import AccessMetrics
 from crossmargin.adapters.prometheus.admin_server import AdminServer
 from crossmargin.adapters.prometheus.breaker_metrics import BreakerMetrics
 from crossmargin.adapters.prometheus.build_metrics import publish_build
@@ -68,6 +71,7 @@ from crossmargin.adapters.runtime.readiness import Readiness
 from crossmargin.adapters.runtime.ready_file import write_ready_file
 from crossmargin.adapters.runtime.standard_parameters import standard_parameters
 from crossmargin.config import WITHDRAWAL_ALONE_LIMIT, Settings
+from crossmargin.domain.audit_event import AuditEvent
 from crossmargin.domain.errors import DomainError
 from crossmargin.domain.parameter_governance import put_in_force
 from crossmargin.domain.projection import ProjectionDifference
@@ -437,7 +441,7 @@ async def _serve(settings: Settings, url: str, tracing: Tracing | None) -> None:
         server = build_server(
             use_cases,
             address=settings.grpc_address,
-            access=Access(local_caller, audit.record, ports.clock),
+            access=_access(settings, audit, ports.clock, registry),
             metrics=counted if tracing is None else tracing.rpc_metrics(counted),
             reflection=settings.reflection,
             outer_interceptors=() if tracing is None else (tracing.interceptor,),
@@ -497,6 +501,43 @@ def _tracing(settings: Settings) -> Tracing | None:
     except ImportError as error:
         raise StartError("traces need OpenTelemetry, which is not installed; install it with: pip install 'crossmargin[otel]'") from error
     return Tracing.by_otlp(version_of("crossmargin"))
+
+
+def _access(settings: Settings, audit: KeepAudit, clock: Clock, registry: CollectorRegistry) -> Access:
+    metrics = AccessMetrics(registry)
+
+    def record(event: AuditEvent) -> None:
+        metrics.recorded(event)
+        audit.record(event)
+
+    if settings.insecure:
+        what = "whoever is on this machine may do everything, without TLS and without a token"
+        log.warning("INSECURE", what=what, grpc_address=settings.grpc_address)
+        return Access(local_caller, record, clock)
+    files = [settings.tls_cert_file, settings.tls_key_file, settings.tls_client_ca_file, settings.allow_list_file, settings.token_keys_file]
+    given = [file for file in files if file is not None]
+    if len(given) < len(files) or settings.token_issuer is None or settings.token_audience is None:
+        raise StartError("TLS and tokens are not configured; see `crossmargin config show`")
+    try:
+        access, expiry = secure_access(
+            SecureFiles(*given),
+            issuer=settings.token_issuer,
+            audience=settings.token_audience,
+            longest_token_s=settings.token_longest_s,
+            longest_connection_s=settings.connection_longest_s,
+            budget=CallBudget(
+                calls_per_s=settings.calls_per_s,
+                urgent_calls_per_s=settings.urgent_calls_per_s,
+                most_calls=settings.most_calls,
+                most_streams=settings.most_streams,
+            ),
+            record=record,
+            clock=clock,
+        )
+    except (OSError, ValueError) as error:
+        raise StartError(f"what tells callers apart cannot be used: {error}") from error
+    metrics.watch_certificate(expiry)
+    return access
 
 
 async def _flush(audit: KeepAudit) -> None:

@@ -26,6 +26,18 @@ def _host_and_port(address: str) -> str:
 Address = Annotated[str, AfterValidator(_host_and_port)]
 
 
+SECURITY_SETTINGS: Final = (
+    "tls_cert_file",
+    "tls_key_file",
+    "tls_client_ca_file",
+    "allow_list_file",
+    "token_keys_file",
+    "token_issuer",
+    "token_audience",
+)
+"""All of them, or --insecure."""
+
+
 class Settings(BaseSettings):
     """Every setting can be given as a flag (--grpc-address) or as an environment variable (CROSSMARGIN_GRPC_ADDRESS)."""
 
@@ -38,6 +50,28 @@ class Settings(BaseSettings):
     grpc_address: Address = Field(default="127.0.0.1:50051", description="Where the gRPC service listens.")
     admin_address: Address = Field(default="127.0.0.1:9464", description="Where /metrics, /livez and /readyz listen.")
     insecure: bool = Field(default=False, description="Serve without TLS and without authentication. Refused anywhere but on loopback.")
+    tls_cert_file: Path | None = Field(default=None, description="The server's certificate and chain in PEM; read again as it changes.")
+    tls_key_file: Path | None = Field(default=None, description="The key of that certificate, in PEM, without a password.")
+    tls_client_ca_file: Path | None = Field(default=None, description="Authorities, in PEM, that clients' certificates must come from.")
+    allow_list_file: Path | None = Field(
+        default=None, description="TOML: the SPIFFE ids that may call, with the roles and clients behind each, and who was revoked."
+    )
+    token_keys_file: Path | None = Field(default=None, description="Public keys of the issuer of tokens: a JWKS, or PEM. Ed25519 or P-256.")
+    token_issuer: str | None = Field(default=None, min_length=1, description="Issuer that tokens must name (iss).")
+    token_audience: str | None = Field(default=None, min_length=1, description="This service's name in tokens (aud).")
+    token_longest_s: float = Field(default=900.0, ge=1, le=86_400, description="Longest that a token may hold, from its making to its end.")
+    connection_longest_s: float = Field(
+        default=600.0,
+        ge=1,
+        le=86_400,
+        description="Seconds until a connection has to be made anew, with a certificate that holds then.",
+    )
+    calls_per_s: float = Field(default=1000.0, gt=0, description="Calls that one principal may make in a second; not in insecure mode.")
+    urgent_calls_per_s: float = Field(
+        default=5000.0, gt=0, description="The same for halts, releases, deposits and trades, out of a budget of their own."
+    )
+    most_calls: int = Field(default=1000, ge=1, description="Calls that may run at once, urgent ones beside them; not in insecure mode.")
+    most_streams: int = Field(default=2000, ge=1, description="Streams that one principal may have open; not in insecure mode.")
     reflection: bool = Field(default=True, description="Answer gRPC reflection, which buf curl and grpcurl use.")
     monitor: bool = Field(default=True, description="Take part in the election of the monitor, which margins the house and exports it.")
     quote_tick_s: float = Field(default=2.0, ge=0.05, le=3600, description="Seconds between market snapshots that are built from quotes.")
@@ -105,14 +139,22 @@ class Settings(BaseSettings):
         """Return if the service may listen as configured.
 
         Raises:
-            ValueError: Without --insecure, because this release serves plaintext only; or with it anywhere but on loopback.
+            ValueError: Without everything that tells callers apart, unless insecure on loopback, where nothing does.
         """
         host = self.grpc_address.rpartition(":")[0].strip("[]")
         is_loopback = host == "localhost" or (_is_ip(host) and ip_address(host).is_loopback)
-        if not self.insecure:
-            raise ValueError("this release serves without TLS and authentication only; say so with --insecure, on a loopback address")
-        if not is_loopback:
-            raise ValueError(f"--insecure is for loopback only; grpc_address was {self.grpc_address}, expected 127.0.0.1:PORT")
+        given = {name: getattr(self, name) is not None for name in SECURITY_SETTINGS}
+        if self.insecure:
+            if any(given.values()):
+                found = ", ".join(name for name, is_given in given.items() if is_given)
+                raise ValueError(f"--insecure serves without TLS and tokens, and {found} were given; expected one or the other")
+            if not is_loopback:
+                raise ValueError(f"--insecure is for loopback only; grpc_address was {self.grpc_address}, expected 127.0.0.1:PORT")
+        elif missing := [f"--{name.replace('_', '-')}" for name, is_given in given.items() if not is_given]:
+            raise ValueError(
+                f"{', '.join(missing)}: missing, so callers could not be told apart; throw-away ones come from: crossmargin dev-certs. "
+                "On this machine only, without any of them: say so with --insecure"
+            )
 
 
 def _is_ip(host: str) -> bool:

@@ -51,7 +51,9 @@ async def answer_to(channel: grpc.aio.Channel, method: MethodDescriptor, request
     try:
         if not method.server_streaming:
             if method.client_streaming:
-                return Answer(await channel.stream_unary(path, **forms)(iter([request]), **options))
+                call = channel.stream_unary(path, **forms)(**options)
+                await _say(call, request)
+                return Answer(await call)
             return Answer(await channel.unary_unary(path, **forms)(request, **options))
         if method.client_streaming:
             return await _conversation(channel.stream_stream(path, **forms)(**options), request)
@@ -66,11 +68,15 @@ async def answer_to(channel: grpc.aio.Channel, method: MethodDescriptor, request
         return Answer(refusal=unpacked(error))
 
 
-async def _conversation(call: grpc.aio.StreamStreamCall, request: Message) -> Answer:
+async def _say(call, request: Message) -> None:
     # Written by hand: what grpc makes of an iterator, it reports as an internal error when the service hangs up while it writes.
     with contextlib.suppress(grpc.aio.AioRpcError, grpc.aio.InternalError, asyncio.InvalidStateError):
         await call.write(request)
         await call.done_writing()
+
+
+async def _conversation(call: grpc.aio.StreamStreamCall, request: Message) -> Answer:
+    await _say(call, request)
     message = await call.read()
     if message is not grpc.aio.EOF:
         call.cancel()

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 
 from crossmargin.adapters.grpc_server.access_policy import AccessPolicy, AccessRule, Unnamed
 from crossmargin.adapters.grpc_server.context import Context, Identify
-from crossmargin.adapters.grpc_server.denial import DenialError, permission_denied
+from crossmargin.adapters.grpc_server.denial import Cause, DenialError, permission_denied, unauthenticated
 from crossmargin.domain.audit_event import AuditEvent, AuditKind
 from crossmargin.domain.errors import DomainError
 from crossmargin.domain.identifiers import AccountRef, ClientId
@@ -52,6 +52,23 @@ class AccessGate:
         ADMITTED.set(caller)
         return caller
 
+    def check_still_admitted(self, path: str, caller: Caller, context: Context) -> None:
+        """Return if a stream may go on: whoever it was begun for would be let in now, for the same roles and clients.
+
+        Raises:
+            DomainError: UNAUTHENTICATED, PERMISSION_DENIED.
+        """
+        rule = self.policy[path]
+        if rule.roles is None:
+            return
+        try:
+            now = self._known(rule, context)
+            if (now.roles, now.scope) != (caller.roles, caller.scope):
+                raise unauthenticated(Cause.CHANGED, principal=caller.principal, workload=caller.workload, token=caller.token)
+        except DenialError as denial:
+            self._tell_denial(rule, denial)
+            raise
+
     def check_clients(self, path: str, caller: Caller, request: Message) -> None:
         """Return if everything that a request names is inside the caller's scope.
 
@@ -64,10 +81,10 @@ class AccessGate:
         names = rule.named_by(request)
         outside = None if caller.scope.is_whole_house else next((name for name in names if not caller.scope.covers(_client_of(name))), None)
         if outside is not None:
-            self._tell(AuditKind.DENIED, rule, caller, names, f"{_client_of(outside)} is outside the caller's clients")
+            self._tell(AuditKind.DENIED, rule, caller, names, Cause.FOREIGN_CLIENT)
             raise _unknown(outside)
         if not names and rule.unnamed is Unnamed.HOUSE and not caller.scope.is_whole_house:
-            denial = permission_denied(rule.method, caller, why="it concerns the whole house, and the caller is let in to some clients")
+            denial = permission_denied(rule.method, caller, Cause.HOUSE)
             self._tell_denial(rule, denial)
             raise denial
         if rule.is_audited or _opening(rule, caller) == _AUDITOR:
@@ -76,17 +93,17 @@ class AccessGate:
     def _known(self, rule: AccessRule, context: Context) -> Caller:
         caller = self.identify(context)
         if not _opening(rule, caller):
-            raise permission_denied(rule.method, caller, why=f"none of the caller's roles opens {rule.method}")
+            raise permission_denied(rule.method, caller, Cause.ROLE)
         return caller
 
     def _tell_denial(self, rule: AccessRule, denial: DenialError) -> None:
-        caller = denial.caller or Caller("", workload=denial.workload)
-        self._tell(AuditKind.DENIED, rule, caller, (), denial.why)
+        self._tell(AuditKind.DENIED, rule, denial.caller, (), denial.cause)
 
-    def _tell(self, kind: AuditKind, rule: AccessRule, caller: Caller, names: Iterable[str], why: str = "") -> None:
+    def _tell(self, kind: AuditKind, rule: AccessRule, caller: Caller, names: Iterable[str], cause: Cause | None = None) -> None:
         clients = tuple(sorted({_client_of(name) for name in names}))
+        reason = "" if cause is None else cause.name.lower()
         self.record(
-            AuditEvent(self.clock.now(), kind, caller.principal, caller.roles, rule.method, clients, why, caller.workload, caller.token)
+            AuditEvent(self.clock.now(), kind, caller.principal, caller.roles, rule.method, clients, reason, caller.workload, caller.token)
         )
 
 

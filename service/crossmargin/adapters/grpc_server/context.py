@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 import grpc
 
-from crossmargin.adapters.grpc_server.denial import unauthenticated
+from crossmargin.adapters.grpc_server.denial import Cause, unauthenticated
 from crossmargin.domain.client_scope import WHOLE_HOUSE, ClientScope
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import ClientId, PendingRequestId
@@ -47,7 +47,7 @@ def local_caller(context: Context) -> Caller:
     """
     transport = context.auth_context().get("transport_security_type", _PLAIN)
     if transport != _PLAIN or not context.peer().startswith(_LOOPBACK):
-        raise unauthenticated("a call from elsewhere came to a service that knows nobody")
+        raise unauthenticated(Cause.NOT_LOCAL)
     given = dict(context.invocation_metadata() or ())
     return Caller(_principal(given.get(PRINCIPAL_KEY)), roles=_roles(given.get(ROLES_KEY)), scope=_scope(given.get(CLIENTS_KEY)))
 

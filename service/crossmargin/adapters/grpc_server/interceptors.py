@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
@@ -16,6 +16,7 @@ from grpc_status import rpc_status
 from protovalidate import Validator
 
 from crossmargin.adapters.grpc_server.access_gate import AccessGate
+from crossmargin.adapters.grpc_server.call_limits import CallLimits
 from crossmargin.adapters.grpc_server.context import Context
 from crossmargin.adapters.grpc_server.status import DeadlineExceededError, code_of, status_of
 from crossmargin.domain.errors import DomainError, Reason
@@ -24,6 +25,8 @@ from crossmargin.usecases.caller import Caller
 LONGEST_CALL_S: Final = 10.0
 LONGEST_WRITE_S: Final = 2.0
 LARGEST_REQUEST_BYTES: Final = 256 * 1024
+REAUTHORISE_S: Final = 10.0
+"""How often a stream is asked whether its caller would still be let in. One that would not is ended within this and a moment."""
 # A client gives up on its own clock, and its deadline travels rounded up by at most 1%. So a call that is cancelled with less than this
 # left was not cancelled by anybody: its time was over.
 _DEADLINE_ROUNDING: Final = 0.02
@@ -83,8 +86,19 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     long as the caller likes, but a stream whose reader does not read for 2 s is cut, because what it has not read is kept in memory.
     """
 
-    def __init__(self, gate: AccessGate, metrics: RpcMetrics, validator: Validator, *, largest_requests: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        gate: AccessGate,
+        metrics: RpcMetrics,
+        validator: Validator,
+        *,
+        largest_requests: Mapping[str, int],
+        reauthorise_s: float = REAUTHORISE_S,
+        limits: CallLimits | None = None,
+    ) -> None:
+        self._limits = limits
         self._gate = gate
+        self._reauthorise_s = reauthorise_s
         self._metrics = metrics
         self._validator = validator
         self._largest_requests = largest_requests
@@ -130,8 +144,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def _client_streaming_call(self, method: _Method) -> Callable[..., Awaitable[object]]:
         async def call(messages: AsyncIterator[bytes], context: Context) -> object:
             def work(caller: Caller) -> Awaitable[object]:
-                result: Awaitable[object] = method.behavior(self._read_whole(method, caller, messages, context), context)
-                return result
+                behavior = method.behavior(self._read_whole(method, caller, messages, context), context)
+                return self._while_admitted(method, caller, context, behavior)
 
             return await self._answer(method, context, work)
 
@@ -140,9 +154,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def _streaming_call(self, method: _Method) -> Callable[..., Awaitable[object]]:
         async def call(incoming: bytes | AsyncIterator[bytes], context: Context) -> None:
             def work(caller: Caller) -> Awaitable[None]:
-                if isinstance(incoming, bytes):
-                    return _write_all(method.behavior(self._read(method, caller, incoming), context), context)
-                return _write_all(method.behavior(self._read_all(method, caller, incoming), context), context)
+                request: Any = incoming
+                request = self._read(method, caller, request) if isinstance(incoming, bytes) else self._read_all(method, caller, request)
+                return self._while_admitted(method, caller, context, _write_all(method.behavior(request, context), context))
 
             await self._answer(method, context, work)
 
@@ -158,7 +172,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             self._metrics.handled(method.service, method.name, method.kind, code.name, time.perf_counter() - began)
 
         try:
-            answer = await work(self._gate.admit(method.path, context))
+            caller = self._gate.admit(method.path, context)
+            with self._limited(method, caller, allowed_s):
+                answer = await work(caller)
         except asyncio.CancelledError:
             ended(_code_of_cancellation(context, allowed_s))
             raise
@@ -174,6 +190,40 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             await context.abort_with_status(rpc_status.to_status(status))
         ended(grpc.StatusCode.OK)
         return answer
+
+    def _limited(self, method: _Method, caller: Caller, allowed_s: float | None) -> AbstractContextManager[None]:
+        rule = self._gate.policy[method.path] if self._limits is not None else None
+        if self._limits is None or rule is None or rule.roles is None:
+            return nullcontext()
+        if method.kind == "unary" and allowed_s is None:
+            sentence = f"{method.name} came without a deadline; give one of at most {LONGEST_CALL_S:.0f} s"
+            raise DomainError(Reason.INVALID_ARGUMENT, sentence, field="deadline", expected=f"at most {LONGEST_CALL_S:.0f} s")
+        return self._limits.admitted(caller.principal, is_urgent=rule.is_urgent, is_stream=method.kind != "unary")
+
+    async def _while_admitted(self, method: _Method, caller: Caller, context: Context, work: Awaitable[T]) -> T:
+        """Return what `work` returns, unless its caller is not let in any more before it does."""
+        denials: list[DomainError] = []
+
+        async def watch(limit: asyncio.Timeout) -> None:
+            while not denials:
+                await asyncio.sleep(self._reauthorise_s)
+                try:
+                    self._gate.check_still_admitted(method.path, caller, context)
+                except DomainError as denial:
+                    denials.append(denial)
+            limit.reschedule(0)
+
+        try:
+            async with asyncio.timeout(None) as limit:
+                watching = asyncio.create_task(watch(limit))
+                try:
+                    return await work
+                finally:
+                    watching.cancel()
+        except TimeoutError:
+            if limit.expired():
+                raise denials[0] from None
+            raise
 
     def _read(self, method: _Method, caller: Caller, raw: bytes) -> Message:
         if len(raw) > method.largest_request:

@@ -19,9 +19,10 @@ from crossmargin.adapters.grpc_server.access_gate import AccessGate
 from crossmargin.adapters.grpc_server.access_policy import read_policy, shipped_policy
 from crossmargin.adapters.grpc_server.account_service import AccountService
 from crossmargin.adapters.grpc_server.book_service import BookService
+from crossmargin.adapters.grpc_server.call_limits import CallLimits
 from crossmargin.adapters.grpc_server.collateral_service import CollateralService
 from crossmargin.adapters.grpc_server.context import Identify
-from crossmargin.adapters.grpc_server.interceptors import CallInterceptor, RpcMetrics
+from crossmargin.adapters.grpc_server.interceptors import REAUTHORISE_S, CallInterceptor, RpcMetrics
 from crossmargin.adapters.grpc_server.margin_service import MarginService
 from crossmargin.adapters.grpc_server.market_service import MarketService
 from crossmargin.adapters.grpc_server.pending_request_service import PendingRequestService
@@ -102,8 +103,11 @@ _OPTIONS: Final = (
 class GrpcServer:
     """A server that says in health checks whether it should get calls: from its start, unless told otherwise, until it is stopped."""
 
-    def __init__(self, server: grpc.aio.Server, health_servicer: health.aio.HealthServicer, address: str) -> None:
+    def __init__(
+        self, server: grpc.aio.Server, health_servicer: health.aio.HealthServicer, address: str, credentials: grpc.ServerCredentials | None
+    ) -> None:
         self._server = server
+        self._credentials = credentials
         self._health = health_servicer
         self._address = address
         self._is_serving = True
@@ -115,7 +119,10 @@ class GrpcServer:
         Raises:
             RuntimeError: The address cannot be bound, for example because somebody else listens there.
         """
-        port = self._server.add_insecure_port(self._address)
+        if self._credentials is None:
+            port = self._server.add_insecure_port(self._address)
+        else:
+            port = self._server.add_secure_port(self._address, self._credentials)
         await self._server.start()
         await self._announce()
         return port
@@ -141,11 +148,24 @@ class GrpcServer:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What the gate in front of every call is made of, beside the policy; see `AccessGate`."""
+    """What stands in front of every call, beside the policy.
+
+    Attributes:
+        identify: See `AccessGate`, as for `record`.
+        credentials: TLS; None for a plain port, which is for loopback only.
+        longest_connection_s: After so long a connection takes no more calls, so that the next one is made with a certificate that holds
+            then; None for ever. Streams on it are given a tenth of that again, and continue on another.
+        reauthorise_s: How often a stream is asked whether its caller would still be let in.
+        limits: How much callers may ask for, and that calls have to have a deadline; None for as much as they like, on loopback.
+    """
 
     identify: Identify
     record: Callable[[AuditEvent], None]
     clock: Clock
+    credentials: grpc.ServerCredentials | None = None
+    longest_connection_s: float | None = None
+    reauthorise_s: float = REAUTHORISE_S
+    limits: CallLimits | None = None
 
 
 def build_server(
@@ -167,8 +187,17 @@ def build_server(
     validator = _warm_validator()
     policy = read_policy(shipped_policy(), PROTECTED_SERVICES)
     gate = AccessGate(policy, access.identify, access.record, access.clock)
-    interceptor = CallInterceptor(gate, metrics, validator, largest_requests=dict.fromkeys(_LARGE_METHODS, LARGEST_MESSAGE_BYTES))
-    server = grpc.aio.server(interceptors=[*outer_interceptors, interceptor], options=_OPTIONS)
+    interceptor = CallInterceptor(
+        gate,
+        metrics,
+        validator,
+        largest_requests=dict.fromkeys(_LARGE_METHODS, LARGEST_MESSAGE_BYTES),
+        reauthorise_s=access.reauthorise_s,
+        limits=access.limits,
+    )
+    server = grpc.aio.server(
+        interceptors=[*outer_interceptors, interceptor], options=(*_OPTIONS, *_connection_age(access.longest_connection_s))
+    )
     reference_service_pb2_grpc.add_ReferenceServiceServicer_to_server(ReferenceService(use_cases), server)
     account_service_pb2_grpc.add_AccountServiceServicer_to_server(AccountService(use_cases), server)
     book_service_pb2_grpc.add_BookServiceServicer_to_server(BookService(use_cases, validator), server)
@@ -182,7 +211,13 @@ def build_server(
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     if reflection:
         _add_reflection(server)
-    return GrpcServer(server, health_servicer, address)
+    return GrpcServer(server, health_servicer, address, access.credentials)
+
+
+def _connection_age(longest_s: float | None) -> tuple[tuple[str, int], ...]:
+    if longest_s is None:
+        return ()
+    return ("grpc.max_connection_age_ms", int(longest_s * 1000)), ("grpc.max_connection_age_grace_ms", int(longest_s * 100))
 
 
 def _add_reflection(server: grpc.aio.Server) -> None:

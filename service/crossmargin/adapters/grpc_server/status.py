@@ -81,7 +81,8 @@ def code_of(status: Status) -> grpc.StatusCode:
 def _domain_status(error: DomainError) -> Status:
     details: list[Message] = [_error_info(error.reason.code, error.facts)]
     if error.reason.kind in _RETRYABLE:
-        details.append(RetryInfo(retry_delay=Duration(seconds=RETRY_DELAY_S)))
+        delay_s = float(error.facts.get("retry_after_s", RETRY_DELAY_S))
+        details.append(RetryInfo(retry_delay=Duration(seconds=int(delay_s), nanos=round(delay_s % 1 * 1e9))))
     return _status(_CODES[error.reason.kind], error.message, *details)
 
 

@@ -85,6 +85,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_PENDING_REQUEST_ENDED: _ErrorReason.ValueType  # 102
     ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 110
     ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 111
+    ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 112
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper): ...
 
@@ -151,4 +152,5 @@ ERROR_REASON_PENDING_REQUEST_DIFFERS: ErrorReason.ValueType  # 101
 ERROR_REASON_PENDING_REQUEST_ENDED: ErrorReason.ValueType  # 102
 ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 110
 ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 111
+ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 112
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -1,0 +1,44 @@
+"""Who was turned away, and how long the server's certificate still holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from crossmargin.domain.audit_event import AuditEvent, AuditKind
+
+
+class AccessMetrics:
+    """Counts denials by their cause. Names of callers and clients are in the audit trail and not here."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._denied = Counter(
+            "crossmargin_access_denied",
+            "Calls denied for who made them, by cause, such as token_time, role or foreign_client.",
+            ["cause"],
+            registry=registry,
+        )
+        self._privileged = Counter(
+            "crossmargin_privileged_calls",
+            "Calls let through and kept in the audit trail: what an auditor looks at, and calls that the access policy marks.",
+            registry=registry,
+        )
+
+    def recorded(self, event: AuditEvent) -> None:
+        """Count an event of the audit trail."""
+        if event.kind is AuditKind.DENIED:
+            self._denied.labels(event.reason).inc()
+        else:
+            self._privileged.inc()
+
+    def watch_certificate(self, not_after: Callable[[], datetime]) -> None:
+        """Publish when the server's certificate ends, as it is whenever somebody asks."""
+        expiry = Gauge(
+            "crossmargin_tls_certificate_expiry_timestamp_seconds",
+            "When the server's TLS certificate ends, in seconds since 1970.",
+            registry=self._registry,
+        )
+        expiry.set_function(lambda: not_after().timestamp())
