@@ -9,11 +9,12 @@ from typing import Annotated, Final
 import typer
 
 from crossmargin.api.v1 import risk_service_pb2 as pb
-from crossmargin_cli.backtest_plots import check_plot_file, write_plots
+from crossmargin_cli.backtest_plots import write_plots
 from crossmargin_cli.backtest_views import backtest_table, left_out_lines, plan_line
 from crossmargin_cli.connection import DEFAULT_TARGET, JsonOption, TargetOption, connect, full_account_name, print_json, to_json
 from crossmargin_cli.examples import examples
 from crossmargin_cli.failures import CommandError, MisuseError
+from crossmargin_cli.plots import check_plot_file
 from crossmargin_cli.render import console_on, counted, error_console
 
 EXAMPLES: Final = examples(

@@ -34,6 +34,7 @@ from crossmargin_cli import (
     report,
     reservations,
     serve,
+    stress,
     top,
     whatif,
 )
@@ -74,6 +75,7 @@ app.add_typer(reconcile.app, name="breaks")
 app.add_typer(parameters.app, name="parameters")
 app.command("report", epilog=report.EXAMPLES)(report.report)
 app.command("backtest", epilog=backtest.EXAMPLES)(backtest.backtest)
+app.add_typer(stress.app, name="stress")
 app.command("serve", epilog=serve.EXAMPLES, context_settings=serve.PASS_THROUGH)(serve.serve)
 app.command("dev-certs", epilog=dev_certs.EXAMPLES)(dev_certs.dev_certs)
 app.command("migrate", epilog=migrate.EXAMPLES, context_settings=serve.PASS_THROUGH)(migrate.migrate)

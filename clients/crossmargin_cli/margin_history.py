@@ -9,7 +9,6 @@ from typing import Annotated, Final
 
 import typer
 
-from crossmargin_cli.backtest_plots import check_plot_file
 from crossmargin_cli.connection import (
     DEFAULT_TARGET,
     AccountArgument,
@@ -24,6 +23,7 @@ from crossmargin_cli.examples import examples
 from crossmargin_cli.failures import MisuseError
 from crossmargin_cli.margin_history_plots import write_history_plot
 from crossmargin_cli.margin_history_views import band_change_table, history_sentence, utilization_lines
+from crossmargin_cli.plots import check_plot_file
 from crossmargin_cli.render import console_on
 
 EXAMPLES: Final = examples(

@@ -46,6 +46,7 @@ from crossmargin_client.values import (
     TIMS_GRID,
     UNADJUSTED,
     account_name,
+    ad_hoc_scenario,
     american_option,
     bill,
     bond_future,
@@ -68,6 +69,7 @@ from crossmargin_client.values import (
     quote,
     stablecoin,
     statement_line,
+    stress_shock,
     trade,
 )
 
@@ -118,6 +120,7 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "account_name",
+    "ad_hoc_scenario",
     "add_up",
     "american_option",
     "bill",
@@ -142,5 +145,6 @@ __all__ = [
     "quote",
     "stablecoin",
     "statement_line",
+    "stress_shock",
     "trade",
 ]

@@ -695,7 +695,49 @@ class AsyncClient:
             confidence=confidence,
             parameter_set_id=parameter_set_id,
         )
-        stream = self._risk.RunBacktest(request, metadata=self._metadata)
+        async for response in self._results(self._risk.RunBacktest, request):
+            yield response
+
+    async def list_stress_scenarios(self) -> risk_service_pb2.ListStressScenariosResponse:
+        """Return the named scenarios of the risk parameters in force."""
+        return await self._call(self._risk.ListStressScenarios, risk_service_pb2.ListStressScenariosRequest())
+
+    async def run_stress(
+        self,
+        *,
+        account: str = "",
+        scenarios: Iterable[str] = (),
+        ad_hoc: Iterable[risk_service_pb2.AdHocScenario] = (),
+        correlation: bool = False,
+        accounts_shown: int | None = None,
+        positions_shown: int | None = None,
+    ) -> AsyncIterator[risk_service_pb2.RunStressResponse]:
+        """Yield the plan of a stress, its progress, and the outcome of each scenario: of an account, or of every open one.
+
+        With no scenario of any sort the whole library is run, and correlation stress. Stop reading to stop the run. One that breaks is
+        not continued.
+        """
+        request = requests.run_stress(
+            account=account,
+            scenarios=scenarios,
+            ad_hoc=ad_hoc,
+            correlation=correlation,
+            accounts_shown=accounts_shown,
+            positions_shown=positions_shown,
+        )
+        async for response in self._results(self._risk.RunStress, request):
+            yield response
+
+    async def reverse_stress(
+        self, line: risk_service_pb2.BreakLine.ValueType, *, account: str = ""
+    ) -> AsyncIterator[risk_service_pb2.ReverseStressResponse]:
+        """Yield the plan, progress, and the most plausible move that breaks an account, or each open one. Stop reading to stop."""
+        request = risk_service_pb2.ReverseStressRequest(account=account, line=line)
+        async for response in self._results(self._risk.ReverseStress, request):
+            yield response
+
+    async def _results(self, method: grpc.aio.UnaryStreamMultiCallable[Request, Response], request: Request) -> AsyncIterator[Response]:
+        stream = method(request, metadata=self._metadata)
         try:
             async for response in stream:
                 yield response

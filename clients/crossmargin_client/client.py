@@ -690,7 +690,45 @@ class Client:
             confidence=confidence,
             parameter_set_id=parameter_set_id,
         )
-        stream = self._risk.RunBacktest(request, metadata=self._metadata)
+        return self._results(self._risk.RunBacktest, request)
+
+    def list_stress_scenarios(self) -> risk_service_pb2.ListStressScenariosResponse:
+        """Return the named scenarios of the risk parameters in force."""
+        return self._call(self._risk.ListStressScenarios, risk_service_pb2.ListStressScenariosRequest())
+
+    def run_stress(
+        self,
+        *,
+        account: str = "",
+        scenarios: Iterable[str] = (),
+        ad_hoc: Iterable[risk_service_pb2.AdHocScenario] = (),
+        correlation: bool = False,
+        accounts_shown: int | None = None,
+        positions_shown: int | None = None,
+    ) -> Iterator[risk_service_pb2.RunStressResponse]:
+        """Yield the plan of a stress, its progress, and the outcome of each scenario: of an account, or of every open one.
+
+        With no scenario of any sort the whole library is run, and correlation stress. Stop reading to stop the run. One that breaks is
+        not continued.
+        """
+        request = requests.run_stress(
+            account=account,
+            scenarios=scenarios,
+            ad_hoc=ad_hoc,
+            correlation=correlation,
+            accounts_shown=accounts_shown,
+            positions_shown=positions_shown,
+        )
+        return self._results(self._risk.RunStress, request)
+
+    def reverse_stress(
+        self, line: risk_service_pb2.BreakLine.ValueType, *, account: str = ""
+    ) -> Iterator[risk_service_pb2.ReverseStressResponse]:
+        """Yield the plan, progress, and the most plausible move that breaks an account, or each open one. Stop reading to stop."""
+        return self._results(self._risk.ReverseStress, risk_service_pb2.ReverseStressRequest(account=account, line=line))
+
+    def _results(self, method: grpc.UnaryStreamMultiCallable[Request, Response], request: Request) -> Iterator[Response]:
+        stream = method(request, metadata=self._metadata)
         try:
             yield from stream
         except grpc.RpcError as failure:

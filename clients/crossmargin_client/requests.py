@@ -545,3 +545,23 @@ def run_backtest(
         confidence="" if confidence is None else exact_text(confidence, field="confidence"),
         parameter_set_id=parameter_set_id,
     )
+
+
+def run_stress(
+    *,
+    account: str,
+    scenarios: Iterable[str],
+    ad_hoc: Iterable[risk_service_pb2.AdHocScenario],
+    correlation: bool,
+    accounts_shown: int | None,
+    positions_shown: int | None,
+) -> risk_service_pb2.RunStressRequest:
+    """Return the request that stresses an account, or every open one; what is None is the service's to choose."""
+    return risk_service_pb2.RunStressRequest(
+        account=account,
+        scenarios=scenarios,
+        ad_hoc=ad_hoc,
+        correlation=correlation,
+        accounts_shown=accounts_shown,
+        positions_shown=positions_shown,
+    )

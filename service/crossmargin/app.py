@@ -134,6 +134,7 @@ from crossmargin.usecases.reset_breaker import ResetBreaker
 from crossmargin.usecases.resume_trading import ResumeTrading
 from crossmargin.usecases.run_backtest import RunBacktest
 from crossmargin.usecases.run_house import RunHouse
+from crossmargin.usecases.run_stress import RunStress
 from crossmargin.usecases.set_collateral_policy import SetCollateralPolicy
 from crossmargin.usecases.set_exposure_limits import SetExposureLimits
 from crossmargin.usecases.set_methodology import SetMethodology
@@ -383,6 +384,7 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket, *, withdrawal_a
         note_break=NoteBreak(ports.writer, ports.reconciliation, ports.clock),
         reconciliation=ports.reconciliation,
         run_backtest=RunBacktest(read_account, ports.instruments, ports.market, ports.parameters, in_force, ports.compute),
+        run_stress=RunStress(ports.books, current_market, ports.compute),
         books=ports.books,
         instruments=ports.instruments,
         market=ports.market,

@@ -97,6 +97,9 @@ EXPECTED: Final = {
     "ReferenceService/ActivateRiskParameters": _of("R", unnamed=HOUSE),
     "ReferenceService/ShadowRiskParameters": _of("R", unnamed=HOUSE),
     "RiskService/RunBacktest": _of("RA", "account", unnamed=NOBODY),
+    "RiskService/ListStressScenarios": _of("TROA"),
+    "RiskService/RunStress": _of("RA", "account", unnamed=HOUSE),
+    "RiskService/ReverseStress": _of("RA", "account", unnamed=HOUSE),
     "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": _of(ALL),
 }
 OPEN_TO_ANYONE: Final = frozenset({"grpc.health.v1.Health/Check", "grpc.health.v1.Health/Watch"})

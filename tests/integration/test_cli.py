@@ -304,6 +304,33 @@ def test_a_backtest_that_cannot_be_drawn_or_asked_is_refused_before_it_runs(targ
     assert "expected one of btc-long, btc-short" in asked.stderr
 
 
+def test_the_house_and_an_account_are_stressed_by_name_and_by_a_move_of_ones_own(target, tmp_path):
+    plot = tmp_path / "stress.html"
+    done = run("stress", "run", "All crypto falls as one by 40%", "--show", "3", "--plot", str(plot), target=target)
+    assert done.returncode == 0, done.stderr
+    assert max(map(len, done.stdout.splitlines()[:5])) <= 100
+    assert "Broker loss" in done.stdout
+    assert "<svg" in plot.read_text(encoding="utf-8")
+    own = run_json("stress", "run", "--account", ACCOUNT, "--shock", "spot:BTC=-50%", "--both-directions", target=target)
+    fall, rise = own["outcomes"]
+    assert float(fall["pnl"]) < 0 < float(rise["pnl"])
+    assert fall["accounts"][0]["account"] == "clients/summit-directional/accounts/core"
+    listed = run("stress", "list", target=target)
+    assert "All crypto falls as one by 40% reversed" in listed.stdout
+    misread = run("stress", "run", "--shock", "BTC=-50%", target=target)
+    assert (misread.returncode, misread.stdout) == (2, "")
+    assert "expected WHAT=SIZE" in misread.stderr
+
+
+def test_what_breaks_an_account_is_found_at_the_command_line(target):
+    found = run_json("stress", "reverse", "--account", ACCOUNT, target=target)
+    (result,) = found["results"]
+    assert float(result["plausibility"]["distance"]) > 0
+    assert result["moves"]
+    shown = run("stress", "reverse", "--account", ACCOUNT, "--until-ruin", target=target)
+    assert "a nearer move cannot be ruled out" in shown.stdout
+
+
 # Books. These change the demo's, so they come last.
 
 

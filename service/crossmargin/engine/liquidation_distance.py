@@ -31,7 +31,7 @@ PRICE_MOVES: Final = (0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0)
 _ROUNDS: Final = 8
 _AT_ONCE: Final = 3
 
-_PathOf = Callable[[float], ByFactor]
+PathOf = Callable[[float], ByFactor]
 
 
 def liquidation_distance(account: MovingAccount, block: FactorBlock) -> LiquidationDistance:
@@ -41,14 +41,14 @@ def liquidation_distance(account: MovingAccount, block: FactorBlock) -> Liquidat
     RATE_MOVES or PRICE_MOVES both ways for what moves by difference, and the first pair between which the account falls into
     liquidation is refined to MOVE_TOLERANCE. A spell of liquidation that begins and ends between two neighbours of the grid is not seen.
     """
-    found = _smallest_crossing(account, _sides(block.kind), lambda size: block.moved_by(size, account.factor_count))
+    found = smallest_crossing(account, _sides(block.kind), lambda size: block.moved_by(size, account.factor_count))
     move = None if found is None else MarketMove(block.group_id, block.kind, fraction_to_decimal(found))
     return LiquidationDistance(block.group_id, block.kind, move)
 
 
 def worst_direction(account: MovingAccount, tail_move: ByFactor, blocks: Sequence[FactorBlock]) -> WorstDirection:
     """Return how many times the average tail move [F] liquidates the account, up to the last of MULTIPLES."""
-    found = _smallest_crossing(account, (MULTIPLES,), lambda multiple: multiple * tail_move)
+    found = smallest_crossing(account, (MULTIPLES,), lambda multiple: multiple * tail_move)
     moves = (1.0 if found is None else found) * tail_move
     before, after = account.values(np.array([np.zeros(account.factor_count), moves]))
     return WorstDirection(
@@ -64,7 +64,7 @@ def _sides(kind: FactorKind) -> tuple[tuple[float, ...], ...]:
     return tuple(-size for size in falls), rises
 
 
-def _smallest_crossing(account: MovingAccount, sides: Sequence[Sequence[float]], path: _PathOf) -> float | None:
+def smallest_crossing(account: MovingAccount, sides: Sequence[Sequence[float]], path: PathOf) -> float | None:
     """Return the smallest size of any side at which the account is liquidated, in every scenario; None when there is none.
 
     The search runs on the scenarios kept so far, after the middle and the end of each side were revalued in every scenario. What it
@@ -79,7 +79,7 @@ def _smallest_crossing(account: MovingAccount, sides: Sequence[Sequence[float]],
     return found
 
 
-def _search(account: MovingAccount, sides: Sequence[Sequence[float]], path: _PathOf) -> float | None:
+def _search(account: MovingAccount, sides: Sequence[Sequence[float]], path: PathOf) -> float | None:
     """Return the smallest crossing on the scenarios kept."""
     (at_rest,) = account.headrooms(path(0.0)[np.newaxis])
     if at_rest <= 0:
@@ -108,6 +108,6 @@ def _first_bracket(chunk: Sequence[float], headroom: dict[float, float]) -> tupl
     return next(((safe, gone) for safe, gone in pairwise(chunk) if headroom[safe] > 0 >= headroom[gone]), None)
 
 
-def _refined(account: MovingAccount, bracket: tuple[float, float], path: _PathOf) -> float:
+def _refined(account: MovingAccount, bracket: tuple[float, float], path: PathOf) -> float:
     """Return the crossing between a size that is safe and one that is not (Brent 1973, "Algorithms for Minimization")."""
     return float(brentq(lambda size: account.headrooms(path(size)[np.newaxis])[0], *bracket, xtol=MOVE_TOLERANCE))

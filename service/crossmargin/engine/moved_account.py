@@ -40,6 +40,9 @@ class MovingAccount(Protocol):
     def headrooms(self, moves: ByMoveFactor) -> list[float]:
         """Return how far each moved market is from liquidation, base currency; zero or below is liquidated, NaN unknown."""
 
+    def equities(self, moves: ByMoveFactor) -> list[float]:
+        """Return equity at each moved market, base currency, after haircuts and limits; NaN unknown."""
+
     def look_closely(self, moves: ByMoveFactor) -> bool:
         """Return True if these moves made the account see something that its headrooms did not rest on before."""
 
@@ -83,6 +86,11 @@ class MovedAccount:
         """
         return [self._headroom(market) for market in self._holdings.revalued(moves, self._kept)]
 
+    def equities(self, moves: ByMoveFactor) -> list[float]:
+        """Return equity at each moved market, base currency, after haircuts and limits; NaN where something held cannot be valued."""
+        markets = self._holdings.revalued(moves, self._kept)
+        return [float("nan") if market.unavailable else self._equity(market) for market in markets]
+
     def look_closely(self, moves: ByMoveFactor) -> bool:
         """Revalue moved markets in every scenario; return True if their tails hold scenarios that were not among those kept."""
         markets = [market for market in self._holdings.revalued(moves, self._holdings.full) if not market.unavailable]
@@ -105,6 +113,10 @@ class MovedAccount:
             return float("nan")
         required = required_margin(self._holdings.arrays, market, self._kept_rates, self._schedule)
         return headroom_of(equity_in_cents(required.split), maintenance_in_cents(required), self._bands)
+
+    def _equity(self, market: RevaluedMarket) -> float:
+        split = best_split(self._holdings.arrays, market, self._kept_rates, self._schedule)
+        return float(cents_to_decimal(equity_in_cents(split)))
 
     def _tail_places(self, market: RevaluedMarket) -> Index:
         """Return the scenarios in the tail of any group, any class or the account."""

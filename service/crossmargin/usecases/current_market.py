@@ -49,13 +49,16 @@ class MarketView:
     house: HouseView = NO_HOUSE
     needs: KnownNeeds = field(default_factory=KnownNeeds, init=False, repr=False, compare=False)
 
+    def known(self, portfolio: Portfolio) -> Portfolio:
+        """Return an account with what all accounts hold together, which its margin depends on."""
+        return replace(portfolio, house=self.house)
+
     def margin(self, portfolio: Portfolio) -> MarginResult:
         """Return the margin of an account, with what doubted market data leaves open; numpy work, for the compute pool.
 
         Raises what `compute` raises.
         """
-        known = replace(portfolio, house=self.house)
-        result = margin_with_ends(known, self.snapshot, self.market, self.parameters)
+        result = margin_with_ends(self.known(portfolio), self.snapshot, self.market, self.parameters)
         if self.previous is None:
             return result
         lines = (self.previous.parameters.bands, self.parameters.bands)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol, TypeAlias, TypeVar
@@ -47,6 +47,8 @@ from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.domain.trade_flag import TradeFlag
 
 T = TypeVar("T")
+S = TypeVar("S")
+B = TypeVar("B")
 
 
 @dataclass(frozen=True, slots=True)
@@ -773,6 +775,15 @@ class ComputePool(Protocol):
 
     async def run(self, work: Callable[[], T]) -> T:
         """Return what `work` returns, or raise what it raises."""
+        ...
+
+    def over_blocks(self, shared: S, work: Callable[[S, B], T], blocks: Iterable[B]) -> AsyncGenerator[T]:
+        """Yield `work(shared, block)` for each block, in their order, and raise what the first that fails raises.
+
+        A few blocks are under way at once, and never all of them. Whoever stops reading stops the work: what has not begun never does.
+        Blocks may be worked on in other processes, so `work` is a function of a module and everything else can be pickled; what they
+        share is sent to each of them once. The results do not depend on where they were worked out.
+        """
         ...
 
 

@@ -46,6 +46,7 @@ from crossmargin.usecases.reserve_margin import ReserveMargin
 from crossmargin.usecases.reset_breaker import ResetBreaker
 from crossmargin.usecases.resume_trading import ResumeTrading
 from crossmargin.usecases.run_backtest import RunBacktest
+from crossmargin.usecases.run_stress import RunStress
 from crossmargin.usecases.set_collateral_policy import SetCollateralPolicy
 from crossmargin.usecases.set_exposure_limits import SetExposureLimits
 from crossmargin.usecases.set_methodology import SetMethodology
@@ -103,6 +104,7 @@ class UseCases:
     reconcile_statement: ReconcileStatement
     note_break: NoteBreak
     run_backtest: RunBacktest
+    run_stress: RunStress
     books: BookReader
     instruments: InstrumentReader
     market: MarketStore

@@ -10,9 +10,10 @@ from google.type.date_pb2 import Date
 from rich.console import Console
 
 from crossmargin.api.v1 import risk_service_pb2 as pb
-from crossmargin_cli.backtest_plots import check_plot_file, write_plots
+from crossmargin_cli.backtest_plots import write_plots
 from crossmargin_cli.backtest_views import backtest_table, left_out_lines, plan_line
 from crossmargin_cli.failures import CommandError, MisuseError
+from crossmargin_cli.plots import check_plot_file
 
 PLAN = pb.BacktestPlan(
     books=["btc-long", "ust10y-long"],

@@ -49,6 +49,7 @@ PATTERN_WORDS: Final[Mapping[str, str]] = {
     "^(spot|fx|zero|vol|basis|spread|price):[A-Z0-9][A-Za-z0-9._-]{0,63}(:[1-9][0-9]{0,2}[DWMY])?$": (
         "a risk factor such as spot:BTC, fx:EUR, zero:USD:2Y, vol:BTC:1M, basis:BTC:3M, spread:IG-A:5Y or price:WTI:1M"
     ),
+    "^(zero|vol|basis|spread|price):[A-Z0-9][A-Za-z0-9._-]{0,63}$": "a curve such as zero:USD, vol:BTC, spread:IG-A or price:WTI",
 }
 """What the patterns in the protos mean. A test finds every pattern of the protos here."""
 

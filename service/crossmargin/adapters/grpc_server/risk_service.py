@@ -8,6 +8,14 @@ from contextlib import aclosing
 
 from crossmargin.adapters.grpc_server.context import Context
 from crossmargin.adapters.grpc_server.wire.backtest import backtest_request_from_message, backtest_to_message
+from crossmargin.adapters.grpc_server.wire.stress import (
+    break_line_from_message,
+    reverse_stress_to_message,
+    scenario_to_message,
+    stress_request_from_message,
+    stress_to_message,
+)
+from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name
 from crossmargin.api.v1 import risk_service_pb2 as pb
 from crossmargin.api.v1.risk_service_pb2_grpc import RiskServiceServicer
 from crossmargin.usecases.use_cases import UseCases
@@ -25,3 +33,21 @@ class RiskService(RiskServiceServicer):
         async with aclosing(self._use_cases.run_backtest(backtest_request_from_message(request))) as results:
             async for result in results:
                 yield backtest_to_message(result)
+
+    async def ListStressScenarios(self, request: pb.ListStressScenariosRequest, context: Context) -> pb.ListStressScenariosResponse:
+        """List the library of the parameters in force."""
+        set_id, scenarios = await self._use_cases.run_stress.library()
+        return pb.ListStressScenariosResponse(scenarios=map(scenario_to_message, scenarios), parameter_set_id=set_id)
+
+    async def RunStress(self, request: pb.RunStressRequest, context: Context) -> AsyncIterator[pb.RunStressResponse]:
+        """Stream the plan of a stress, its progress, and the outcome of each scenario."""
+        async with aclosing(self._use_cases.run_stress(stress_request_from_message(request))) as results:
+            async for result in results:
+                yield stress_to_message(result)
+
+    async def ReverseStress(self, request: pb.ReverseStressRequest, context: Context) -> AsyncIterator[pb.ReverseStressResponse]:
+        """Stream the plan of a reverse stress, its progress, and what was found for each account."""
+        account = account_ref_from_name(request.account, what="account") if request.account else None
+        async with aclosing(self._use_cases.run_stress.reverse(account, break_line_from_message(request.line))) as results:
+            async for result in results:
+                yield reverse_stress_to_message(result)

@@ -86,6 +86,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 110
     ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 111
     ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 112
+    ERROR_REASON_UNKNOWN_STRESS_SCENARIO: _ErrorReason.ValueType  # 130
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper): ...
 
@@ -153,4 +154,5 @@ ERROR_REASON_PENDING_REQUEST_ENDED: ErrorReason.ValueType  # 102
 ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 110
 ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 111
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 112
+ERROR_REASON_UNKNOWN_STRESS_SCENARIO: ErrorReason.ValueType  # 130
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

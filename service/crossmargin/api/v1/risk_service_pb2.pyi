@@ -4,8 +4,10 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from crossmargin.api.v1 import margin_service_pb2 as _margin_service_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import date_pb2 as _date_pb2
@@ -38,6 +40,46 @@ BACKTEST_ZONE_GREEN: BacktestZone.ValueType  # 1
 BACKTEST_ZONE_YELLOW: BacktestZone.ValueType  # 2
 BACKTEST_ZONE_RED: BacktestZone.ValueType  # 3
 Global___BacktestZone: _TypeAlias = BacktestZone  # noqa: Y015
+
+class _StressKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _StressKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StressKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    STRESS_KIND_UNSPECIFIED: _StressKind.ValueType  # 0
+    STRESS_KIND_EVENT: _StressKind.ValueType  # 1
+    STRESS_KIND_CRISIS_DAY: _StressKind.ValueType  # 2
+    STRESS_KIND_AD_HOC: _StressKind.ValueType  # 3
+    STRESS_KIND_NO_DIVERSIFICATION: _StressKind.ValueType  # 4
+    STRESS_KIND_ALL_AGAINST: _StressKind.ValueType  # 5
+
+class StressKind(_StressKind, metaclass=_StressKindEnumTypeWrapper): ...
+
+STRESS_KIND_UNSPECIFIED: StressKind.ValueType  # 0
+STRESS_KIND_EVENT: StressKind.ValueType  # 1
+STRESS_KIND_CRISIS_DAY: StressKind.ValueType  # 2
+STRESS_KIND_AD_HOC: StressKind.ValueType  # 3
+STRESS_KIND_NO_DIVERSIFICATION: StressKind.ValueType  # 4
+STRESS_KIND_ALL_AGAINST: StressKind.ValueType  # 5
+Global___StressKind: _TypeAlias = StressKind  # noqa: Y015
+
+class _BreakLine:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BreakLineEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BreakLine.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BREAK_LINE_UNSPECIFIED: _BreakLine.ValueType  # 0
+    BREAK_LINE_LIQUIDATION: _BreakLine.ValueType  # 1
+    BREAK_LINE_RUIN: _BreakLine.ValueType  # 2
+
+class BreakLine(_BreakLine, metaclass=_BreakLineEnumTypeWrapper): ...
+
+BREAK_LINE_UNSPECIFIED: BreakLine.ValueType  # 0
+BREAK_LINE_LIQUIDATION: BreakLine.ValueType  # 1
+BREAK_LINE_RUIN: BreakLine.ValueType  # 2
+Global___BreakLine: _TypeAlias = BreakLine  # noqa: Y015
 
 @_typing.final
 class RunBacktestRequest(_message.Message):
@@ -382,3 +424,652 @@ class BookBacktest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BookBacktest: _TypeAlias = BookBacktest  # noqa: Y015
+
+@_typing.final
+class ListStressScenariosRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListStressScenariosRequest: _TypeAlias = ListStressScenariosRequest  # noqa: Y015
+
+@_typing.final
+class ListStressScenariosResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCENARIOS_FIELD_NUMBER: _builtins.int
+    PARAMETER_SET_ID_FIELD_NUMBER: _builtins.int
+    parameter_set_id: _builtins.str
+    @_builtins.property
+    def scenarios(self) -> _containers.RepeatedCompositeFieldContainer[Global___StressScenario]: ...
+    def __init__(
+        self,
+        *,
+        scenarios: _abc.Iterable[Global___StressScenario] | None = ...,
+        parameter_set_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parameter_set_id", b"parameter_set_id", "scenarios", b"scenarios"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListStressScenariosResponse: _TypeAlias = ListStressScenariosResponse  # noqa: Y015
+
+@_typing.final
+class StressScenario(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MovesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    MOVES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    kind: Global___StressKind.ValueType
+    source: _builtins.str
+    @_builtins.property
+    def moves(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        kind: Global___StressKind.ValueType = ...,
+        source: _builtins.str = ...,
+        moves: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "moves", b"moves", "name", b"name", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StressScenario: _TypeAlias = StressScenario  # noqa: Y015
+
+@_typing.final
+class StressShock(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACTOR_FIELD_NUMBER: _builtins.int
+    CURVE_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    ASSET_CLASS_FIELD_NUMBER: _builtins.int
+    FACTOR_KIND_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    factor: _builtins.str
+    curve: _builtins.str
+    group_id: _builtins.str
+    asset_class: _builtins.str
+    factor_kind: _builtins.str
+    size: _builtins.str
+    def __init__(
+        self,
+        *,
+        factor: _builtins.str = ...,
+        curve: _builtins.str = ...,
+        group_id: _builtins.str = ...,
+        asset_class: _builtins.str = ...,
+        factor_kind: _builtins.str = ...,
+        size: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["asset_class", b"asset_class", "curve", b"curve", "factor", b"factor", "group_id", b"group_id", "target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_class", b"asset_class", "curve", b"curve", "factor", b"factor", "factor_kind", b"factor_kind", "group_id", b"group_id", "size", b"size", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["factor", "curve", "group_id", "asset_class"]  # noqa: Y015
+    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
+
+Global___StressShock: _TypeAlias = StressShock  # noqa: Y015
+
+@_typing.final
+class AdHocScenario(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SHOCKS_FIELD_NUMBER: _builtins.int
+    BOTH_DIRECTIONS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    both_directions: _builtins.bool
+    @_builtins.property
+    def shocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___StressShock]: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        shocks: _abc.Iterable[Global___StressShock] | None = ...,
+        both_directions: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["both_directions", b"both_directions", "name", b"name", "shocks", b"shocks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdHocScenario: _TypeAlias = AdHocScenario  # noqa: Y015
+
+@_typing.final
+class RunStressRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    SCENARIOS_FIELD_NUMBER: _builtins.int
+    AD_HOC_FIELD_NUMBER: _builtins.int
+    CORRELATION_FIELD_NUMBER: _builtins.int
+    ACCOUNTS_SHOWN_FIELD_NUMBER: _builtins.int
+    POSITIONS_SHOWN_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    correlation: _builtins.bool
+    accounts_shown: _builtins.int
+    positions_shown: _builtins.int
+    @_builtins.property
+    def scenarios(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def ad_hoc(self) -> _containers.RepeatedCompositeFieldContainer[Global___AdHocScenario]: ...
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        scenarios: _abc.Iterable[_builtins.str] | None = ...,
+        ad_hoc: _abc.Iterable[Global___AdHocScenario] | None = ...,
+        correlation: _builtins.bool = ...,
+        accounts_shown: _builtins.int | None = ...,
+        positions_shown: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_accounts_shown", b"_accounts_shown", "_positions_shown", b"_positions_shown", "accounts_shown", b"accounts_shown", "positions_shown", b"positions_shown"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_accounts_shown", b"_accounts_shown", "_positions_shown", b"_positions_shown", "account", b"account", "accounts_shown", b"accounts_shown", "ad_hoc", b"ad_hoc", "correlation", b"correlation", "positions_shown", b"positions_shown", "scenarios", b"scenarios"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__accounts_shown: _TypeAlias = _typing.Literal["accounts_shown"]  # noqa: Y015
+    _WhichOneofArgType__accounts_shown: _TypeAlias = _typing.Literal["_accounts_shown", b"_accounts_shown"]  # noqa: Y015
+    _WhichOneofReturnType__positions_shown: _TypeAlias = _typing.Literal["positions_shown"]  # noqa: Y015
+    _WhichOneofArgType__positions_shown: _TypeAlias = _typing.Literal["_positions_shown", b"_positions_shown"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__accounts_shown) -> _WhichOneofReturnType__accounts_shown | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__positions_shown) -> _WhichOneofReturnType__positions_shown | None: ...
+
+Global___RunStressRequest: _TypeAlias = RunStressRequest  # noqa: Y015
+
+@_typing.final
+class RunStressResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def plan(self) -> Global___StressPlan: ...
+    @_builtins.property
+    def progress(self) -> Global___StressProgress: ...
+    @_builtins.property
+    def outcome(self) -> Global___StressOutcome: ...
+    def __init__(
+        self,
+        *,
+        plan: Global___StressPlan | None = ...,
+        progress: Global___StressProgress | None = ...,
+        outcome: Global___StressOutcome | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "outcome", b"outcome", "plan", b"plan", "progress", b"progress"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "outcome", b"outcome", "plan", b"plan", "progress", b"progress"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["plan", "progress", "outcome"]  # noqa: Y015
+    _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
+
+Global___RunStressResponse: _TypeAlias = RunStressResponse  # noqa: Y015
+
+@_typing.final
+class StressPlan(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCENARIOS_FIELD_NUMBER: _builtins.int
+    ACCOUNT_COUNT_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_ID_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    PARAMETER_SET_ID_FIELD_NUMBER: _builtins.int
+    PARAMETERS_HASH_FIELD_NUMBER: _builtins.int
+    SCENARIO_SET_HASH_FIELD_NUMBER: _builtins.int
+    ENGINE_VERSION_FIELD_NUMBER: _builtins.int
+    account_count: _builtins.int
+    snapshot_id: _builtins.str
+    parameter_set_id: _builtins.str
+    parameters_hash: _builtins.str
+    scenario_set_hash: _builtins.str
+    engine_version: _builtins.str
+    @_builtins.property
+    def scenarios(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        scenarios: _abc.Iterable[_builtins.str] | None = ...,
+        account_count: _builtins.int = ...,
+        snapshot_id: _builtins.str = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+        parameter_set_id: _builtins.str = ...,
+        parameters_hash: _builtins.str = ...,
+        scenario_set_hash: _builtins.str = ...,
+        engine_version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_count", b"account_count", "as_of", b"as_of", "engine_version", b"engine_version", "parameter_set_id", b"parameter_set_id", "parameters_hash", b"parameters_hash", "scenario_set_hash", b"scenario_set_hash", "scenarios", b"scenarios", "snapshot_id", b"snapshot_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StressPlan: _TypeAlias = StressPlan  # noqa: Y015
+
+@_typing.final
+class StressProgress(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DONE_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    done: _builtins.int
+    total: _builtins.int
+    def __init__(
+        self,
+        *,
+        done: _builtins.int = ...,
+        total: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StressProgress: _TypeAlias = StressProgress  # noqa: Y015
+
+@_typing.final
+class StressStanding(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EQUITY_FIELD_NUMBER: _builtins.int
+    MAINTENANCE_MARGIN_FIELD_NUMBER: _builtins.int
+    UTILIZATION_FIELD_NUMBER: _builtins.int
+    BAND_FIELD_NUMBER: _builtins.int
+    equity: _builtins.str
+    maintenance_margin: _builtins.str
+    utilization: _builtins.str
+    band: _margin_service_pb2.Band.ValueType
+    def __init__(
+        self,
+        *,
+        equity: _builtins.str = ...,
+        maintenance_margin: _builtins.str = ...,
+        utilization: _builtins.str = ...,
+        band: _margin_service_pb2.Band.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["band", b"band", "equity", b"equity", "maintenance_margin", b"maintenance_margin", "utilization", b"utilization"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StressStanding: _TypeAlias = StressStanding  # noqa: Y015
+
+@_typing.final
+class GroupProfit(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    PNL_FIELD_NUMBER: _builtins.int
+    group_id: _builtins.str
+    pnl: _builtins.str
+    def __init__(
+        self,
+        *,
+        group_id: _builtins.str = ...,
+        pnl: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "pnl", b"pnl"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupProfit: _TypeAlias = GroupProfit  # noqa: Y015
+
+@_typing.final
+class PositionProfit(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTRUMENT_ID_FIELD_NUMBER: _builtins.int
+    PNL_FIELD_NUMBER: _builtins.int
+    instrument_id: _builtins.str
+    pnl: _builtins.str
+    def __init__(
+        self,
+        *,
+        instrument_id: _builtins.str = ...,
+        pnl: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instrument_id", b"instrument_id", "pnl", b"pnl"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PositionProfit: _TypeAlias = PositionProfit  # noqa: Y015
+
+@_typing.final
+class AccountStress(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    PNL_FIELD_NUMBER: _builtins.int
+    BROKER_LOSS_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    pnl: _builtins.str
+    broker_loss: _builtins.str
+    @_builtins.property
+    def before(self) -> Global___StressStanding: ...
+    @_builtins.property
+    def after(self) -> Global___StressStanding: ...
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        before: Global___StressStanding | None = ...,
+        after: Global___StressStanding | None = ...,
+        pnl: _builtins.str = ...,
+        broker_loss: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "after", b"after", "before", b"before", "broker_loss", b"broker_loss", "pnl", b"pnl"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AccountStress: _TypeAlias = AccountStress  # noqa: Y015
+
+@_typing.final
+class StressFailure(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    reason: _builtins.str
+    message: _builtins.str
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "message", b"message", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StressFailure: _TypeAlias = StressFailure  # noqa: Y015
+
+@_typing.final
+class BandCounts(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEALTHY_FIELD_NUMBER: _builtins.int
+    WATCH_FIELD_NUMBER: _builtins.int
+    AT_RISK_FIELD_NUMBER: _builtins.int
+    MARGIN_CALL_FIELD_NUMBER: _builtins.int
+    LIQUIDATION_FIELD_NUMBER: _builtins.int
+    healthy: _builtins.int
+    watch: _builtins.int
+    at_risk: _builtins.int
+    margin_call: _builtins.int
+    liquidation: _builtins.int
+    def __init__(
+        self,
+        *,
+        healthy: _builtins.int = ...,
+        watch: _builtins.int = ...,
+        at_risk: _builtins.int = ...,
+        margin_call: _builtins.int = ...,
+        liquidation: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_risk", b"at_risk", "healthy", b"healthy", "liquidation", b"liquidation", "margin_call", b"margin_call", "watch", b"watch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BandCounts: _TypeAlias = BandCounts  # noqa: Y015
+
+@_typing.final
+class StressOutcome(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCENARIO_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    ACCOUNT_COUNT_FIELD_NUMBER: _builtins.int
+    EQUITY_BEFORE_FIELD_NUMBER: _builtins.int
+    EQUITY_AFTER_FIELD_NUMBER: _builtins.int
+    PNL_FIELD_NUMBER: _builtins.int
+    BROKER_LOSS_FIELD_NUMBER: _builtins.int
+    BANDS_BEFORE_FIELD_NUMBER: _builtins.int
+    BANDS_AFTER_FIELD_NUMBER: _builtins.int
+    FALLEN_COUNT_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    POSITIONS_FIELD_NUMBER: _builtins.int
+    ACCOUNTS_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    FAILURE_COUNT_FIELD_NUMBER: _builtins.int
+    scenario: _builtins.str
+    kind: Global___StressKind.ValueType
+    account_count: _builtins.int
+    equity_before: _builtins.str
+    equity_after: _builtins.str
+    pnl: _builtins.str
+    broker_loss: _builtins.str
+    fallen_count: _builtins.int
+    failure_count: _builtins.int
+    @_builtins.property
+    def bands_before(self) -> Global___BandCounts: ...
+    @_builtins.property
+    def bands_after(self) -> Global___BandCounts: ...
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___GroupProfit]: ...
+    @_builtins.property
+    def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PositionProfit]: ...
+    @_builtins.property
+    def accounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccountStress]: ...
+    @_builtins.property
+    def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___StressFailure]: ...
+    def __init__(
+        self,
+        *,
+        scenario: _builtins.str = ...,
+        kind: Global___StressKind.ValueType = ...,
+        account_count: _builtins.int = ...,
+        equity_before: _builtins.str = ...,
+        equity_after: _builtins.str = ...,
+        pnl: _builtins.str = ...,
+        broker_loss: _builtins.str = ...,
+        bands_before: Global___BandCounts | None = ...,
+        bands_after: Global___BandCounts | None = ...,
+        fallen_count: _builtins.int = ...,
+        groups: _abc.Iterable[Global___GroupProfit] | None = ...,
+        positions: _abc.Iterable[Global___PositionProfit] | None = ...,
+        accounts: _abc.Iterable[Global___AccountStress] | None = ...,
+        failures: _abc.Iterable[Global___StressFailure] | None = ...,
+        failure_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bands_after", b"bands_after", "bands_before", b"bands_before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_count", b"account_count", "accounts", b"accounts", "bands_after", b"bands_after", "bands_before", b"bands_before", "broker_loss", b"broker_loss", "equity_after", b"equity_after", "equity_before", b"equity_before", "failure_count", b"failure_count", "failures", b"failures", "fallen_count", b"fallen_count", "groups", b"groups", "kind", b"kind", "pnl", b"pnl", "positions", b"positions", "scenario", b"scenario"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StressOutcome: _TypeAlias = StressOutcome  # noqa: Y015
+
+@_typing.final
+class ReverseStressRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    line: Global___BreakLine.ValueType
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        line: Global___BreakLine.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "line", b"line"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReverseStressRequest: _TypeAlias = ReverseStressRequest  # noqa: Y015
+
+@_typing.final
+class ReverseStressResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def plan(self) -> Global___StressPlan: ...
+    @_builtins.property
+    def progress(self) -> Global___StressProgress: ...
+    @_builtins.property
+    def result(self) -> Global___ReverseStressResult: ...
+    def __init__(
+        self,
+        *,
+        plan: Global___StressPlan | None = ...,
+        progress: Global___StressProgress | None = ...,
+        result: Global___ReverseStressResult | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "plan", b"plan", "progress", b"progress", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "plan", b"plan", "progress", b"progress", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["plan", "progress", "result"]  # noqa: Y015
+    _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
+
+Global___ReverseStressResponse: _TypeAlias = ReverseStressResponse  # noqa: Y015
+
+@_typing.final
+class Plausibility(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISTANCE_FIELD_NUMBER: _builtins.int
+    NORMAL_PROBABILITY_FIELD_NUMBER: _builtins.int
+    GREATEST_PROBABILITY_FIELD_NUMBER: _builtins.int
+    SCENARIO_WEIGHT_FIELD_NUMBER: _builtins.int
+    distance: _builtins.str
+    normal_probability: _builtins.str
+    greatest_probability: _builtins.str
+    scenario_weight: _builtins.str
+    def __init__(
+        self,
+        *,
+        distance: _builtins.str = ...,
+        normal_probability: _builtins.str = ...,
+        greatest_probability: _builtins.str = ...,
+        scenario_weight: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["distance", b"distance", "greatest_probability", b"greatest_probability", "normal_probability", b"normal_probability", "scenario_weight", b"scenario_weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Plausibility: _TypeAlias = Plausibility  # noqa: Y015
+
+@_typing.final
+class ReverseStressResult(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    MOVES_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    POSITIONS_FIELD_NUMBER: _builtins.int
+    PLAUSIBILITY_FIELD_NUMBER: _builtins.int
+    SEARCHED_TO_FIELD_NUMBER: _builtins.int
+    START_COUNT_FIELD_NUMBER: _builtins.int
+    EVALUATION_COUNT_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    line: Global___BreakLine.ValueType
+    searched_to: _builtins.str
+    start_count: _builtins.int
+    evaluation_count: _builtins.int
+    @_builtins.property
+    def moves(self) -> _containers.RepeatedCompositeFieldContainer[_margin_service_pb2.MarketMove]: ...
+    @_builtins.property
+    def outcome(self) -> Global___AccountStress: ...
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___GroupProfit]: ...
+    @_builtins.property
+    def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PositionProfit]: ...
+    @_builtins.property
+    def plausibility(self) -> Global___Plausibility: ...
+    @_builtins.property
+    def failure(self) -> Global___StressFailure: ...
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        line: Global___BreakLine.ValueType = ...,
+        moves: _abc.Iterable[_margin_service_pb2.MarketMove] | None = ...,
+        outcome: Global___AccountStress | None = ...,
+        groups: _abc.Iterable[Global___GroupProfit] | None = ...,
+        positions: _abc.Iterable[Global___PositionProfit] | None = ...,
+        plausibility: Global___Plausibility | None = ...,
+        searched_to: _builtins.str = ...,
+        start_count: _builtins.int = ...,
+        evaluation_count: _builtins.int = ...,
+        failure: Global___StressFailure | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "outcome", b"outcome", "plausibility", b"plausibility"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "evaluation_count", b"evaluation_count", "failure", b"failure", "groups", b"groups", "line", b"line", "moves", b"moves", "outcome", b"outcome", "plausibility", b"plausibility", "positions", b"positions", "searched_to", b"searched_to", "start_count", b"start_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReverseStressResult: _TypeAlias = ReverseStressResult  # noqa: Y015

@@ -39,12 +39,45 @@ class RiskServiceStub(object):
                 request_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.RunBacktestRequest.SerializeToString,
                 response_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.RunBacktestResponse.FromString,
                 _registered_method=True)
+        self.ListStressScenarios = channel.unary_unary(
+                '/crossmargin.api.v1.RiskService/ListStressScenarios',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ListStressScenariosRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ListStressScenariosResponse.FromString,
+                _registered_method=True)
+        self.RunStress = channel.unary_stream(
+                '/crossmargin.api.v1.RiskService/RunStress',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.RunStressRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.RunStressResponse.FromString,
+                _registered_method=True)
+        self.ReverseStress = channel.unary_stream(
+                '/crossmargin.api.v1.RiskService/ReverseStress',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReverseStressRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReverseStressResponse.FromString,
+                _registered_method=True)
 
 
 class RiskServiceServicer(object):
     """Missing associated documentation comment in .proto file."""
 
     def RunBacktest(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListStressScenarios(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RunStress(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReverseStress(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -57,6 +90,21 @@ def add_RiskServiceServicer_to_server(servicer, server):
                     servicer.RunBacktest,
                     request_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.RunBacktestRequest.FromString,
                     response_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.RunBacktestResponse.SerializeToString,
+            ),
+            'ListStressScenarios': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListStressScenarios,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ListStressScenariosRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ListStressScenariosResponse.SerializeToString,
+            ),
+            'RunStress': grpc.unary_stream_rpc_method_handler(
+                    servicer.RunStress,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.RunStressRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.RunStressResponse.SerializeToString,
+            ),
+            'ReverseStress': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReverseStress,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReverseStressRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReverseStressResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -86,6 +134,87 @@ class RiskService(object):
             '/crossmargin.api.v1.RiskService/RunBacktest',
             crossmargin_dot_api_dot_v1_dot_risk__service__pb2.RunBacktestRequest.SerializeToString,
             crossmargin_dot_api_dot_v1_dot_risk__service__pb2.RunBacktestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListStressScenarios(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.RiskService/ListStressScenarios',
+            crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ListStressScenariosRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ListStressScenariosResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RunStress(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/crossmargin.api.v1.RiskService/RunStress',
+            crossmargin_dot_api_dot_v1_dot_risk__service__pb2.RunStressRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_risk__service__pb2.RunStressResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReverseStress(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/crossmargin.api.v1.RiskService/ReverseStress',
+            crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReverseStressRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReverseStressResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -32,11 +32,17 @@ class RiskServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RiskServiceAsyncStub: ...
     RunBacktest: _grpc.UnaryStreamMultiCallable[_risk_service_pb2.RunBacktestRequest, _risk_service_pb2.RunBacktestResponse]
+    ListStressScenarios: _grpc.UnaryUnaryMultiCallable[_risk_service_pb2.ListStressScenariosRequest, _risk_service_pb2.ListStressScenariosResponse]
+    RunStress: _grpc.UnaryStreamMultiCallable[_risk_service_pb2.RunStressRequest, _risk_service_pb2.RunStressResponse]
+    ReverseStress: _grpc.UnaryStreamMultiCallable[_risk_service_pb2.ReverseStressRequest, _risk_service_pb2.ReverseStressResponse]
 
 @_typing.type_check_only
 class RiskServiceAsyncStub(RiskServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     RunBacktest: _aio.UnaryStreamMultiCallable[_risk_service_pb2.RunBacktestRequest, _risk_service_pb2.RunBacktestResponse]  # type: ignore[assignment]
+    ListStressScenarios: _aio.UnaryUnaryMultiCallable[_risk_service_pb2.ListStressScenariosRequest, _risk_service_pb2.ListStressScenariosResponse]  # type: ignore[assignment]
+    RunStress: _aio.UnaryStreamMultiCallable[_risk_service_pb2.RunStressRequest, _risk_service_pb2.RunStressResponse]  # type: ignore[assignment]
+    ReverseStress: _aio.UnaryStreamMultiCallable[_risk_service_pb2.ReverseStressRequest, _risk_service_pb2.ReverseStressResponse]  # type: ignore[assignment]
 
 class RiskServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -45,5 +51,26 @@ class RiskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _risk_service_pb2.RunBacktestRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_risk_service_pb2.RunBacktestResponse], _abc.AsyncIterator[_risk_service_pb2.RunBacktestResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListStressScenarios(
+        self,
+        request: _risk_service_pb2.ListStressScenariosRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_risk_service_pb2.ListStressScenariosResponse, _abc.Awaitable[_risk_service_pb2.ListStressScenariosResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def RunStress(
+        self,
+        request: _risk_service_pb2.RunStressRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_risk_service_pb2.RunStressResponse], _abc.AsyncIterator[_risk_service_pb2.RunStressResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ReverseStress(
+        self,
+        request: _risk_service_pb2.ReverseStressRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_risk_service_pb2.ReverseStressResponse], _abc.AsyncIterator[_risk_service_pb2.ReverseStressResponse]]: ...
 
 def add_RiskServiceServicer_to_server(servicer: RiskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

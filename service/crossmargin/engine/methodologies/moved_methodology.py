@@ -54,18 +54,24 @@ class MovedMethodology:
 
     def headrooms(self, moves: ByMoveFactor) -> list[float]:
         """Return liquidation line x equity - maintenance margin at each moved market; NaN where something held cannot be valued."""
+        return [float("nan") if result is None else self._headroom(result) for result in self.margins(moves)]
+
+    def equities(self, moves: ByMoveFactor) -> list[float]:
+        """Return equity at each moved market, base currency; NaN where something held cannot be valued."""
+        return [float("nan") if result is None else float(result.equity.equity) for result in self.margins(moves)]
+
+    def margins(self, moves: ByMoveFactor) -> list[MarginResult | None]:
+        """Return the margin at each moved market; None where something held cannot be valued."""
         markets = self._holdings.revalued(moves, self._at_rest)
         arrays = [None] * len(markets) if self._grid is None else self._grid.at(moves)
-        return [self._headroom(market, of_move) for market, of_move in zip(markets, arrays, strict=True)]
+        pairs = zip(markets, arrays, strict=True)
+        return [None if market.unavailable else self._margin(market, of_move) for market, of_move in pairs]
 
     def look_closely(self, moves: ByMoveFactor) -> bool:  # noqa: ARG002 - a MovedAccount has scenarios to find, this has none
         """Return False: there are no scenarios that a search could miss."""
         return False
 
-    def _headroom(self, market: RevaluedMarket, arrays: RiskArrays | None) -> float:
-        if market.unavailable:
-            return float("nan")
-        result = self._margin(market, arrays)
+    def _headroom(self, result: MarginResult) -> float:
         equity, maintenance = (int(amount.scaleb(2)) for amount in (result.equity.equity, result.requirement.maintenance_margin))
         return headroom_of(equity, maintenance, self._parameters.bands)
 

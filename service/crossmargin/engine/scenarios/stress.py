@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from crossmargin.domain.market import LOG_KINDS, FactorId, FactorKind
 from crossmargin.domain.risk_parameters import RiskParameters, StressEvent
-from crossmargin.engine.axes import ByScenarioFactor
+from crossmargin.engine.axes import ByFactor, ByScenarioFactor
 
 
 def stress_moves(factors: Sequence[FactorId], parameters: RiskParameters) -> tuple[tuple[str, ...], ByScenarioFactor]:
@@ -44,6 +44,12 @@ def issuer_moves(factors: Sequence[FactorId], parameters: RiskParameters) -> ByS
     ]
     shocks = [[_move(factor, spelled, parameters) for factor in factors] for spelled in (_spell_out(event, 1.0) for event in events)]
     return np.array(shocks, dtype=np.float64).reshape(len(events), len(factors))
+
+
+def event_moves(event: StressEvent, factors: Sequence[FactorId], parameters: RiskParameters, *, direction: float = 1.0) -> ByFactor:
+    """Return [F] log-returns and differences of the factors in one event, by the rules above; a `direction` of -1 is its opposite."""
+    spelled = _spell_out(event, direction)
+    return np.array([_move(factor, spelled, parameters) for factor in factors], dtype=np.float64)
 
 
 def published_move(factor: FactorId, event: StressEvent, parameters: RiskParameters) -> float | None:

@@ -44,7 +44,8 @@ def full_explanation_to_message(explanation: MarginExplanation) -> pb.ExplainMar
     return message
 
 
-def _move_to_message(move: MarketMove) -> pb.MarketMove:
+def move_to_message(move: MarketMove) -> pb.MarketMove:
+    """Return the message of how one block of factors moves."""
     message = pb.MarketMove(group_id=move.group_id, factor_kind=move.kind.value)
     if move.kind in RATE_KINDS:
         message.basis_points = format_fraction(move.size * _BASIS_POINTS)
@@ -56,14 +57,14 @@ def _move_to_message(move: MarketMove) -> pb.MarketMove:
 
 
 def _distance_to_message(distance: LiquidationDistance) -> pb.LiquidationDistance:
-    move = None if distance.move is None else _move_to_message(distance.move)
+    move = None if distance.move is None else move_to_message(distance.move)
     return pb.LiquidationDistance(group_id=distance.group_id, factor_kind=distance.kind.value, move=move)
 
 
 def _direction_to_message(direction: WorstDirection) -> pb.WorstDirection:
     return pb.WorstDirection(
         multiple="" if direction.multiple is None else format_fraction(direction.multiple),
-        moves=[_move_to_message(move) for move in direction.moves],
+        moves=[move_to_message(move) for move in direction.moves],
         pnl=format_decimal(direction.pnl),
     )
 
