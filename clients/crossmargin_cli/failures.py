@@ -22,6 +22,8 @@ _NEXT_STEPS: Final = {
     "PENDING_REQUEST_ENDED": "see what has become of it with: crossmargin pending show PENDING",
     "UNAUTHENTICATED": "show a certificate and a fresh token made for it: --profile, or --tls-ca, --tls-cert, --tls-key and --token-file",
     "PERMISSION_DENIED": "act in a role that may, with its --profile, or ask whoever grants roles and clients",
+    "PLAN_OUTDATED": "plan again with: crossmargin liquidation plan ACCOUNT --out FILE",
+    "LIQUIDATION_PAUSED": "see what tripped with: crossmargin market breakers",
     "UNKNOWN_STRESS_SCENARIO": "list what there is with: crossmargin stress list",
     "SERVICE_BUSY": "try again in a moment",
 }

@@ -24,6 +24,7 @@ from crossmargin_cli import (
     instruments,
     ledger,
     limits,
+    liquidation,
     margin,
     market,
     migrate,
@@ -76,6 +77,7 @@ app.add_typer(parameters.app, name="parameters")
 app.command("report", epilog=report.EXAMPLES)(report.report)
 app.command("backtest", epilog=backtest.EXAMPLES)(backtest.backtest)
 app.add_typer(stress.app, name="stress")
+app.add_typer(liquidation.app, name="liquidation")
 app.command("serve", epilog=serve.EXAMPLES, context_settings=serve.PASS_THROUGH)(serve.serve)
 app.command("dev-certs", epilog=dev_certs.EXAMPLES)(dev_certs.dev_certs)
 app.command("migrate", epilog=migrate.EXAMPLES, context_settings=serve.PASS_THROUGH)(migrate.migrate)

@@ -736,6 +736,29 @@ class AsyncClient:
         async for response in self._results(self._risk.ReverseStress, request):
             yield response
 
+    async def plan_liquidation(
+        self,
+        account: str,
+        *,
+        target_utilization: Exact | None = None,
+        impact_coefficient: Exact | None = None,
+        order_books: Iterable[risk_service_pb2.OrderBook] = (),
+    ) -> risk_service_pb2.PlanLiquidationResponse:
+        """Return which parts of an account to close, and whether it may be liquidated at all. Nothing is stored."""
+        request = requests.plan_liquidation(
+            account, target_utilization=target_utilization, impact_coefficient=impact_coefficient, order_books=order_books
+        )
+        return await self._call(self._risk.PlanLiquidation, request)
+
+    async def approve_liquidation(
+        self, plan: risk_service_pb2.LiquidationPlan, *, confirms: str = "", request_id: str | None = None
+    ) -> risk_service_pb2.ApproveLiquidationResponse:
+        """Propose a plan; or, as another person and on a newer snapshot, approve of it.
+
+        The first one's answer has a `pending_request`; the second one sends the same plan and its `pending_id` as `confirms`.
+        """
+        return await self._call(self._risk.ApproveLiquidation, requests.approve_liquidation(plan, confirms=confirms, request_id=request_id))
+
     async def _results(self, method: grpc.aio.UnaryStreamMultiCallable[Request, Response], request: Request) -> AsyncIterator[Response]:
         stream = method(request, metadata=self._metadata)
         try:

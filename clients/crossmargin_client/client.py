@@ -727,6 +727,29 @@ class Client:
         """Yield the plan, progress, and the most plausible move that breaks an account, or each open one. Stop reading to stop."""
         return self._results(self._risk.ReverseStress, risk_service_pb2.ReverseStressRequest(account=account, line=line))
 
+    def plan_liquidation(
+        self,
+        account: str,
+        *,
+        target_utilization: Exact | None = None,
+        impact_coefficient: Exact | None = None,
+        order_books: Iterable[risk_service_pb2.OrderBook] = (),
+    ) -> risk_service_pb2.PlanLiquidationResponse:
+        """Return which parts of an account to close, and whether it may be liquidated at all. Nothing is stored."""
+        request = requests.plan_liquidation(
+            account, target_utilization=target_utilization, impact_coefficient=impact_coefficient, order_books=order_books
+        )
+        return self._call(self._risk.PlanLiquidation, request)
+
+    def approve_liquidation(
+        self, plan: risk_service_pb2.LiquidationPlan, *, confirms: str = "", request_id: str | None = None
+    ) -> risk_service_pb2.ApproveLiquidationResponse:
+        """Propose a plan; or, as another person and on a newer snapshot, approve of it.
+
+        The first one's answer has a `pending_request`; the second one sends the same plan and its `pending_id` as `confirms`.
+        """
+        return self._call(self._risk.ApproveLiquidation, requests.approve_liquidation(plan, confirms=confirms, request_id=request_id))
+
     def _results(self, method: grpc.UnaryStreamMultiCallable[Request, Response], request: Request) -> Iterator[Response]:
         stream = method(request, metadata=self._metadata)
         try:

@@ -565,3 +565,34 @@ def run_stress(
         accounts_shown=accounts_shown,
         positions_shown=positions_shown,
     )
+
+
+def plan_liquidation(
+    account: str,
+    *,
+    target_utilization: Exact | None,
+    impact_coefficient: Exact | None,
+    order_books: Iterable[risk_service_pb2.OrderBook],
+) -> risk_service_pb2.PlanLiquidationRequest:
+    """Return the request that plans how to close out a part of an account; what is None is the service's to choose."""
+    return risk_service_pb2.PlanLiquidationRequest(
+        account=account,
+        target_utilization="" if target_utilization is None else exact_text(target_utilization, field="target_utilization"),
+        impact_coefficient="" if impact_coefficient is None else exact_text(impact_coefficient, field="impact_coefficient"),
+        order_books=order_books,
+    )
+
+
+def approve_liquidation(
+    plan: risk_service_pb2.LiquidationPlan, *, confirms: str, request_id: str | None
+) -> risk_service_pb2.ApproveLiquidationRequest:
+    """Return the request that proposes a plan, or approves of it."""
+    return risk_service_pb2.ApproveLiquidationRequest(
+        request_id=request_id or new_request_id(),
+        account=plan.account,
+        as_of_seq=plan.as_of_seq,
+        snapshot_id=plan.snapshot_id,
+        trades=[trade for piece in plan.pieces for trade in piece.trades],
+        target_utilization=plan.target_utilization,
+        confirms=confirms,
+    )

@@ -98,6 +98,7 @@ from crossmargin.usecases.import_history import ImportHistory
 from crossmargin.usecases.keep_audit import KeepAudit
 from crossmargin.usecases.note_break import NoteBreak
 from crossmargin.usecases.parameters_in_force import ParametersInForce
+from crossmargin.usecases.plan_liquidation import ApproveLiquidation, PlanLiquidation
 from crossmargin.usecases.ports import (
     BookReader,
     BreakerStore,
@@ -385,6 +386,8 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket, *, withdrawal_a
         reconciliation=ports.reconciliation,
         run_backtest=RunBacktest(read_account, ports.instruments, ports.market, ports.parameters, in_force, ports.compute),
         run_stress=RunStress(ports.books, current_market, ports.compute),
+        plan_liquidation=PlanLiquidation(ports.books, ports.breakers, current_market, ports.compute),
+        approve_liquidation=ApproveLiquidation(decide_on_market, ports.breakers, ports.market, ports.compute, two_persons),
         books=ports.books,
         instruments=ports.instruments,
         market=ports.market,

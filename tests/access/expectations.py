@@ -99,6 +99,8 @@ EXPECTED: Final = {
     "RiskService/RunBacktest": _of("RA", "account", unnamed=NOBODY),
     "RiskService/ListStressScenarios": _of("TROA"),
     "RiskService/RunStress": _of("RA", "account", unnamed=HOUSE),
+    "RiskService/PlanLiquidation": _of("ROA", "account"),
+    "RiskService/ApproveLiquidation": _of("R", "account"),
     "RiskService/ReverseStress": _of("RA", "account", unnamed=HOUSE),
     "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": _of(ALL),
 }

@@ -21,6 +21,7 @@ from crossmargin.usecases.halt_trading import HaltTrading
 from crossmargin.usecases.import_history import ImportHistory
 from crossmargin.usecases.note_break import NoteBreak
 from crossmargin.usecases.parameters_in_force import ParametersInForce
+from crossmargin.usecases.plan_liquidation import ApproveLiquidation, PlanLiquidation
 from crossmargin.usecases.ports import (
     BookReader,
     BreakerStore,
@@ -105,6 +106,8 @@ class UseCases:
     note_break: NoteBreak
     run_backtest: RunBacktest
     run_stress: RunStress
+    plan_liquidation: PlanLiquidation
+    approve_liquidation: ApproveLiquidation
     books: BookReader
     instruments: InstrumentReader
     market: MarketStore

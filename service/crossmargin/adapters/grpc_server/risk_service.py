@@ -6,8 +6,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-from crossmargin.adapters.grpc_server.context import Context
+from crossmargin.adapters.grpc_server.context import Context, caller_of
 from crossmargin.adapters.grpc_server.wire.backtest import backtest_request_from_message, backtest_to_message
+from crossmargin.adapters.grpc_server.wire.liquidation import (
+    approval_from_message,
+    approval_to_message,
+    gated_plan_to_message,
+    liquidation_terms_from_message,
+)
+from crossmargin.adapters.grpc_server.wire.pending_request import confirmed_name
 from crossmargin.adapters.grpc_server.wire.stress import (
     break_line_from_message,
     reverse_stress_to_message,
@@ -51,3 +58,13 @@ class RiskService(RiskServiceServicer):
         async with aclosing(self._use_cases.run_stress.reverse(account, break_line_from_message(request.line))) as results:
             async for result in results:
                 yield reverse_stress_to_message(result)
+
+    async def PlanLiquidation(self, request: pb.PlanLiquidationRequest, context: Context) -> pb.PlanLiquidationResponse:
+        """Plan how to close out a part of an account."""
+        account = account_ref_from_name(request.account, what="account")
+        return gated_plan_to_message(await self._use_cases.plan_liquidation(account, liquidation_terms_from_message(request)))
+
+    async def ApproveLiquidation(self, request: pb.ApproveLiquidationRequest, context: Context) -> pb.ApproveLiquidationResponse:
+        """Propose a plan, or approve of one that somebody else proposed."""
+        caller = caller_of(context, request.request_id, confirmed_name(request.confirms))
+        return approval_to_message(await self._use_cases.approve_liquidation(approval_from_message(request), caller=caller))

@@ -87,6 +87,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 111
     ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 112
     ERROR_REASON_UNKNOWN_STRESS_SCENARIO: _ErrorReason.ValueType  # 130
+    ERROR_REASON_NOT_IN_LIQUIDATION: _ErrorReason.ValueType  # 131
+    ERROR_REASON_LIQUIDATION_PAUSED: _ErrorReason.ValueType  # 132
+    ERROR_REASON_PLAN_OUTDATED: _ErrorReason.ValueType  # 133
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper): ...
 
@@ -155,4 +158,7 @@ ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 110
 ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 111
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 112
 ERROR_REASON_UNKNOWN_STRESS_SCENARIO: ErrorReason.ValueType  # 130
+ERROR_REASON_NOT_IN_LIQUIDATION: ErrorReason.ValueType  # 131
+ERROR_REASON_LIQUIDATION_PAUSED: ErrorReason.ValueType  # 132
+ERROR_REASON_PLAN_OUTDATED: ErrorReason.ValueType  # 133
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

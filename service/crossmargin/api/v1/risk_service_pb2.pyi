@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from crossmargin.api.v1 import margin_service_pb2 as _margin_service_pb2
+from crossmargin.api.v1 import pending_request_service_pb2 as _pending_request_service_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -1073,3 +1074,306 @@ class ReverseStressResult(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReverseStressResult: _TypeAlias = ReverseStressResult  # noqa: Y015
+
+@_typing.final
+class DepthLevel(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRICE_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    price: _builtins.str
+    quantity: _builtins.str
+    def __init__(
+        self,
+        *,
+        price: _builtins.str = ...,
+        quantity: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["price", b"price", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DepthLevel: _TypeAlias = DepthLevel  # noqa: Y015
+
+@_typing.final
+class OrderBook(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTRUMENT_ID_FIELD_NUMBER: _builtins.int
+    BIDS_FIELD_NUMBER: _builtins.int
+    ASKS_FIELD_NUMBER: _builtins.int
+    instrument_id: _builtins.str
+    @_builtins.property
+    def bids(self) -> _containers.RepeatedCompositeFieldContainer[Global___DepthLevel]: ...
+    @_builtins.property
+    def asks(self) -> _containers.RepeatedCompositeFieldContainer[Global___DepthLevel]: ...
+    def __init__(
+        self,
+        *,
+        instrument_id: _builtins.str = ...,
+        bids: _abc.Iterable[Global___DepthLevel] | None = ...,
+        asks: _abc.Iterable[Global___DepthLevel] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asks", b"asks", "bids", b"bids", "instrument_id", b"instrument_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderBook: _TypeAlias = OrderBook  # noqa: Y015
+
+@_typing.final
+class PlanLiquidationRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    TARGET_UTILIZATION_FIELD_NUMBER: _builtins.int
+    IMPACT_COEFFICIENT_FIELD_NUMBER: _builtins.int
+    ORDER_BOOKS_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    target_utilization: _builtins.str
+    impact_coefficient: _builtins.str
+    @_builtins.property
+    def order_books(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderBook]: ...
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        target_utilization: _builtins.str = ...,
+        impact_coefficient: _builtins.str = ...,
+        order_books: _abc.Iterable[Global___OrderBook] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "impact_coefficient", b"impact_coefficient", "order_books", b"order_books", "target_utilization", b"target_utilization"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanLiquidationRequest: _TypeAlias = PlanLiquidationRequest  # noqa: Y015
+
+@_typing.final
+class PlannedTrade(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTRUMENT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    SETTLEMENT_INSTRUMENT_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_PRICE_FIELD_NUMBER: _builtins.int
+    LIMIT_PRICE_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    CONTRIBUTION_FIELD_NUMBER: _builtins.int
+    instrument_id: _builtins.str
+    quantity: _builtins.str
+    settlement_instrument_id: _builtins.str
+    expected_price: _builtins.str
+    limit_price: _builtins.str
+    cost: _builtins.str
+    contribution: _builtins.str
+    def __init__(
+        self,
+        *,
+        instrument_id: _builtins.str = ...,
+        quantity: _builtins.str = ...,
+        settlement_instrument_id: _builtins.str = ...,
+        expected_price: _builtins.str = ...,
+        limit_price: _builtins.str = ...,
+        cost: _builtins.str = ...,
+        contribution: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contribution", b"contribution", "cost", b"cost", "expected_price", b"expected_price", "instrument_id", b"instrument_id", "limit_price", b"limit_price", "quantity", b"quantity", "settlement_instrument_id", b"settlement_instrument_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlannedTrade: _TypeAlias = PlannedTrade  # noqa: Y015
+
+@_typing.final
+class LiquidationPiece(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRADES_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def trades(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedTrade]: ...
+    @_builtins.property
+    def after(self) -> Global___StressStanding: ...
+    def __init__(
+        self,
+        *,
+        trades: _abc.Iterable[Global___PlannedTrade] | None = ...,
+        after: Global___StressStanding | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "trades", b"trades"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LiquidationPiece: _TypeAlias = LiquidationPiece  # noqa: Y015
+
+@_typing.final
+class LiquidationPlan(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    AS_OF_SEQ_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_ID_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    PARAMETER_SET_ID_FIELD_NUMBER: _builtins.int
+    PARAMETERS_HASH_FIELD_NUMBER: _builtins.int
+    ENGINE_VERSION_FIELD_NUMBER: _builtins.int
+    TARGET_UTILIZATION_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    PIECES_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    LEAST_COST_FIELD_NUMBER: _builtins.int
+    REACHES_TARGET_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    as_of_seq: _builtins.int
+    snapshot_id: _builtins.str
+    parameter_set_id: _builtins.str
+    parameters_hash: _builtins.str
+    engine_version: _builtins.str
+    target_utilization: _builtins.str
+    cost: _builtins.str
+    least_cost: _builtins.str
+    reaches_target: _builtins.bool
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def before(self) -> Global___StressStanding: ...
+    @_builtins.property
+    def after(self) -> Global___StressStanding: ...
+    @_builtins.property
+    def pieces(self) -> _containers.RepeatedCompositeFieldContainer[Global___LiquidationPiece]: ...
+    @_builtins.property
+    def left_out(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        as_of_seq: _builtins.int = ...,
+        snapshot_id: _builtins.str = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+        parameter_set_id: _builtins.str = ...,
+        parameters_hash: _builtins.str = ...,
+        engine_version: _builtins.str = ...,
+        target_utilization: _builtins.str = ...,
+        before: Global___StressStanding | None = ...,
+        after: Global___StressStanding | None = ...,
+        pieces: _abc.Iterable[Global___LiquidationPiece] | None = ...,
+        cost: _builtins.str = ...,
+        least_cost: _builtins.str = ...,
+        reaches_target: _builtins.bool = ...,
+        left_out: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "as_of", b"as_of", "before", b"before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "after", b"after", "as_of", b"as_of", "as_of_seq", b"as_of_seq", "before", b"before", "cost", b"cost", "engine_version", b"engine_version", "least_cost", b"least_cost", "left_out", b"left_out", "parameter_set_id", b"parameter_set_id", "parameters_hash", b"parameters_hash", "pieces", b"pieces", "reaches_target", b"reaches_target", "snapshot_id", b"snapshot_id", "target_utilization", b"target_utilization"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LiquidationPlan: _TypeAlias = LiquidationPlan  # noqa: Y015
+
+@_typing.final
+class PlanLiquidationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_FIELD_NUMBER: _builtins.int
+    BAND_FIELD_NUMBER: _builtins.int
+    REFUSAL_REASON_FIELD_NUMBER: _builtins.int
+    REFUSAL_MESSAGE_FIELD_NUMBER: _builtins.int
+    band: _margin_service_pb2.Band.ValueType
+    refusal_reason: _builtins.str
+    refusal_message: _builtins.str
+    @_builtins.property
+    def plan(self) -> Global___LiquidationPlan: ...
+    def __init__(
+        self,
+        *,
+        plan: Global___LiquidationPlan | None = ...,
+        band: _margin_service_pb2.Band.ValueType = ...,
+        refusal_reason: _builtins.str = ...,
+        refusal_message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["band", b"band", "plan", b"plan", "refusal_message", b"refusal_message", "refusal_reason", b"refusal_reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanLiquidationResponse: _TypeAlias = PlanLiquidationResponse  # noqa: Y015
+
+@_typing.final
+class ApproveLiquidationRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    AS_OF_SEQ_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_ID_FIELD_NUMBER: _builtins.int
+    TRADES_FIELD_NUMBER: _builtins.int
+    TARGET_UTILIZATION_FIELD_NUMBER: _builtins.int
+    CONFIRMS_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    account: _builtins.str
+    as_of_seq: _builtins.int
+    snapshot_id: _builtins.str
+    target_utilization: _builtins.str
+    confirms: _builtins.str
+    @_builtins.property
+    def trades(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedTrade]: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        account: _builtins.str = ...,
+        as_of_seq: _builtins.int = ...,
+        snapshot_id: _builtins.str = ...,
+        trades: _abc.Iterable[Global___PlannedTrade] | None = ...,
+        target_utilization: _builtins.str = ...,
+        confirms: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "as_of_seq", b"as_of_seq", "confirms", b"confirms", "request_id", b"request_id", "snapshot_id", b"snapshot_id", "target_utilization", b"target_utilization", "trades", b"trades"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveLiquidationRequest: _TypeAlias = ApproveLiquidationRequest  # noqa: Y015
+
+@_typing.final
+class ApproveLiquidationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    PENDING_REQUEST_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    @_builtins.property
+    def before(self) -> Global___StressStanding: ...
+    @_builtins.property
+    def after(self) -> Global___StressStanding: ...
+    @_builtins.property
+    def pending_request(self) -> _pending_request_service_pb2.PendingRequest: ...
+    def __init__(
+        self,
+        *,
+        before: Global___StressStanding | None = ...,
+        after: Global___StressStanding | None = ...,
+        pending_request: _pending_request_service_pb2.PendingRequest | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "pending_request", b"pending_request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "pending_request", b"pending_request", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveLiquidationResponse: _TypeAlias = ApproveLiquidationResponse  # noqa: Y015

@@ -54,6 +54,16 @@ class RiskServiceStub(object):
                 request_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReverseStressRequest.SerializeToString,
                 response_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReverseStressResponse.FromString,
                 _registered_method=True)
+        self.PlanLiquidation = channel.unary_unary(
+                '/crossmargin.api.v1.RiskService/PlanLiquidation',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.PlanLiquidationRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.PlanLiquidationResponse.FromString,
+                _registered_method=True)
+        self.ApproveLiquidation = channel.unary_unary(
+                '/crossmargin.api.v1.RiskService/ApproveLiquidation',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ApproveLiquidationRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ApproveLiquidationResponse.FromString,
+                _registered_method=True)
 
 
 class RiskServiceServicer(object):
@@ -83,6 +93,18 @@ class RiskServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PlanLiquidation(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveLiquidation(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RiskServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -105,6 +127,16 @@ def add_RiskServiceServicer_to_server(servicer, server):
                     servicer.ReverseStress,
                     request_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReverseStressRequest.FromString,
                     response_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReverseStressResponse.SerializeToString,
+            ),
+            'PlanLiquidation': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlanLiquidation,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.PlanLiquidationRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.PlanLiquidationResponse.SerializeToString,
+            ),
+            'ApproveLiquidation': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveLiquidation,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ApproveLiquidationRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ApproveLiquidationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -215,6 +247,60 @@ class RiskService(object):
             '/crossmargin.api.v1.RiskService/ReverseStress',
             crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReverseStressRequest.SerializeToString,
             crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReverseStressResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PlanLiquidation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.RiskService/PlanLiquidation',
+            crossmargin_dot_api_dot_v1_dot_risk__service__pb2.PlanLiquidationRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_risk__service__pb2.PlanLiquidationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveLiquidation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.RiskService/ApproveLiquidation',
+            crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ApproveLiquidationRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ApproveLiquidationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,8 @@ class RiskServiceStub:
     ListStressScenarios: _grpc.UnaryUnaryMultiCallable[_risk_service_pb2.ListStressScenariosRequest, _risk_service_pb2.ListStressScenariosResponse]
     RunStress: _grpc.UnaryStreamMultiCallable[_risk_service_pb2.RunStressRequest, _risk_service_pb2.RunStressResponse]
     ReverseStress: _grpc.UnaryStreamMultiCallable[_risk_service_pb2.ReverseStressRequest, _risk_service_pb2.ReverseStressResponse]
+    PlanLiquidation: _grpc.UnaryUnaryMultiCallable[_risk_service_pb2.PlanLiquidationRequest, _risk_service_pb2.PlanLiquidationResponse]
+    ApproveLiquidation: _grpc.UnaryUnaryMultiCallable[_risk_service_pb2.ApproveLiquidationRequest, _risk_service_pb2.ApproveLiquidationResponse]
 
 @_typing.type_check_only
 class RiskServiceAsyncStub(RiskServiceStub):
@@ -43,6 +45,8 @@ class RiskServiceAsyncStub(RiskServiceStub):
     ListStressScenarios: _aio.UnaryUnaryMultiCallable[_risk_service_pb2.ListStressScenariosRequest, _risk_service_pb2.ListStressScenariosResponse]  # type: ignore[assignment]
     RunStress: _aio.UnaryStreamMultiCallable[_risk_service_pb2.RunStressRequest, _risk_service_pb2.RunStressResponse]  # type: ignore[assignment]
     ReverseStress: _aio.UnaryStreamMultiCallable[_risk_service_pb2.ReverseStressRequest, _risk_service_pb2.ReverseStressResponse]  # type: ignore[assignment]
+    PlanLiquidation: _aio.UnaryUnaryMultiCallable[_risk_service_pb2.PlanLiquidationRequest, _risk_service_pb2.PlanLiquidationResponse]  # type: ignore[assignment]
+    ApproveLiquidation: _aio.UnaryUnaryMultiCallable[_risk_service_pb2.ApproveLiquidationRequest, _risk_service_pb2.ApproveLiquidationResponse]  # type: ignore[assignment]
 
 class RiskServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -72,5 +76,19 @@ class RiskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _risk_service_pb2.ReverseStressRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_risk_service_pb2.ReverseStressResponse], _abc.AsyncIterator[_risk_service_pb2.ReverseStressResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def PlanLiquidation(
+        self,
+        request: _risk_service_pb2.PlanLiquidationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_risk_service_pb2.PlanLiquidationResponse, _abc.Awaitable[_risk_service_pb2.PlanLiquidationResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ApproveLiquidation(
+        self,
+        request: _risk_service_pb2.ApproveLiquidationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_risk_service_pb2.ApproveLiquidationResponse, _abc.Awaitable[_risk_service_pb2.ApproveLiquidationResponse]]: ...
 
 def add_RiskServiceServicer_to_server(servicer: RiskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,122 @@
+"""Liquidation plans on the wire."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from crossmargin.adapters.grpc_server.wire.margin import band_to_message
+from crossmargin.adapters.grpc_server.wire.pending_request import pending_to_message
+from crossmargin.adapters.grpc_server.wire.stress import standing_to_message
+from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name, format_fraction, moment_to_message
+from crossmargin.api.v1 import risk_service_pb2 as pb
+from crossmargin.domain.identifiers import InstrumentId, SnapshotId
+from crossmargin.domain.liquidation import (
+    IMPACT_COEFFICIENT,
+    TARGET_UTILIZATION,
+    DepthLevel,
+    LiquidationPiece,
+    LiquidationPlan,
+    LiquidationTerms,
+    OrderBook,
+    PlannedTrade,
+)
+from crossmargin.domain.money import format_decimal, parse_decimal
+from crossmargin.domain.pending_request import PendingRequest
+from crossmargin.usecases.plan_liquidation import ApprovalRequest, ApprovedLiquidation, GatedPlan
+
+
+def liquidation_terms_from_message(message: pb.PlanLiquidationRequest) -> LiquidationTerms:
+    """Return how a message asks to liquidate; errors as `LiquidationTerms` and `OrderBook`."""
+    return LiquidationTerms(
+        target_utilization=Decimal(message.target_utilization or TARGET_UTILIZATION),
+        impact_coefficient=Decimal(message.impact_coefficient or IMPACT_COEFFICIENT),
+        depth={InstrumentId(book.instrument_id): _order_book(book) for book in message.order_books},
+    )
+
+
+def gated_plan_to_message(gated: GatedPlan) -> pb.PlanLiquidationResponse:
+    """Return a plan with the band to act on, and why nothing of it may be done."""
+    refusal = gated.refusal
+    return pb.PlanLiquidationResponse(
+        plan=_plan_to_message(gated.plan),
+        band=band_to_message(gated.band),
+        refusal_reason="" if refusal is None else refusal.reason.code,
+        refusal_message="" if refusal is None else refusal.message,
+    )
+
+
+def approval_from_message(message: pb.ApproveLiquidationRequest) -> ApprovalRequest:
+    """Return the plan that somebody wants done."""
+    return ApprovalRequest(
+        account=account_ref_from_name(message.account, what="account"),
+        sequence=message.as_of_seq,
+        snapshot_id=SnapshotId(message.snapshot_id),
+        trades=tuple(map(_trade_from_message, message.trades)),
+        target_utilization=Decimal(message.target_utilization or TARGET_UTILIZATION),
+    )
+
+
+def approval_to_message(done: ApprovedLiquidation | PendingRequest) -> pb.ApproveLiquidationResponse:
+    """Return an approval, or what awaits a second person."""
+    if isinstance(done, PendingRequest):
+        return pb.ApproveLiquidationResponse(pending_request=pending_to_message(done))
+    return pb.ApproveLiquidationResponse(
+        before=standing_to_message(done.before), after=standing_to_message(done.after), replayed=done.replayed
+    )
+
+
+def _order_book(message: pb.OrderBook) -> OrderBook:
+    return OrderBook(tuple(map(_level, message.bids)), tuple(map(_level, message.asks)))
+
+
+def _level(message: pb.DepthLevel) -> DepthLevel:
+    return DepthLevel(parse_decimal(message.price, what="price of a level"), parse_decimal(message.quantity, what="quantity of a level"))
+
+
+def _trade_from_message(message: pb.PlannedTrade) -> PlannedTrade:
+    return PlannedTrade(
+        instrument_id=InstrumentId(message.instrument_id),
+        quantity=parse_decimal(message.quantity, what="quantity"),
+        settlement=InstrumentId(message.settlement_instrument_id) if message.settlement_instrument_id else None,
+        expected_price=parse_decimal(message.expected_price, what="expected_price"),
+        limit_price=parse_decimal(message.limit_price, what="limit_price"),
+        # What a plan says of its costs does not bear on whether it is approved of.
+        cost=Decimal(0),
+        contribution=Decimal(0),
+    )
+
+
+def _plan_to_message(plan: LiquidationPlan) -> pb.LiquidationPlan:
+    return pb.LiquidationPlan(
+        account=str(plan.account),
+        as_of_seq=plan.sequence,
+        snapshot_id=plan.snapshot_id,
+        as_of=moment_to_message(plan.as_of),
+        parameter_set_id=plan.parameter_set_id,
+        parameters_hash=plan.parameters_hash,
+        engine_version=plan.engine_version,
+        target_utilization=format_fraction(plan.target_utilization),
+        before=standing_to_message(plan.before),
+        after=standing_to_message(plan.after),
+        pieces=map(_piece_to_message, plan.pieces),
+        cost=format_decimal(plan.cost),
+        least_cost=format_decimal(plan.least_cost),
+        reaches_target=plan.reaches_target,
+        left_out=plan.left_out,
+    )
+
+
+def _piece_to_message(piece: LiquidationPiece) -> pb.LiquidationPiece:
+    return pb.LiquidationPiece(trades=map(_trade_to_message, piece.trades), after=standing_to_message(piece.after))
+
+
+def _trade_to_message(trade: PlannedTrade) -> pb.PlannedTrade:
+    return pb.PlannedTrade(
+        instrument_id=trade.instrument_id,
+        quantity=format_decimal(trade.quantity),
+        settlement_instrument_id=trade.settlement or "",
+        expected_price=format_decimal(trade.expected_price),
+        limit_price=format_decimal(trade.limit_price),
+        cost=format_decimal(trade.cost),
+        contribution=format_decimal(trade.contribution),
+    )

@@ -1,0 +1,191 @@
+"""What it costs to close a part of a holding: half the spread and the square root of the amount, or an order book level by level."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import numpy as np
+
+from crossmargin.domain.instrument import (
+    AmericanOption,
+    BondFuture,
+    BondTerms,
+    DatedFuture,
+    EuropeanOption,
+    Instrument,
+    Payoff,
+    Perpetual,
+    PresentValueTerms,
+)
+from crossmargin.domain.liquidation import LiquidationTerms, OrderBook, PlannedTrade
+from crossmargin.domain.position import Holding
+from crossmargin.engine.portfolio_arrays import ChargeRates
+from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
+
+SEGMENTS = 24
+"""Straight pieces that the square-root cost of a whole holding is cut into."""
+_DEAREST = 0.95
+"""Of what a unit is worth: nobody plans to give it away for less than a twentieth."""
+_LARGEST_PRICE_DIGITS = 12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CloseOut:
+    """One holding that can be closed, and what that costs. Base currency.
+
+    Attributes:
+        unit_value: Of one unit at the mark. settlement_price: Of one unit of what it is paid in.
+        amount: What the whole holding would move in its market: exposure, or notional of what is quoted as a present value.
+        half_spread: Fraction of the amount. impact: Fraction of the amount for closing all of it at once, if that took a day's volume.
+        days: The whole amount as a share of a day's volume.
+        depth: Levels of the side that a close-out trades against, as (fraction of the holding, cost per fraction), the cheapest first;
+            None without an order book.
+    """
+
+    holding: Holding
+    instrument: Instrument
+    unit_value: float
+    settlement_price: float
+    amount: float
+    half_spread: float
+    impact: float
+    days: float
+    depth: tuple[tuple[float, float], ...] | None
+
+    @property
+    def most(self) -> float:
+        """Share of the holding that can be closed: all of it, or what the order book takes."""
+        return 1.0 if self.depth is None else min(1.0, sum(width for width, _ in self.depth))
+
+    def cost(self, fraction: float) -> float:
+        """Return what closing a fraction of the holding costs; convex, and zero for nothing."""
+        if self.depth is None:
+            traded = self.amount * fraction
+            return traded * (self.half_spread + self.impact * math.sqrt(self.days * fraction))
+        left, total = fraction, 0.0
+        for width, slope in self.depth:
+            taken = min(width, max(0.0, left))
+            total, left = total + taken * slope, left - taken
+        return total
+
+    def marginal_cost(self, fraction: float) -> float:
+        """Return what the last bit of a fraction costs, per fraction of the holding: never below the average."""
+        if self.depth is None:
+            return self.amount * (self.half_spread + 1.5 * self.impact * math.sqrt(self.days * fraction))
+        left = fraction
+        for width, slope in self.depth:
+            left -= width
+            if left <= 1e-12:
+                return slope
+        return self.depth[-1][1] if self.depth else 0.0
+
+    def segments(self) -> Sequence[tuple[float, float]]:
+        """Return (width, cost per fraction), the cheapest first: straight pieces that meet the cost at their ends."""
+        if self.depth is not None:
+            return self.depth
+        ends = np.linspace(0.0, 1.0, SEGMENTS + 1) ** 1.5
+        costs = [self.cost(float(end)) for end in ends]
+        return [
+            (float(high - low), (above - below) / float(high - low))
+            for low, high, below, above in zip(ends[:-1], ends[1:], costs[:-1], costs[1:], strict=True)
+        ]
+
+    def price_at(self, slippage: float) -> Decimal:
+        """Return the quoted price at which one unit trades when its close-out costs `slippage` a unit, base currency."""
+        is_sale = self.holding.quantity > 0
+        if self.instrument.is_asset or not isinstance(self.instrument.terms, PresentValueTerms):
+            slippage = min(slippage, _DEAREST * abs(self.unit_value)) if is_sale else slippage
+        value = self.unit_value - slippage if is_sale else self.unit_value + slippage
+        return _decimal_price(quote_of(self.instrument, value, self.settlement_price))
+
+
+def close_out(holding: Holding, instrument: Instrument, market: RevaluedMarket, rates: ChargeRates, terms: LiquidationTerms) -> CloseOut:
+    """Return what closing a holding costs at a market.
+
+    Half the spread is that of the liquidity charge, as wide as it is counted there. The volatility of a day is the root mean square of the
+    ordinary scenarios, shared over the margin period by the square root of time.
+    """
+    row = market.row_of[holding.instrument_id]
+    legs = slice(int(market.first_leg[row]), int(market.first_leg[row + 1]))
+    exposure = float(np.abs(market.leg_exposure[legs]).max(initial=0.0))
+    is_quoted_as_value = isinstance(instrument.terms, PresentValueTerms)
+    unit_amount = float(market.notional_unit[row]) if is_quoted_as_value else exposure
+    group = rates.groups.get(market.groups[int(market.instrument_group[row])]) if market.instrument_group[row] >= 0 else None
+    amount = abs(float(holding.quantity)) * unit_amount
+    ordinary = market.leg_pnl[legs, : market.scenarios.ordinary_count].sum(axis=0)
+    deviation = float(np.sqrt(np.mean(ordinary**2))) if len(ordinary) else 0.0
+    daily = deviation / unit_amount / math.sqrt(group.mpor_days) if group is not None and unit_amount > 0 else 0.0
+    book = terms.depth.get(holding.instrument_id)
+    value, settlement = float(market.unit_value[row]), float(market.settlement_price[row])
+    return CloseOut(
+        holding=holding,
+        instrument=instrument,
+        unit_value=value,
+        settlement_price=1.0 if instrument.is_asset else settlement,
+        amount=amount,
+        half_spread=0.0 if group is None else 0.5 * rates.spread_multiple * group.spread_fraction,
+        impact=float(terms.impact_coefficient) * daily,
+        days=0.0 if group is None else amount / group.average_daily_volume,
+        depth=None if book is None else _levels(book, holding, instrument, value, settlement),
+    )
+
+
+def quote_of(instrument: Instrument, value: float, settlement_price: float) -> float:
+    """Return the price as the instrument quotes it at which one unit is worth `value`, base currency.
+
+    The other way round than `consideration`: of a margined contract it is the price against which nothing is gained or lost.
+    """
+    paid = value / settlement_price
+    match instrument.terms:
+        case Perpetual(payoff=Payoff.INVERSE) | DatedFuture(payoff=Payoff.INVERSE):
+            return -float(instrument.terms.multiplier) / paid
+        case Perpetual() | DatedFuture() | BondFuture() | EuropeanOption() | AmericanOption():
+            return paid / float(instrument.terms.multiplier)
+        case _ if isinstance(instrument.terms, BondTerms):
+            return paid * 100.0
+        case _:
+            return paid
+
+
+def at_marks(trades: Iterable[PlannedTrade], market: RevaluedMarket) -> list[PlannedTrade]:
+    """Return trades at the marks of a market, whatever they were expected at before; KeyError for an instrument it does not value."""
+    found = []
+    for trade in trades:
+        row = market.row_of[trade.instrument_id]
+        instrument = market.instruments[row]
+        settlement = 1.0 if instrument.is_asset else float(market.settlement_price[row])
+        price = quote_of(instrument, float(market.unit_value[row]), settlement)
+        found.append(replace(trade, expected_price=_decimal_price(price)))
+    return found
+
+
+def value_of_quote(instrument: Instrument, price: float, settlement_price: float) -> float:
+    """Return what one unit is worth at a quoted price, base currency; the inverse of `quote_of`."""
+    match instrument.terms:
+        case Perpetual(payoff=Payoff.INVERSE) | DatedFuture(payoff=Payoff.INVERSE):
+            return -float(instrument.terms.multiplier) / price * settlement_price
+        case Perpetual() | DatedFuture() | BondFuture() | EuropeanOption() | AmericanOption():
+            return price * float(instrument.terms.multiplier) * settlement_price
+        case _ if isinstance(instrument.terms, BondTerms):
+            return price / 100.0 * settlement_price
+        case _:
+            return price * settlement_price
+
+
+def _levels(book: OrderBook, holding: Holding, instrument: Instrument, value: float, settlement: float) -> tuple[tuple[float, float], ...]:
+    """Return the levels that a close-out of the holding trades against; a level better than the mark costs nothing."""
+    is_sale = holding.quantity > 0
+    held = abs(float(holding.quantity))
+    paid_in = 1.0 if instrument.is_asset else settlement
+    found = []
+    for level in book.bids if is_sale else book.asks:
+        worth = value_of_quote(instrument, float(level.price), paid_in)
+        found.append((float(level.quantity) / held, max(0.0, value - worth if is_sale else worth - value) * held))
+    return tuple(sorted(found, key=lambda level: level[1]))
+
+
+def _decimal_price(price: float) -> Decimal:
+    return Decimal(format(Decimal(f"{price:.{_LARGEST_PRICE_DIGITS}g}"), "f"))

@@ -1,0 +1,54 @@
+"""A plan and its approval over a real channel, by both clients."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from crossmargin.api.v1 import margin_service_pb2
+from crossmargin.api.v1 import risk_service_pb2 as pb
+from crossmargin_client import AsyncClient, Client, InvalidRequest, NotFound, PreconditionFailed
+from tests.integration.grpc_rig import ALPHA, Rig, a_batch, a_trade, create_books, memory_use_cases, publish_market, served
+
+
+@pytest_asyncio.fixture
+async def rig() -> AsyncIterator[Rig]:
+    async with memory_use_cases() as use_cases, served(use_cases) as running:
+        await create_books(running)
+        await publish_market(running)
+        await running.books.RecordTrades(a_batch(a_trade("BTC-USD-PERP", "-5", "50000"), account=ALPHA, request_id="1"))
+        yield running
+
+
+async def test_both_clients_plan_and_two_persons_approve(rig):
+    async with AsyncClient(rig.address, principal="alice") as alice, AsyncClient(rig.address, principal="bob") as bob:
+        planned = await alice.plan_liquidation(ALPHA)
+        assert planned.band == margin_service_pb2.BAND_LIQUIDATION
+        assert not planned.refusal_reason
+        assert [trade.quantity for piece in planned.plan.pieces for trade in piece.trades] == ["5"]  # nothing is behind it: all goes
+        with Client(rig.address) as blocking:
+            assert await asyncio.to_thread(lambda: blocking.plan_liquidation(ALPHA, target_utilization="0.75")) == planned
+        proposed = await alice.approve_liquidation(planned.plan, request_id="propose-1")
+        assert proposed.HasField("pending_request")
+        with pytest.raises(PreconditionFailed, match="approve of it on a newer one"):
+            await bob.approve_liquidation(planned.plan, confirms=proposed.pending_request.pending_id)
+        with Client(rig.address, principal="alice") as blocking:
+            again = await asyncio.to_thread(lambda: blocking.approve_liquidation(planned.plan, request_id="propose-1"))
+        assert again.pending_request.pending_id == proposed.pending_request.pending_id
+
+
+async def test_order_books_count_and_what_makes_no_sense_is_refused(rig):
+    book = pb.OrderBook(instrument_id="BTC-USD-PERP", asks=[pb.DepthLevel(price="50100", quantity="2")])
+    async with AsyncClient(rig.address) as client:
+        planned = await client.plan_liquidation(ALPHA, order_books=[book])
+        assert [trade.quantity for piece in planned.plan.pieces for trade in piece.trades] == ["2"]
+        assert not planned.plan.reaches_target
+        with pytest.raises(NotFound):
+            await client.plan_liquidation("clients/alpha/accounts/none")
+        with pytest.raises(InvalidRequest, match=r"target_utilization was 1\.5"):
+            await client.plan_liquidation(ALPHA, target_utilization="1.5")
+        with pytest.raises(InvalidRequest, match="trades"):
+            await client.approve_liquidation(pb.LiquidationPlan(account=ALPHA, snapshot_id="0" * 32))

@@ -1,0 +1,48 @@
+"""Laws of liquidation plans that hold for any book."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from itertools import pairwise
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from crossmargin.domain.account import AccountMode
+from crossmargin.domain.liquidation import LiquidationTerms, after_trades
+from crossmargin.engine.liquidation import plan_liquidation
+from crossmargin.engine.methodologies.compute import compute
+from tests.unit.engine.stressed_books import INSTRUMENTS, RULES, a_book, a_market
+
+CONTRACTS = ("PERP-LINEAR-USD", "PERP-INVERSE", "FUTURE-LINEAR-EUR", "EURUSD", "CALL-CASH", "PUT-COIN-ETH", "BTC", "ETH")
+HELD = {*CONTRACTS, "USD", "EUR"}
+MARKET = a_market(instruments=[each for each in INSTRUMENTS if each.instrument_id in HELD])
+INSTRUMENT = {each.instrument_id: each for each in INSTRUMENTS}
+UNITS = {"PERP-INVERSE": 500, "EURUSD": 50_000, "ETH": 10, "PUT-COIN-ETH": 10}
+
+quantities = st.decimals(-8, 8, places=2).filter(bool)
+books = st.dictionaries(st.sampled_from(CONTRACTS), quantities, min_size=1, max_size=5)
+
+
+@settings(max_examples=25, deadline=None)
+@given(books, st.floats(1.0, 4.0), st.sampled_from(AccountMode))
+def test_risk_never_rises_nothing_turns_over_and_the_target_is_met_or_all_is_closed(held, shortage, mode):
+    """Whatever is held, with as many dollars as leave the account short: hedged books most of all."""
+    sized = {name: quantity * UNITS.get(name, 1) for name, quantity in held.items()}
+    bare = compute(a_book({"USD": 0, **sized}, mode=mode), MARKET, RULES)
+    assume(bare.requirement.maintenance_margin > 100)
+    wanted = bare.requirement.maintenance_margin / Decimal(str(shortage))
+    portfolio = a_book({"USD": round(wanted - bare.equity.equity, 2), **sized}, mode=mode)
+    plan = plan_liquidation(portfolio, MARKET, RULES, LiquidationTerms())
+    margins = [plan.before.maintenance_margin, *(piece.after.maintenance_margin for piece in plan.pieces)]
+    assert all(later <= earlier for earlier, later in pairwise(margins))
+    left = after_trades(portfolio, plan.trades, INSTRUMENT)
+    remaining = {holding.instrument_id: holding.quantity for holding in left.holdings}
+    for name, quantity in sized.items():
+        rest = remaining.get(name, Decimal(0))
+        assert rest == 0 or (rest > 0) == (quantity > 0)
+        assert abs(rest) <= abs(quantity)
+    result = compute(left, MARKET, RULES)
+    assert plan.reaches_target == (result.utilization is not None and result.utilization <= Decimal("0.75"))
+    assert plan.reaches_target or all(not remaining.get(name) for name in sized)
+    assert plan.least_cost <= plan.cost

@@ -1,0 +1,214 @@
+"""Plans that close out a part of an account: cheapest, smallest, hedges last, at prices that say what they cost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+
+from crossmargin.domain.account import AccountMode
+from crossmargin.domain.collateral import CollateralPolicy
+from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.identifiers import InstrumentId
+from crossmargin.domain.instrument import consideration
+from crossmargin.domain.liquidation import DepthLevel, LiquidationTerms, OrderBook, after_trades
+from crossmargin.domain.methodology import Methodology
+from crossmargin.engine.liquidation import _Book, plan_liquidation
+from crossmargin.engine.liquidation_cost import close_out, quote_of, value_of_quote
+from crossmargin.engine.methodologies.compute import compute
+from crossmargin.engine.portfolio_arrays import charge_rates
+from tests.unit.engine.stressed_books import INSTRUMENTS, MARKET, RULES, a_book
+
+TERMS = LiquidationTerms()
+LONG = {"USD": 40_000, "PERP-LINEAR-USD": (10, "601200")}
+BASIS = {"USD": -598_000, "BTC": 10, "PERP-LINEAR-USD": ("-9.5", "-571140")}
+PAIR = {"USD": 4_000, "PERP-LINEAR-USD": (-5, "-300600"), "ETH": "0.01", "FUTURE-LINEAR-EUR": ("4.5", "276750")}
+THREE = {"USD": 30_000, "PERP-LINEAR-USD": (3, "180360"), "EURUSD": 400_000, "SWAP-USD": 500_000}
+INSTRUMENT = {each.instrument_id: each for each in INSTRUMENTS}
+
+
+def held_of(book, name):
+    held = book[name]
+    return held[0] if isinstance(held, tuple) else held
+
+
+def planned(held, terms=TERMS, **options):
+    return plan_liquidation(a_book(held, **options), MARKET, RULES, terms)
+
+
+def margin(portfolio):
+    return compute(portfolio, MARKET, RULES)
+
+
+@pytest.mark.parametrize("held", [LONG, BASIS, PAIR, THREE], ids=["long", "basis", "pair", "three"])
+def test_a_plan_ends_at_the_target_and_is_no_larger_than_it_must_be(held):
+    plan = planned(held)
+    assert plan.before.utilization is None or plan.before.utilization > plan.target_utilization
+    assert plan.reaches_target
+    assert plan.after.utilization <= Decimal("0.75")
+    assert plan.after.utilization > Decimal("0.745")
+    portfolio = after_trades(a_book(held), plan.trades, INSTRUMENT)
+    assert margin(portfolio).utilization == plan.after.utilization
+
+
+@pytest.mark.parametrize("held", [LONG, BASIS, PAIR, THREE], ids=["long", "basis", "pair", "three"])
+def test_no_choice_out_of_all_on_a_grid_is_cheaper_by_more_than_a_twentieth(held):
+    """Every combination of twentieths of up to three holdings is margined with its costs; the cheapest of those that get there wins."""
+    plan = planned(held)
+    book = _Book(a_book(held), MARKET, RULES, TERMS)
+    steps = np.linspace(0.0, 1.0, 21 if len(book.legs) < 3 else 13)
+    choices = sorted((np.array(choice) for choice in product(steps, repeat=len(book.legs))), key=book.cost)
+    cheapest = next(book.cost(choice) for choice in choices if book._meets_at(choice))
+    assert float(plan.cost) <= 1.05 * cheapest
+    assert plan.least_cost <= plan.cost <= plan.least_cost * Decimal("1.02") + 1
+
+
+def test_a_hedge_is_not_touched_before_what_it_hedges():
+    plan = planned(BASIS)
+    contribution = {one.instrument_id: one.amount for one in margin(a_book(BASIS)).contributions}
+    hedge = InstrumentId("PERP-LINEAR-USD")
+    assert contribution[hedge] < 0 < contribution[InstrumentId("BTC")]
+    for piece in plan.pieces:
+        assert piece.trades[0].instrument_id == "BTC"
+    # The hedged part goes together or not at all: what is left of the hedge is never more than what it hedges.
+    sold = sum((-trade.quantity for trade in plan.trades if trade.instrument_id == "BTC"), Decimal(0))
+    bought = sum((trade.quantity for trade in plan.trades if trade.instrument_id == hedge), Decimal(0))
+    assert 10 - sold >= Decimal("9.5") - bought
+
+
+def test_orders_come_in_the_order_of_contribution_for_cost():
+    plan = planned(THREE)
+    for piece in plan.pieces:
+        shares = [abs(float(trade.quantity)) / abs(float(held_of(THREE, trade.instrument_id))) for trade in piece.trades]
+        worth = [float(trade.contribution) * share / float(trade.cost) for trade, share in zip(piece.trades, shares, strict=True)]
+        assert worth == sorted(worth, reverse=True)
+
+
+def test_large_orders_are_divided_and_the_margin_falls_with_every_piece():
+    thin = LiquidationTerms(impact_coefficient=Decimal(1))
+    held = {"USD": 40_000_000, "PERP-LINEAR-USD": (10_000, "601200000")}
+    plan = planned(held, thin)
+    assert len(plan.pieces) > 2
+    margins = [plan.before.maintenance_margin, *(piece.after.maintenance_margin for piece in plan.pieces)]
+    assert all(later < earlier for earlier, later in pairwise(margins))
+    assert {trade.limit_price for trade in plan.trades} == {plan.trades[0].limit_price}
+
+
+def test_a_limit_is_never_better_than_what_is_expected_and_both_are_beyond_the_mark():
+    for trade in planned(PAIR | {"USD": 20_000}).trades:
+        row = MARKET.row_of[trade.instrument_id]
+        instrument = MARKET.instruments[row]
+        settlement = 1.0 if instrument.is_asset else float(MARKET.settlement_price[row])
+        mark = quote_of(instrument, float(MARKET.unit_value[row]), settlement)
+        if trade.quantity < 0:
+            assert trade.limit_price <= trade.expected_price < mark
+        else:
+            assert trade.limit_price >= trade.expected_price > mark
+
+
+def test_what_trading_costs_leaves_equity_and_nothing_else_does():
+    """Contracts only: nothing has a haircut, so equity falls by the cost and by the cents that it is rounded by."""
+    plan = planned(THREE)
+    assert float(plan.before.equity - plan.after.equity) == pytest.approx(float(plan.cost), abs=0.1)
+
+
+def test_an_account_at_its_target_needs_no_plan():
+    plan = planned({"USD": 1_000_000, "BTC": 1})
+    assert (plan.pieces, plan.cost, plan.reaches_target, plan.after) == ((), 0, True, plan.before)
+
+
+def test_an_account_whose_equity_is_gone_is_closed_altogether_and_says_that_this_is_not_enough():
+    plan = planned({"USD": -500_000, "PERP-LINEAR-USD": (3, "180360"), "ETH": 10})
+    assert not plan.reaches_target
+    left = after_trades(a_book({"USD": -500_000, "PERP-LINEAR-USD": (3, "180360"), "ETH": 10}), plan.trades, INSTRUMENT)
+    assert {holding.instrument_id for holding in left.holdings if holding.quantity} == {"USD"}
+
+
+def test_what_cannot_be_traded_is_left_and_named():
+    terms = LiquidationTerms(untouchable=frozenset({InstrumentId("PERP-LINEAR-USD")}))
+    plan = planned(THREE, terms)
+    assert plan.left_out == ("PERP-LINEAR-USD",)
+    assert "PERP-LINEAR-USD" not in {trade.instrument_id for trade in plan.trades}
+
+
+def test_an_order_book_is_walked_from_its_best_level_and_no_further_than_it_goes():
+    book = OrderBook(
+        bids=(DepthLevel(Decimal(60_100), Decimal(1)), DepthLevel(Decimal(60_000), Decimal(2)), DepthLevel(Decimal(59_000), Decimal(2))),
+        asks=(),
+    )
+    terms = LiquidationTerms(depth={InstrumentId("PERP-LINEAR-USD"): book})
+    (leg,) = _Book(a_book(LONG), MARKET, RULES, terms).legs
+    assert leg.most == 0.5
+    assert leg.cost(0.1) == pytest.approx(1 * 20)  # the mark is 60,120
+    assert leg.cost(0.3) == pytest.approx(1 * 20 + 2 * 120)
+    assert leg.cost(0.5) == pytest.approx(1 * 20 + 2 * 120 + 2 * 1120)
+    assert leg.marginal_cost(0.2) == pytest.approx(120 * 10)
+    plan = planned(LONG, terms)
+    assert not plan.reaches_target
+    assert sum(trade.quantity for trade in plan.trades) == -5
+    assert plan.trades[-1].limit_price == 59_000
+
+
+def test_the_square_root_law_by_hand():
+    portfolio = a_book({"PERP-LINEAR-USD": (100, "6012000")})
+    leg = close_out(portfolio.holdings[0], INSTRUMENT["PERP-LINEAR-USD"], MARKET, charge_rates(RULES), TERMS)
+    pnl = MARKET.leg_pnl[MARKET.first_leg[MARKET.row_of["PERP-LINEAR-USD"]]]
+    daily = float(np.sqrt(np.mean(pnl**2))) / 60_120 / np.sqrt(2)
+    amount = 100 * 60_120
+    expected = amount * (0.5 * 2 * 0.0004 + daily * np.sqrt(amount / 15e9))
+    assert leg.cost(1.0) == pytest.approx(expected, rel=1e-9)
+    assert leg.cost(0.25) == pytest.approx(0.25 * amount * (0.0004 + daily * np.sqrt(0.25 * amount / 15e9)), rel=1e-9)
+    bump = 1e-6
+    assert leg.marginal_cost(0.4) == pytest.approx((leg.cost(0.4 + bump) - leg.cost(0.4 - bump)) / (2 * bump), rel=1e-4)
+    total = sum(width * slope for width, slope in leg.segments())
+    assert total == pytest.approx(leg.cost(1.0))
+
+
+def test_a_quoted_price_is_the_one_at_which_a_trade_costs_what_the_unit_is_worth():
+    for instrument in INSTRUMENTS:
+        row = MARKET.row_of[instrument.instrument_id]
+        settlement = 1.0 if instrument.is_asset else float(MARKET.settlement_price[row])
+        value = float(MARKET.unit_value[row])
+        price = quote_of(instrument, value, settlement)
+        assert value_of_quote(instrument, price, settlement) == pytest.approx(value)
+        paid = consideration(instrument, quantity=Decimal(1), price=Decimal(f"{price:.15f}"))
+        assert float(paid) * settlement == pytest.approx(value, rel=1e-9)
+
+
+@pytest.mark.parametrize("methodology", [Methodology.SPAN_GRID, Methodology.RATIO])
+def test_other_methodologies_are_liquidated_by_their_own_margin(methodology):
+    portfolio = replace(a_book({"USD": 15_000, "PERP-LINEAR-USD": (10, "601200")}), methodology=methodology)
+    plan = plan_liquidation(portfolio, MARKET, RULES, TERMS)
+    assert plan.reaches_target
+    left = after_trades(portfolio, plan.trades, INSTRUMENT)
+    assert compute(left, MARKET, RULES).utilization <= Decimal("0.75")
+
+
+def test_pledged_collateral_is_sold_where_its_haircut_is_worth_more_than_its_sale():
+    """Half a haircut of 20% is equity for nothing but a spread; contracts cost as little but free less."""
+    held = {"USD": 5_000, "BTC": 1, "PERP-LINEAR-USD": ("2.5", "150300")}
+    plan = planned(held, policies={"BTC": CollateralPolicy.PLEDGED})
+    assert plan.reaches_target
+    assert plan.after.equity > plan.before.equity or not any(trade.instrument_id == "BTC" for trade in plan.trades)
+
+
+def test_a_bucket_is_planned_by_itself():
+    plan = planned(LONG, mode=AccountMode.ISOLATED)
+    assert plan.reaches_target
+    assert {trade.instrument_id for trade in plan.trades} == {"PERP-LINEAR-USD"}
+
+
+def test_terms_and_order_books_that_make_no_sense_are_refused():
+    for make in (
+        lambda: LiquidationTerms(target_utilization=Decimal(1)),
+        lambda: LiquidationTerms(impact_coefficient=Decimal(-1)),
+        lambda: DepthLevel(Decimal(1), Decimal(0)),
+        lambda: OrderBook((DepthLevel(Decimal(1), Decimal(1)), DepthLevel(Decimal(2), Decimal(1))), ()),
+        lambda: OrderBook((DepthLevel(Decimal(3), Decimal(1)),), (DepthLevel(Decimal(2), Decimal(1)),)),
+    ):
+        with pytest.raises(DomainError) as refused:
+            make()
+        assert refused.value.reason is Reason.INVALID_ARGUMENT

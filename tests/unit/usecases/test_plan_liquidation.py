@@ -1,0 +1,125 @@
+"""From a plan to its approval: two persons, a newer market, and nothing at all while the account is not short."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from crossmargin.domain.breaker import BreakerKind
+from crossmargin.domain.errors import Reason
+from crossmargin.domain.liquidation import LiquidationTerms
+from crossmargin.domain.margin import Band
+from crossmargin.domain.pending_request import PendingRequest, PendingState
+from crossmargin.usecases.plan_liquidation import ApprovalRequest, ApprovedLiquidation
+from tests.unit.usecases.house import CORE, NOON, perpetual_trade
+from tests.unit.usecases.refusals import refused
+
+FALL = "52000"
+
+
+@pytest.fixture
+async def short(house):
+    """An account that was fine at 60,000 and is past the line at 52,000."""
+    await house.deposit("300000")
+    await house.trade("14")
+    await house.publish(FALL, at=NOON + timedelta(minutes=1))
+    return house
+
+
+async def plan_of(house):
+    return await house.use_cases.plan_liquidation(CORE, LiquidationTerms())
+
+
+def asked(gated) -> ApprovalRequest:
+    plan = gated.plan
+    return ApprovalRequest(CORE, plan.sequence, plan.snapshot_id, plan.trades, plan.target_utilization)
+
+
+async def approve(house, request, who, confirms=None):
+    caller = replace(house.caller(principal=who), confirms=confirms)
+    return await house.use_cases.approve_liquidation(request, caller=caller)
+
+
+async def test_a_plan_is_proposed_by_one_and_approved_by_another_on_a_newer_market_and_then_reported_as_trades(short):
+    gated = await plan_of(short)
+    assert (gated.band, gated.refusal) == (Band.LIQUIDATION, None)
+    assert gated.plan.after.utilization <= Decimal("0.75")
+    proposed = await approve(short, asked(gated), "alice")
+    assert isinstance(proposed, PendingRequest)
+    assert proposed.asked.words.startswith(f"liquidate {CORE} as planned at snapshot")
+    assert "sell" in proposed.asked.words
+    await short.publish(FALL, at=NOON + timedelta(minutes=2))
+    approved = await approve(short, asked(gated), "bob", proposed.pending_id)
+    assert isinstance(approved, ApprovedLiquidation)
+    assert approved.before.band is Band.LIQUIDATION
+    assert approved.after.utilization <= Decimal("0.77")
+    assert (await short.ports.pending.get_pending(proposed.pending_id)).state is PendingState.CONFIRMED
+    (trade,) = gated.plan.trades
+    executed = perpetual_trade(str(trade.quantity), price=str(trade.expected_price), reference=f"liquidation {proposed.pending_id}")
+    await short.use_cases.record_trades(CORE, [executed], caller=short.caller())
+    after = await plan_of(short)
+    assert (after.plan.pieces, after.refusal.reason) == ((), Reason.NOT_IN_LIQUIDATION)
+
+
+async def test_the_one_who_proposed_cannot_approve_and_another_plan_is_another_proposal(short):
+    gated = await plan_of(short)
+    proposed = await approve(short, asked(gated), "alice")
+    await short.publish(FALL, at=NOON + timedelta(minutes=2))
+    await refused(approve(short, asked(gated), "alice", proposed.pending_id), Reason.FOUR_EYES_REQUIRED)
+    (trade,) = gated.plan.trades
+    other = replace(asked(gated), trades=(replace(trade, limit_price=trade.limit_price - 1),))
+    await refused(approve(short, other, "bob", proposed.pending_id), Reason.PENDING_REQUEST_DIFFERS)
+
+
+async def test_nothing_is_approved_at_the_snapshot_that_the_plan_was_made_at(short):
+    gated = await plan_of(short)
+    proposed = await approve(short, asked(gated), "alice")
+    await refused(approve(short, asked(gated), "bob", proposed.pending_id), Reason.PLAN_OUTDATED)
+    assert (await short.ports.pending.get_pending(proposed.pending_id)).state is PendingState.AWAITING
+
+
+async def test_an_account_that_has_recovered_is_left_alone(short):
+    gated = await plan_of(short)
+    proposed = await approve(short, asked(gated), "alice")
+    await short.publish("60000", at=NOON + timedelta(minutes=2))
+    told = await refused(approve(short, asked(gated), "bob", proposed.pending_id), Reason.NOT_IN_LIQUIDATION)
+    assert told.facts["account"] == str(CORE)
+    still = await plan_of(short)
+    assert still.refusal.reason is Reason.NOT_IN_LIQUIDATION
+
+
+async def test_a_plan_that_is_not_enough_any_more_is_made_again(short):
+    gated = await plan_of(short)
+    proposed = await approve(short, asked(gated), "alice")
+    await short.publish("46000", at=NOON + timedelta(minutes=2))
+    await refused(approve(short, asked(gated), "bob", proposed.pending_id), Reason.PLAN_OUTDATED)
+    again = await plan_of(short)
+    assert abs(again.plan.trades[0].quantity) > abs(gated.plan.trades[0].quantity)
+
+
+async def test_a_breaker_stands_in_the_way_until_a_person_resets_it(short):
+    gated = await plan_of(short)
+    await short.ports.breakers.trip(BreakerKind.LIQUIDATIONS, at=NOON, cause="too many")
+    await refused(approve(short, asked(gated), "alice"), Reason.LIQUIDATION_PAUSED)
+    assert (await plan_of(short)).refusal.reason is Reason.LIQUIDATION_PAUSED
+    await short.use_cases.reset_breaker(BreakerKind.LIQUIDATIONS, note="the feed was fine", principal="bob")
+    assert isinstance(await approve(short, asked(gated), "alice"), PendingRequest)
+
+
+async def test_trades_that_do_not_reduce_what_is_held_are_refused(short):
+    gated = await plan_of(short)
+    (trade,) = gated.plan.trades
+    for quantity in (Decimal(1), Decimal(-15)):
+        wrong = replace(asked(gated), trades=(replace(trade, quantity=quantity),))
+        await refused(approve(short, wrong, "alice"), Reason.INVALID_ARGUMENT)
+
+
+async def test_the_same_key_gives_the_same_answer(short):
+    gated = await plan_of(short)
+    caller = short.caller(principal="alice")
+    first = await short.use_cases.approve_liquidation(asked(gated), caller=caller)
+    again = await short.use_cases.approve_liquidation(asked(gated), caller=caller)
+    assert first.pending_id == again.pending_id
