@@ -270,6 +270,27 @@ def settle(
         typer.echo("nothing is due")
 
 
+@app.command(epilog=examples("crossmargin book lifecycle due", "crossmargin book lifecycle due --account alpha/core --json"))
+def due(*, account: AccountOption = "", json: JsonOption = False, target: TargetOption = DEFAULT_TARGET) -> None:
+    """List the events that are due and that nobody has booked: coupons, payments, ends, and funding that other accounts have."""
+    with connect(target) as client:
+        found = client.list_due_events(full_account_name(account) if account else "")
+    if json:
+        print_json(to_json(found))
+        return
+    if not found.total:
+        typer.echo("nothing is due")
+        return
+    table = plain_table()
+    for heading in ("Due", "Account", "Event"):
+        table.add_column(heading, no_wrap=heading != "Event")
+    for event in found.events:
+        when = event.due_time.ToDatetime(tzinfo=UTC).strftime("%Y-%m-%d %H:%M")
+        table.add_row(when, short_account(event.account), event.event)
+    console_on().print(table)
+    typer.echo(f"{counted(found.total, 'event')} due and not booked")
+
+
 @app.command(epilog=examples('crossmargin book lifecycle cancel alpha/core 17 --reason "wrong rate"'))
 def cancel(
     account: AccountArgument,

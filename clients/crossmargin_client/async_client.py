@@ -396,6 +396,10 @@ class AsyncClient:
                 stream.cancel()
             await asyncio.sleep(connections.delay_after(failure))
 
+    async def list_due_events(self, account: str = "") -> book_service_pb2.ListDueEventsResponse:
+        """Return the lifecycle events that are due and that nobody has booked, oldest first; of one account where given."""
+        return await self._call(self._books.ListDueEvents, requests.list_due_events(account))
+
     async def get_statement(self, account: str, day: date) -> book_service_pb2.GetStatementResponse:
         """Return an account at the beginning and end of a day, UTC; `add_up` proves it with the entries between."""
         return await self._call(self._books.GetStatement, requests.get_statement(account, day))

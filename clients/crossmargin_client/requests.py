@@ -220,6 +220,11 @@ def get_statement(account: str, day: date) -> book_service_pb2.GetStatementReque
     return book_service_pb2.GetStatementRequest(account=account, date=date_of(day, field="day"))
 
 
+def list_due_events(account: str) -> book_service_pb2.ListDueEventsRequest:
+    """Return the request for the events that nobody has booked; of every account when `account` is empty."""
+    return book_service_pb2.ListDueEventsRequest(account=account)
+
+
 def settle_trades(settle_date: date, *, account: str, request_id: str | None) -> book_service_pb2.SettleTradesRequest:
     """Return the request that settles what is due by a day; in every account when `account` is empty."""
     return book_service_pb2.SettleTradesRequest(

@@ -46,6 +46,7 @@ from crossmargin.adapters.prometheus.breaker_metrics import BreakerMetrics
 from crossmargin.adapters.prometheus.build_metrics import publish_build
 from crossmargin.adapters.prometheus.database_metrics import DatabaseMetrics
 from crossmargin.adapters.prometheus.ledger_metrics import LedgerMetrics
+from crossmargin.adapters.prometheus.lifecycle_metrics import LifecycleMetrics
 from crossmargin.adapters.prometheus.margin_metrics import MarginMetrics
 from crossmargin.adapters.prometheus.market_metrics import QuoteMetrics
 from crossmargin.adapters.prometheus.request_metrics import RequestMetrics
@@ -96,6 +97,7 @@ from crossmargin.usecases.guard_ledger import GuardLedger
 from crossmargin.usecases.halt_trading import HaltTrading
 from crossmargin.usecases.import_history import ImportHistory
 from crossmargin.usecases.keep_audit import KeepAudit
+from crossmargin.usecases.list_due_events import ListDueEvents
 from crossmargin.usecases.note_break import NoteBreak
 from crossmargin.usecases.parameters_in_force import ParametersInForce
 from crossmargin.usecases.plan_liquidation import ApproveLiquidation, PlanLiquidation
@@ -149,6 +151,7 @@ from crossmargin.usecases.two_persons import TwoPersons
 from crossmargin.usecases.use_cases import UseCases
 from crossmargin.usecases.verify_ledger import LedgerVerdict, Report, VerifyLedger
 from crossmargin.usecases.watch_breakers import WatchBreakers
+from crossmargin.usecases.watch_due_events import WatchDueEvents
 from crossmargin.usecases.watch_margin import WatchMargin
 from crossmargin.usecases.watch_positions import WatchPositions
 from crossmargin.usecases.watch_requests import WatchRequests
@@ -344,6 +347,7 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket, *, withdrawal_a
         apply_lifecycle_event=ApplyLifecycleEvent(ports.writer, ports.books, ports.instruments, ports.clock),
         cancel_lifecycle_event=CancelLifecycleEvent(ports.writer, ports.books),
         settle_trades=SettleTrades(ports.writer, ports.books, ports.clock),
+        list_due_events=ListDueEvents(ports.books, ports.instruments, ports.clock),
         watch_positions=WatchPositions(ports.books, ports.clock),
         read_statement=ReadStatement(ports.books, ports.clock),
         record_trades=RecordTrades(ports.writer, ports.instruments, current_market, ports.compute, ports.request_reports),
@@ -493,8 +497,9 @@ def _monitor_duties(
     house = RunHouse(ports.books, current_market, ports.compute, metrics, leadership, ports.history, ports.clock, breakers)
     ticks = TickMarket(use_cases.build_snapshot, metrics, leadership, ports.clock, settings.quote_tick_s)
     requests = WatchRequests(ports.books, ports.request_reports, leadership, ports.clock)
+    due = WatchDueEvents(use_cases.list_due_events, LifecycleMetrics(registry), leadership, ports.clock)
     thinning = ThinHistory(ports.history, settings.history_tiers, leadership, ports.clock)
-    return {"monitor": house(), "market": ticks(), "requests": requests.duty()(), "history": thinning.duty()()}
+    return {"monitor": house(), "market": ticks(), "requests": requests.duty()(), "due events": due.duty()(), "history": thinning.duty()()}
 
 
 def _tracing(settings: Settings) -> Tracing | None:

@@ -57,6 +57,7 @@ EXPECTED: Final = {
     "BookService/ListPositions": _of(READERS, "account"),
     "BookService/ListEntries": _of(READERS, "account"),
     "BookService/WatchPositions": _of(READERS, "account"),
+    "BookService/ListDueEvents": _of("ROA", "account", unnamed=HOUSE),
     "BookService/GetStatement": _of(READERS, "account"),
     "CollateralService/Deposit": _of("O", "account"),
     "CollateralService/Withdraw": _of("O", "account"),

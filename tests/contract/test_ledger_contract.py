@@ -90,6 +90,21 @@ async def test_the_applications_of_an_event_are_found_by_its_name_and_no_other(s
     assert list(await storage.books.event_entries(OTHER, "coupon A")) == []
 
 
+async def test_the_events_of_an_instrument_that_stand_are_found_in_all_accounts(storage):
+    await storage.open_accounts(CORE, OTHER)
+    names = ["coupon A 2026-05-15", "maturity A", "coupon AB 2026-05-15", "settlement of entry 1", application_name("funding A x", 1)]
+    await write(storage, "k1", *(an_event(name) for name in names))
+    await write(storage, "k2", replace(an_event("coupon A 2026-05-15"), account=OTHER))
+    await write(storage, "k3", reversing_entry(await entry(storage, 2), EntryKind.EVENT_CANCELLATION, reason="wrong"))
+    found = await storage.books.booked_events(InstrumentId("A"), since=AS_OF)
+    assert [(one.account, one.name, one.effective_at) for one in found] == [
+        (CORE, "coupon A 2026-05-15", AS_OF),
+        (CORE, "funding A x #2", AS_OF),
+        (OTHER, "coupon A 2026-05-15", AS_OF),
+    ]
+    assert list(await storage.books.booked_events(InstrumentId("A"), since=AS_OF + timedelta(microseconds=1))) == []
+
+
 async def test_trades_are_listed_by_book_and_by_what_was_traded(storage):
     await storage.open_accounts(CORE)
     await write(

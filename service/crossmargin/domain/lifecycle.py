@@ -172,7 +172,7 @@ def _coupon(event: LifecycleEvent, coupon: Coupon, instrument: Instrument, posit
         raise _wrong_kind(event, instrument, "a bond or note with coupons")
     _check_due(event, coupon.payment_date)
     period = _bond_period(event, terms, coupon.payment_date)
-    if period.end == _bond_periods(terms)[-1].end:
+    if period.end == bond_periods(terms)[-1].end:
         raise does_not_fit(event, f"{coupon.payment_date} is the last payment of {instrument.instrument_id}; book its maturity instead")
     return (Move(terms.settlement, _coupon_amount(event, terms, period, coupon.rate, position.quantity)),)
 
@@ -188,7 +188,7 @@ def _maturity(event: LifecycleEvent, maturity: Maturity, instrument: Instrument,
             raise does_not_fit(event, f"rate was {maturity.rate}; a bill has no coupon", value=maturity.rate)
         paid = face
     else:
-        last = _bond_periods(terms)[-1]
+        last = bond_periods(terms)[-1]
         _check_due(event, last.end)
         paid = face + _coupon_amount(event, terms, last, maturity.rate, face)
     return (Move(instrument.instrument_id, -face), Move(terms.settlement, ledger_amount(paid)))
@@ -373,13 +373,14 @@ def _floating_rate(event: LifecycleEvent, terms: FloatingRateNote, period: Accru
     return rate if rate is not None else Decimal(stated or 0)
 
 
-def _bond_periods(terms: FixedRateBond | FloatingRateNote) -> tuple[AccrualPeriod, ...]:
+def bond_periods(terms: FixedRateBond | FloatingRateNote) -> tuple[AccrualPeriod, ...]:
+    """Return the periods that a bond or note pays for, ascending; the last one is paid with its maturity."""
     rule = BusinessDayRule.UNADJUSTED if isinstance(terms, FixedRateBond) else terms.business_days
     return accrual_periods(terms.issue_date, terms.maturity_date, per_year=terms.coupons_per_year, rule=rule)
 
 
 def _bond_period(event: LifecycleEvent, terms: FixedRateBond | FloatingRateNote, day: date) -> AccrualPeriod:
-    return _period_paid_on(event, _bond_periods(terms), day)
+    return _period_paid_on(event, bond_periods(terms), day)
 
 
 def _period_paid_on(event: LifecycleEvent, periods: tuple[AccrualPeriod, ...], day: date) -> AccrualPeriod:

@@ -236,6 +236,11 @@ def application_name(event: str, count: int) -> str:
     return event if not count else f"{event} #{count + 1}"
 
 
+def is_event_of(stored: str, instrument_id: InstrumentId) -> bool:
+    """Return whether a stored name is that of an event of an instrument."""
+    return any(f"{stored} ".startswith(f"{kind.value} {instrument_id} ") for kind in KINDS.values())
+
+
 def is_application_of(stored: str, event: str) -> bool:
     """Return whether a stored name is that of an event, booked for the first time or once more."""
     return stored == event or stored.startswith(f"{event} #")

@@ -244,6 +244,15 @@ class Page:
     after: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class BookedEvent:
+    """A lifecycle event that is in an account's books, under the name it is stored by, and when it took effect."""
+
+    account: AccountRef
+    name: str
+    effective_at: datetime
+
+
 class LedgerReader(Protocol):
     """Reads of the entries of an account, and of what was held because of them."""
 
@@ -271,6 +280,10 @@ class LedgerReader(Protocol):
 
     async def event_entries(self, ref: AccountRef, event: str) -> Sequence[BookedEntry]:
         """Return the entries of an account that book the lifecycle event of this name, oldest first."""
+        ...
+
+    async def booked_events(self, instrument_id: InstrumentId, *, since: datetime) -> Sequence[BookedEvent]:
+        """Return the events of an instrument that took effect since a time and have not been taken back, in all accounts, by account."""
         ...
 
     async def unsettled_trades(self, ref: AccountRef, *, settle_date: date) -> Sequence[Entry]:
@@ -851,6 +864,18 @@ class RequestReports(Protocol):
 
     def trades_flagged(self, flags: Iterable[TradeFlag]) -> None:
         """Count trades that were booked just now, once for each of their flags."""
+        ...
+
+
+class DueEventReports(Protocol):
+    """Where people learn of lifecycle events that nobody has booked. Of the process that leads."""
+
+    def due_events_seen(self, due: Sequence[datetime]) -> None:
+        """Publish since when each missing event is due; nothing for none."""
+        ...
+
+    def withdraw_due_events(self) -> None:
+        """Stop publishing: this process no longer leads, or does not know."""
         ...
 
 

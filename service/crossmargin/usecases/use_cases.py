@@ -19,6 +19,7 @@ from crossmargin.usecases.evaluate_margin import EvaluateMargin
 from crossmargin.usecases.explain_margin import ExplainMargin
 from crossmargin.usecases.halt_trading import HaltTrading
 from crossmargin.usecases.import_history import ImportHistory
+from crossmargin.usecases.list_due_events import ListDueEvents
 from crossmargin.usecases.note_break import NoteBreak
 from crossmargin.usecases.parameters_in_force import ParametersInForce
 from crossmargin.usecases.plan_liquidation import ApproveLiquidation, PlanLiquidation
@@ -71,6 +72,7 @@ class UseCases:
     apply_lifecycle_event: ApplyLifecycleEvent
     cancel_lifecycle_event: CancelLifecycleEvent
     settle_trades: SettleTrades
+    list_due_events: ListDueEvents
     watch_positions: WatchPositions
     read_statement: ReadStatement
     deposit_collateral: DepositCollateral

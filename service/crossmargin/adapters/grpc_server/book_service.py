@@ -18,7 +18,13 @@ from crossmargin.adapters.grpc_server.wire.book import (
     trades_or_errors,
     update_to_message,
 )
-from crossmargin.adapters.grpc_server.wire.lifecycle import EventTally, event_from_message, event_outcome_to_message
+from crossmargin.adapters.grpc_server.wire.lifecycle import (
+    MOST_DUE_EVENTS,
+    EventTally,
+    due_event_to_message,
+    event_from_message,
+    event_outcome_to_message,
+)
 from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name, date_from_message, date_to_message
 from crossmargin.api.v1 import book_service_pb2 as pb
 from crossmargin.api.v1.book_service_pb2_grpc import BookServiceServicer
@@ -99,6 +105,11 @@ class BookService(BookServiceServicer):
             yield pb.SettleTradesResponse(
                 account=str(settled.account), trade_seqs=settled.trades, as_of_seq=settled.as_of_sequence, replayed=settled.replayed
             )
+
+    async def ListDueEvents(self, request: pb.ListDueEventsRequest, context: Context) -> pb.ListDueEventsResponse:
+        """List the lifecycle events that nobody has booked."""
+        found = await self._use_cases.list_due_events(_account_or_none(request.account))
+        return pb.ListDueEventsResponse(events=map(due_event_to_message, found[:MOST_DUE_EVENTS]), total=len(found))
 
     async def ListPositions(self, request: pb.ListPositionsRequest, context: Context) -> pb.ListPositionsResponse:
         """List what an account holds."""

@@ -9,10 +9,10 @@ from datetime import date, datetime
 from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.domain.book import Entry, EntryKind, Posting
 from crossmargin.domain.identifiers import AccountRef, BookId, InstrumentId
-from crossmargin.domain.lifecycle_event import is_application_of, settlement_event
+from crossmargin.domain.lifecycle_event import is_application_of, is_event_of, settlement_event
 from crossmargin.domain.money import exact_sum
 from crossmargin.domain.position import Position
-from crossmargin.usecases.ports import BookedEntry, InstrumentPositions
+from crossmargin.usecases.ports import BookedEntry, BookedEvent, InstrumentPositions
 from crossmargin.usecases.storage_errors import unknown_account
 
 
@@ -63,6 +63,15 @@ class MemoryLedgerReader:
             number for (owner, name), number in self._contents.events.items() if owner == ref and is_application_of(name, event)
         )
         return [self._booked(self._contents.entries[ref, number]) for number in numbers]
+
+    async def booked_events(self, instrument_id: InstrumentId, *, since: datetime) -> Sequence[BookedEvent]:
+        """Return the standing events of an instrument in all accounts."""
+        found = [
+            BookedEvent(ref, name, self._contents.entries[ref, sequence].entry.effective_at)
+            for (ref, name), sequence in self._contents.events.items()
+            if is_event_of(name, instrument_id) and (ref, sequence) not in self._contents.reversals
+        ]
+        return sorted((one for one in found if one.effective_at >= since), key=lambda one: (one.account, one.name))
 
     async def unsettled_trades(self, ref: AccountRef, *, settle_date: date) -> Sequence[Entry]:
         """Return the trades that settle by this day and have been neither settled nor cancelled, oldest first."""

@@ -33,9 +33,9 @@ from crossmargin.adapters.postgres.tables import account_head, entry, entry_deta
 from crossmargin.domain.book import Entry, EntryKind, NewEntry, Posting
 from crossmargin.domain.entry_details import parse_details
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId
-from crossmargin.domain.lifecycle_event import settlement_event
+from crossmargin.domain.lifecycle_event import KINDS, settlement_event
 from crossmargin.domain.position import Position
-from crossmargin.usecases.ports import BookedEntry, InstrumentPositions
+from crossmargin.usecases.ports import BookedEntry, BookedEvent, InstrumentPositions
 from crossmargin.usecases.storage_errors import unknown_account
 
 
@@ -201,6 +201,24 @@ _ACCOUNTS_WITH: Final = compiled(
 )
 
 
+_BOOKED_EVENTS: Final = compiled(
+    select(entry_details.c.client_id, entry_details.c.account_id, entry_details.c.event, entry.c.effective_at)
+    .join_from(entry_details, entry, _of_entry(entry_details))
+    .outerjoin(_REVERSAL, _takes_back(_REVERSAL, entry))
+    .where(
+        or_(
+            *(
+                func.starts_with(entry_details.c.event.concat(" "), literal(f"{kind.value} ").concat(text_of("instrument_id")).concat(" "))
+                for kind in KINDS.values()
+            )
+        ),
+        entry.c.effective_at >= bindparam("since", type_=DateTime(timezone=True)),
+        _REVERSAL.c.sequence.is_(None),
+    )
+    .order_by(entry_details.c.client_id, entry_details.c.account_id, entry_details.c.event)
+)
+
+
 class PostgresLedgerReader:
     """See `LedgerReader`."""
 
@@ -252,6 +270,11 @@ class PostgresLedgerReader:
     async def event_entries(self, ref: AccountRef, event: str) -> Sequence[BookedEntry]:
         """Return the entries of an account that book the lifecycle event of this name, oldest first."""
         return [_booked(ref, row) for row in await self._database.rows(_EVENT_ENTRIES, **_names(ref), event=event)]
+
+    async def booked_events(self, instrument_id: InstrumentId, *, since: datetime) -> Sequence[BookedEvent]:
+        """Return the standing events of an instrument in all accounts."""
+        rows = await self._database.rows(_BOOKED_EVENTS, instrument_id=instrument_id, since=since)
+        return [BookedEvent(ref_from_row(row), row["event"], row["effective_at"]) for row in rows]
 
     async def unsettled_trades(self, ref: AccountRef, *, settle_date: date) -> Sequence[Entry]:
         """Return the trades that settle by this day and have been neither settled nor cancelled, oldest first."""

@@ -84,6 +84,11 @@ class BookServiceStub(object):
                 request_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.GetStatementRequest.SerializeToString,
                 response_deserializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.GetStatementResponse.FromString,
                 _registered_method=True)
+        self.ListDueEvents = channel.unary_unary(
+                '/crossmargin.api.v1.BookService/ListDueEvents',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.ListDueEventsRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.ListDueEventsResponse.FromString,
+                _registered_method=True)
 
 
 class BookServiceServicer(object):
@@ -149,6 +154,12 @@ class BookServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDueEvents(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_BookServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -201,6 +212,11 @@ def add_BookServiceServicer_to_server(servicer, server):
                     servicer.GetStatement,
                     request_deserializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.GetStatementRequest.FromString,
                     response_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.GetStatementResponse.SerializeToString,
+            ),
+            'ListDueEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDueEvents,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.ListDueEventsRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.ListDueEventsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -473,6 +489,33 @@ class BookService(object):
             '/crossmargin.api.v1.BookService/GetStatement',
             crossmargin_dot_api_dot_v1_dot_book__service__pb2.GetStatementRequest.SerializeToString,
             crossmargin_dot_api_dot_v1_dot_book__service__pb2.GetStatementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDueEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.BookService/ListDueEvents',
+            crossmargin_dot_api_dot_v1_dot_book__service__pb2.ListDueEventsRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_book__service__pb2.ListDueEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

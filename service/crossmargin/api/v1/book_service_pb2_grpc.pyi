@@ -41,6 +41,7 @@ class BookServiceStub:
     ListEntries: _grpc.UnaryUnaryMultiCallable[_book_service_pb2.ListEntriesRequest, _book_service_pb2.ListEntriesResponse]
     WatchPositions: _grpc.UnaryStreamMultiCallable[_book_service_pb2.WatchPositionsRequest, _book_service_pb2.WatchPositionsResponse]
     GetStatement: _grpc.UnaryUnaryMultiCallable[_book_service_pb2.GetStatementRequest, _book_service_pb2.GetStatementResponse]
+    ListDueEvents: _grpc.UnaryUnaryMultiCallable[_book_service_pb2.ListDueEventsRequest, _book_service_pb2.ListDueEventsResponse]
 
 @_typing.type_check_only
 class BookServiceAsyncStub(BookServiceStub):
@@ -55,6 +56,7 @@ class BookServiceAsyncStub(BookServiceStub):
     ListEntries: _aio.UnaryUnaryMultiCallable[_book_service_pb2.ListEntriesRequest, _book_service_pb2.ListEntriesResponse]  # type: ignore[assignment]
     WatchPositions: _aio.UnaryStreamMultiCallable[_book_service_pb2.WatchPositionsRequest, _book_service_pb2.WatchPositionsResponse]  # type: ignore[assignment]
     GetStatement: _aio.UnaryUnaryMultiCallable[_book_service_pb2.GetStatementRequest, _book_service_pb2.GetStatementResponse]  # type: ignore[assignment]
+    ListDueEvents: _aio.UnaryUnaryMultiCallable[_book_service_pb2.ListDueEventsRequest, _book_service_pb2.ListDueEventsResponse]  # type: ignore[assignment]
 
 class BookServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -126,5 +128,12 @@ class BookServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _book_service_pb2.GetStatementRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_book_service_pb2.GetStatementResponse, _abc.Awaitable[_book_service_pb2.GetStatementResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListDueEvents(
+        self,
+        request: _book_service_pb2.ListDueEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_book_service_pb2.ListDueEventsResponse, _abc.Awaitable[_book_service_pb2.ListDueEventsResponse]]: ...
 
 def add_BookServiceServicer_to_server(servicer: BookServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

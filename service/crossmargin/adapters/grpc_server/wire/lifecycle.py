@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from crossmargin.adapters.grpc_server.wire.values import date_from_message, moment_from_message
+from crossmargin.adapters.grpc_server.wire.values import date_from_message, moment_from_message, moment_to_message
 from crossmargin.api.v1 import book_service_pb2 as pb
 from crossmargin.domain.identifiers import BookId, InstrumentId
 from crossmargin.domain.lifecycle_event import (
@@ -27,6 +27,10 @@ from crossmargin.domain.lifecycle_event import (
 )
 from crossmargin.domain.money import exact_sum, format_decimal, parse_decimal
 from crossmargin.usecases.apply_lifecycle_event import Applied, EventOutcome
+from crossmargin.usecases.list_due_events import DueEvent
+
+MOST_DUE_EVENTS: Final = 1000
+"""Events that one answer lists; of more it says how many there are."""
 
 _APPLICATIONS: Final = {
     Applied.BOOKED: pb.EVENT_APPLICATION_BOOKED,
@@ -45,6 +49,13 @@ def event_from_message(message: pb.LifecycleEvent) -> LifecycleEvent:
         effective_at=moment_from_message(message.effective_time, what="event.effective_time"),
         happening=_HAPPENINGS[happening](getattr(message, happening)),
         reference=message.reference,
+    )
+
+
+def due_event_to_message(event: DueEvent) -> pb.DueEvent:
+    """Return the message for an event that is missing."""
+    return pb.DueEvent(
+        account=str(event.account), instrument_id=event.instrument_id, event=event.name, due_time=moment_to_message(event.due)
     )
 
 
