@@ -55,6 +55,16 @@ def test_more_collateral_never_lowers_the_excess_under_auto(book, name, more):
     assert after >= before - PROMISED * abs(before)
 
 
+@given(books(), st.sampled_from(ASSETS), st.one_of(amounts, st.decimals(300, 1000, places=3)))
+def test_more_of_what_is_pledged_never_lowers_the_excess_whatever_closing_out_costs(book, name, more):
+    """Without an exception: a pledge is outside the scenarios, where spread, horizon and basis are charged, and never counts for less."""
+    charges = {"basis": {"perpetual_fraction": "0.01", "dated_fraction": "0.02"}, "rows": _illiquid(), "issuers": _limited(1_000)}
+    held = book.get(name, (D(0), D(0)))[0]
+    pledged = dict.fromkeys(ASSETS, PLEDGED)
+    before, after = (_excess(book | {name: (quantity, D(0))}, pledged, **charges) for quantity in (held, held + more))
+    assert after >= before - 1e-9 * (1 + abs(before))
+
+
 @given(books())
 def test_auto_leaves_no_less_than_any_choice_of_risked_and_pledged(book):
     auto = _excess(book)

@@ -18,10 +18,13 @@ from crossmargin.engine.tail_program import TailProgram, solve_tail_program
 
 TOLERANCE: Final = 8e-4
 """Of the excess before charges: what the chosen split may miss of the best one, a little less than is promised."""
-_SOLVER_SHARE: Final = 0.4
+_SOLVER_SHARE: Final = 0.6
 """Of the tolerance, for the program on some of the scenarios; the rest is for what it does not see."""
 _LEAST_TOLERANCE: Final = 1e-6
 """Of the value that is split, where there is hardly any excess."""
+_FIRST_STEP: Final = (0.8, 0.2)
+_STEPS: Final = (0.4, 0.2)
+"""Of the way from all pledged to all risked, for every part that gains by it: found by trying; any would do."""
 _ROUNDS: Final = 8
 _NEAR_AN_END: Final = 0.01
 _POLISHED: Final = 4
@@ -96,10 +99,11 @@ class _Search:
         self._bound = np.inf
 
     def run(self) -> list[Choice]:
-        risked, pledged, halfway = (self._look(np.full(len(self._parts.source), share)) for share in (1.0, 0.0, 0.5))
-        # No split that anybody wants: two steps towards one, whose tails are most of those that the ends do not have.
-        towards = self._look(np.where(risked.slope + pledged.slope + 2.0 * halfway.slope > 0.0, 0.9, 0.1))
-        self._look(np.clip(towards.x + 0.4 * np.sign(towards.slope), 0.0, 1.0))
+        risked, pledged = (self._look(np.full(len(self._parts.source), share)) for share in (1.0, 0.0))
+        # No splits that anybody wants: steps towards one, whose tails are most of those that the ends do not have.
+        towards = self._look(np.where(risked.slope + pledged.slope > 0.0, *_FIRST_STEP))
+        for step in _STEPS:
+            towards = self._look(np.clip(towards.x + step * np.sign(towards.slope), 0.0, 1.0))
         for _ in range(_ROUNDS):
             best = max(self._points, key=lambda point: point.excess)
             tolerance = max(

@@ -95,18 +95,22 @@ class Rows:
 
 def parts_of(held: HeldAssets, risked_fraction: ByHolding, chosen: Sequence[int]) -> Parts:
     """Return the parts of the holdings at the `chosen` places along the account's collateral; the others stay at `risked_fraction` [H]."""
-    fixed = [terms.value * risked_fraction[holding] for holding, terms in zip(held.collateral, held.terms, strict=True)]
+    is_chosen = set(chosen)
+    alone = [
+        0.0 if place in is_chosen else terms.counted(terms.value * risked_fraction[holding]).value
+        for place, (holding, terms) in enumerate(zip(held.collateral, held.terms, strict=True))
+    ]
     source, width, gain = [], [], []
     for place, each in enumerate(chosen):
-        terms, fixed[each] = held.terms[each], 0.0
+        terms = held.terms[each]
         bends = terms.bends()
         values = [terms.counted(bend).value for bend in bends]
+        alone[each] = values[0]
         for start, end, before, after in zip(bends, bends[1:], values, values[1:], strict=False):
             source.append(place)
             width.append((end - start) / terms.value)
             gain.append(after - before)
-    alone = np.array([terms.counted(risked).value for terms, risked in zip(held.terms, fixed, strict=True)])
-    return Parts(np.array(chosen, dtype=np.int64), np.array(source, dtype=np.int64), np.array(width), np.array(gain), alone)
+    return Parts(np.array(chosen, dtype=np.int64), np.array(source, dtype=np.int64), np.array(width), np.array(gain), np.array(alone))
 
 
 def rows_of(parts: Parts, held: HeldAssets, arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates) -> Rows:
