@@ -12,7 +12,11 @@ import yaml
 from tests.observability.dashboards import CHART
 
 VALUE_SETS = sorted((CHART / "ci").glob("*-values.yaml"))
-LEAST: Mapping[str, Any] = {"database": {"existingSecret": "crossmargin-db"}, "tls": {"existingSecret": "crossmargin-tls"}}
+LEAST: Mapping[str, Any] = {
+    "database": {"existingSecret": "crossmargin-db"},
+    "tls": {"existingSecret": "crossmargin-tls"},
+    "access": {"existingSecret": "crossmargin-access", "tokenIssuer": "https://issuer.example.com"},
+}
 RELEASE = "demo"
 NAMESPACE = "prod"
 

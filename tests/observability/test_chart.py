@@ -114,12 +114,18 @@ def test_probes_ask_the_admin_port_and_liveness_not_for_the_database(path):
         assert {"name": "admin", "containerPort": 9464} in container["ports"]
 
 
+def faces_the_network(path) -> bool:
+    """Whether the service itself does, and not a container beside it."""
+    return values_of(path).get("exposure", "tls") == "tls"
+
+
 @each_value_set
 def test_serve_pods_are_no_candidates_and_monitor_pods_get_no_calls(path):
     found = objects(values_of(path))
     deployments, services = of_kind(found, "Deployment"), of_kind(found, "Service")
     arguments = {name: one["spec"]["template"]["spec"]["containers"][0]["args"] for name, one in deployments.items()}
-    assert arguments == {"serve": ["serve", "--insecure", "--no-monitor"], "monitor": ["serve", "--insecure", "--monitor"]}
+    serve = ["serve", "--no-monitor"] if faces_the_network(path) else ["serve", "--insecure", "--no-monitor"]
+    assert arguments == {"serve": serve, "monitor": ["serve", "--insecure", "--monitor"]}
     assert deployments["monitor"]["spec"]["replicas"] >= 2
     assert set(services) == {"", "headless", "metrics"}
     labels = {name: one["spec"]["template"]["metadata"]["labels"] for name, one in deployments.items()}
@@ -166,6 +172,18 @@ def test_settings_are_those_of_the_service_and_it_may_listen_with_them(path, mon
     read.check_exposure()
     read.check_database()
     assert read.admin_address == "0.0.0.0:9464"
+    container = of_kind(objects(values_of(path)), "Deployment")["serve"]["spec"]["template"]["spec"]["containers"][0]
+    own = {one["name"]: one["value"] for one in container["env"] if "value" in one}
+    assert bool(own) == faces_the_network(path)
+    if own:
+        for name, value in own.items():
+            monkeypatch.setenv(name, value)
+        serving = Settings(database_url="postgresql://db/books")
+        serving.check_exposure()
+        assert (serving.grpc_address, serving.token_issuer) == ("0.0.0.0:50051", "https://issuer.example.com")
+        mounted = tuple(mount["mountPath"] for mount in container["volumeMounts"])
+        files = (serving.tls_cert_file, serving.tls_key_file, serving.tls_client_ca_file, serving.allow_list_file, serving.token_keys_file)
+        assert all(str(file.parent) in mounted for file in files)
 
 
 def test_a_change_of_settings_replaces_the_pods():
@@ -247,9 +265,13 @@ def test_dashboards_reach_grafana_as_they_are_written():
     ("values", "sentence"),
     [
         ({"tls": LEAST["tls"]}, "database.existingSecret is empty. Name a Secret"),
-        ({"database": LEAST["database"]}, "exposure is proxy and tls.existingSecret is empty."),
-        ({**LEAST, "insecure": False}, "insecure is false, but the service of this release has no TLS of its own"),
-        ({**LEAST, "exposure": "loopback"}, "tls.existingSecret is crossmargin-tls, but only the proxy reads it and exposure is loopback."),
+        ({"database": LEAST["database"]}, "exposure is tls and tls.existingSecret is empty."),
+        ({**LEAST, "access": {}}, "exposure is tls and access.existingSecret is empty."),
+        ({**LEAST, "access": {"existingSecret": "crossmargin-access"}}, "exposure is tls and access.tokenIssuer is empty."),
+        (
+            {**LEAST, "exposure": "loopback"},
+            "tls.existingSecret is crossmargin-tls, but the service reads it with exposure: tls only and exposure is loopback.",
+        ),
         ({"database": LEAST["database"], "exposure": "sidecar"}, "no container in serve.extraContainers has a port named grpc"),
         ({**LEAST, "config": {"drainSeconds": 60}}, "shutdown.gracePeriodSeconds is 30, but a pod needs 70"),
         (
@@ -266,7 +288,7 @@ def test_values_that_cannot_work_together_are_refused_in_a_sentence(values, sent
 @pytest.mark.parametrize(
     ("change", "place", "fault"),
     [
-        ({"exposure": "plaintext"}, "/exposure", "value must be one of 'proxy', 'sidecar', 'loopback'"),
+        ({"exposure": "plaintext"}, "/exposure", "value must be one of 'tls', 'sidecar', 'loopback'"),
         ({"replicas": 3}, "''", "additional properties 'replicas' not allowed"),
         ({"serve": {"replicaCount": 3}}, "/serve", "additional properties 'replicaCount' not allowed"),
         ({"tls": {"enabled": True}}, "/tls", "additional properties 'enabled' not allowed"),
@@ -312,7 +334,7 @@ def test_limits_of_the_schema_are_the_service_s_own():
 def test_every_value_has_a_comment_and_is_used():
     lines = (CHART / "values.yaml").read_text().splitlines()
     commented = {match[1] for above, line in itertools.pairwise(lines) if above.startswith("#") and (match := re.match(r"(\w+):", line))}
-    templates = "".join(path.read_text() for folder in ("templates", "proxy") for path in (CHART / folder).rglob("*") if path.is_file())
+    templates = "".join(path.read_text() for folder in ("templates",) for path in (CHART / folder).rglob("*") if path.is_file())
     values = yaml.safe_load("\n".join(lines))
     for name, value in values.items():
         assert f".Values.{name}" in templates or f"$values.{name}" in templates, name
@@ -320,10 +342,10 @@ def test_every_value_has_a_comment_and_is_used():
             assert name in commented, name
 
 
-def test_notes_say_how_to_call_and_that_there_are_no_roles():
+def test_notes_say_how_to_call():
     notes = rendered(LEAST)["NOTES.txt"]
-    assert "https://demo-crossmargin.prod.svc:50051" in notes
-    assert "this release has no roles" in " ".join(notes.split())
+    assert "--target demo-crossmargin.prod.svc:50051" in notes
+    assert "Secret crossmargin-access" in " ".join(notes.split())
     assert "migrate.enabled is false" not in notes
     assert "migrate.enabled is false" in rendered(merged(LEAST, {"migrate": {"enabled": False}}))["NOTES.txt"]
 

@@ -88,11 +88,23 @@ capabilities: {drop: [ALL]}
 name: crossmargin
 image: {{ include "crossmargin.image" (dict "image" $root.Values.image "default" $root.Chart.AppVersion) }}
 imagePullPolicy: {{ $root.Values.image.pullPolicy }}
-args: [serve, --insecure, {{ ternary "--monitor" "--no-monitor" .monitor }}]
+{{- /* Nobody calls a monitor, and what stands before loopback is another container's: only a pod that faces the network shows certificates. */}}
+{{- $secure := and (not .monitor) (eq $root.Values.exposure "tls") }}
+args: [serve, {{ if not $secure }}--insecure, {{ end }}{{ ternary "--monitor" "--no-monitor" .monitor }}]
 envFrom:
   - configMapRef: {name: {{ include "crossmargin.fullname" $root }}}
 env:
   {{- include "crossmargin.databaseUrl" (dict "secret" $root.Values.database.existingSecret "key" $root.Values.database.secretKey) | nindent 2 }}
+  {{- if $secure }}
+  - {name: CROSSMARGIN_GRPC_ADDRESS, value: "0.0.0.0:{{ $root.Values.service.port }}"}
+  - {name: CROSSMARGIN_TLS_CERT_FILE, value: /etc/crossmargin/tls/tls.crt}
+  - {name: CROSSMARGIN_TLS_KEY_FILE, value: /etc/crossmargin/tls/tls.key}
+  - {name: CROSSMARGIN_TLS_CLIENT_CA_FILE, value: /etc/crossmargin/tls/ca.crt}
+  - {name: CROSSMARGIN_ALLOW_LIST_FILE, value: /etc/crossmargin/access/allow-list.toml}
+  - {name: CROSSMARGIN_TOKEN_KEYS_FILE, value: /etc/crossmargin/access/token-keys.json}
+  - {name: CROSSMARGIN_TOKEN_ISSUER, value: {{ $root.Values.access.tokenIssuer | quote }}}
+  - {name: CROSSMARGIN_TOKEN_AUDIENCE, value: {{ $root.Values.access.tokenAudience | quote }}}
+  {{- end }}
   {{- if and .monitor $root.Values.anchors.existingSecret }}
   - {name: CROSSMARGIN_ANCHOR_KEY_FILE, value: /etc/crossmargin/anchor/{{ $root.Values.anchors.secretKey }}}
   {{- end }}
@@ -101,6 +113,9 @@ env:
   {{- end }}
 ports:
   - {name: admin, containerPort: 9464}
+  {{- if $secure }}
+  - {name: grpc, containerPort: {{ $root.Values.service.port }}}
+  {{- end }}
 # Liveness does not ask for the database, so that its outage restarts nobody; readiness does.
 startupProbe:
   httpGet: {path: /livez, port: admin}
@@ -124,6 +139,10 @@ resources:
   {{- toYaml .resources | nindent 2 }}
 volumeMounts:
   - {name: tmp, mountPath: /tmp}
+  {{- if $secure }}
+  - {name: tls, mountPath: /etc/crossmargin/tls, readOnly: true}
+  - {name: access, mountPath: /etc/crossmargin/access, readOnly: true}
+  {{- end }}
   {{- if and .monitor $root.Values.anchors.existingSecret }}
   - {name: anchor-key, mountPath: /etc/crossmargin/anchor, readOnly: true}
   {{- end }}

@@ -1,17 +1,21 @@
 {{- /* What the schema cannot say: values that are each allowed and cannot work together. Each sentence names the value and what to do. */}}
 {{- define "crossmargin.validate" -}}
 {{- $values := .Values }}
-{{- if not $values.insecure }}
-{{- fail "insecure is false, but the service of this release has no TLS of its own and would refuse to start. Leave insecure at true: the service listens on loopback inside its pod, and with exposure: proxy callers need a client certificate." }}
-{{- end }}
 {{- if not $values.database.existingSecret }}
 {{- fail "database.existingSecret is empty. Name a Secret that holds the URL of your PostgreSQL under the key database.secretKey: kubectl create secret generic crossmargin-db --from-literal=url=postgresql://..." }}
 {{- end }}
-{{- if and (eq $values.exposure "proxy") (not $values.tls.existingSecret) }}
-{{- fail "exposure is proxy and tls.existingSecret is empty. Name a Secret with tls.crt, tls.key and ca.crt for mutual TLS, or choose exposure: sidecar or exposure: loopback. Plaintext to the network is not offered: the API of this release authenticates nobody." }}
+{{- if eq $values.exposure "tls" }}
+{{- if not $values.tls.existingSecret }}
+{{- fail "exposure is tls and tls.existingSecret is empty. Name a Secret with tls.crt, tls.key and ca.crt for mutual TLS, or choose exposure: sidecar or exposure: loopback. Plaintext to the network is not offered." }}
 {{- end }}
-{{- if and (ne $values.exposure "proxy") $values.tls.existingSecret }}
-{{- fail (printf "tls.existingSecret is %s, but only the proxy reads it and exposure is %s. Set exposure: proxy, or leave tls.existingSecret empty." $values.tls.existingSecret $values.exposure) }}
+{{- if not $values.access.existingSecret }}
+{{- fail "exposure is tls and access.existingSecret is empty. Name a Secret with allow-list.toml (who may call) and token-keys.json (the public keys of whoever issues tokens)." }}
+{{- end }}
+{{- if not $values.access.tokenIssuer }}
+{{- fail "exposure is tls and access.tokenIssuer is empty. Say what tokens name as their issuer (iss)." }}
+{{- end }}
+{{- else if $values.tls.existingSecret }}
+{{- fail (printf "tls.existingSecret is %s, but the service reads it with exposure: tls only and exposure is %s. Set exposure: tls, or leave tls.existingSecret empty." $values.tls.existingSecret $values.exposure) }}
 {{- end }}
 {{- if eq $values.exposure "sidecar" }}
 {{- $hasGrpcPort := false }}
