@@ -27,6 +27,9 @@ from crossmargin.domain.projection import ProjectionDifference
 
 REFUSED = 1
 USAGE = 2
+_INSECURE = """\
+*** INSECURE: without TLS and without tokens. Whoever is on this machine may do everything. ***
+*** For certificates and tokens to try: crossmargin dev-certs                              ***"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,6 +55,8 @@ def _run(chosen: argparse.Namespace, settings: Settings) -> int:
         case "serve":
             settings.check_database()
             settings.check_exposure()
+            if settings.insecure and sys.stderr.isatty():
+                print(_INSECURE, file=sys.stderr)
             settings.check_history()
             app.serve(settings)
         case "migrate":

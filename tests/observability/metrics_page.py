@@ -19,6 +19,11 @@ _SECTIONS = (
     ("crossmargin_database_", "Database, as each process sees it", "Of the pool of connections. `serve` and the monitor have one each."),
     ("crossmargin_build_info", "Release", "Every process has it, so it is what to count processes by."),
     (
+        "crossmargin_access_",
+        "Access",
+        "Of every process. Who it was, and what for, is in the audit trail; causes are explained in [security](security.md).",
+    ),
+    (
         "crossmargin_ledger_",
         "Ledger",
         (

@@ -14,7 +14,6 @@ class AccessMetrics:
     """Counts denials by their cause. Names of callers and clients are in the audit trail and not here."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
         self._denied = Counter(
             "crossmargin_access_denied",
             "Calls denied for who made them, by cause, such as token_time, role or foreign_client.",
@@ -22,8 +21,14 @@ class AccessMetrics:
             registry=registry,
         )
         self._privileged = Counter(
-            "crossmargin_privileged_calls",
+            "crossmargin_access_privileged_calls",
             "Calls let through and kept in the audit trail: what an auditor looks at, and calls that the access policy marks.",
+            registry=registry,
+        )
+
+        self._expiry = Gauge(
+            "crossmargin_access_certificate_expiry_timestamp_seconds",
+            "When the server's TLS certificate ends (Unix time); 0 in insecure mode, which has none.",
             registry=registry,
         )
 
@@ -36,9 +41,4 @@ class AccessMetrics:
 
     def watch_certificate(self, not_after: Callable[[], datetime]) -> None:
         """Publish when the server's certificate ends, as it is whenever somebody asks."""
-        expiry = Gauge(
-            "crossmargin_tls_certificate_expiry_timestamp_seconds",
-            "When the server's TLS certificate ends, in seconds since 1970.",
-            registry=self._registry,
-        )
-        expiry.set_function(lambda: not_after().timestamp())
+        self._expiry.set_function(lambda: not_after().timestamp())
