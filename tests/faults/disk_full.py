@@ -29,7 +29,7 @@ async def run_disk_full(bench: Bench) -> Result:
             reason = "a small disk cannot be mounted here: it takes root, or a user namespace of one's own"
             return Result("disk-full", findings=[f"not run: {reason}"])
         with standing_postgres(disk / "postgres") as postgres:
-            small = Bench(postgres, bench.folder, bench.seed, bench.minutes, bench.tell)
+            small = Bench(postgres, bench.folder, bench.seed, bench.seconds, bench.tell)
             return await small.run("disk-full", lambda rig: _fill_again_and_again(rig, disk), Setup(seed=bench.seed))
 
 
