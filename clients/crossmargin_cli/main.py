@@ -11,6 +11,7 @@ from crossmargin_cli import (
     accounts,
     backtest,
     book,
+    cascade,
     clients,
     collateral,
     config,
@@ -78,6 +79,7 @@ app.command("report", epilog=report.EXAMPLES)(report.report)
 app.command("backtest", epilog=backtest.EXAMPLES)(backtest.backtest)
 app.add_typer(stress.app, name="stress")
 app.add_typer(liquidation.app, name="liquidation")
+app.command("cascade", epilog=cascade.EXAMPLES)(cascade.cascade)
 app.command("serve", epilog=serve.EXAMPLES, context_settings=serve.PASS_THROUGH)(serve.serve)
 app.command("dev-certs", epilog=dev_certs.EXAMPLES)(dev_certs.dev_certs)
 app.command("migrate", epilog=migrate.EXAMPLES, context_settings=serve.PASS_THROUGH)(migrate.migrate)

@@ -763,6 +763,13 @@ class AsyncClient:
         """
         return await self._call(self._risk.ApproveLiquidation, requests.approve_liquidation(plan, confirms=confirms, request_id=request_id))
 
+    async def simulate_cascade(
+        self, request: risk_service_pb2.SimulateCascadeRequest
+    ) -> AsyncIterator[risk_service_pb2.SimulateCascadeResponse]:
+        """Yield the plan of a cascade, round 0, which is the shock alone, every round, and what it came to. Stop reading to stop."""
+        async for response in self._results(self._risk.SimulateCascade, request):
+            yield response
+
     async def _results(self, method: grpc.aio.UnaryStreamMultiCallable[Request, Response], request: Request) -> AsyncIterator[Response]:
         stream = method(request, metadata=self._metadata)
         try:

@@ -754,6 +754,10 @@ class Client:
         """
         return self._call(self._risk.ApproveLiquidation, requests.approve_liquidation(plan, confirms=confirms, request_id=request_id))
 
+    def simulate_cascade(self, request: risk_service_pb2.SimulateCascadeRequest) -> Iterator[risk_service_pb2.SimulateCascadeResponse]:
+        """Yield the plan of a cascade, round 0, which is the shock alone, every round, and what it came to. Stop reading to stop."""
+        return self._results(self._risk.SimulateCascade, request)
+
     def _results(self, method: grpc.UnaryStreamMultiCallable[Request, Response], request: Request) -> Iterator[Response]:
         stream = method(request, metadata=self._metadata)
         try:

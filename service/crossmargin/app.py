@@ -143,6 +143,7 @@ from crossmargin.usecases.set_exposure_limits import SetExposureLimits
 from crossmargin.usecases.set_methodology import SetMethodology
 from crossmargin.usecases.settle_trades import SettleTrades
 from crossmargin.usecases.shadow_parameters import ShadowParameters
+from crossmargin.usecases.simulate_cascade import SimulateCascade
 from crossmargin.usecases.take_anchor import TakeAnchor
 from crossmargin.usecases.thin_history import ThinHistory
 from crossmargin.usecases.tick_market import TickMarket
@@ -391,6 +392,7 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket, *, withdrawal_a
         run_backtest=RunBacktest(read_account, ports.instruments, ports.market, ports.parameters, in_force, ports.compute),
         run_stress=RunStress(ports.books, current_market, ports.compute),
         plan_liquidation=PlanLiquidation(ports.books, ports.breakers, current_market, ports.compute),
+        simulate_cascade=SimulateCascade(ports.books, current_market, ports.compute),
         approve_liquidation=ApproveLiquidation(decide_on_market, ports.breakers, ports.market, ports.compute, two_persons),
         books=ports.books,
         instruments=ports.instruments,

@@ -102,6 +102,7 @@ EXPECTED: Final = {
     "RiskService/RunStress": _of("RA", "account", unnamed=HOUSE),
     "RiskService/PlanLiquidation": _of("ROA", "account"),
     "RiskService/ApproveLiquidation": _of("R", "account"),
+    "RiskService/SimulateCascade": _of("RA", unnamed=HOUSE),
     "RiskService/ReverseStress": _of("RA", "account", unnamed=HOUSE),
     "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": _of(ALL),
 }

@@ -99,7 +99,7 @@ class CloseOut:
         if self.instrument.is_asset or not isinstance(self.instrument.terms, PresentValueTerms):
             slippage = min(slippage, _DEAREST * abs(self.unit_value)) if is_sale else slippage
         value = self.unit_value - slippage if is_sale else self.unit_value + slippage
-        return _decimal_price(quote_of(self.instrument, value, self.settlement_price))
+        return decimal_price(quote_of(self.instrument, value, self.settlement_price))
 
 
 def close_out(holding: Holding, instrument: Instrument, market: RevaluedMarket, rates: ChargeRates, terms: LiquidationTerms) -> CloseOut:
@@ -158,7 +158,7 @@ def at_marks(trades: Iterable[PlannedTrade], market: RevaluedMarket) -> list[Pla
         instrument = market.instruments[row]
         settlement = 1.0 if instrument.is_asset else float(market.settlement_price[row])
         price = quote_of(instrument, float(market.unit_value[row]), settlement)
-        found.append(replace(trade, expected_price=_decimal_price(price)))
+        found.append(replace(trade, expected_price=decimal_price(price)))
     return found
 
 
@@ -187,5 +187,6 @@ def _levels(book: OrderBook, holding: Holding, instrument: Instrument, value: fl
     return tuple(sorted(found, key=lambda level: level[1]))
 
 
-def _decimal_price(price: float) -> Decimal:
+def decimal_price(price: float) -> Decimal:
+    """Return a price with twelve significant digits, in plain notation."""
     return Decimal(format(Decimal(f"{price:.{_LARGEST_PRICE_DIGITS}g}"), "f"))

@@ -124,7 +124,7 @@ class StressRun:
             if place not in self._moved:
                 while len(self._moved) >= _KEPT_MARKETS:
                     self._moved.pop(next(iter(self._moved)))
-                self._moved[place] = moved_market(self.market, self.parameters, _move_of(self.scenarios[place]))
+                self._moved[place] = moved_market(self.market, self.parameters, self.scenarios[place].shared_move)
             return self._moved[place]
 
     def column(self, place: int) -> int:
@@ -328,7 +328,7 @@ def _stressed(run: StressRun, place: int, account: PreparedAccount) -> tuple[Acc
         after = standing(portfolio, own, run.parameters, move)
         profits = profits_of(portfolio, market_of_moves(own, run.parameters, move[np.newaxis]), 0, run.parameters)
     else:
-        after = standing(portfolio, run.market, run.parameters, _move_of(scenario), moved=run.moved(place))
+        after = standing(portfolio, run.market, run.parameters, scenario.shared_move, moved=run.moved(place))
         profits = profits_of(portfolio, run.profits(), run.column(place), run.parameters)
     return _account_stress(account, after, profits), profits
 
@@ -375,12 +375,6 @@ def _bands(bands: Iterable[Band]) -> tuple[int, ...]:
 def _least_left(one: AccountStress) -> tuple[object, ...]:
     after = one.after
     return (after.equity - after.maintenance_margin, one.account)
-
-
-def _move_of(scenario: StressScenario) -> ByFactor:
-    if scenario.move is None:
-        raise ValueError(f"scenario {scenario.name} has no move that all accounts share")
-    return scenario.move
 
 
 def _snapshot_of(market: RevaluedMarket) -> MarketSnapshot:

@@ -32,6 +32,13 @@ class StressScenario:
     kind: StressKind
     move: ByFactor | None
 
+    @property
+    def shared_move(self) -> ByFactor:
+        """The move that all accounts share; ValueError for a scenario in which each has its own."""
+        if self.move is None:
+            raise ValueError(f"scenario {self.name} has no move that all accounts share")
+        return self.move
+
 
 def library(scenarios: ScenarioSet, parameters: RiskParameters) -> tuple[NamedScenario, ...]:
     """Return the named scenarios of a parameter set, in the order in which the scenario set holds them."""

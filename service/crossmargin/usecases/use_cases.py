@@ -54,6 +54,7 @@ from crossmargin.usecases.set_exposure_limits import SetExposureLimits
 from crossmargin.usecases.set_methodology import SetMethodology
 from crossmargin.usecases.settle_trades import SettleTrades
 from crossmargin.usecases.shadow_parameters import ShadowParameters
+from crossmargin.usecases.simulate_cascade import SimulateCascade
 from crossmargin.usecases.transfer_collateral import TransferCollateral
 from crossmargin.usecases.watch_margin import WatchMargin
 from crossmargin.usecases.watch_positions import WatchPositions
@@ -110,6 +111,7 @@ class UseCases:
     run_stress: RunStress
     plan_liquidation: PlanLiquidation
     approve_liquidation: ApproveLiquidation
+    simulate_cascade: SimulateCascade
     books: BookReader
     instruments: InstrumentReader
     market: MarketStore

@@ -8,6 +8,7 @@ from contextlib import aclosing
 
 from crossmargin.adapters.grpc_server.context import Context, caller_of
 from crossmargin.adapters.grpc_server.wire.backtest import backtest_request_from_message, backtest_to_message
+from crossmargin.adapters.grpc_server.wire.cascade import cascade_request_from_message, cascade_to_message
 from crossmargin.adapters.grpc_server.wire.liquidation import (
     approval_from_message,
     approval_to_message,
@@ -68,3 +69,9 @@ class RiskService(RiskServiceServicer):
         """Propose a plan, or approve of one that somebody else proposed."""
         caller = caller_of(context, request.request_id, confirmed_name(request.confirms))
         return approval_to_message(await self._use_cases.approve_liquidation(approval_from_message(request), caller=caller))
+
+    async def SimulateCascade(self, request: pb.SimulateCascadeRequest, context: Context) -> AsyncIterator[pb.SimulateCascadeResponse]:
+        """Stream the plan of a cascade, its rounds, and what it came to."""
+        async with aclosing(self._use_cases.simulate_cascade(cascade_request_from_message(request))) as results:
+            async for result in results:
+                yield cascade_to_message(result)

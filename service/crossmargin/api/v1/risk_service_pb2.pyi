@@ -82,6 +82,25 @@ BREAK_LINE_LIQUIDATION: BreakLine.ValueType  # 1
 BREAK_LINE_RUIN: BreakLine.ValueType  # 2
 Global___BreakLine: _TypeAlias = BreakLine  # noqa: Y015
 
+class _MarketDepthKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MarketDepthKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MarketDepthKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MARKET_DEPTH_KIND_UNSPECIFIED: _MarketDepthKind.ValueType  # 0
+    MARKET_DEPTH_KIND_SQUARE_ROOT: _MarketDepthKind.ValueType  # 1
+    MARKET_DEPTH_KIND_LINEAR: _MarketDepthKind.ValueType  # 2
+    MARKET_DEPTH_KIND_INFINITE: _MarketDepthKind.ValueType  # 3
+
+class MarketDepthKind(_MarketDepthKind, metaclass=_MarketDepthKindEnumTypeWrapper): ...
+
+MARKET_DEPTH_KIND_UNSPECIFIED: MarketDepthKind.ValueType  # 0
+MARKET_DEPTH_KIND_SQUARE_ROOT: MarketDepthKind.ValueType  # 1
+MARKET_DEPTH_KIND_LINEAR: MarketDepthKind.ValueType  # 2
+MARKET_DEPTH_KIND_INFINITE: MarketDepthKind.ValueType  # 3
+Global___MarketDepthKind: _TypeAlias = MarketDepthKind  # noqa: Y015
+
 @_typing.final
 class RunBacktestRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -1377,3 +1396,224 @@ class ApproveLiquidationResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ApproveLiquidationResponse: _TypeAlias = ApproveLiquidationResponse  # noqa: Y015
+
+@_typing.final
+class SimulateCascadeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCENARIO_FIELD_NUMBER: _builtins.int
+    AD_HOC_FIELD_NUMBER: _builtins.int
+    DEPTH_FIELD_NUMBER: _builtins.int
+    DEPTH_MULTIPLE_FIELD_NUMBER: _builtins.int
+    IMPACT_COEFFICIENT_FIELD_NUMBER: _builtins.int
+    WITHOUT_ISOLATION_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    MOST_ROUNDS_FIELD_NUMBER: _builtins.int
+    scenario: _builtins.str
+    depth: Global___MarketDepthKind.ValueType
+    depth_multiple: _builtins.str
+    impact_coefficient: _builtins.str
+    without_isolation: _builtins.bool
+    seed: _builtins.int
+    most_rounds: _builtins.int
+    @_builtins.property
+    def ad_hoc(self) -> Global___AdHocScenario: ...
+    def __init__(
+        self,
+        *,
+        scenario: _builtins.str = ...,
+        ad_hoc: Global___AdHocScenario | None = ...,
+        depth: Global___MarketDepthKind.ValueType = ...,
+        depth_multiple: _builtins.str = ...,
+        impact_coefficient: _builtins.str = ...,
+        without_isolation: _builtins.bool = ...,
+        seed: _builtins.int = ...,
+        most_rounds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ad_hoc", b"ad_hoc", "scenario", b"scenario", "shock", b"shock"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ad_hoc", b"ad_hoc", "depth", b"depth", "depth_multiple", b"depth_multiple", "impact_coefficient", b"impact_coefficient", "most_rounds", b"most_rounds", "scenario", b"scenario", "seed", b"seed", "shock", b"shock", "without_isolation", b"without_isolation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_shock: _TypeAlias = _typing.Literal["scenario", "ad_hoc"]  # noqa: Y015
+    _WhichOneofArgType_shock: _TypeAlias = _typing.Literal["shock", b"shock"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_shock) -> _WhichOneofReturnType_shock | None: ...
+
+Global___SimulateCascadeRequest: _TypeAlias = SimulateCascadeRequest  # noqa: Y015
+
+@_typing.final
+class SimulateCascadeResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_FIELD_NUMBER: _builtins.int
+    ROUND_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def plan(self) -> Global___StressPlan: ...
+    @_builtins.property
+    def round(self) -> Global___CascadeRound: ...
+    @_builtins.property
+    def summary(self) -> Global___CascadeSummary: ...
+    def __init__(
+        self,
+        *,
+        plan: Global___StressPlan | None = ...,
+        round: Global___CascadeRound | None = ...,
+        summary: Global___CascadeSummary | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "plan", b"plan", "round", b"round", "summary", b"summary"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "plan", b"plan", "round", b"round", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["plan", "round", "summary"]  # noqa: Y015
+    _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
+
+Global___SimulateCascadeResponse: _TypeAlias = SimulateCascadeResponse  # noqa: Y015
+
+@_typing.final
+class GroupFlow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    TRADED_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    group_id: _builtins.str
+    traded: _builtins.str
+    price: _builtins.str
+    def __init__(
+        self,
+        *,
+        group_id: _builtins.str = ...,
+        traded: _builtins.str = ...,
+        price: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "price", b"price", "traded", b"traded"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupFlow: _TypeAlias = GroupFlow  # noqa: Y015
+
+@_typing.final
+class FallenAccount(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    IS_CLOSED_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    is_closed: _builtins.bool
+    @_builtins.property
+    def before(self) -> Global___StressStanding: ...
+    @_builtins.property
+    def after(self) -> Global___StressStanding: ...
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        before: Global___StressStanding | None = ...,
+        after: Global___StressStanding | None = ...,
+        is_closed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "after", b"after", "before", b"before", "is_closed", b"is_closed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FallenAccount: _TypeAlias = FallenAccount  # noqa: Y015
+
+@_typing.final
+class CascadeRound(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    CLIENTS_BEFORE_FIELD_NUMBER: _builtins.int
+    PAID_TO_STREET_FIELD_NUMBER: _builtins.int
+    REVALUATION_FIELD_NUMBER: _builtins.int
+    CLIENTS_AFTER_FIELD_NUMBER: _builtins.int
+    STREET_AFTER_FIELD_NUMBER: _builtins.int
+    BANDS_FIELD_NUMBER: _builtins.int
+    BROKER_LOSS_FIELD_NUMBER: _builtins.int
+    FLOWS_FIELD_NUMBER: _builtins.int
+    FALLEN_FIELD_NUMBER: _builtins.int
+    FALLEN_COUNT_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    clients_before: _builtins.str
+    paid_to_street: _builtins.str
+    revaluation: _builtins.str
+    clients_after: _builtins.str
+    street_after: _builtins.str
+    broker_loss: _builtins.str
+    fallen_count: _builtins.int
+    @_builtins.property
+    def bands(self) -> Global___BandCounts: ...
+    @_builtins.property
+    def flows(self) -> _containers.RepeatedCompositeFieldContainer[Global___GroupFlow]: ...
+    @_builtins.property
+    def fallen(self) -> _containers.RepeatedCompositeFieldContainer[Global___FallenAccount]: ...
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        clients_before: _builtins.str = ...,
+        paid_to_street: _builtins.str = ...,
+        revaluation: _builtins.str = ...,
+        clients_after: _builtins.str = ...,
+        street_after: _builtins.str = ...,
+        bands: Global___BandCounts | None = ...,
+        broker_loss: _builtins.str = ...,
+        flows: _abc.Iterable[Global___GroupFlow] | None = ...,
+        fallen: _abc.Iterable[Global___FallenAccount] | None = ...,
+        fallen_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bands", b"bands"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bands", b"bands", "broker_loss", b"broker_loss", "clients_after", b"clients_after", "clients_before", b"clients_before", "fallen", b"fallen", "fallen_count", b"fallen_count", "flows", b"flows", "number", b"number", "paid_to_street", b"paid_to_street", "revaluation", b"revaluation", "street_after", b"street_after"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CascadeRound: _TypeAlias = CascadeRound  # noqa: Y015
+
+@_typing.final
+class CascadeSummary(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUND_COUNT_FIELD_NUMBER: _builtins.int
+    ACCOUNT_COUNT_FIELD_NUMBER: _builtins.int
+    FALLEN_COUNT_FIELD_NUMBER: _builtins.int
+    RUINED_COUNT_FIELD_NUMBER: _builtins.int
+    FIRST_BROKER_LOSS_FIELD_NUMBER: _builtins.int
+    BROKER_LOSS_FIELD_NUMBER: _builtins.int
+    IS_OVER_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    round_count: _builtins.int
+    account_count: _builtins.int
+    fallen_count: _builtins.int
+    ruined_count: _builtins.int
+    first_broker_loss: _builtins.str
+    broker_loss: _builtins.str
+    is_over: _builtins.bool
+    @_builtins.property
+    def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___StressFailure]: ...
+    def __init__(
+        self,
+        *,
+        round_count: _builtins.int = ...,
+        account_count: _builtins.int = ...,
+        fallen_count: _builtins.int = ...,
+        ruined_count: _builtins.int = ...,
+        first_broker_loss: _builtins.str = ...,
+        broker_loss: _builtins.str = ...,
+        is_over: _builtins.bool = ...,
+        failures: _abc.Iterable[Global___StressFailure] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_count", b"account_count", "broker_loss", b"broker_loss", "failures", b"failures", "fallen_count", b"fallen_count", "first_broker_loss", b"first_broker_loss", "is_over", b"is_over", "round_count", b"round_count", "ruined_count", b"ruined_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CascadeSummary: _TypeAlias = CascadeSummary  # noqa: Y015

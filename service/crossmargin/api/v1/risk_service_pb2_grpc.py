@@ -54,6 +54,11 @@ class RiskServiceStub(object):
                 request_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReverseStressRequest.SerializeToString,
                 response_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReverseStressResponse.FromString,
                 _registered_method=True)
+        self.SimulateCascade = channel.unary_stream(
+                '/crossmargin.api.v1.RiskService/SimulateCascade',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.SimulateCascadeRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.SimulateCascadeResponse.FromString,
+                _registered_method=True)
         self.PlanLiquidation = channel.unary_unary(
                 '/crossmargin.api.v1.RiskService/PlanLiquidation',
                 request_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.PlanLiquidationRequest.SerializeToString,
@@ -93,6 +98,12 @@ class RiskServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SimulateCascade(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PlanLiquidation(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -127,6 +138,11 @@ def add_RiskServiceServicer_to_server(servicer, server):
                     servicer.ReverseStress,
                     request_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReverseStressRequest.FromString,
                     response_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReverseStressResponse.SerializeToString,
+            ),
+            'SimulateCascade': grpc.unary_stream_rpc_method_handler(
+                    servicer.SimulateCascade,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.SimulateCascadeRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.SimulateCascadeResponse.SerializeToString,
             ),
             'PlanLiquidation': grpc.unary_unary_rpc_method_handler(
                     servicer.PlanLiquidation,
@@ -247,6 +263,33 @@ class RiskService(object):
             '/crossmargin.api.v1.RiskService/ReverseStress',
             crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReverseStressRequest.SerializeToString,
             crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReverseStressResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SimulateCascade(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/crossmargin.api.v1.RiskService/SimulateCascade',
+            crossmargin_dot_api_dot_v1_dot_risk__service__pb2.SimulateCascadeRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_risk__service__pb2.SimulateCascadeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,7 @@ class RiskServiceStub:
     ListStressScenarios: _grpc.UnaryUnaryMultiCallable[_risk_service_pb2.ListStressScenariosRequest, _risk_service_pb2.ListStressScenariosResponse]
     RunStress: _grpc.UnaryStreamMultiCallable[_risk_service_pb2.RunStressRequest, _risk_service_pb2.RunStressResponse]
     ReverseStress: _grpc.UnaryStreamMultiCallable[_risk_service_pb2.ReverseStressRequest, _risk_service_pb2.ReverseStressResponse]
+    SimulateCascade: _grpc.UnaryStreamMultiCallable[_risk_service_pb2.SimulateCascadeRequest, _risk_service_pb2.SimulateCascadeResponse]
     PlanLiquidation: _grpc.UnaryUnaryMultiCallable[_risk_service_pb2.PlanLiquidationRequest, _risk_service_pb2.PlanLiquidationResponse]
     ApproveLiquidation: _grpc.UnaryUnaryMultiCallable[_risk_service_pb2.ApproveLiquidationRequest, _risk_service_pb2.ApproveLiquidationResponse]
 
@@ -45,6 +46,7 @@ class RiskServiceAsyncStub(RiskServiceStub):
     ListStressScenarios: _aio.UnaryUnaryMultiCallable[_risk_service_pb2.ListStressScenariosRequest, _risk_service_pb2.ListStressScenariosResponse]  # type: ignore[assignment]
     RunStress: _aio.UnaryStreamMultiCallable[_risk_service_pb2.RunStressRequest, _risk_service_pb2.RunStressResponse]  # type: ignore[assignment]
     ReverseStress: _aio.UnaryStreamMultiCallable[_risk_service_pb2.ReverseStressRequest, _risk_service_pb2.ReverseStressResponse]  # type: ignore[assignment]
+    SimulateCascade: _aio.UnaryStreamMultiCallable[_risk_service_pb2.SimulateCascadeRequest, _risk_service_pb2.SimulateCascadeResponse]  # type: ignore[assignment]
     PlanLiquidation: _aio.UnaryUnaryMultiCallable[_risk_service_pb2.PlanLiquidationRequest, _risk_service_pb2.PlanLiquidationResponse]  # type: ignore[assignment]
     ApproveLiquidation: _aio.UnaryUnaryMultiCallable[_risk_service_pb2.ApproveLiquidationRequest, _risk_service_pb2.ApproveLiquidationResponse]  # type: ignore[assignment]
 
@@ -76,6 +78,13 @@ class RiskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _risk_service_pb2.ReverseStressRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_risk_service_pb2.ReverseStressResponse], _abc.AsyncIterator[_risk_service_pb2.ReverseStressResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def SimulateCascade(
+        self,
+        request: _risk_service_pb2.SimulateCascadeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_risk_service_pb2.SimulateCascadeResponse], _abc.AsyncIterator[_risk_service_pb2.SimulateCascadeResponse]]: ...
 
     @_abc_1.abstractmethod
     def PlanLiquidation(
