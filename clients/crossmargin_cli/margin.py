@@ -31,6 +31,7 @@ from crossmargin_cli.explanation_views import (
 )
 from crossmargin_cli.failures import FAILED, MisuseError
 from crossmargin_cli.margin_file import read_margins
+from crossmargin_cli.margin_mode_views import mode_table
 from crossmargin_cli.margin_views import (
     bridge_table,
     contribution_table,
@@ -98,6 +99,24 @@ def explain(account: AccountArgument, json: JsonOption = False, target: TargetOp
         print_json(to_json(explained))
         return
     _print_explained(explained)
+
+
+@app.command(
+    epilog=examples(
+        "crossmargin margin advise summit-directional/core",
+    )
+)
+def advise(account: AccountArgument, json: JsonOption = False, target: TargetOption = DEFAULT_TARGET) -> None:
+    """Which positions of a cross account could as well be walled off, and what that would cap."""
+    with connect(target) as client:
+        advice = client.advise_margin_mode(full_account_name(account))
+    if json:
+        print_json(to_json(advice))
+        return
+    console = console_on()
+    console.print(mode_table(advice) if advice.positions else "The account holds nothing but dollars.")
+    least = percent(decimal_of(advice.least_benefit))
+    console.print(f"Isolate: margining it with the rest saves less than {least} of what it needs alone.", style="dim")
 
 
 @app.command(

@@ -770,6 +770,10 @@ class AsyncClient:
         async for response in self._results(self._risk.SimulateCascade, request):
             yield response
 
+    async def advise_margin_mode(self, account: str, *, min_seq: int = 0) -> risk_service_pb2.AdviseMarginModeResponse:
+        """Return for each position of a cross account whether to margin it with the rest or to wall it off, and why."""
+        return await self._call(self._risk.AdviseMarginMode, risk_service_pb2.AdviseMarginModeRequest(account=account, min_seq=min_seq))
+
     async def _results(self, method: grpc.aio.UnaryStreamMultiCallable[Request, Response], request: Request) -> AsyncIterator[Response]:
         stream = method(request, metadata=self._metadata)
         try:

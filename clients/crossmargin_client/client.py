@@ -758,6 +758,10 @@ class Client:
         """Yield the plan of a cascade, round 0, which is the shock alone, every round, and what it came to. Stop reading to stop."""
         return self._results(self._risk.SimulateCascade, request)
 
+    def advise_margin_mode(self, account: str, *, min_seq: int = 0) -> risk_service_pb2.AdviseMarginModeResponse:
+        """Return for each position of a cross account whether to margin it with the rest or to wall it off, and why."""
+        return self._call(self._risk.AdviseMarginMode, risk_service_pb2.AdviseMarginModeRequest(account=account, min_seq=min_seq))
+
     def _results(self, method: grpc.UnaryStreamMultiCallable[Request, Response], request: Request) -> Iterator[Response]:
         stream = method(request, metadata=self._metadata)
         try:

@@ -77,6 +77,7 @@ from crossmargin.domain.errors import DomainError
 from crossmargin.domain.parameter_governance import put_in_force
 from crossmargin.domain.projection import ProjectionDifference
 from crossmargin.usecases.activate_parameters import ActivateParameters
+from crossmargin.usecases.advise_margin_mode import AdviseMarginMode
 from crossmargin.usecases.apply_lifecycle_event import ApplyLifecycleEvent
 from crossmargin.usecases.approve_parameters import ApproveParameters
 from crossmargin.usecases.build_snapshot import BuildSnapshot
@@ -392,6 +393,7 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket, *, withdrawal_a
         run_backtest=RunBacktest(read_account, ports.instruments, ports.market, ports.parameters, in_force, ports.compute),
         run_stress=RunStress(ports.books, current_market, ports.compute),
         plan_liquidation=PlanLiquidation(ports.books, ports.breakers, current_market, ports.compute),
+        advise_margin_mode=AdviseMarginMode(read_account, current_market, ports.compute),
         simulate_cascade=SimulateCascade(ports.books, current_market, ports.compute),
         approve_liquidation=ApproveLiquidation(decide_on_market, ports.breakers, ports.market, ports.compute, two_persons),
         books=ports.books,

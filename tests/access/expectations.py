@@ -100,6 +100,7 @@ EXPECTED: Final = {
     "RiskService/RunBacktest": _of("RA", "account", unnamed=NOBODY),
     "RiskService/ListStressScenarios": _of("TROA"),
     "RiskService/RunStress": _of("RA", "account", unnamed=HOUSE),
+    "RiskService/AdviseMarginMode": _of("TROA", "account"),
     "RiskService/PlanLiquidation": _of("ROA", "account"),
     "RiskService/ApproveLiquidation": _of("R", "account"),
     "RiskService/SimulateCascade": _of("RA", unnamed=HOUSE),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crossmargin.usecases.activate_parameters import ActivateParameters
+from crossmargin.usecases.advise_margin_mode import AdviseMarginMode
 from crossmargin.usecases.apply_lifecycle_event import ApplyLifecycleEvent
 from crossmargin.usecases.approve_parameters import ApproveParameters
 from crossmargin.usecases.build_snapshot import BuildSnapshot
@@ -112,6 +113,7 @@ class UseCases:
     plan_liquidation: PlanLiquidation
     approve_liquidation: ApproveLiquidation
     simulate_cascade: SimulateCascade
+    advise_margin_mode: AdviseMarginMode
     books: BookReader
     instruments: InstrumentReader
     market: MarketStore

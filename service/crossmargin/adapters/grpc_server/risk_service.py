@@ -15,6 +15,7 @@ from crossmargin.adapters.grpc_server.wire.liquidation import (
     gated_plan_to_message,
     liquidation_terms_from_message,
 )
+from crossmargin.adapters.grpc_server.wire.margin_mode import advice_to_message
 from crossmargin.adapters.grpc_server.wire.pending_request import confirmed_name
 from crossmargin.adapters.grpc_server.wire.stress import (
     break_line_from_message,
@@ -75,3 +76,8 @@ class RiskService(RiskServiceServicer):
         async with aclosing(self._use_cases.simulate_cascade(cascade_request_from_message(request))) as results:
             async for result in results:
                 yield cascade_to_message(result)
+
+    async def AdviseMarginMode(self, request: pb.AdviseMarginModeRequest, context: Context) -> pb.AdviseMarginModeResponse:
+        """Advise which positions to wall off."""
+        account = account_ref_from_name(request.account, what="account")
+        return advice_to_message(await self._use_cases.advise_margin_mode(account, min_sequence=request.min_seq))

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from crossmargin.api.v1 import account_service_pb2 as _account_service_pb2
 from crossmargin.api.v1 import margin_service_pb2 as _margin_service_pb2
 from crossmargin.api.v1 import pending_request_service_pb2 as _pending_request_service_pb2
 from google.protobuf import descriptor as _descriptor
@@ -1617,3 +1618,97 @@ class CascadeSummary(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CascadeSummary: _TypeAlias = CascadeSummary  # noqa: Y015
+
+@_typing.final
+class AdviseMarginModeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    MIN_SEQ_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    min_seq: _builtins.int
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        min_seq: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "min_seq", b"min_seq"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdviseMarginModeRequest: _TypeAlias = AdviseMarginModeRequest  # noqa: Y015
+
+@_typing.final
+class PositionAdvice(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTRUMENT_ID_FIELD_NUMBER: _builtins.int
+    ADVICE_FIELD_NUMBER: _builtins.int
+    MARGIN_WITH_FIELD_NUMBER: _builtins.int
+    MARGIN_WITHOUT_FIELD_NUMBER: _builtins.int
+    MARGIN_ALONE_FIELD_NUMBER: _builtins.int
+    BENEFIT_FRACTION_FIELD_NUMBER: _builtins.int
+    CAPPED_LOSS_FIELD_NUMBER: _builtins.int
+    EXPECTED_GAP_LOSS_FIELD_NUMBER: _builtins.int
+    WORST_GAP_LOSS_FIELD_NUMBER: _builtins.int
+    instrument_id: _builtins.str
+    advice: _account_service_pb2.AccountMode.ValueType
+    margin_with: _builtins.str
+    margin_without: _builtins.str
+    margin_alone: _builtins.str
+    benefit_fraction: _builtins.str
+    capped_loss: _builtins.str
+    expected_gap_loss: _builtins.str
+    worst_gap_loss: _builtins.str
+    def __init__(
+        self,
+        *,
+        instrument_id: _builtins.str = ...,
+        advice: _account_service_pb2.AccountMode.ValueType = ...,
+        margin_with: _builtins.str = ...,
+        margin_without: _builtins.str = ...,
+        margin_alone: _builtins.str = ...,
+        benefit_fraction: _builtins.str = ...,
+        capped_loss: _builtins.str = ...,
+        expected_gap_loss: _builtins.str = ...,
+        worst_gap_loss: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advice", b"advice", "benefit_fraction", b"benefit_fraction", "capped_loss", b"capped_loss", "expected_gap_loss", b"expected_gap_loss", "instrument_id", b"instrument_id", "margin_alone", b"margin_alone", "margin_with", b"margin_with", "margin_without", b"margin_without", "worst_gap_loss", b"worst_gap_loss"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PositionAdvice: _TypeAlias = PositionAdvice  # noqa: Y015
+
+@_typing.final
+class AdviseMarginModeResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITIONS_FIELD_NUMBER: _builtins.int
+    LEAST_BENEFIT_FIELD_NUMBER: _builtins.int
+    AS_OF_SEQ_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_ID_FIELD_NUMBER: _builtins.int
+    least_benefit: _builtins.str
+    as_of_seq: _builtins.int
+    snapshot_id: _builtins.str
+    @_builtins.property
+    def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PositionAdvice]: ...
+    def __init__(
+        self,
+        *,
+        positions: _abc.Iterable[Global___PositionAdvice] | None = ...,
+        least_benefit: _builtins.str = ...,
+        as_of_seq: _builtins.int = ...,
+        snapshot_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_seq", b"as_of_seq", "least_benefit", b"least_benefit", "positions", b"positions", "snapshot_id", b"snapshot_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdviseMarginModeResponse: _TypeAlias = AdviseMarginModeResponse  # noqa: Y015

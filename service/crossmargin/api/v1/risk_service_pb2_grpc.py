@@ -59,6 +59,11 @@ class RiskServiceStub(object):
                 request_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.SimulateCascadeRequest.SerializeToString,
                 response_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.SimulateCascadeResponse.FromString,
                 _registered_method=True)
+        self.AdviseMarginMode = channel.unary_unary(
+                '/crossmargin.api.v1.RiskService/AdviseMarginMode',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.AdviseMarginModeRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.AdviseMarginModeResponse.FromString,
+                _registered_method=True)
         self.PlanLiquidation = channel.unary_unary(
                 '/crossmargin.api.v1.RiskService/PlanLiquidation',
                 request_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.PlanLiquidationRequest.SerializeToString,
@@ -104,6 +109,12 @@ class RiskServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AdviseMarginMode(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PlanLiquidation(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -143,6 +154,11 @@ def add_RiskServiceServicer_to_server(servicer, server):
                     servicer.SimulateCascade,
                     request_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.SimulateCascadeRequest.FromString,
                     response_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.SimulateCascadeResponse.SerializeToString,
+            ),
+            'AdviseMarginMode': grpc.unary_unary_rpc_method_handler(
+                    servicer.AdviseMarginMode,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.AdviseMarginModeRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.AdviseMarginModeResponse.SerializeToString,
             ),
             'PlanLiquidation': grpc.unary_unary_rpc_method_handler(
                     servicer.PlanLiquidation,
@@ -290,6 +306,33 @@ class RiskService(object):
             '/crossmargin.api.v1.RiskService/SimulateCascade',
             crossmargin_dot_api_dot_v1_dot_risk__service__pb2.SimulateCascadeRequest.SerializeToString,
             crossmargin_dot_api_dot_v1_dot_risk__service__pb2.SimulateCascadeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AdviseMarginMode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.RiskService/AdviseMarginMode',
+            crossmargin_dot_api_dot_v1_dot_risk__service__pb2.AdviseMarginModeRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_risk__service__pb2.AdviseMarginModeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,6 +36,7 @@ class RiskServiceStub:
     RunStress: _grpc.UnaryStreamMultiCallable[_risk_service_pb2.RunStressRequest, _risk_service_pb2.RunStressResponse]
     ReverseStress: _grpc.UnaryStreamMultiCallable[_risk_service_pb2.ReverseStressRequest, _risk_service_pb2.ReverseStressResponse]
     SimulateCascade: _grpc.UnaryStreamMultiCallable[_risk_service_pb2.SimulateCascadeRequest, _risk_service_pb2.SimulateCascadeResponse]
+    AdviseMarginMode: _grpc.UnaryUnaryMultiCallable[_risk_service_pb2.AdviseMarginModeRequest, _risk_service_pb2.AdviseMarginModeResponse]
     PlanLiquidation: _grpc.UnaryUnaryMultiCallable[_risk_service_pb2.PlanLiquidationRequest, _risk_service_pb2.PlanLiquidationResponse]
     ApproveLiquidation: _grpc.UnaryUnaryMultiCallable[_risk_service_pb2.ApproveLiquidationRequest, _risk_service_pb2.ApproveLiquidationResponse]
 
@@ -47,6 +48,7 @@ class RiskServiceAsyncStub(RiskServiceStub):
     RunStress: _aio.UnaryStreamMultiCallable[_risk_service_pb2.RunStressRequest, _risk_service_pb2.RunStressResponse]  # type: ignore[assignment]
     ReverseStress: _aio.UnaryStreamMultiCallable[_risk_service_pb2.ReverseStressRequest, _risk_service_pb2.ReverseStressResponse]  # type: ignore[assignment]
     SimulateCascade: _aio.UnaryStreamMultiCallable[_risk_service_pb2.SimulateCascadeRequest, _risk_service_pb2.SimulateCascadeResponse]  # type: ignore[assignment]
+    AdviseMarginMode: _aio.UnaryUnaryMultiCallable[_risk_service_pb2.AdviseMarginModeRequest, _risk_service_pb2.AdviseMarginModeResponse]  # type: ignore[assignment]
     PlanLiquidation: _aio.UnaryUnaryMultiCallable[_risk_service_pb2.PlanLiquidationRequest, _risk_service_pb2.PlanLiquidationResponse]  # type: ignore[assignment]
     ApproveLiquidation: _aio.UnaryUnaryMultiCallable[_risk_service_pb2.ApproveLiquidationRequest, _risk_service_pb2.ApproveLiquidationResponse]  # type: ignore[assignment]
 
@@ -85,6 +87,13 @@ class RiskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _risk_service_pb2.SimulateCascadeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_risk_service_pb2.SimulateCascadeResponse], _abc.AsyncIterator[_risk_service_pb2.SimulateCascadeResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def AdviseMarginMode(
+        self,
+        request: _risk_service_pb2.AdviseMarginModeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_risk_service_pb2.AdviseMarginModeResponse, _abc.Awaitable[_risk_service_pb2.AdviseMarginModeResponse]]: ...
 
     @_abc_1.abstractmethod
     def PlanLiquidation(
