@@ -437,8 +437,7 @@ async def _serve(settings: Settings, url: str, tracing: Tracing | None) -> None:
         if tracing is not None:
             resources.callback(tracing.close)
         database = await resources.enter_async_context(_open_database(settings, url, tracing))
-        compute = ThreadComputePool(settings.compute_threads)
-        resources.callback(compute.close)
+        compute = await resources.enter_async_context(_compute(settings))
         registry = _new_registry()
         ports = postgres_ports(database, compute=compute, registry=registry, halt_alert_s=settings.halt_alert_s)
         if tracing is not None:
@@ -504,6 +503,34 @@ def _monitor_duties(
     due = WatchDueEvents(use_cases.list_due_events, LifecycleMetrics(registry), leadership, ports.clock)
     thinning = ThinHistory(ports.history, settings.history_tiers, leadership, ports.clock)
     return {"monitor": house(), "market": ticks(), "requests": requests.duty()(), "due events": due.duty()(), "history": thinning.duty()()}
+
+
+@asynccontextmanager
+async def _compute(settings: Settings) -> AsyncIterator[ComputePool]:
+    """Yield threads of this process; with a cluster it gets the blocks of runs over the house."""
+    threads = ThreadComputePool(settings.compute_threads)
+    try:
+        if not settings.dask_scheduler:
+            yield threads
+            return
+        try:
+            # An extra: most installations do without it.
+            from distributed import Client  # noqa: PLC0415
+
+            from crossmargin.adapters.runtime.dask_pool import DaskComputePool  # noqa: PLC0415
+        except ImportError as error:
+            words = "a cluster needs Dask, which is not installed; install it with: pip install 'crossmargin[distributed]'"
+            raise StartError(words) from error
+        try:
+            client = await Client(settings.dask_scheduler, asynchronous=True)  # type: ignore[no-untyped-call]
+        except (OSError, ValueError) as error:
+            raise StartError(
+                f"Dask scheduler {settings.dask_scheduler} cannot be reached; start it, or leave dask_scheduler empty"
+            ) from error
+        async with client:
+            yield DaskComputePool(threads, client)
+    finally:
+        threads.close()
 
 
 def _tracing(settings: Settings) -> Tracing | None:

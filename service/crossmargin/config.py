@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     quote_tick_s: float = Field(default=2.0, ge=0.05, le=3600, description="Seconds between market snapshots that are built from quotes.")
     tracing: bool = Field(default=False, description="Send traces by OTLP to OTEL_EXPORTER_OTLP_ENDPOINT. Needs the extra otel.")
     compute_threads: int = Field(default=2, ge=1, le=64, description="Threads for revaluation and margin.")
+    dask_scheduler: str = Field(
+        default="", description="Scheduler of a Dask cluster for runs over the house, such as tcp://dask:8786. Needs the extra distributed."
+    )
     connection_count: int = Field(default=10, ge=2, le=200, description="Most connections to the database.")
     client_label_limit: int = Field(default=1000, ge=1, description="Most clients with series of their own in the metrics.")
     anchor_key_file: Path | None = Field(

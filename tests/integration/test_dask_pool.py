@@ -1,0 +1,46 @@
+"""Two real workers of a cluster say the same bits as the threads of one process, and stop when nobody reads on."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+
+import distributed
+import numpy as np
+
+from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
+from crossmargin.adapters.runtime.dask_pool import DaskComputePool
+from crossmargin.domain.stress import StressKind
+from crossmargin.engine.stress import prepared, stressed_block
+from crossmargin.engine.stress_library import StressScenario
+from tests.unit.engine.stressed_books import INSTRUMENTS, SCENARIOS, a_book, a_market, a_run
+
+HELD = {"USD", "BTC", "ETH", "PERP-LINEAR-USD", "CALL-CASH"}
+MARKET = a_market(instruments=[each for each in INSTRUMENTS if each.instrument_id in HELD])
+BOOKS = [a_book({"USD": 100_000 + size, "BTC": size, "PERP-LINEAR-USD": (-size, -60_120 * size)}) for size in range(1, 7)]
+MOVES = [StressScenario(f"move {place}", StressKind.AD_HOC, SCENARIOS.shocks[place]) for place in (3, 9)]
+
+
+async def read(pool, shared, work, blocks):
+    return [result async for result in pool.over_blocks(shared, work, blocks)]
+
+
+async def test_a_cluster_says_the_same_bits_as_threads_do():
+    threads = ThreadComputePool(2)
+    run = a_run(MARKET, *MOVES)
+    accounts = prepared(run, BOOKS)
+    work = [(place, accounts[start : start + 2]) for place in range(len(MOVES)) for start in range(0, len(accounts), 2)]
+    async with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, asynchronous=True, dashboard_address=None) as cluster,
+        distributed.Client(cluster, asynchronous=True) as client,
+    ):
+        pool = DaskComputePool(threads, client)
+        there = await read(pool, run, stressed_block, work)
+        async with aclosing(pool.over_blocks(run, stressed_block, work)) as results:
+            assert (await anext(results)).accounts == there[0].accounts
+        assert await pool.run(lambda: 7) == 7
+    here = await read(threads, run, stressed_block, work)
+    threads.close()
+    for one, other in zip(here, there, strict=True):
+        assert one.accounts == other.accounts
+        assert np.array(list(one.profits.positions.values())).tobytes() == np.array(list(other.profits.positions.values())).tobytes()
+        assert one.profits.groups == other.profits.groups
