@@ -7,10 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Final
 
 from tests.faults.bench import Bench
+from tests.faults.latencies import latency_line, under_way
+from tests.faults.lock_waits import SHORTEST_MS, LockWaits, logged_lock_waits
 from tests.faults.replicas import ROOT, ReplicaError
 from tests.faults.rig import Result, Rig, Setup
 from tests.faults.workload import BASIC_KINDS
@@ -18,7 +21,10 @@ from tests.integration.command_line import environment
 
 _DATABASE: Final = "previous_release"
 _BETWEEN: Final = 80
+LONGEST_WAIT_S: Final = 0.25
+"""For the lock of a table, because of a migration: what nobody notices."""
 LONGEST_STALL_S: Final = 5.0
+"""Without one acknowledged write over all callers, whatever it was that held them up: a busy machine does, too."""
 _DOWN: Final = """
 import os
 from alembic import command
@@ -38,7 +44,8 @@ async def run_migration(bench: Bench) -> Result:
         bench.postgres.execute(f"CREATE DATABASE {_DATABASE}")
         await _run([sys.executable, "-m", "crossmargin", "migrate"], bench.postgres.url_of(_DATABASE), variables)
     setup = Setup(template=_DATABASE, variables=variables, kinds=BASIC_KINDS, seed=bench.seed)
-    result = await bench.run("migration", _up_down_up, setup)
+    with logged_lock_waits(bench.postgres):
+        result = await bench.run("migration", _up_down_up, setup)
     result.remarks.append(f"the previous release is that of commit {commit[:10]}")
     return result
 
@@ -70,11 +77,20 @@ async def _up_down_up(rig: Rig) -> None:
 
 async def _migrate(rig: Rig, direction: str) -> None:
     rig.history.longest_gap_s = 0.0
+    before, began = list(rig.history.answers), time.monotonic()
+    waits = LockWaits.from_now_on(rig.postgres)
     command = ["-m", "crossmargin", "migrate"] if direction == "up" else ["-c", _DOWN]
     await _run([sys.executable, *command], rig.url, {})
     await rig.history.progress(1)
-    stall_s = rig.history.longest_gap_s
-    rig.remarks.append(f"writers stood still for {stall_s:.2f} s at most while the schema went {direction}")
+    stall_s, wait_s = rig.history.longest_gap_s, waits.longest_s()
+    meanwhile = under_way(rig.history.answers, began, time.monotonic())
+    waited = f"{wait_s:.3f} s" if wait_s else f"{SHORTEST_MS} ms"
+    rig.remarks.append(
+        f"while the schema went {direction} nobody waited longer than {waited} for a table, and writers stood still for "
+        f"{stall_s:.2f} s at most; {latency_line(meanwhile)}; before that, {latency_line(before)}"
+    )
+    if wait_s > LONGEST_WAIT_S:
+        rig.findings.append(f"somebody waited {wait_s:.3f} s for a table while the schema went {direction}; expected {LONGEST_WAIT_S} s")
     if stall_s > LONGEST_STALL_S:
         rig.findings.append(f"writers stood still for {stall_s:.1f} s while the schema went {direction}")
 
