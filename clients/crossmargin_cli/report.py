@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Final
@@ -14,8 +14,9 @@ from crossmargin_cli.connection import DEFAULT_TARGET, JsonOption, TargetOption,
 from crossmargin_cli.examples import examples
 from crossmargin_cli.failures import MisuseError
 from crossmargin_cli.render import counted, error_console
+from crossmargin_cli.report_drawings import HistoryPoint
 from crossmargin_cli.report_page import AccountStatement, ClientStatement, statement_page
-from crossmargin_client import Client, CrossmarginError
+from crossmargin_client import Client, CrossmarginError, decimal_of, moment_of
 
 EXAMPLES: Final = examples(
     "crossmargin report harbour-macro --out harbour-macro.html",
@@ -23,14 +24,17 @@ EXAMPLES: Final = examples(
 )
 
 
-def report(
+def report(  # noqa: PLR0917 - typer reads options from the signature
     client_id: Annotated[str, typer.Argument(metavar="CLIENT", help="Whose statement, such as harbour-macro.", show_default=False)],
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where the page goes; CLIENT.html if none is given.")] = None,
+    history_days: Annotated[
+        int, typer.Option("--history", min=1, max=3660, metavar="DAYS", help="How far back utilization is drawn.")
+    ] = 30,
     day: Annotated[str, typer.Option("--date", help="Day whose entries are listed, UTC; today without one. Margin is as of now.")] = "",
     json: JsonOption = False,
     target: TargetOption = DEFAULT_TARGET,
 ) -> None:
-    """The statement of a client as one page of HTML: margin and its bridges, scenarios, collateral, positions, orders, entries.
+    """The statement of a client as one page of HTML: margin, its bridges and its past, scenarios, collateral, positions, orders, entries.
 
     The page needs nothing from elsewhere: it can be mailed, and a browser prints it or saves it as PDF.
     """
@@ -38,13 +42,14 @@ def report(
     if file.suffix != ".html" or not file.absolute().parent.is_dir():
         raise MisuseError(f"--out was {file}; expected a file that ends in .html, in a folder that is there")
     wanted = _day(day)
+    now = datetime.now(tz=UTC)
     with connect(target) as client, error_console().status(f"reading {client_id}") as status:
         found = client.get_client(client_id)
         accounts = []
         for account in client.list_accounts(client_id):
             status.update(f"reading {account.name}")
-            accounts.append(_account(client, account, wanted))
-    statement = ClientStatement(found, accounts, wanted, datetime.now(tz=UTC))
+            accounts.append(_account(client, account, wanted, now - timedelta(days=history_days)))
+    statement = ClientStatement(found, accounts, wanted, now)
     file.write_text(statement_page(statement), encoding="utf-8")
     if json:
         margins = [to_json(each.explained.margin) for each in accounts if each.explained is not None]
@@ -53,7 +58,7 @@ def report(
     typer.echo(f"{file}: {counted(len(accounts), 'account')} of {client_id}; open it in a browser, which prints it and saves it as PDF")
 
 
-def _account(client: Client, account: account_service_pb2.Account, day: date) -> AccountStatement:
+def _account(client: Client, account: account_service_pb2.Account, day: date, history_from: datetime) -> AccountStatement:
     statement = client.get_statement(account.name, day)
     has_entries = statement.closing_seq > statement.opening_seq
     listed = client.list_entries(account.name, after_seq=statement.opening_seq) if has_entries else iter(())
@@ -70,6 +75,10 @@ def _account(client: Client, account: account_service_pb2.Account, day: date) ->
         positions=client.list_positions(account.name).positions,
         reservations=list(client.list_reservations(account.name)),
         entries=entries,
+        history=[
+            HistoryPoint(moment_of(point.record_time), decimal_of(point.utilization))
+            for point in client.list_margin_history(account.name, start=history_from)
+        ],
         trouble=trouble,
     )
 

@@ -107,7 +107,7 @@ def bars_drawing(amounts: Sequence[tuple[str, Decimal]]) -> str:
 
 
 def history_drawing(points: Sequence[HistoryPoint]) -> str:
-    """Return utilization over time above the bands; what is beyond 120% is drawn at it."""
+    """Return utilization over time above the bands: beyond 120% at that line, and of points closer than a pixel the worst."""
     height, left, bottom = 170, 46, 146
     began, ended = points[0].at, points[-1].at
     span_s = (ended - began).total_seconds() or 1.0
@@ -125,12 +125,23 @@ def history_drawing(points: Sequence[HistoryPoint]) -> str:
         parts.append(_label(left - 4, y(end) + 4, percent(end), anchor="end"))
         below = end
     line = " ".join(
-        f"{left + (point.at - began).total_seconds() / span_s * (WIDTH - left):.1f},{y(point.utilization):.1f}" for point in points
+        f"{left + (point.at - began).total_seconds() / span_s * (WIDTH - left):.1f},{y(point.utilization):.1f}"
+        for point in _worst_of_each(points, span_s / WIDTH)
     )
     parts.append(f'<polyline points="{line}" fill="none" stroke="#111" stroke-width="1.4"/>')
     parts.append(_label(left, bottom + 16, f"{began:%Y-%m-%d %H:%M} UTC"))
     parts.append(_label(WIDTH, bottom + 16, f"{ended:%Y-%m-%d %H:%M} UTC", anchor="end"))
     return _svg(height, parts, "Utilization over time")
+
+
+def _worst_of_each(points: Sequence[HistoryPoint], stretch_s: float) -> Sequence[HistoryPoint]:
+    """Return the worst point of each stretch of time, and the last point whatever it is."""
+    kept: dict[int, HistoryPoint] = {}
+    for point in points:
+        place = int((point.at - points[0].at).total_seconds() / stretch_s)
+        if place not in kept or point.utilization > kept[place].utilization:
+            kept[place] = point
+    return [*kept.values(), points[-1]]
 
 
 def _colour(step: Step) -> str:

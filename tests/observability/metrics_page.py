@@ -56,7 +56,7 @@ What `/metrics` on the admin port (9464) says. This page is written by `python -
 test compares the two.
 
 Counters end in `_total`; use them with `rate` or `increase`. No metric has a trade in its labels, and an instrument only as collateral of
-the house, the thirty largest. At most `client_label_limit` clients have series of their own, those closest to the line;
+the house, the thirty largest, or as a stablecoin. At most `client_label_limit` clients have series of their own, those closest to the line;
 `crossmargin_clients_dropped` says how many have none. Series of accounts are made by whoever scrapes, on the thread of the admin port, and
 not by the event loop that answers calls: `python -m tests.observability cost` times it.
 

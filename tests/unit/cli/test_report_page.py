@@ -234,6 +234,16 @@ def test_the_mark_stands_at_the_utilization_and_at_the_end_beyond_it(utilization
     assert f'd="M{place:.1f} 30' in utilization_drawing(Decimal(utilization))
 
 
+def test_of_very_many_points_the_worst_are_drawn_and_the_last():
+    points = [HistoryPoint(NOON + timedelta(seconds=second), Decimal("0.3")) for second in range(20_000)]
+    points[7_003] = HistoryPoint(points[7_003].at, Decimal(2))
+    (line,) = (attributes["points"] for tag, attributes in Read(history_drawing(points)).tags if tag == "polyline")
+    drawn = [tuple(map(float, point.split(","))) for point in line.split()]
+    assert len(drawn) < 800
+    assert min(y for _, y in drawn) == 6.0, "a single peak is not lost"
+    assert drawn[-1][0] == 720.0
+
+
 def test_history_goes_from_left_to_right_and_up_with_utilization():
     drawing = history_drawing([HistoryPoint(NOON, Decimal("0.2")), HistoryPoint(NOON + timedelta(hours=1), Decimal("inf"))])
     (line,) = (attributes["points"] for tag, attributes in Read(drawing).tags if tag == "polyline")
