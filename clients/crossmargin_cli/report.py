@@ -13,10 +13,10 @@ from crossmargin.api.v1 import account_service_pb2
 from crossmargin_cli.connection import DEFAULT_TARGET, JsonOption, TargetOption, connect, print_json, to_json
 from crossmargin_cli.examples import examples
 from crossmargin_cli.failures import MisuseError
-from crossmargin_cli.render import counted, error_console
+from crossmargin_cli.render import counted, error_console, short_account
 from crossmargin_cli.report_drawings import HistoryPoint
 from crossmargin_cli.report_page import AccountStatement, ClientStatement, statement_page
-from crossmargin_client import Client, CrossmarginError, decimal_of, moment_of
+from crossmargin_client import Client, PreconditionFailed, decimal_of, moment_of
 
 EXAMPLES: Final = examples(
     "crossmargin report harbour-macro --out harbour-macro.html",
@@ -56,6 +56,9 @@ def report(  # noqa: PLR0917 - typer reads options from the signature
         print_json({"file": str(file), "client": to_json(found), "margins": margins})
         return
     typer.echo(f"{file}: {counted(len(accounts), 'account')} of {client_id}; open it in a browser, which prints it and saves it as PDF")
+    for account in accounts:
+        if account.trouble:
+            typer.echo(f"{short_account(account.account.name)} has no margin on it: {account.trouble}", err=True)
 
 
 def _account(client: Client, account: account_service_pb2.Account, day: date, history_from: datetime) -> AccountStatement:
@@ -66,8 +69,8 @@ def _account(client: Client, account: account_service_pb2.Account, day: date, hi
     explained, trouble = None, ""
     try:
         explained = client.explain_margin(account.name)
-    except CrossmarginError as error:
-        # The rest of the statement still stands, and says so.
+    except PreconditionFailed as error:
+        # There is a reason, such as a price that nobody quotes. The rest of the statement stands, and the page says what is missing.
         trouble = error.message
     return AccountStatement(
         account=account,

@@ -108,7 +108,7 @@ def bars_drawing(amounts: Sequence[tuple[str, Decimal]]) -> str:
 
 def history_drawing(points: Sequence[HistoryPoint]) -> str:
     """Return utilization over time above the bands: beyond 120% at that line, and of points closer than a pixel the worst."""
-    height, left, bottom = 170, 46, 146
+    height, left, bottom = 170, 56, 146
     began, ended = points[0].at, points[-1].at
     span_s = (ended - began).total_seconds() or 1.0
 
