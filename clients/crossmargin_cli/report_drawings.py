@@ -141,7 +141,8 @@ def _worst_of_each(points: Sequence[HistoryPoint], stretch_s: float) -> Sequence
         place = int((point.at - points[0].at).total_seconds() / stretch_s)
         if place not in kept or point.utilization > kept[place].utilization:
             kept[place] = point
-    return [*kept.values(), points[-1]]
+    worst = list(kept.values())
+    return worst if worst[-1] is points[-1] else [*worst, points[-1]]
 
 
 def _colour(step: Step) -> str:
