@@ -56,9 +56,9 @@ def report(  # noqa: PLR0917 - typer reads options from the signature
         print_json({"file": str(file), "client": to_json(found), "margins": margins})
         return
     typer.echo(f"{file}: {counted(len(accounts), 'account')} of {client_id}; open it in a browser, which prints it and saves it as PDF")
-    for account in accounts:
-        if account.trouble:
-            typer.echo(f"{short_account(account.account.name)} has no margin on it: {account.trouble}", err=True)
+    for each in accounts:
+        if each.trouble:
+            typer.echo(f"{short_account(each.account.name)} has no margin on it: {each.trouble}", err=True)
 
 
 def _account(client: Client, account: account_service_pb2.Account, day: date, history_from: datetime) -> AccountStatement:
