@@ -286,6 +286,6 @@ def test_what_is_published_is_not_changed_by_what_the_monitor_does_next(registry
 
 def test_a_run_is_only_handed_over_and_looked_at_by_who_scrapes(registry, metrics):
     """Publishing is done on the event loop that answers calls; making ten thousand samples there would hold them all up."""
-    metrics.publish_house({an_account(): None}, failed={}, duration_s=1.0)
+    metrics.publish_house({an_account(): None}, failed={}, bands={}, duration_s=1.0)
     with pytest.raises(AttributeError):
         generate_latest(registry)
