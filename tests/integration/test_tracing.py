@@ -99,7 +99,7 @@ def unlisted(failure):
     """Use cases cannot be listed for this reason."""
 
     class Books:
-        async def list_clients(self, _):
+        async def list_clients(self, *_, **__):
             return await failure()
 
     return Books()
