@@ -19,6 +19,7 @@ from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTO
 
 from crossmargin.adapters.grpc_server.call_limits import CallBudget
 from crossmargin.adapters.grpc_server.context import local_caller
+from crossmargin.adapters.grpc_server.denial import Cause
 from crossmargin.adapters.grpc_server.secure_access import SecureFiles, secure_access
 from crossmargin.adapters.grpc_server.server import Access, GrpcServer, build_server
 from crossmargin.adapters.postgres.anchors import PostgresAnchorStore
@@ -545,7 +546,7 @@ def _tracing(settings: Settings) -> Tracing | None:
 
 
 def _access(settings: Settings, audit: KeepAudit, clock: Clock, registry: CollectorRegistry) -> Access:
-    metrics = AccessMetrics(registry)
+    metrics = AccessMetrics(registry, causes=[cause.name.lower() for cause in Cause])
 
     def record(event: AuditEvent) -> None:
         metrics.recorded(event)

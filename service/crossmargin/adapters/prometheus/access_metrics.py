@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -13,13 +13,16 @@ from crossmargin.domain.audit_event import AuditEvent, AuditKind
 class AccessMetrics:
     """Counts denials by their cause. Names of callers and clients are in the audit trail and not here."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, *, causes: Iterable[str] = ()) -> None:
         self._denied = Counter(
             "crossmargin_access_denied",
             "Calls denied for who made them, by cause, such as token_time, role or foreign_client.",
             ["cause"],
             registry=registry,
         )
+        for cause in causes:
+            # From zero on, so that the first denial is an increase and not a new series.
+            self._denied.labels(cause)
         self._privileged = Counter(
             "crossmargin_access_privileged_calls",
             "Calls let through and kept in the audit trail: what an auditor looks at, and calls that the access policy marks.",
