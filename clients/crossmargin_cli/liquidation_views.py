@@ -16,7 +16,7 @@ def plan_table(plan: pb.LiquidationPlan) -> Table:
     table = plain_table(f"Liquidation of {short_account(plan.account)}")
     add_number_column(table, "Piece")
     table.add_column("Order", no_wrap=True)
-    for heading in ("Limit", "Expected", "Cost", "MM of the holding"):
+    for heading in ("Limit", "Expected", "Cost", "MM"):
         add_number_column(table, heading)
     table.add_column("U after", justify="right", no_wrap=True)
     for number, piece in enumerate(plan.pieces, start=1):

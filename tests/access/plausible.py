@@ -51,6 +51,8 @@ def _complete(message: Message) -> None:
     """Fill by hand what a filler of fields cannot know."""
     if message.DESCRIPTOR.name in {"ExplainBreakRequest", "CloseBreakRequest"}:
         message.statement_id = "0" * 32
+    if message.DESCRIPTOR.name == "ApproveLiquidationRequest":
+        message.snapshot_id = "0" * 32
     if message.DESCRIPTOR.name == "RunBacktestRequest":
         del message.books[:]
     if message.DESCRIPTOR.name == "PublishQuotesRequest":

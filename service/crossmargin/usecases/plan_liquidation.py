@@ -123,13 +123,14 @@ class ApproveLiquidation:
                 for a second person what `TwoPersons.confirmation` raises, and whatever the write path refuses: those are not bound to
                 the key.
         """
-        planned_at = (await self.market.get_snapshot(request.snapshot_id)).as_of
         asked = Asked(
             VERB, liquidation_words(request.account, request.snapshot_id, request.sequence, request.trades), request.account.client_id
         )
 
         async def decide(books: Books, view: MarketView) -> Decision:
             books.states[request.account].head.check_open()
+            # Not before the account is there: whoever names one that is not learns nothing else.
+            planned_at = (await self.market.get_snapshot(request.snapshot_id)).as_of
             confirmation = await self.two_persons.confirmation(asked, caller=caller)
             paused = await pause(self.breakers)
             weighed = await self.compute.run(partial(_weigh, books, view, request, paused))
