@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 
 import psycopg
 from alembic import context
@@ -14,6 +15,7 @@ from sqlalchemy import Connection, NullPool, create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from crossmargin.adapters.postgres.tables import metadata
+from crossmargin.adapters.postgres.walls import raise_walls
 
 MIGRATION_LOCK = 0x63726F73_6D696772  # "crosmigr": any number that nothing else in the database locks
 # A statement that waits for a table's lock makes every later reader and writer wait behind it, so it gives up early and tries again.
@@ -40,18 +42,29 @@ def run_online() -> None:
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
         connection.execute(text(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'"))
         connection.commit()
-        _migrate_when_tables_are_free(connection)
+        _when_tables_are_free(lambda: _migrate(connection))
+        # On another connection, because this one holds the lock that keeps other migrations out.
+        with psycopg.connect(url, autocommit=True, options=f"-c lock_timeout={LOCK_TIMEOUT}") as walls:
+            _when_tables_are_free(lambda: raise_walls(walls))
 
 
-def _migrate_when_tables_are_free(connection: Connection) -> None:
+def _migrate(connection: Connection) -> None:
+    try:
+        # Every migration commits by itself, so that a new try goes on where the last one stopped.
+        context.configure(connection=connection, target_metadata=metadata, transaction_per_migration=True)
+        context.run_migrations()
+    except BaseException:
+        connection.rollback()
+        raise
+
+
+def _when_tables_are_free(work: Callable[[], None]) -> None:
     for tries_left in reversed(range(LOCK_TRIES)):
         try:
-            # Every migration commits by itself, so that a new try goes on where the last one stopped.
-            context.configure(connection=connection, target_metadata=metadata, transaction_per_migration=True)
-            context.run_migrations()
-        except OperationalError as error:
-            connection.rollback()
-            if not tries_left or not isinstance(error.orig, psycopg.errors.LockNotAvailable):
+            work()
+        except (OperationalError, psycopg.errors.LockNotAvailable) as error:
+            is_in_use = isinstance(getattr(error, "orig", error), psycopg.errors.LockNotAvailable)
+            if not tries_left or not is_in_use:
                 raise
             time.sleep(PAUSE_S)
         else:

@@ -8,14 +8,18 @@ import os
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
+from psycopg.conninfo import make_conninfo
 
 from crossmargin.adapters.postgres import migrate
+from crossmargin.adapters.postgres.walls import make_login
 from crossmargin.adapters.runtime.embedded_postgres import EmbeddedPostgres
 
 # No deadline and no complaint about slow drawing, because no test judges by the clock; and what is needed to run a failure again.
 settings.register_profile("crossmargin", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("crossmargin")
 
+SERVICE = "crossmargin_service"
+"""What the code under test works as; tests themselves look and break things as the server's superuser."""
 _numbers = itertools.count(1)
 
 
@@ -31,6 +35,7 @@ def migrated_template(postgres_server):
     """The name of a database to copy: migrated once, so that a fresh one costs a copy only."""
     _run(postgres_server, "CREATE DATABASE migrated")
     migrate.upgrade(url_of(postgres_server, "migrated"))
+    make_login(postgres_server.url, SERVICE)
     return "migrated"
 
 
@@ -54,6 +59,11 @@ def module_database_url(postgres_server, migrated_template):
 
 def url_of(server, database):
     return server.url.replace("/postgres?", f"/{database}?")
+
+
+def as_service(url):
+    """The same database for the service, which owns nothing in it."""
+    return make_conninfo(url, user=SERVICE)
 
 
 def _new_database(server, template):

@@ -14,8 +14,10 @@ from pathlib import Path
 from traceback import format_tb
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import structlog
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
+from psycopg.conninfo import make_conninfo
 
 from crossmargin.adapters.grpc_server.call_limits import CallBudget
 from crossmargin.adapters.grpc_server.context import local_caller
@@ -40,6 +42,7 @@ from crossmargin.adapters.postgres.quotes import PostgresQuoteStore
 from crossmargin.adapters.postgres.reconciliation import PostgresReconciliationStore
 from crossmargin.adapters.postgres.risk_parameters import PostgresParameterStore
 from crossmargin.adapters.postgres.server_checks import DatabaseRefusedError
+from crossmargin.adapters.postgres.walls import RolesMissingError, make_login, wall_gaps
 from crossmargin.adapters.postgres.writer import PostgresWriter
 from crossmargin.adapters.prometheus.access_metrics import AccessMetrics
 from crossmargin.adapters.prometheus.admin_server import AdminServer
@@ -166,6 +169,8 @@ if TYPE_CHECKING:
     from crossmargin.adapters.tracing.tracing import Tracing
 
 SYSTEM_PRINCIPAL = "crossmargin"
+EMBEDDED_LOGIN = "crossmargin_service"
+"""What the service works as in an embedded database, which it owns only while it migrates it."""
 
 log = structlog.get_logger()
 
@@ -186,13 +191,19 @@ def serve(settings: Settings) -> None:
     with _database_url(settings) as url:
         if settings.embedded:
             upgrade(url)
+            make_login(url, EMBEDDED_LOGIN)
+            url = make_conninfo(url, user=EMBEDDED_LOGIN)  # noqa: PLW2901 - the owner's is not used from here on
+        _check_walls(settings, url)
         asyncio.run(_serve(settings, url, tracing))
 
 
 def migrate(settings: Settings) -> str:
     """Bring the database to the schema this release needs, and return a sentence that says so."""
-    with _database_url(settings) as url:
-        upgrade(url)
+    with _owner_url(settings) as url:
+        try:
+            upgrade(url)
+        except RolesMissingError as error:
+            raise StartError(str(error)) from error
         return f"the database is at schema revision {current_revision(url)}"
 
 
@@ -246,7 +257,8 @@ def rebuild_projections(settings: Settings, *, may_repair: Callable[[Sequence[Pr
         StartError: The database cannot be used.
     """
     with _running_database_url(settings) as url:
-        return asyncio.run(_rebuild_projections(settings, url, may_repair))
+        owner_url = settings.migration_url.get_secret_value() if settings.migration_url is not None else url
+        return asyncio.run(_rebuild_projections(settings, owner_url, may_repair))
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +303,41 @@ def _running_database_url(settings: Settings) -> Iterator[str]:
         return
     with _database_url(settings) as url:
         yield url
+
+
+def database_gaps(settings: Settings) -> tuple[str, ...]:
+    """Return why the second wall does not hold for the service as configured, in words; empty when it holds.
+
+    Raises:
+        StartError: The database cannot be reached.
+    """
+    with _running_database_url(settings) as url:
+        try:
+            return wall_gaps(make_conninfo(url, user=EMBEDDED_LOGIN) if settings.embedded else url)
+        except psycopg.OperationalError as error:
+            raise StartError("the database cannot be reached; check CROSSMARGIN_DATABASE_URL and that it lets this user in") from error
+
+
+@contextmanager
+def _owner_url(settings: Settings) -> Iterator[str]:
+    """Yield where the database is for its owner."""
+    if settings.migration_url is not None:
+        yield settings.migration_url.get_secret_value()
+        return
+    with _database_url(settings) as url:
+        yield url
+
+
+def _check_walls(settings: Settings, url: str) -> None:
+    """Return if row-level security and privileges hold the service, or if it serves this machine alone, where they are only missed."""
+    try:
+        gaps = wall_gaps(url)
+    except psycopg.Error:
+        return  # whoever opens the database says why it cannot be
+    if gaps and not settings.insecure:
+        raise StartError("; ".join(gaps))
+    for gap in gaps:
+        log.warning("the database does not keep clients apart", why=gap)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CROSSMARGIN_", env_ignore_empty=True, frozen=True, extra="forbid")
 
     database_url: SecretStr | None = Field(default=None, description="PostgreSQL 15 to 18: postgresql://user@host/name. Or --embedded.")
+    migration_url: SecretStr | None = Field(
+        default=None, description="The same database as its owner, for migrate and rebuild-projections --repair. Default: database_url."
+    )
     embedded: bool = Field(default=False, description="Run a PostgreSQL server of our own in the data folder, and migrate it at start.")
     data_dir: Path = Field(default=Path(".crossmargin"), description="Where the embedded server keeps its data.")
     pg_bin: Path | None = Field(default=None, description="Folder with initdb and postgres to use instead of the installed package's.")

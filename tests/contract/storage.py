@@ -69,6 +69,7 @@ from crossmargin.usecases.ports import (
     WriteRequest,
 )
 from tests.builders import AS_OF, perpetual
+from tests.conftest import as_service
 
 CORE = AccountRef(ClientId("alpha"), AccountId("core"))
 OTHER = AccountRef(ClientId("beta"), AccountId("core"))
@@ -157,7 +158,7 @@ def memory_storage() -> Storage:
 @contextlib.asynccontextmanager
 async def postgres_storage(url: str, **options: Any):
     """A storage on the database at `url`."""
-    database = Database(url, **options)
+    database = Database(as_service(url), **options)
     await database.open()
     try:
         yield Storage(

@@ -10,6 +10,7 @@ import pytest
 
 from crossmargin.adapters.memory.ledger_checks import MemoryLedgerChecks
 from crossmargin.adapters.memory.projections import MemoryProjections
+from crossmargin.adapters.postgres.database import Database
 from crossmargin.adapters.postgres.ledger_checks import PostgresLedgerChecks
 from crossmargin.adapters.postgres.projections import PROJECTIONS, PostgresProjections
 from crossmargin.domain.errors import DomainError, Reason
@@ -30,11 +31,18 @@ def is_memory(storage):
 
 
 @pytest.fixture
-async def projections(storage):
+async def projections(storage, request):
     await a_history(storage)
     # A position that was closed says nothing, whether it is stored or not.
     await book(storage, a_deposit(FUND, 3), a_deposit(FUND, -3))
-    return MemoryProjections(storage.database) if is_memory(storage) else PostgresProjections(storage.database)
+    if is_memory(storage):
+        yield MemoryProjections(storage.database)
+        return
+    # The service may not take rows away; who repairs is who owns the tables.
+    owner = Database(request.getfixturevalue("database_url"))
+    await owner.open()
+    yield PostgresProjections(owner)
+    await owner.close()
 
 
 @pytest.fixture

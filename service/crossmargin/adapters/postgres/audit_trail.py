@@ -47,11 +47,11 @@ class PostgresAuditTrail:
     async def append(self, events: Sequence[AuditEvent]) -> None:
         """Store events, all or none; a batch that meets a broken connection is sent again, and may then be there twice."""
         if events:
-            await self._database.rows(_APPEND, events=Jsonb([_document(event) for event in events]))
+            await self._database.house_rows(_APPEND, events=Jsonb([_document(event) for event in events]))
 
     async def list_events(self, *, after: int, limit: int) -> Sequence[StoredAuditEvent]:
         """Return events in the order of their numbers, those after a number."""
-        return [StoredAuditEvent(row["number"], _event(row)) for row in await self._database.rows(_AFTER, after=after, size=limit)]
+        return [StoredAuditEvent(row["number"], _event(row)) for row in await self._database.house_rows(_AFTER, after=after, size=limit)]
 
 
 def _document(event: AuditEvent) -> dict[str, object]:

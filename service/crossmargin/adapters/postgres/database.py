@@ -16,8 +16,10 @@ from psycopg_pool import AsyncConnectionPool
 
 from crossmargin.adapters.postgres.driver_errors import Fault, caller_error, fault_of
 from crossmargin.adapters.postgres.hang_up import hang_up
+from crossmargin.adapters.postgres.row_scope import SET_CLIENTS, clients_setting
 from crossmargin.adapters.postgres.server_checks import DatabaseRefusedError, check_schema, prepare_session
 from crossmargin.adapters.postgres.statements import Statement
+from crossmargin.domain.client_scope import WHOLE_HOUSE
 
 T = TypeVar("T")
 Row: TypeAlias = dict[str, Any]
@@ -114,7 +116,11 @@ class Database:
         Raises:
             DomainError: SERVICE_BUSY or STORAGE_UNAVAILABLE.
         """
-        return await self.shielded(self._rows(statement, statement.values(values)))
+        return await self.shielded(self._rows(statement, statement.values(values), clients_setting()))
+
+    async def house_rows(self, statement: Statement, /, **values: object) -> list[Row]:
+        """Return the rows of a read that the service makes for itself, whoever it works for: what it returns is told to no caller."""
+        return await self.shielded(self._rows(statement, statement.values(values), clients_setting(WHOLE_HOUSE)))
 
     async def row(self, statement: Statement, /, **values: object) -> Row | None:
         """Return the first row of a read, or None."""
@@ -161,17 +167,22 @@ class Database:
             async with self.connection(limit_s=BULK_LIMIT_S) as connection, connection.transaction():
                 for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
                     await connection.execute(f"SET LOCAL {limit} = '{BULK_LIMIT_S:.0f}s'".encode())
+                await connection.execute(SET_CLIENTS, (clients_setting(),))
                 yield connection
         except psycopg.Error as error:
             raise caller_error(error) from error
 
-    async def _rows(self, statement: Statement, values: dict[str, Any]) -> list[Row]:
+    async def _rows(self, statement: Statement, values: dict[str, Any], clients: str) -> list[Row]:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _READ_DEADLINE_S
         while True:
             try:
                 async with self.connection() as connection:
-                    return await (await connection.execute(statement.sql, values)).fetchall()
+                    # Both in one message and so in one transaction, which ends with it.
+                    async with connection.pipeline():
+                        await connection.execute(SET_CLIENTS, (clients,))
+                        cursor = await connection.execute(statement.sql, values)
+                    return await cursor.fetchall()
             except psycopg.Error as error:
                 if fault_of(error) is not Fault.LOST or loop.time() > deadline:
                     raise caller_error(error) from error

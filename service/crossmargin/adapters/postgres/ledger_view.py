@@ -34,6 +34,7 @@ _BEGIN: Final = (
     b"SET LOCAL statement_timeout = 0",
     b"SET LOCAL idle_in_transaction_session_timeout = 0",
     b"SET LOCAL TimeZone = 'UTC'",
+    b"SET LOCAL crossmargin.clients = '*'",
 )
 _YEARS: Final = (1, 9999)
 """Those of a moment that Python can hold. Nothing else is ever booked, but somebody may have written it."""

@@ -177,19 +177,19 @@ class PostgresMarketStore:
 
     async def record_house_view(self, view: HouseView) -> None:
         """Keep a view over all accounts; from now on it is the latest. The one that is the latest already changes nothing."""
-        await self._database.row(_RECORD_HOUSE_VIEW, view_id=view.view_id, document=view.document)
+        await self._database.house_rows(_RECORD_HOUSE_VIEW, view_id=view.view_id, document=view.document)
 
     async def latest_house_view_id(self) -> HouseViewId | None:
         """Return the id of the view that was recorded last without reading it; None if there is none."""
-        row = await self._database.row(_LATEST_HOUSE_VIEW)
-        return None if row is None else HouseViewId(row["view_id"])
+        rows = await self._database.house_rows(_LATEST_HOUSE_VIEW)
+        return HouseViewId(rows[0]["view_id"]) if rows else None
 
     async def get_house_view(self, view_id: HouseViewId) -> HouseView:
         """Return a view; UNKNOWN_HOUSE_VIEW if there is none."""
-        row = await self._database.row(_HOUSE_VIEW, view_id=view_id)
-        if row is None:
+        rows = await self._database.house_rows(_HOUSE_VIEW, view_id=view_id)
+        if not rows:
             raise unknown_house_view(view_id)
-        return house_view_from_document(row["document"])
+        return house_view_from_document(rows[0]["document"])
 
     async def _import(self, history: FactorHistory) -> int:
         async with self._database.bulk() as connection:

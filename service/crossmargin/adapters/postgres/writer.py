@@ -16,6 +16,7 @@ from crossmargin.adapters.postgres.driver_errors import Fault, caller_error, fau
 from crossmargin.adapters.postgres.entry_details import check_not_taken_back, raise_if_booked_before, store_details
 from crossmargin.adapters.postgres.records import store_record
 from crossmargin.adapters.postgres.reservation import reservations_to_json
+from crossmargin.adapters.postgres.row_scope import SET_CALLER, clients_setting
 from crossmargin.domain.account import AccountHead, AccountMode, AccountStatus
 from crossmargin.domain.book import Entry
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId
@@ -124,6 +125,7 @@ async def _begin(connection: Connection, request: WriteRequest, function: bytes,
     # In one message with what it begins, which saves the wait for an answer.
     async with connection.pipeline():
         await connection.execute(b"BEGIN", prepare=False)
+        await connection.execute(SET_CALLER, (clients_setting(), request.principal))
         begun = await connection.execute(function, (*identity, clients, accounts, *more))
     rows = await begun.fetchall()
     match rows[0]["outcome"] if rows else "reserved":
