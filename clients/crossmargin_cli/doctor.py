@@ -111,6 +111,7 @@ def ledger_checks(data_dir: Path) -> Iterator[Check]:
         return
     if not missing_service_modules():
         yield _projections(where)
+        yield _walls(where)
 
 
 def _is_running(data_dir: Path) -> bool:
@@ -132,6 +133,21 @@ def _projections(where: list[str]) -> Check:
         finding = f"{differing} rows are not what the ledger says"
         return Check("projections", Verdict.FAIL, finding, "look at them: crossmargin rebuild-projections; then: crossmargin verify-ledger")
     return Check("projections", Verdict.OK, "positions and reservations are what the ledger says")
+
+
+def _walls(where: list[str]) -> Check:
+    done = subprocess.run(  # noqa: S603 - this interpreter, with words of our own
+        service_command(["check-walls", "--json", *where]), capture_output=True, text=True, check=False, timeout=_PATIENCE_S
+    )
+    try:
+        gaps = json_text.loads(done.stdout)["gaps"]
+    except (ValueError, KeyError):
+        return Check(
+            "row-level security", Verdict.FAIL, done.stderr.strip().splitlines()[-1] if done.stderr else "no answer", "see the log"
+        )
+    if gaps:
+        return Check("row-level security", Verdict.WARN, "; ".join(gaps), "outside --insecure the service does not start like this")
+    return Check("row-level security", Verdict.OK, "the service sees the clients that a call is let in for, and owns nothing")
 
 
 def _python() -> Check:

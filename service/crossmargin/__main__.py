@@ -68,6 +68,9 @@ def _run(chosen: argparse.Namespace, settings: Settings) -> int:
         case "rebuild-projections":
             settings.check_database()
             return _rebuild_projections(chosen, settings)
+        case "check-walls":
+            settings.check_database()
+            return _check_walls(chosen, settings)
         case "anchor-key":
             print(app.anchor_public_key(settings), end="")
         case "config":
@@ -90,6 +93,13 @@ def _verify_ledger(chosen: argparse.Namespace, settings: Settings) -> int:
         verdict = app.verify_ledger(settings, anchor_file=chosen.anchors, public_keys=chosen.public_key, report=report)
     print(verdict_as_json(verdict) if chosen.json else verdict_as_text(verdict))
     return 0 if verdict.is_clean else REFUSED
+
+
+def _check_walls(chosen: argparse.Namespace, settings: Settings) -> int:
+    gaps = app.database_gaps(settings)
+    said = json.dumps({"gaps": gaps}) if chosen.json else "\n".join(gaps) or "the database keeps clients apart from one another"
+    print(said)
+    return REFUSED if gaps else 0
 
 
 def _rebuild_projections(chosen: argparse.Namespace, settings: Settings) -> int:
@@ -123,6 +133,9 @@ def _parser() -> argparse.ArgumentParser:
     rebuild.add_argument("--yes", action="store_true", help="do not ask")
     rebuild.add_argument("--json", action="store_true", help="for machines")
     _add_settings(rebuild)
+    walls = commands.add_parser("check-walls", help="say whether the database keeps clients apart for the service; exit code 1 if not")
+    walls.add_argument("--json", action="store_true", help="for machines")
+    _add_settings(walls)
     _add_settings(commands.add_parser("anchor-key", help="print the public key that anchors are checked with"))
     certs = commands.add_parser("dev-certs", help="make throw-away certificates and tokens; prints the settings of a service on them")
     certs.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to fill")

@@ -41,6 +41,7 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch):
 def test_every_setting_has_a_description_and_a_variable_of_its_own(name, monkeypatch):
     text = {
         "database_url": "postgresql://db/x",
+        "migration_url": "postgresql://db/y",
         "data_dir": "/d",
         "pg_bin": "/b",
         "ready_file": "/r",

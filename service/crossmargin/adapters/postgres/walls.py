@@ -1,8 +1,8 @@
 """Who may see and write which rows: the second wall, behind the application's own checks.
 
-Three kinds of roles meet the tables. Whoever migrates owns them. `crossmargin_app` is what the service is: it owns nothing, sees the rows of
-the clients that its transaction names, and can add to what is history but neither change it nor take it away. `crossmargin_reader` sees
-everything and writes nothing: auditors, and people who look after the house. Login roles are granted one of the two.
+Three kinds of roles meet the tables. Whoever migrates owns them. `crossmargin_app` is what the service is: it owns nothing, sees the rows
+of the clients that its transaction names, and can add to what is history but neither change it nor take it away. `crossmargin_reader`
+sees everything and writes nothing: auditors, and people who look after the house. Login roles are granted one of the two.
 
 `crossmargin migrate` raises the walls after the migrations, table by table, where they do not stand as they are described here.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 from psycopg import Connection, sql
@@ -97,7 +97,7 @@ class RolesMissingError(Exception):
     """The roles cannot be made by whoever migrates; the message says what to run."""
 
 
-def raise_walls(connection: Connection[tuple[object, ...]]) -> None:
+def raise_walls(connection: Connection[tuple[Any, ...]]) -> None:
     """Make the roles and put every table's wall where it does not stand yet; `connection` commits by itself.
 
     Raises:
@@ -149,7 +149,7 @@ def make_login(url: str, name: str, *, group: str = APP) -> None:
             connection.execute(sql.SQL("CREATE ROLE {} LOGIN IN ROLE {}").format(sql.Identifier(name), sql.Identifier(group)))
 
 
-def _make_roles(connection: Connection[tuple[object, ...]]) -> None:
+def _make_roles(connection: Connection[tuple[Any, ...]]) -> None:
     known = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY (%s)", ([APP, READER],))}
     for role in (APP, READER):
         if role in known:
