@@ -13,6 +13,7 @@ from sqlalchemy import BigInteger, DateTime, Text, bindparam, false, func, or_, 
 from crossmargin.adapters.postgres.database import Connection, Database, Row
 from crossmargin.adapters.postgres.driver_errors import caller_error
 from crossmargin.adapters.postgres.leadership import check_epoch
+from crossmargin.adapters.postgres.row_scope import SET_CLIENTS, clients_setting
 from crossmargin.adapters.postgres.statements import compiled
 from crossmargin.adapters.postgres.tables import account, account_band, house_run, margin_history
 from crossmargin.domain.band_memory import BandState
@@ -134,6 +135,7 @@ class PostgresMarginHistory:
     async def _record(self, points: Sequence[MarginPoint], epoch: int) -> None:
         try:
             async with self._database.connection(limit_s=RECORD_LIMIT_S) as connection, connection.transaction():
+                await connection.execute(SET_CLIENTS, (clients_setting(),))
                 await check_epoch(connection, epoch)
                 if points:
                     await record_points(connection, points, epoch)

@@ -63,6 +63,11 @@ WALLS: Final[Mapping[str, Wall]] = {
     "reservation": Wall(OF_CLIENT, _REPLACE),
     "collateral_policy": Wall(OF_CLIENT, _REPLACE),
     "exposure_limits": Wall(OF_CLIENT, _REPLACE),
+    "account_band": Wall(OF_CLIENT, _REPLACE),
+    # What is too much for its age is thinned out; every change of a band is kept.
+    "margin_history": Wall(OF_CLIENT, (*_ADD, "DELETE")),
+    "house_run": Wall(OF_ALL, (*_ADD, "UPDATE (is_thinned)", "DELETE")),
+    "monitor_lead": Wall(OF_ALL, ("SELECT", "UPDATE")),
     "pending_request": Wall(OF_CLIENT, (*_ADD, "UPDATE (state, ended_by, ended_at)")),
     # The house's own switch is shared by every request, so everybody sees it; who may not turn it cannot write it.
     "control": Wall(f"scope = 'house' OR {_OF_SCOPE}", _REPLACE, writes=_OF_SCOPE),
