@@ -36,7 +36,7 @@ def run_offline() -> None:
 def run_online() -> None:
     """Migrate the database, waiting first for whoever else is migrating it."""
     url = context.config.attributes.get("url") or os.environ["CROSSMARGIN_DATABASE_URL"]
-    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool)
+    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool, hide_parameters=True)
     with engine.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": MIGRATION_LOCK})
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))

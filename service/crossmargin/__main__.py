@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 from pydantic_core import PydanticUndefined
@@ -22,7 +23,7 @@ from crossmargin.adapters.runtime.terminal import (
     verdict_as_json,
     verdict_as_text,
 )
-from crossmargin.config import Settings
+from crossmargin.config import SECRETS, Settings
 from crossmargin.domain.projection import ProjectionDifference
 
 REFUSED = 1
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.command == "dev-certs":
         return _dev_certs(chosen)
     try:
+        _refuse_passwords(flags)
         settings = Settings(**flags)
         return _run(chosen, settings)
     except ValidationError as error:
@@ -48,6 +50,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (app.StartError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return REFUSED
+
+
+def _refuse_passwords(flags: Mapping[str, str]) -> None:
+    """Return if no flag holds a password: everybody on a machine can read the words of its commands."""
+    for name in SECRETS:
+        text = flags.get(name, "")
+        if "password=" in text or ("://" in text and urlsplit(text).password):
+            raise ValueError(
+                f"--{name.replace('_', '-')} holds a password, which everybody on this machine can read; "
+                f"use CROSSMARGIN_{name.upper()}_FILE, CROSSMARGIN_{name.upper()} or ~/.pgpass"
+            )
 
 
 def _run(chosen: argparse.Namespace, settings: Settings) -> int:

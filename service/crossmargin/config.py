@@ -6,13 +6,14 @@ from datetime import time, timedelta
 from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from crossmargin.domain.margin_history import HistoryTiers
 
+SECRETS: Final = ("database_url", "migration_url")
 WITHDRAWAL_ALONE_LIMIT: Final = Decimal(1_000_000)
 
 
@@ -47,6 +48,8 @@ class Settings(BaseSettings):
     migration_url: SecretStr | None = Field(
         default=None, description="The same database as its owner, for migrate and rebuild-projections --repair. Default: database_url."
     )
+    database_url_file: Path | None = Field(default=None, description="File that holds the database URL, instead of database_url.")
+    migration_url_file: Path | None = Field(default=None, description="File that holds the migration URL, instead of migration_url.")
     embedded: bool = Field(default=False, description="Run a PostgreSQL server of our own in the data folder, and migrate it at start.")
     data_dir: Path = Field(default=Path(".crossmargin"), description="Where the embedded server keeps its data.")
     pg_bin: Path | None = Field(default=None, description="Folder with initdb and postgres to use instead of the installed package's.")
@@ -110,6 +113,23 @@ class Settings(BaseSettings):
     )
     drain_s: float = Field(default=5.0, ge=0, le=300, description="Seconds that running calls are given when the service stops.")
     ready_file: Path | None = Field(default=None, description="Write the bound addresses there as JSON once the service serves.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secrets(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Take secrets from the files that are named for them."""
+        read = dict(given)
+        for name in SECRETS:
+            file = given.get(f"{name}_file")
+            if not file:
+                continue
+            if given.get(name):
+                raise ValueError(f"both {name} and {name}_file are given; expected one of them")
+            try:
+                read[name] = Path(file).read_text().strip()
+            except OSError as error:
+                raise ValueError(f"{name}_file {file} cannot be read: {error.strerror}") from None
+        return read
 
     @property
     def embedded_anchor_key_file(self) -> Path:

@@ -10,6 +10,9 @@ from pydantic import ValidationError
 
 from crossmargin.config import Settings
 
+URL_FILE = str(Path(__file__))
+"""Any file that can be read."""
+
 
 @pytest.fixture(autouse=True)
 def no_settings_in_the_environment(monkeypatch):
@@ -42,6 +45,8 @@ def test_every_setting_has_a_description_and_a_variable_of_its_own(name, monkeyp
     text = {
         "database_url": "postgresql://db/x",
         "migration_url": "postgresql://db/y",
+        "database_url_file": URL_FILE,
+        "migration_url_file": URL_FILE,
         "data_dir": "/d",
         "pg_bin": "/b",
         "ready_file": "/r",
@@ -134,3 +139,17 @@ def test_a_database_url_is_not_shown():
     settings = Settings(database_url="postgresql://user:hunter2@host/name")
     assert "hunter2" not in repr(settings) + str(settings) + settings.model_dump_json()
     assert settings.database_url.get_secret_value().endswith("hunter2@host/name")
+
+
+def test_secrets_are_read_from_files(tmp_path, monkeypatch):
+    file = tmp_path / "url"
+    file.write_text("postgresql://user:hunter2@host/name\n")
+    settings = Settings(database_url_file=str(file))
+    assert settings.database_url.get_secret_value() == "postgresql://user:hunter2@host/name"
+    assert "hunter2" not in repr(settings) + str(settings) + settings.model_dump_json()
+    monkeypatch.setenv("CROSSMARGIN_MIGRATION_URL_FILE", str(file))
+    assert Settings().migration_url.get_secret_value().endswith("hunter2@host/name")
+    with pytest.raises(ValidationError, match="both database_url and database_url_file are given"):
+        Settings(database_url_file=str(file), database_url="postgresql://host/x")
+    with pytest.raises(ValidationError, match="nothing cannot be read: No such file"):
+        Settings(database_url_file=str(tmp_path / "nothing"))

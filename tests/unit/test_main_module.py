@@ -13,6 +13,8 @@ from crossmargin.__main__ import REFUSED, USAGE, main
 from crossmargin.config import Settings
 
 URL = "postgresql://user:hunter2@db.example.com/margin"
+OPEN_URL = "postgresql://user@db.example.com/margin"
+"""Without a secret, so that it may be a word of a command."""
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +70,7 @@ def test_a_bad_setting_is_named_in_one_line_and_is_a_misuse(capsys, flags, sente
 
 
 @pytest.mark.parametrize("command", ["serve", "migrate", "verify-ledger", "rebuild-projections"])
-@pytest.mark.parametrize("flags", [[], ["--embedded", "--database-url", URL]])
+@pytest.mark.parametrize("flags", [[], ["--embedded", "--database-url", OPEN_URL]])
 def test_nothing_starts_without_exactly_one_database(capsys, command, flags):
     assert main([command, *flags]) == REFUSED
     told = capsys.readouterr().err
@@ -81,7 +83,7 @@ def test_nothing_starts_without_exactly_one_database(capsys, command, flags):
     [([], "say so with --insecure"), (["--insecure", "--grpc-address", "0.0.0.0:50051"], "--insecure is for loopback only")],
 )
 def test_the_service_does_not_start_where_it_must_not_be_reached(capsys, flags, sentence):
-    assert main(["serve", "--database-url", URL, *flags]) == REFUSED
+    assert main(["serve", "--database-url", OPEN_URL, *flags]) == REFUSED
     assert sentence in capsys.readouterr().err
 
 
@@ -89,9 +91,9 @@ def test_an_auditor_is_told_what_cannot_be_read(capsys, tmp_path):
     missing = str(tmp_path / "missing")
     assert main(["anchor-key", "--anchor-key-file", missing]) == REFUSED
     assert "openssl genpkey -algorithm ed25519" in capsys.readouterr().err
-    assert main(["verify-ledger", "--database-url", URL, "--public-key", missing]) == REFUSED
+    assert main(["verify-ledger", "--database-url", OPEN_URL, "--public-key", missing]) == REFUSED
     assert f"public key {missing} cannot be read" in capsys.readouterr().err
-    assert main(["verify-ledger", "--database-url", URL, "--anchors", missing]) == REFUSED
+    assert main(["verify-ledger", "--database-url", OPEN_URL, "--anchors", missing]) == REFUSED
     assert f"{missing} cannot be read: No such file" in capsys.readouterr().err
 
 
@@ -112,3 +114,12 @@ def test_every_command_explains_every_setting(capsys, command):
     assert caught.value.code == 0
     told = capsys.readouterr().out
     assert [name for name in Settings.model_fields if f"--{name.replace('_', '-')}" not in told] == []
+
+
+@pytest.mark.parametrize("flag", ["--database-url", "--migration-url"])
+@pytest.mark.parametrize("url", [URL, "host=db user=user password=hunter2"])
+def test_a_password_is_no_word_of_a_command(capsys, flag, url):
+    assert main(["migrate", flag, url]) == REFUSED
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {flag} holds a password")
+    assert "hunter2" not in told
