@@ -45,7 +45,9 @@ def run_online() -> None:
         _when_tables_are_free(lambda: _migrate(connection))
         # On another connection, because this one holds the lock that keeps other migrations out.
         with psycopg.connect(url, autocommit=True, options=f"-c lock_timeout={LOCK_TIMEOUT}") as walls:
-            _when_tables_are_free(lambda: raise_walls(walls))
+            # Walls are those of the newest schema: on the way down there may be no column yet that one of them names.
+            if walls.execute("SELECT version_num FROM alembic_version").fetchall() == [(context.script.get_current_head(),)]:
+                _when_tables_are_free(lambda: raise_walls(walls))
 
 
 def _migrate(connection: Connection) -> None:
