@@ -11,6 +11,7 @@ from crossmargin_cli import (
     accounts,
     backtest,
     book,
+    calls,
     cascade,
     clients,
     collateral,
@@ -64,6 +65,7 @@ app.add_typer(instruments.app, name="instruments")
 app.add_typer(clients.app, name="clients")
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(book.app, name="book")
+app.add_typer(calls.app, name="calls")
 app.add_typer(reservations.app, name="reservations")
 app.add_typer(collateral.app, name="collateral")
 app.add_typer(limits.app, name="limits")

@@ -18,6 +18,8 @@ from crossmargin.api.v1 import (
     book_service_pb2_grpc,
     collateral_service_pb2,
     collateral_service_pb2_grpc,
+    margin_call_service_pb2,
+    margin_call_service_pb2_grpc,
     margin_service_pb2,
     margin_service_pb2_grpc,
     market_service_pb2,
@@ -92,6 +94,7 @@ class AsyncClient:
         self._accounts = account_service_pb2_grpc.AccountServiceStub(self._channel)
         self._books = book_service_pb2_grpc.BookServiceStub(self._channel)
         self._collateral = collateral_service_pb2_grpc.CollateralServiceStub(self._channel)
+        self._calls = margin_call_service_pb2_grpc.MarginCallServiceStub(self._channel)
         self._margin = margin_service_pb2_grpc.MarginServiceStub(self._channel)
         self._market = market_service_pb2_grpc.MarketServiceStub(self._channel)
         self._pending = pending_request_service_pb2_grpc.PendingRequestServiceStub(self._channel)
@@ -667,6 +670,86 @@ class AsyncClient:
                 async for response in stream:
                     connections.heard()
                     yield response.margin
+            except grpc.RpcError as broken:
+                failure = broken
+            finally:
+                stream.cancel()
+            await asyncio.sleep(connections.delay_after(failure))
+
+    # Margin calls
+
+    async def list_calls(self, scope: str = "", *, only_open: bool = False) -> AsyncIterator[margin_call_service_pb2.MarginCall]:
+        """Yield margin calls by account and number: of clients/{client}, of an account, or of all."""
+        async for page in self._pages(self._calls.ListCalls, requests.list_calls(scope, only_open=only_open)):
+            for item in page.calls:
+                yield item
+
+    async def get_call(self, account: str, number: int) -> margin_call_service_pb2.GetCallResponse:
+        """Return a margin call with everything that happened to it."""
+        return await self._call(self._calls.GetCall, requests.get_call(account, number))
+
+    async def acknowledge_call(
+        self, account: str, number: int, text: str = "", *, request_id: str | None = None
+    ) -> margin_call_service_pb2.MarginCall:
+        """Say that the client has a call, and return it."""
+        return (await self._call(self._calls.AcknowledgeCall, requests.acknowledge_call(account, number, text, request_id=request_id))).call
+
+    async def dispute_call(
+        self,
+        account: str,
+        number: int,
+        reason: margin_call_service_pb2.DisputeReason.ValueType,
+        text: str,
+        *,
+        request_id: str | None = None,
+    ) -> margin_call_service_pb2.MarginCall:
+        """Say that the client does not agree with a call, and return it; it is due as before."""
+        return (await self._call(self._calls.DisputeCall, requests.dispute_call(account, number, reason, text, request_id=request_id))).call
+
+    async def settle_call(self, account: str, number: int, *, request_id: str | None = None) -> margin_call_service_pb2.MarginCall:
+        """Recognise at once what is in the ledger, and return the call; unchanged when nothing came in."""
+        return (await self._call(self._calls.SettleCall, requests.settle_call(account, number, request_id=request_id))).call
+
+    async def waive_call(
+        self, account: str, number: int, text: str, *, confirms: str = "", request_id: str | None = None
+    ) -> margin_call_service_pb2.WaiveCallResponse:
+        """Let a call go unmet, once two persons have asked for it: the second one sends the same and the first's `pending_id`."""
+        request = requests.waive_call(account, number, text, confirms=confirms, request_id=request_id)
+        return await self._call(self._calls.WaiveCall, request)
+
+    async def escalate_call(
+        self, account: str, number: int, text: str, *, confirms: str = "", request_id: str | None = None
+    ) -> margin_call_service_pb2.EscalateCallResponse:
+        """Hand a call to the liquidation authority, once two persons have asked for it."""
+        request = requests.escalate_call(account, number, text, confirms=confirms, request_id=request_id)
+        return await self._call(self._calls.EscalateCall, request)
+
+    async def set_call_terms(
+        self, terms: margin_call_service_pb2.CallTerms, *, confirms: str = "", request_id: str | None = None
+    ) -> margin_call_service_pb2.SetCallTermsResponse:
+        """Set what is agreed about margin calls, once two persons have asked for it."""
+        return await self._call(self._calls.SetCallTerms, requests.set_call_terms(terms, confirms=confirms, request_id=request_id))
+
+    async def get_call_terms(self, account: str) -> margin_call_service_pb2.CallTerms:
+        """Return the terms that calls on an account follow."""
+        return (await self._call(self._calls.GetCallTerms, requests.get_call_terms(account))).terms
+
+    async def watch_call_notices(
+        self, account: str, *, after_seq: int = 0, patience_s: float = 60.0
+    ) -> AsyncIterator[margin_call_service_pb2.CallNotice]:
+        """Yield what happens to the margin calls of an account, after the number of a notice, in order and each once.
+
+        Never ends by itself. A broken stream is opened again where it ended; after `patience_s` seconds without one the error is raised.
+        """
+        connections = retries.Reconnections(patience_s)
+        while True:
+            stream = self._calls.WatchCallNotices(requests.watch_call_notices(account, after_seq=after_seq), metadata=self._metadata)
+            failure: grpc.RpcError | None = None
+            try:
+                async for response in stream:
+                    connections.heard()
+                    after_seq = response.notice.sequence
+                    yield response.notice
             except grpc.RpcError as broken:
                 failure = broken
             finally:

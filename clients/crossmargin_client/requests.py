@@ -11,6 +11,7 @@ from crossmargin.api.v1 import (
     account_service_pb2,
     book_service_pb2,
     collateral_service_pb2,
+    margin_call_service_pb2,
     margin_service_pb2,
     market_service_pb2,
     pending_request_service_pb2,
@@ -490,6 +491,70 @@ def watch_margin(account: str, *, utilization_step: Exact | None) -> margin_serv
     """Return the request that streams the margin of an account; None for the service's own step."""
     step = "" if utilization_step is None else exact_text(utilization_step, field="utilization_step")
     return margin_service_pb2.WatchMarginRequest(account=account, utilization_step=step)
+
+
+def list_calls(scope: str, *, only_open: bool) -> margin_call_service_pb2.ListCallsRequest:
+    """Return the request for margin calls of a client, an account, or of all."""
+    return margin_call_service_pb2.ListCallsRequest(scope=scope, only_open=only_open, page_size=PAGE_SIZE)
+
+
+def get_call(account: str, number: int) -> margin_call_service_pb2.GetCallRequest:
+    """Return the request for a margin call."""
+    return margin_call_service_pb2.GetCallRequest(account=account, number=number)
+
+
+def acknowledge_call(account: str, number: int, text: str, *, request_id: str | None) -> margin_call_service_pb2.AcknowledgeCallRequest:
+    """Return the request that says that the client has a call."""
+    return margin_call_service_pb2.AcknowledgeCallRequest(
+        request_id=request_id or new_request_id(), account=account, number=number, text=text
+    )
+
+
+def dispute_call(
+    account: str, number: int, reason: margin_call_service_pb2.DisputeReason.ValueType, text: str, *, request_id: str | None
+) -> margin_call_service_pb2.DisputeCallRequest:
+    """Return the request that says that the client does not agree with a call."""
+    return margin_call_service_pb2.DisputeCallRequest(
+        request_id=request_id or new_request_id(), account=account, number=number, reason=reason, text=text
+    )
+
+
+def settle_call(account: str, number: int, *, request_id: str | None) -> margin_call_service_pb2.SettleCallRequest:
+    """Return the request that recognises what was delivered."""
+    return margin_call_service_pb2.SettleCallRequest(request_id=request_id or new_request_id(), account=account, number=number)
+
+
+def waive_call(account: str, number: int, text: str, *, confirms: str, request_id: str | None) -> margin_call_service_pb2.WaiveCallRequest:
+    """Return the request that lets a call go unmet."""
+    return margin_call_service_pb2.WaiveCallRequest(
+        request_id=request_id or new_request_id(), account=account, number=number, text=text, confirms=confirms
+    )
+
+
+def escalate_call(
+    account: str, number: int, text: str, *, confirms: str, request_id: str | None
+) -> margin_call_service_pb2.EscalateCallRequest:
+    """Return the request that hands a call to the liquidation authority."""
+    return margin_call_service_pb2.EscalateCallRequest(
+        request_id=request_id or new_request_id(), account=account, number=number, text=text, confirms=confirms
+    )
+
+
+def set_call_terms(
+    terms: margin_call_service_pb2.CallTerms, *, confirms: str, request_id: str | None
+) -> margin_call_service_pb2.SetCallTermsRequest:
+    """Return the request that sets the terms of margin calls."""
+    return margin_call_service_pb2.SetCallTermsRequest(request_id=request_id or new_request_id(), terms=terms, confirms=confirms)
+
+
+def get_call_terms(account: str) -> margin_call_service_pb2.GetCallTermsRequest:
+    """Return the request for the terms of margin calls on an account."""
+    return margin_call_service_pb2.GetCallTermsRequest(account=account)
+
+
+def watch_call_notices(account: str, *, after_seq: int) -> margin_call_service_pb2.WatchCallNoticesRequest:
+    """Return the request that streams what happens to the margin calls of an account."""
+    return margin_call_service_pb2.WatchCallNoticesRequest(account=account, after_seq=after_seq)
 
 
 def list_margin_history(account: str, *, start: datetime | None, end: datetime | None) -> margin_service_pb2.ListMarginHistoryRequest:

@@ -33,6 +33,7 @@ from crossmargin.adapters.postgres.instruments import PostgresInstrumentReader
 from crossmargin.adapters.postgres.leadership import PostgresLeadership
 from crossmargin.adapters.postgres.ledger_checks import PostgresLedgerChecks
 from crossmargin.adapters.postgres.ledger_view import PostgresLedgerView
+from crossmargin.adapters.postgres.margin_calls import PostgresCallStore
 from crossmargin.adapters.postgres.margin_history import PostgresMarginHistory
 from crossmargin.adapters.postgres.market import PostgresMarketStore
 from crossmargin.adapters.postgres.migrate import current_revision, expected_revision, upgrade
@@ -48,6 +49,7 @@ from crossmargin.adapters.prometheus.access_metrics import AccessMetrics
 from crossmargin.adapters.prometheus.admin_server import AdminServer
 from crossmargin.adapters.prometheus.breaker_metrics import BreakerMetrics
 from crossmargin.adapters.prometheus.build_metrics import publish_build
+from crossmargin.adapters.prometheus.call_metrics import CallMetrics
 from crossmargin.adapters.prometheus.database_metrics import DatabaseMetrics
 from crossmargin.adapters.prometheus.ledger_metrics import LedgerMetrics
 from crossmargin.adapters.prometheus.lifecycle_metrics import LifecycleMetrics
@@ -80,6 +82,7 @@ from crossmargin.domain.audit_event import AuditEvent
 from crossmargin.domain.errors import DomainError
 from crossmargin.domain.parameter_governance import put_in_force
 from crossmargin.domain.projection import ProjectionDifference
+from crossmargin.usecases.acknowledge_call import AcknowledgeCall
 from crossmargin.usecases.activate_parameters import ActivateParameters
 from crossmargin.usecases.advise_margin_mode import AdviseMarginMode
 from crossmargin.usecases.apply_lifecycle_event import ApplyLifecycleEvent
@@ -87,6 +90,7 @@ from crossmargin.usecases.approve_parameters import ApproveParameters
 from crossmargin.usecases.build_snapshot import BuildSnapshot
 from crossmargin.usecases.cancel_entry import CancelLifecycleEvent, CancelTrade
 from crossmargin.usecases.cancel_pending_request import CancelPendingRequest
+from crossmargin.usecases.change_call import ChangeCall
 from crossmargin.usecases.check_ledger import CheckLedger
 from crossmargin.usecases.compare_methodologies import CompareMethodologies
 from crossmargin.usecases.create_account import CreateAccount
@@ -95,6 +99,8 @@ from crossmargin.usecases.create_instrument import CreateInstrument
 from crossmargin.usecases.current_market import CurrentMarket
 from crossmargin.usecases.decide_on_market import DecideOnMarket
 from crossmargin.usecases.deposit_collateral import DepositCollateral
+from crossmargin.usecases.dispute_call import DisputeCall
+from crossmargin.usecases.escalate_call import EscalateCall
 from crossmargin.usecases.evaluate_margin import EvaluateMargin
 from crossmargin.usecases.explain_margin import ExplainMargin
 from crossmargin.usecases.follow_pegs import FollowPegs
@@ -109,6 +115,8 @@ from crossmargin.usecases.plan_liquidation import ApproveLiquidation, PlanLiquid
 from crossmargin.usecases.ports import (
     BookReader,
     BreakerStore,
+    CallReports,
+    CallStore,
     Clock,
     ComputePool,
     Decision,
@@ -140,12 +148,15 @@ from crossmargin.usecases.reproduce_margin import ReproduceMargin
 from crossmargin.usecases.reserve_margin import ReserveMargin
 from crossmargin.usecases.reset_breaker import ResetBreaker
 from crossmargin.usecases.resume_trading import ResumeTrading
+from crossmargin.usecases.review_calls import ReviewCalls
 from crossmargin.usecases.run_backtest import RunBacktest
 from crossmargin.usecases.run_house import RunHouse
 from crossmargin.usecases.run_stress import RunStress
+from crossmargin.usecases.set_call_terms import SetCallTerms
 from crossmargin.usecases.set_collateral_policy import SetCollateralPolicy
 from crossmargin.usecases.set_exposure_limits import SetExposureLimits
 from crossmargin.usecases.set_methodology import SetMethodology
+from crossmargin.usecases.settle_call import SettleCall
 from crossmargin.usecases.settle_trades import SettleTrades
 from crossmargin.usecases.shadow_parameters import ShadowParameters
 from crossmargin.usecases.simulate_cascade import SimulateCascade
@@ -156,7 +167,10 @@ from crossmargin.usecases.transfer_collateral import TransferCollateral
 from crossmargin.usecases.two_persons import TwoPersons
 from crossmargin.usecases.use_cases import UseCases
 from crossmargin.usecases.verify_ledger import LedgerVerdict, Report, VerifyLedger
+from crossmargin.usecases.waive_call import WaiveCall
 from crossmargin.usecases.watch_breakers import WatchBreakers
+from crossmargin.usecases.watch_call_notices import WatchCallNotices
+from crossmargin.usecases.watch_calls import WatchCalls
 from crossmargin.usecases.watch_due_events import WatchDueEvents
 from crossmargin.usecases.watch_margin import WatchMargin
 from crossmargin.usecases.watch_positions import WatchPositions
@@ -349,6 +363,7 @@ class Ports:
     instruments: InstrumentReader
     market: MarketStore
     history: MarginHistory
+    calls: CallStore
     parameters: ParameterStore
     reconciliation: ReconciliationStore
     pending: PendingRequests
@@ -358,6 +373,7 @@ class Ports:
     breakers: BreakerStore
     quote_metrics: QuoteMetricsPort
     request_reports: RequestReports
+    call_reports: CallReports
 
 
 def postgres_ports(database: Database, *, compute: ComputePool, registry: CollectorRegistry, halt_alert_s: float) -> Ports:
@@ -368,6 +384,7 @@ def postgres_ports(database: Database, *, compute: ComputePool, registry: Collec
         instruments=PostgresInstrumentReader(database),
         market=PostgresMarketStore(database),
         history=PostgresMarginHistory(database),
+        calls=PostgresCallStore(database),
         parameters=PostgresParameterStore(database),
         reconciliation=PostgresReconciliationStore(database),
         pending=PostgresPendingRequests(database),
@@ -377,12 +394,14 @@ def postgres_ports(database: Database, *, compute: ComputePool, registry: Collec
         breakers=PostgresBreakerStore(database),
         quote_metrics=QuoteMetrics(registry),
         request_reports=RequestMetrics(registry, halt_alert_s=halt_alert_s),
+        call_reports=CallMetrics(registry),
     )
 
 
 def build_use_cases(ports: Ports, current_market: CurrentMarket, *, withdrawal_alone_limit: Decimal = WITHDRAWAL_ALONE_LIMIT) -> UseCases:
     """Return every use case over the ports."""
     two_persons = TwoPersons(ports.pending)
+    change_call = ChangeCall(ports.writer, ports.calls, ports.call_reports, ports.clock)
     read_account = ReadAccount(ports.books)
     decide_on_market = DecideOnMarket(ports.writer, current_market)
     evaluate_margin = EvaluateMargin(read_account, current_market, ports.compute)
@@ -448,6 +467,14 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket, *, withdrawal_a
         instruments=ports.instruments,
         market=ports.market,
         history=ports.history,
+        acknowledge_call=AcknowledgeCall(change_call),
+        dispute_call=DisputeCall(change_call),
+        settle_call=SettleCall(change_call, ports.books, current_market, ports.history, ports.compute),
+        waive_call=WaiveCall(change_call, two_persons),
+        escalate_call=EscalateCall(change_call, two_persons),
+        set_call_terms=SetCallTerms(ports.writer, ports.calls, two_persons),
+        watch_call_notices=WatchCallNotices(ports.calls, ports.clock),
+        calls=ports.calls,
         breakers=ports.breakers,
         parameters=ports.parameters,
     )
@@ -545,12 +572,21 @@ def _monitor_duties(
     """Return what the monitor does for ever, by name; of all monitors the leader's does it."""
     metrics = MarginMetrics(registry, client_limit=settings.client_label_limit)
     breakers = WatchBreakers(ports.breakers, BreakerLog(BreakerMetrics(registry)), ports.clock)
-    house = RunHouse(ports.books, current_market, ports.compute, metrics, leadership, ports.history, ports.clock, breakers)
+    calls = ReviewCalls(ports.writer, ports.calls, ports.breakers, ports.call_reports, ports.clock, settings.call_time)
+    house = RunHouse(ports.books, current_market, ports.compute, metrics, leadership, ports.history, ports.clock, calls, breakers)
+    call_watch = WatchCalls(calls, ports.calls, ports.call_reports, leadership, ports.clock)
     ticks = TickMarket(use_cases.build_snapshot, metrics, leadership, ports.clock, settings.quote_tick_s)
     requests = WatchRequests(ports.books, ports.request_reports, leadership, ports.clock)
     due = WatchDueEvents(use_cases.list_due_events, LifecycleMetrics(registry), leadership, ports.clock)
     thinning = ThinHistory(ports.history, settings.history_tiers, leadership, ports.clock)
-    return {"monitor": house(), "market": ticks(), "requests": requests.duty()(), "due events": due.duty()(), "history": thinning.duty()()}
+    return {
+        "monitor": house(),
+        "market": ticks(),
+        "requests": requests.duty()(),
+        "due events": due.duty()(),
+        "history": thinning.duty()(),
+        "calls": call_watch.duty()(),
+    }
 
 
 @asynccontextmanager

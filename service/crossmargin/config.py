@@ -102,6 +102,10 @@ class Settings(BaseSettings):
         ge=0,
         description="Market value in USD of a withdrawal above which a second person has to ask for it too. 0: always.",
     )
+    call_time: time | None = Field(
+        default=None,
+        description="Time of day, in UTC, at which whoever is below his initial margin is called. Empty: only who is in margin call.",
+    )
     history_every_run_s: float = Field(
         default=3600.0, ge=0, le=31_536_000, description="Age up to which the margins of every house run are kept; then one a minute is."
     )

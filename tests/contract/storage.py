@@ -19,6 +19,7 @@ from crossmargin.adapters.memory.breakers import MemoryBreakerStore
 from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.adapters.memory.instruments import MemoryInstrumentReader
 from crossmargin.adapters.memory.leadership import MemoryLeadership
+from crossmargin.adapters.memory.margin_calls import MemoryCallStore
 from crossmargin.adapters.memory.margin_history import MemoryMarginHistory
 from crossmargin.adapters.memory.market import MemoryMarketStore
 from crossmargin.adapters.memory.pending_requests import MemoryPendingRequests
@@ -32,6 +33,7 @@ from crossmargin.adapters.postgres.breakers import PostgresBreakerStore
 from crossmargin.adapters.postgres.database import Database
 from crossmargin.adapters.postgres.instruments import PostgresInstrumentReader
 from crossmargin.adapters.postgres.leadership import PostgresLeadership
+from crossmargin.adapters.postgres.margin_calls import PostgresCallStore
 from crossmargin.adapters.postgres.margin_history import PostgresMarginHistory
 from crossmargin.adapters.postgres.market import PostgresMarketStore
 from crossmargin.adapters.postgres.pending_requests import PostgresPendingRequests
@@ -51,6 +53,7 @@ from crossmargin.usecases.ports import (
     BookReader,
     Books,
     BreakerStore,
+    CallStore,
     Decide,
     DecideOnBooks,
     Decision,
@@ -86,6 +89,7 @@ class Storage:
     instruments: InstrumentReader
     market: MarketStore
     history: MarginHistory
+    calls: CallStore
     parameters: ParameterStore
     quotes: QuoteStore
     breakers: BreakerStore
@@ -140,6 +144,7 @@ def memory_storage() -> Storage:
         MemoryInstrumentReader(database),
         MemoryMarketStore(database),
         MemoryMarginHistory(database),
+        MemoryCallStore(database),
         MemoryParameterStore(database),
         MemoryQuoteStore(database),
         MemoryBreakerStore(database),
@@ -167,6 +172,7 @@ async def postgres_storage(url: str, **options: Any):
             PostgresInstrumentReader(database),
             PostgresMarketStore(database),
             PostgresMarginHistory(database),
+            PostgresCallStore(database),
             PostgresParameterStore(database),
             PostgresQuoteStore(database),
             PostgresBreakerStore(database),

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from crossmargin.adapters.memory.metrics import MemoryQuoteMetrics, MemoryRequestReports
+from crossmargin.adapters.memory.metrics import MemoryCallReports, MemoryQuoteMetrics, MemoryRequestReports
 from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
 from crossmargin.adapters.runtime.standard_parameters import standard_parameters_document
 from crossmargin.app import Ports, build_use_cases, store_shipped_parameters
@@ -56,6 +56,7 @@ class Desk:
             instruments=storage.instruments,
             market=storage.market,
             history=storage.history,
+            calls=storage.calls,
             parameters=storage.parameters,
             clock=SteppedClock(),
             compute=compute,
@@ -65,6 +66,7 @@ class Desk:
             pending=storage.pending,
             quote_metrics=MemoryQuoteMetrics(),
             request_reports=MemoryRequestReports(),
+            call_reports=MemoryCallReports(),
         )
         self.use_cases = self.replica()
         self._number = 0

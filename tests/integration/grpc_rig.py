@@ -24,9 +24,10 @@ from crossmargin.adapters.memory.books import MemoryBookReader
 from crossmargin.adapters.memory.breakers import MemoryBreakerStore
 from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.adapters.memory.instruments import MemoryInstrumentReader
+from crossmargin.adapters.memory.margin_calls import MemoryCallStore
 from crossmargin.adapters.memory.margin_history import MemoryMarginHistory
 from crossmargin.adapters.memory.market import MemoryMarketStore
-from crossmargin.adapters.memory.metrics import MemoryQuoteMetrics, MemoryRequestReports
+from crossmargin.adapters.memory.metrics import MemoryCallReports, MemoryQuoteMetrics, MemoryRequestReports
 from crossmargin.adapters.memory.pending_requests import MemoryPendingRequests
 from crossmargin.adapters.memory.quotes import MemoryQuoteStore
 from crossmargin.adapters.memory.reconciliation import MemoryReconciliationStore
@@ -42,6 +43,7 @@ from crossmargin.api.v1 import reference_service_pb2 as reference_pb
 from crossmargin.api.v1.account_service_pb2_grpc import AccountServiceStub
 from crossmargin.api.v1.book_service_pb2_grpc import BookServiceStub
 from crossmargin.api.v1.collateral_service_pb2_grpc import CollateralServiceStub
+from crossmargin.api.v1.margin_call_service_pb2_grpc import MarginCallServiceStub
 from crossmargin.api.v1.margin_service_pb2_grpc import MarginServiceStub
 from crossmargin.api.v1.market_service_pb2_grpc import MarketServiceStub
 from crossmargin.api.v1.reference_service_pb2_grpc import ReferenceServiceStub
@@ -118,6 +120,7 @@ class Rig:
         self.collateral = CollateralServiceStub(self.channel)
         self.market = MarketServiceStub(self.channel)
         self.margin = MarginServiceStub(self.channel)
+        self.calls = MarginCallServiceStub(self.channel)
         self.risk = RiskServiceStub(self.channel)
 
     async def entries(self, account: str = ALPHA) -> list[books_pb.Entry]:
@@ -173,6 +176,7 @@ async def memory_use_cases(*, clock: Clock | None = None, **changes: Any) -> Asy
         instruments=MemoryInstrumentReader(database),
         market=MemoryMarketStore(database),
         history=MemoryMarginHistory(database),
+        calls=MemoryCallStore(database),
         parameters=MemoryParameterStore(database),
         clock=clock or SystemClock(),
         reconciliation=MemoryReconciliationStore(database),
@@ -182,6 +186,7 @@ async def memory_use_cases(*, clock: Clock | None = None, **changes: Any) -> Asy
         breakers=MemoryBreakerStore(database),
         quote_metrics=MemoryQuoteMetrics(),
         request_reports=MemoryRequestReports(),
+        call_reports=MemoryCallReports(),
     )
     parameters = risk_parameters(observation_count=100, minimum_observation_count=50, **changes)
 

@@ -138,7 +138,7 @@ class CrisisWindow:
         )
 
 
-_FIRST_MONITOR: Final = MonitorParameters(Decimal("0.02"), Decimal("0.75"), Decimal("1.25"))
+_FIRST_MONITOR: Final = MonitorParameters(Decimal("0.02"), Decimal("0.75"), Decimal("1.25"), Decimal("0.1"))
 
 
 @dataclass(frozen=True, slots=True)

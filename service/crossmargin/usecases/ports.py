@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Protocol, TypeAlias, TypeVar
 
 from crossmargin.domain.account import Account, AccountHead, Client
@@ -13,6 +14,8 @@ from crossmargin.domain.audit_event import AuditEvent
 from crossmargin.domain.band_memory import BandState
 from crossmargin.domain.book import Entry
 from crossmargin.domain.breaker import Breaker, BreakerKind
+from crossmargin.domain.call_agreement import Agreements, CallAgreement
+from crossmargin.domain.call_life import CallNotice, MarginCall
 from crossmargin.domain.client_scope import WHOLE_HOUSE, ClientScope
 from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
 from crossmargin.domain.exposure_limits import ExposureLimits
@@ -67,6 +70,13 @@ class PrecedingSnapshotChangedError(Exception):
     """Another snapshot comes before one that is to be stored than the one its pegs follow from. Nothing was written."""
 
 
+@dataclass(frozen=True, slots=True)
+class UnderLead:
+    """A condition and no content: what else is decided is written only while no lead is later than this one (see `Leadership.epoch`)."""
+
+    epoch: int
+
+
 Record: TypeAlias = (
     Client
     | Account
@@ -80,6 +90,10 @@ Record: TypeAlias = (
     | ReconciledStatement
     | BreakNote
     | AccountMethodology
+    | CallAgreement
+    | MarginCall
+    | CallNotice
+    | UnderLead
     | PendingRequest
     | PendingEnd
 )
@@ -751,6 +765,61 @@ class MarginHistory(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class CallFilter:
+    """Which margin calls to list; what is None chooses all.
+
+    Attributes:
+        account: Of this account only; it is one of the client's. only_open: Those alone of which something is still to come.
+    """
+
+    client_id: ClientId | None = None
+    account: AccountRef | None = None
+    only_open: bool = False
+
+
+class CallStore(Protocol):
+    """Margin calls, what happened to them, and what was agreed about them. They are written by decisions (see `Record`)."""
+
+    async def get_call(self, ref: AccountRef, number: int) -> MarginCall:
+        """Return a call as it stands; UNKNOWN_CALL."""
+        ...
+
+    async def last_call(self, ref: AccountRef) -> MarginCall | None:
+        """Return the last call of an account, open or closed; None when it never had one."""
+        ...
+
+    async def last_calls(self) -> Mapping[AccountRef, MarginCall]:
+        """Return the last call of every account that ever had one."""
+        ...
+
+    async def list_calls(self, chosen: CallFilter, page: Page) -> Sequence[MarginCall]:
+        """Return calls in the order of account and number; `page.after` is a `call_key`."""
+        ...
+
+    async def list_notices(
+        self, ref: AccountRef, *, after_sequence: int, limit: int, call_number: int | None = None
+    ) -> Sequence[CallNotice]:
+        """Return notices of an account, of all of its calls or of one, in the order of their numbers; UNKNOWN_ACCOUNT."""
+        ...
+
+    async def deliveries(self, ref: AccountRef, *, after_sequence: int, until_sequence: int) -> Mapping[InstrumentId, Decimal]:
+        """Return what deposits and transfers between two entries brought in, less what was taken out; what nets to nothing is there too."""
+        ...
+
+    async def agreements(self) -> Agreements:
+        """Return every agreement that was ever set, by client and account."""
+        ...
+
+
+def call_key(call: MarginCall) -> str:
+    """Return what margin calls are listed in the order of.
+
+    Client and account keep their own order, whatever their lengths, and numbers of one account theirs.
+    """
+    return f"{call.account.client_id} {call.account.account_id} {call.number:012d}"
+
+
 class ParameterStore(Protocol):
     """Sets of risk parameters, and where each stands."""
 
@@ -876,6 +945,22 @@ class DueEventReports(Protocol):
 
     def withdraw_due_events(self) -> None:
         """Stop publishing: this process no longer leads, or does not know."""
+        ...
+
+
+class CallReports(Protocol):
+    """Where people learn of margin calls."""
+
+    def calls_seen(self, calls: Sequence[MarginCall]) -> None:
+        """Publish the calls that are open. Of the process that leads."""
+        ...
+
+    def withdraw_calls(self) -> None:
+        """Stop publishing open calls: this process no longer leads."""
+        ...
+
+    def call_changed(self, notice: CallNotice) -> None:
+        """Count what this process has just done to a call."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""The monitor: margin every account whenever the market or the books have moved, store and publish what is found."""
+"""The monitor: margin every account whenever the market or the books have moved, store and publish what is found, and call margin."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from crossmargin.engine.house_view import house_view
 from crossmargin.usecases.current_market import CurrentMarket, MarketView
 from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.ports import BookReader, Clock, ComputePool, Leadership, LeadershipLostError, MarginHistory, MarginMetrics
+from crossmargin.usecases.review_calls import AccountSeen, ReviewCalls
 from crossmargin.usecases.watch_breakers import WatchBreakers
 
 POLL_INTERVAL_S = 0.25
@@ -39,6 +40,7 @@ class RunHouse:
     leadership: Leadership
     history: MarginHistory
     clock: Clock
+    calls: ReviewCalls
     breakers: WatchBreakers | None = None
 
     async def __call__(self) -> None:
@@ -63,7 +65,7 @@ class RunHouse:
         sequences = await self.books.account_sequences()
         view = await self.current_market()
         # Without the totals that the run itself records, or every run would ask for another one.
-        now = (replace(view, house=NO_HOUSE), tuple(sorted(sequences.items())))
+        now = (replace(view, house=NO_HOUSE), tuple(sorted(sequences.items())), self.calls.last_schedule())
         if now == seen:
             return seen
         reasons = await self.run_once(sequences, view)
@@ -102,6 +104,9 @@ class RunHouse:
         self.metrics.publish_house(results, bands=bands, failed=codes, duration_s=duration.total_seconds())
         if self.breakers is not None:
             await self.breakers(list(results.values()), view.parameters.market_quality.breakers)
+        # After the breakers, which may have paused calls at this very run.
+        seen = {account: AccountSeen(result, bands[account], portfolios[account]) for account, result in results.items()}
+        await self.calls(seen, known.parameters, epoch=epoch)
         return frozenset(failed.values())
 
     async def _with_totals(self, portfolios: Mapping[AccountRef, Portfolio], view: MarketView) -> MarketView:

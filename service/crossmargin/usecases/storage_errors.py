@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from crossmargin.domain.account import Account, Client
+from crossmargin.domain.call_agreement import CallAgreement
+from crossmargin.domain.call_life import CallNotice, MarginCall
 from crossmargin.domain.collateral import AccountCollateralPolicy
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.exposure_limits import ExposureLimits
@@ -21,7 +23,7 @@ from crossmargin.domain.methodology import AccountMethodology
 from crossmargin.domain.parameter_governance import GovernanceChange, GovernedParameters
 from crossmargin.domain.pending_request import PendingEnd, PendingRequest
 from crossmargin.domain.reconciliation import BreakNote, ReconciledStatement
-from crossmargin.usecases.ports import PublishedSnapshot, Record, WriteRequest
+from crossmargin.usecases.ports import PublishedSnapshot, Record, UnderLead, WriteRequest
 
 
 def unknown_client(client_id: ClientId) -> DomainError:
@@ -42,6 +44,13 @@ def sequence_not_reached(ref: AccountRef, *, sequence: int, wanted: int) -> Doma
         account=ref,
         sequence=sequence,
         min_seq=wanted,
+    )
+
+
+def unknown_call(ref: AccountRef, number: int) -> DomainError:
+    """Return the error for a margin call that an account never had."""
+    return DomainError(
+        Reason.UNKNOWN_CALL, f"account {ref} has no margin call {number}; list what there is with ListCalls", account=ref, call=number
     )
 
 
@@ -163,7 +172,7 @@ def unknown_reservation(ref: AccountRef, sequence: int) -> DomainError:
     return DomainError(Reason.UNKNOWN_RESERVATION, f"account {ref} has no reservation {sequence}", account=ref, reservation=sequence)
 
 
-def _name_of(record: Record) -> tuple[str, str]:  # noqa: PLR0911 - one for each kind of record
+def _name_of(record: Record) -> tuple[str, str]:  # noqa: PLR0911, PLR0912 - one for each kind of record
     match record:
         case Client(client_id=client_id):
             return "client", client_id
@@ -181,6 +190,14 @@ def _name_of(record: Record) -> tuple[str, str]:  # noqa: PLR0911 - one for each
             return "limits", scope
         case Halt(scope=scope):
             return "halt", scope
+        case CallAgreement(scope=scope):
+            return "call terms", f"of {scope}"
+        case MarginCall(account=ref, number=number):
+            return "margin call", f"{number} of {ref}"
+        case CallNotice(account=ref, sequence=number):
+            return "notice", f"{number} of {ref}"
+        case UnderLead(epoch=epoch):
+            return "lead", str(epoch)
         case PendingRequest(pending_id=pending_id) | PendingEnd(pending_id=pending_id):
             return "pending request", pending_id
         case ReconciledStatement(statement=statement):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from crossmargin.usecases.acknowledge_call import AcknowledgeCall
 from crossmargin.usecases.activate_parameters import ActivateParameters
 from crossmargin.usecases.advise_margin_mode import AdviseMarginMode
 from crossmargin.usecases.apply_lifecycle_event import ApplyLifecycleEvent
@@ -16,6 +17,8 @@ from crossmargin.usecases.create_account import CreateAccount
 from crossmargin.usecases.create_client import CreateClient
 from crossmargin.usecases.create_instrument import CreateInstrument
 from crossmargin.usecases.deposit_collateral import DepositCollateral
+from crossmargin.usecases.dispute_call import DisputeCall
+from crossmargin.usecases.escalate_call import EscalateCall
 from crossmargin.usecases.evaluate_margin import EvaluateMargin
 from crossmargin.usecases.explain_margin import ExplainMargin
 from crossmargin.usecases.halt_trading import HaltTrading
@@ -27,6 +30,7 @@ from crossmargin.usecases.plan_liquidation import ApproveLiquidation, PlanLiquid
 from crossmargin.usecases.ports import (
     BookReader,
     BreakerStore,
+    CallStore,
     InstrumentReader,
     MarginHistory,
     MarketStore,
@@ -50,13 +54,17 @@ from crossmargin.usecases.reset_breaker import ResetBreaker
 from crossmargin.usecases.resume_trading import ResumeTrading
 from crossmargin.usecases.run_backtest import RunBacktest
 from crossmargin.usecases.run_stress import RunStress
+from crossmargin.usecases.set_call_terms import SetCallTerms
 from crossmargin.usecases.set_collateral_policy import SetCollateralPolicy
 from crossmargin.usecases.set_exposure_limits import SetExposureLimits
 from crossmargin.usecases.set_methodology import SetMethodology
+from crossmargin.usecases.settle_call import SettleCall
 from crossmargin.usecases.settle_trades import SettleTrades
 from crossmargin.usecases.shadow_parameters import ShadowParameters
 from crossmargin.usecases.simulate_cascade import SimulateCascade
 from crossmargin.usecases.transfer_collateral import TransferCollateral
+from crossmargin.usecases.waive_call import WaiveCall
+from crossmargin.usecases.watch_call_notices import WatchCallNotices
 from crossmargin.usecases.watch_margin import WatchMargin
 from crossmargin.usecases.watch_positions import WatchPositions
 from crossmargin.usecases.withdraw_collateral import WithdrawCollateral
@@ -118,6 +126,14 @@ class UseCases:
     instruments: InstrumentReader
     market: MarketStore
     history: MarginHistory
+    acknowledge_call: AcknowledgeCall
+    dispute_call: DisputeCall
+    settle_call: SettleCall
+    waive_call: WaiveCall
+    escalate_call: EscalateCall
+    set_call_terms: SetCallTerms
+    watch_call_notices: WatchCallNotices
+    calls: CallStore
     breakers: BreakerStore
     parameters: ParameterStore
     reconciliation: ReconciliationStore

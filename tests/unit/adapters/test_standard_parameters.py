@@ -15,7 +15,7 @@ from crossmargin.domain.market import RATE_KINDS, FactorId, FactorKind
 from crossmargin.domain.risk_parameters import StressEvent, risk_parameters_from_json
 from crossmargin.engine.scenarios.stress import stress_moves
 
-SHIPPED_HASH = "842a2da76aff9171709ec14d0d17b0dcb05ab0be2f7893eceb09262e6bdeca67"
+SHIPPED_HASH = "f5c96be385cc93e0d3dd9d26b47fc1d99d314077777f5c6b0fd589dcaf9f6691"
 STABLECOINS = ("spot:RLUSD", "spot:USDC", "spot:USDT")
 COINS = ("BTC", "ETH", "SOL", "XRP", "LTC", "ADA", "DOGE", "LINK", "AVAX", "BNB")
 

@@ -23,7 +23,7 @@ from tests.unit.adapters.prometheus.results import a_result
 D = Decimal
 LINES = ((Band.LIQUIDATION, D(1)), (Band.MARGIN_CALL, D("0.8")), (Band.AT_RISK, D("0.7")), (Band.WATCH, D("0.6")))
 SINCE = datetime(2026, 3, 2, tzinfo=UTC)
-MONITOR = {"hysteresis": "0.02", "liquidation_end": "0.75", "immediate_liquidation": "1.25"}
+MONITOR = {"hysteresis": "0.02", "liquidation_end": "0.75", "immediate_liquidation": "1.25", "call_increase_fraction": "0.1"}
 
 
 def plain(utilization):
@@ -107,7 +107,7 @@ ENDS = {
 
 
 def test_every_parameter_has_its_case():
-    assert set(ENDS) == leaves(MonitorParameters)
+    assert set(ENDS) | {"call_increase_fraction"} == leaves(MonitorParameters), "of calls: test_review_calls.py"
 
 
 @pytest.mark.parametrize("name", ENDS)
@@ -124,6 +124,7 @@ def test_each_parameter_moves_a_band_at_both_ends(name):
         ({"hysteresis": "1"}, "hysteresis"),
         ({"liquidation_end": "0"}, "liquidation_end"),
         ({"immediate_liquidation": "0.75"}, "immediate_liquidation"),
+        ({"call_increase_fraction": "-0.1"}, "call_increase_fraction"),
         ({"unknown": "1"}, "unknown"),
     ],
 )

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import count
 from random import Random
@@ -16,9 +16,10 @@ from crossmargin.adapters.memory.books import MemoryBookReader
 from crossmargin.adapters.memory.breakers import MemoryBreakerStore
 from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.adapters.memory.instruments import MemoryInstrumentReader
+from crossmargin.adapters.memory.margin_calls import MemoryCallStore
 from crossmargin.adapters.memory.margin_history import MemoryMarginHistory
 from crossmargin.adapters.memory.market import MemoryMarketStore
-from crossmargin.adapters.memory.metrics import MemoryQuoteMetrics, MemoryRequestReports
+from crossmargin.adapters.memory.metrics import MemoryCallReports, MemoryQuoteMetrics, MemoryRequestReports
 from crossmargin.adapters.memory.pending_requests import MemoryPendingRequests
 from crossmargin.adapters.memory.quotes import MemoryQuoteStore
 from crossmargin.adapters.memory.reconciliation import MemoryReconciliationStore
@@ -37,6 +38,7 @@ from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
 from crossmargin.domain.pending_request import PendingRequest
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.current_market import CurrentMarket
+from crossmargin.usecases.review_calls import ReviewCalls
 from crossmargin.usecases.use_cases import UseCases
 
 T = TypeVar("T")
@@ -125,6 +127,11 @@ class House:
         """A caller with a request id of its own unless one is given."""
         return Caller(principal, request_id or f"request-{next(self.request_ids)}", confirms)
 
+    def review_calls(self, clock: SteppedClock | None = None, *, call_time: time | None = None) -> ReviewCalls:
+        """What the monitor does about calls."""
+        ports = self.ports
+        return ReviewCalls(ports.writer, ports.calls, ports.breakers, ports.call_reports, clock or self.clock, call_time)
+
     async def publish(self, bitcoin: str = "60000", *, at: datetime = NOON, **levels: str) -> MarketSnapshot:
         """Publish a market of this bitcoin price and other factors by `kind_name=level`."""
         factors = {"spot:BTC": bitcoin} | {name.replace("_", ":"): level for name, level in levels.items()}
@@ -187,6 +194,7 @@ def an_empty_house(compute: CountingPool) -> House:
         instruments=MemoryInstrumentReader(database),
         market=MemoryMarketStore(database),
         history=MemoryMarginHistory(database),
+        calls=MemoryCallStore(database),
         parameters=MemoryParameterStore(database),
         reconciliation=MemoryReconciliationStore(database),
         pending=MemoryPendingRequests(database),
@@ -196,6 +204,7 @@ def an_empty_house(compute: CountingPool) -> House:
         breakers=MemoryBreakerStore(database),
         quote_metrics=MemoryQuoteMetrics(),
         request_reports=MemoryRequestReports(),
+        call_reports=MemoryCallReports(),
     )
     current_market = CurrentMarket(ports.instruments, ports.market, ports.parameters, compute)
     return House(database, compute, clock, ports, current_market, build_use_cases(ports, current_market))

@@ -81,7 +81,7 @@ async def monitoring(house, books, *, clock=None):
     """A running monitor that has polled once."""
     clock = clock or house.clock
     board, leadership = Board(), MemoryLeadership(house.database)
-    monitor = RunHouse(books, house.current_market, house.compute, board, leadership, house.ports.history, clock)
+    monitor = RunHouse(books, house.current_market, house.compute, board, leadership, house.ports.history, clock, house.review_calls(clock))
     running = asyncio.ensure_future(monitor())
     try:
         await clock.until_asleep()
@@ -262,7 +262,9 @@ async def test_a_leader_that_was_replaced_during_its_run_stores_and_publishes_no
             return leads
 
     board, leadership = Board(), Paused(house.database)
-    monitor = RunHouse(books, house.current_market, house.compute, board, leadership, house.ports.history, house.clock)
+    monitor = RunHouse(
+        books, house.current_market, house.compute, board, leadership, house.ports.history, house.clock, house.review_calls()
+    )
     running = asyncio.ensure_future(monitor())
     await house.clock.until_asleep()
     running.cancel()
@@ -279,7 +281,9 @@ async def test_a_run_that_cannot_be_stored_is_run_again(house, books):
             await super().record_run(points, epoch=epoch)
 
     history, board = FullDisk(house.database), Board()
-    monitor = RunHouse(books, house.current_market, house.compute, board, MemoryLeadership(house.database), history, house.clock)
+    monitor = RunHouse(
+        books, house.current_market, house.compute, board, MemoryLeadership(house.database), history, house.clock, house.review_calls()
+    )
     running = asyncio.ensure_future(monitor())
     await house.clock.until_asleep()
     assert (board.runs, board.failures) == ([], ["STORAGE_UNAVAILABLE"])

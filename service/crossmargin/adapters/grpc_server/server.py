@@ -23,6 +23,7 @@ from crossmargin.adapters.grpc_server.call_limits import CallLimits
 from crossmargin.adapters.grpc_server.collateral_service import CollateralService
 from crossmargin.adapters.grpc_server.context import Identify
 from crossmargin.adapters.grpc_server.interceptors import REAUTHORISE_S, CallInterceptor, RpcMetrics
+from crossmargin.adapters.grpc_server.margin_call_service import MarginCallService
 from crossmargin.adapters.grpc_server.margin_service import MarginService
 from crossmargin.adapters.grpc_server.market_service import MarketService
 from crossmargin.adapters.grpc_server.pending_request_service import PendingRequestService
@@ -36,6 +37,8 @@ from crossmargin.api.v1 import (
     book_service_pb2_grpc,
     collateral_service_pb2,
     collateral_service_pb2_grpc,
+    margin_call_service_pb2,
+    margin_call_service_pb2_grpc,
     margin_service_pb2,
     margin_service_pb2_grpc,
     market_service_pb2,
@@ -66,6 +69,7 @@ SERVICES: Final[tuple[ServiceDescriptor, ...]] = tuple(
         margin_service_pb2,
         pending_request_service_pb2,
         reconciliation_service_pb2,
+        margin_call_service_pb2,
         risk_service_pb2,
     )
     for service in file.DESCRIPTOR.services_by_name.values()
@@ -205,6 +209,7 @@ def build_server(
     market_service_pb2_grpc.add_MarketServiceServicer_to_server(MarketService(use_cases), server)
     margin_service_pb2_grpc.add_MarginServiceServicer_to_server(MarginService(use_cases), server)
     pending_request_service_pb2_grpc.add_PendingRequestServiceServicer_to_server(PendingRequestService(use_cases), server)
+    margin_call_service_pb2_grpc.add_MarginCallServiceServicer_to_server(MarginCallService(use_cases), server)
     reconciliation_service_pb2_grpc.add_ReconciliationServiceServicer_to_server(ReconciliationService(use_cases), server)
     risk_service_pb2_grpc.add_RiskServiceServicer_to_server(RiskService(use_cases), server)
     health_servicer = health.aio.HealthServicer()

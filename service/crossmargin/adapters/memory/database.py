@@ -15,6 +15,8 @@ from crossmargin.domain.audit_event import AuditEvent
 from crossmargin.domain.band_memory import BandState
 from crossmargin.domain.book import Entry
 from crossmargin.domain.breaker import Breaker, BreakerKind
+from crossmargin.domain.call_agreement import CallAgreement
+from crossmargin.domain.call_life import CallNotice, MarginCall
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.halt import Halt, scope_of
@@ -76,6 +78,9 @@ class Contents:
     halts: MutableMapping[str, Halt] = field(default_factory=dict)
     statements: MutableMapping[str, ReconciledStatement] = field(default_factory=dict)
     pending: MutableMapping[PendingRequestId, PendingRequest] = field(default_factory=dict)
+    calls: MutableMapping[tuple[AccountRef, int], MarginCall] = field(default_factory=dict)
+    call_notices: MutableMapping[tuple[AccountRef, int], CallNotice] = field(default_factory=dict)
+    call_agreements: MutableMapping[tuple[ClientId, AccountId | None], CallAgreement] = field(default_factory=dict)
     break_notes: MutableMapping[tuple[str, AccountRef, InstrumentId, int], BreakNote] = field(default_factory=dict)
 
     def staged(self) -> Contents:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from crossmargin.domain.call_life import CallNotice, MarginCall
 from crossmargin.domain.halt import Halt
 from crossmargin.domain.identifiers import SourceId
 from crossmargin.domain.market import MarketSnapshot
@@ -52,3 +53,23 @@ class MemoryQuoteMetrics:
     def withdraw_market(self) -> None:
         """Forget the snapshot."""
         self.last_built = None
+
+
+class MemoryCallReports:
+    """See `CallReports`."""
+
+    def __init__(self) -> None:
+        self.open: Sequence[MarginCall] | None = None
+        self.notices: list[CallNotice] = []
+
+    def calls_seen(self, calls: Sequence[MarginCall]) -> None:
+        """Keep the open calls."""
+        self.open = calls
+
+    def withdraw_calls(self) -> None:
+        """Forget the open calls."""
+        self.open = None
+
+    def call_changed(self, notice: CallNotice) -> None:
+        """Keep what was done."""
+        self.notices.append(notice)

@@ -6,9 +6,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from crossmargin.adapters.memory.database import Contents
+from crossmargin.adapters.memory.margin_calls import store_call_record
 from crossmargin.adapters.memory.market import latest_of
 from crossmargin.adapters.memory.pending_requests import end_pending, store_pending
 from crossmargin.domain.account import GENESIS_HASH, Account, AccountHead, AccountStatus, Client
+from crossmargin.domain.call_agreement import CallAgreement
+from crossmargin.domain.call_life import CallNotice, MarginCall
 from crossmargin.domain.collateral import AccountCollateralPolicy
 from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.halt import Halt
@@ -18,7 +21,7 @@ from crossmargin.domain.methodology import AccountMethodology
 from crossmargin.domain.parameter_governance import GovernanceChange, GovernedParameters, ParameterState
 from crossmargin.domain.pending_request import PendingEnd, PendingRequest
 from crossmargin.domain.reconciliation import BreakNote, ReconciledStatement
-from crossmargin.usecases.ports import PrecedingSnapshotChangedError, PublishedSnapshot, Record
+from crossmargin.usecases.ports import PrecedingSnapshotChangedError, PublishedSnapshot, Record, UnderLead
 from crossmargin.usecases.storage_errors import already_exists, parameters_changed, unknown_account, unknown_client, unknown_instrument
 
 
@@ -52,10 +55,14 @@ def store_record(staged: Contents, record: Record, *, now: datetime) -> None:  #
             is_stored = staged.statements.setdefault(record.statement.statement_id, record).statement == record.statement
         case BreakNote():
             is_stored = _store_note(staged, record)
+        case CallAgreement() | MarginCall() | CallNotice():
+            is_stored = store_call_record(staged, record, now)
         case PendingRequest():
             is_stored = store_pending(staged, record, now)
         case PendingEnd():
             is_stored = end_pending(staged, record, now)
+        case UnderLead():
+            is_stored = True  # looked at by the writer, which knows the lead
     if not is_stored:
         raise already_exists(record)
 

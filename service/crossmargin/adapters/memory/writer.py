@@ -10,13 +10,14 @@ from typing import TypeAlias
 
 from crossmargin.adapters.memory.books import books_of, halts_of
 from crossmargin.adapters.memory.database import Contents, MemoryDatabase, StoredResponse
+from crossmargin.adapters.memory.margin_history import check_epoch
 from crossmargin.adapters.memory.records import store_record
 from crossmargin.domain.account import AccountHead
 from crossmargin.domain.book import Entry, Posting
 from crossmargin.domain.identifiers import AccountRef, BookId, InstrumentId
 from crossmargin.domain.money import EXACT, check_ledger_decimal
 from crossmargin.domain.position import Position
-from crossmargin.usecases.ports import Books, Decide, DecideOnBooks, Decision, WriteOutcome, WriteRequest
+from crossmargin.usecases.ports import Books, Decide, DecideOnBooks, Decision, UnderLead, WriteOutcome, WriteRequest
 from crossmargin.usecases.storage_errors import already_cancelled, halted, request_id_reused, unknown_account
 
 _Positions: TypeAlias = Mapping[tuple[BookId, InstrumentId], Position]
@@ -53,6 +54,8 @@ class MemoryWriter:
             decision = await decide(locked_at)
             staged = self._database.contents.staged()
             for record in decision.records:
+                if isinstance(record, UnderLead):
+                    check_epoch(self._database, record.epoch)
                 store_record(staged, record, now=self._database.now())
             for entry in decision.entries:
                 _append(staged, entry, locked_at)

@@ -20,6 +20,8 @@ from crossmargin.adapters.postgres.exposure_limits import LOCK_HEADS, REPLACE_LI
 from crossmargin.adapters.postgres.halt import ASK_IN_TURN, REPLACE_HALT
 from crossmargin.adapters.postgres.instrument_terms import terms_to_json
 from crossmargin.adapters.postgres.instruments import INSTRUMENTS_BY_ID, INSTRUMENTS_VERSION, instrument_from_row
+from crossmargin.adapters.postgres.leadership import check_epoch
+from crossmargin.adapters.postgres.margin_calls import store_call_record
 from crossmargin.adapters.postgres.market import ID_BEFORE, SNAPSHOT_BY_ID, SNAPSHOTS, snapshot_from_row
 from crossmargin.adapters.postgres.peg import pegs_to_json
 from crossmargin.adapters.postgres.pending_requests import end_pending, store_pending
@@ -37,6 +39,8 @@ from crossmargin.adapters.postgres.tables import (
     risk_parameters,
 )
 from crossmargin.domain.account import GENESIS_HASH, Account, AccountStatus, Client
+from crossmargin.domain.call_agreement import CallAgreement
+from crossmargin.domain.call_life import CallNotice, MarginCall
 from crossmargin.domain.collateral import AccountCollateralPolicy
 from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.halt import Halt
@@ -47,7 +51,7 @@ from crossmargin.domain.money import format_decimal
 from crossmargin.domain.parameter_governance import Governance, GovernanceChange, GovernedParameters, ParameterState
 from crossmargin.domain.pending_request import PendingEnd, PendingRequest
 from crossmargin.domain.reconciliation import BreakNote, ReconciledStatement
-from crossmargin.usecases.ports import PrecedingSnapshotChangedError, PublishedSnapshot, Record
+from crossmargin.usecases.ports import PrecedingSnapshotChangedError, PublishedSnapshot, Record, UnderLead
 from crossmargin.usecases.storage_errors import already_exists, parameters_changed, unknown_account, unknown_client, unknown_instrument
 
 
@@ -57,6 +61,7 @@ async def store_record(connection: Connection, record: Record) -> None:  # noqa:
     Raises:
         DomainError: ALREADY_EXISTS when the name is taken by another content; UNKNOWN_CLIENT, UNKNOWN_ACCOUNT or UNKNOWN_INSTRUMENT when
             the record refers to something that does not exist; PARAMETERS_CHANGED when a change was decided on what is no longer so.
+        LeadershipLostError: The decision was to be written under a lead that is over.
     """
     match record:
         case Client():
@@ -81,6 +86,11 @@ async def store_record(connection: Connection, record: Record) -> None:  # noqa:
             is_stored = await store_statement(connection, record)
         case BreakNote():
             is_stored = await store_note(connection, record)
+        case CallAgreement() | MarginCall() | CallNotice():
+            is_stored = await store_call_record(connection, record)
+        case UnderLead():
+            await check_epoch(connection, record.epoch)
+            is_stored = True
         case PendingRequest():
             is_stored = await store_pending(connection, record)
         case PendingEnd():

@@ -1,0 +1,104 @@
+"""When a call is due, and whose terms hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+
+from crossmargin.domain.call_agreement import CallAgreement, agreement_of, house_agreement
+from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId
+from crossmargin.domain.margin_call import CallTerms
+
+ALPHA = ClientId("alpha")
+CORE = AccountRef(ALPHA, AccountId("core"))
+TERMS = CallTerms(Decimal(0), Decimal(500_000), Decimal(10_000))
+AGREED = CallAgreement(ALPHA, None, TERMS, time(14), 1, time(12), on_business_days=True)
+
+
+def at(day, hour=9, minute=0):
+    """A moment of March 2026, whose first day is a Sunday."""
+    return datetime(2026, 3, day, hour, minute, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("issued", "due"),
+    [
+        (at(2, 13, 59), at(3, 12)),
+        (at(2, 14), at(4, 12)),
+        (at(6, 9), at(9, 12)),
+        (at(6, 14), at(10, 12)),
+        (at(7, 23), at(10, 12)),
+        (at(8, 1), at(10, 12)),
+    ],
+)
+def test_a_call_is_due_some_business_days_after_the_day_it_counts_for(issued, due):
+    assert AGREED.due_at(issued) == due
+
+
+def test_without_business_days_weekends_are_days():
+    everyday = replace(AGREED, on_business_days=False)
+    assert everyday.due_at(at(7, 9)) == at(8, 12)
+    assert everyday.due_at(at(7, 15)) == at(9, 12)
+
+
+def test_a_call_may_be_due_on_the_day_of_issue():
+    same_day = replace(AGREED, due_days=0, due_time=time(18))
+    assert same_day.due_at(at(2, 13)) == at(2, 18)
+    assert same_day.due_at(at(6, 15)) == at(9, 18)
+
+
+def test_the_zone_of_the_issue_changes_nothing():
+    tokyo = at(2, 14).astimezone(timezone(timedelta(hours=9)))
+    assert AGREED.due_at(tokyo) == AGREED.due_at(at(2, 14))
+
+
+def test_a_call_is_always_due_after_it_was_issued():
+    for agreed in (AGREED, replace(AGREED, due_days=0, due_time=time(14, 1)), house_agreement(ALPHA)):
+        for hour in range(24 * 8):
+            issued = at(1, 0) + timedelta(hours=hour)
+            assert agreed.due_at(issued) > issued
+
+
+def test_terms_of_the_account_come_before_those_of_the_client_and_those_before_the_house():
+    own = replace(AGREED, account_id=CORE.account_id)
+    both = {(ALPHA, None): AGREED, (ALPHA, CORE.account_id): own}
+    assert agreement_of(CORE, both) is own
+    assert agreement_of(AccountRef(ALPHA, AccountId("other")), both) is AGREED
+    assert agreement_of(AccountRef(ClientId("beta"), AccountId("core")), both) == house_agreement(ClientId("beta"))
+
+
+def test_the_words_name_everything_that_two_persons_agree_on():
+    assert AGREED.words == (
+        "set call terms of clients/alpha: threshold 0, minimum transfer 500000, rounded to 10000, "
+        "cut-off 14:00, due 1 business days later at 12:00 UTC"
+    )
+    changed = [
+        replace(AGREED, account_id=CORE.account_id),
+        replace(AGREED, terms=replace(TERMS, threshold=Decimal(1))),
+        replace(AGREED, terms=replace(TERMS, minimum_transfer_amount=Decimal(1))),
+        replace(AGREED, terms=replace(TERMS, rounding_unit=Decimal(1))),
+        replace(AGREED, cut_off=time(13)),
+        replace(AGREED, due_days=2),
+        replace(AGREED, due_time=time(13)),
+        replace(AGREED, on_business_days=False),
+    ]
+    assert len({AGREED.words, *(each.words for each in changed)}) == 9
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"due_days": 6}, "due_days"),
+        ({"due_days": -1}, "due_days"),
+        ({"due_days": 0}, "due_time"),
+        ({"cut_off": time(14, tzinfo=UTC)}, "cut_off"),
+    ],
+)
+def test_terms_that_cannot_be_are_refused_by_name(changes, name):
+    with pytest.raises(DomainError) as refused:
+        replace(AGREED, **changes)
+    assert (refused.value.reason, refused.value.facts["field"]) == (Reason.INVALID_ARGUMENT, name)

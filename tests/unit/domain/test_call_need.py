@@ -1,0 +1,105 @@
+"""What a margin result says that has to be delivered, and what of it has come."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from crossmargin.domain.account import AccountMode
+from crossmargin.domain.band_memory import BandState
+from crossmargin.domain.call_agreement import house_agreement
+from crossmargin.domain.call_life import CallTrigger
+from crossmargin.domain.call_need import call_standing, delivered_value, may_be_called, needed_delivery
+from crossmargin.domain.identifiers import ClientId, InstrumentId
+from crossmargin.domain.margin import Band, CollateralLine, DataQuality
+from crossmargin.domain.margin_call import CallTerms
+from tests.builders import risk_parameters
+from tests.unit.adapters.prometheus.results import a_result
+
+D = Decimal
+LINES = risk_parameters().bands
+PLAIN = CallTerms(D(0), D(0), D(0))
+QUALITY = DataQuality((), D("0.5"), D("1.5"), D(-900), D(-50), Band.HEALTHY, Band.LIQUIDATION, may_liquidate=True)
+
+
+def result_of(equity, maintenance, *, initial=None, quality=None):
+    result = a_result(equity=equity, market_requirement=maintenance, initial_margin=initial or str(D(maintenance) * D("1.25")))
+    return replace(result, quality=quality)
+
+
+def needed(result, *, terms=PLAIN, trigger=CallTrigger.BAND):
+    return needed_delivery(result, terms, LINES, trigger)
+
+
+@pytest.mark.parametrize(
+    ("equity", "maintenance", "expected"),
+    [
+        ("1000", "800", "0"),
+        ("999.99", "800", "0.01"),
+        ("900", "800", "100"),
+        ("0", "800", "1000"),
+        ("-50", "800", "1050"),
+        ("900", "0", "0"),
+    ],
+)
+def test_what_brings_utilization_back_to_the_line_is_needed_and_equity_below_zero_too(equity, maintenance, expected):
+    assert needed(result_of(equity, maintenance)) == D(expected)
+
+
+def test_the_agreement_rounds_up_and_leaves_small_amounts_be():
+    short = result_of("900", "800")
+    assert needed(short, terms=CallTerms(D(0), D(101), D(0))) == 0
+    assert needed(short, terms=CallTerms(D(0), D(100), D(30))) == 120
+    assert needed(short, terms=CallTerms(D(50), D(0), D(0))) == 50
+
+
+def test_by_schedule_the_initial_margin_is_asked_for_with_all_that_only_new_risk_has_to_cover():
+    result = result_of("1000", "700", initial="1100")
+    assert needed(result) == 0
+    assert needed(result, trigger=CallTrigger.SCHEDULE) == 100
+
+
+def test_in_doubt_no_more_is_asked_for_than_is_missing_at_the_best_end():
+    short = result_of("500", "800")
+    assert needed(replace(short, quality=QUALITY)) == 50
+    assert needed(replace(short, quality=replace(QUALITY, excess_to_initial_high=D(-5000)))) == 500
+    assert needed(replace(short, quality=replace(QUALITY, excess_to_initial_high=D(10)))) == 0
+    assert needed(replace(short, quality=replace(QUALITY, excess_to_initial_high=None))) == 0, "nobody knows what is missing"
+
+
+def a_line(name, quantity, value):
+    return CollateralLine(InstrumentId(name), None, D(quantity), D(value), D(0), D(0), D(value), D(0), D(0))
+
+
+def test_a_delivery_counts_what_it_adds_to_equity():
+    result = result_of("1000", "800")
+    lines = (a_line("RLUSD", "1000", "980"), a_line("BTC", "2", "80000"), a_line("EUR", "-100", "-110"))
+    held = replace(result, equity=replace(result.equity, lines=lines))
+    value = {
+        "RLUSD": delivered_value({InstrumentId("RLUSD"): D(500)}, held),
+        "both": delivered_value({InstrumentId("RLUSD"): D(500), InstrumentId("BTC"): D("-0.01")}, held),
+        "debt": delivered_value({InstrumentId("EUR"): D(50)}, held),
+        "gone": delivered_value({InstrumentId("ETH"): D(5)}, held),
+        "dollars": delivered_value({InstrumentId("USD"): D("7.005")}, held),
+    }
+    assert value == {"RLUSD": D(490), "both": D(90), "debt": D(55), "gone": D(0), "dollars": D(7)}
+    assert delivered_value({}, held) is None
+
+
+def test_a_call_is_needed_until_the_band_is_left_and_pressed_only_by_what_is_so_now():
+    remembered = BandState(Band.MARGIN_CALL)
+    agreement = house_agreement(ClientId("alpha"))
+    standing = call_standing(result_of("1010", "800"), remembered, agreement, LINES, trigger=CallTrigger.BAND, delivered=None)
+    assert (standing.is_called_for, standing.is_past_the_line, standing.needed) == (True, False, 0)
+    gone = replace(a_result(band=Band.LIQUIDATION), quality=replace(QUALITY, is_provisional=True))
+    standing = call_standing(gone, BandState(Band.LIQUIDATION), agreement, LINES, trigger=CallTrigger.BAND, delivered=D(1))
+    assert (standing.is_past_the_line, standing.is_provisional, standing.delivered) == (True, True, D(1))
+    scheduled = call_standing(result_of("1010", "800"), remembered, agreement, LINES, trigger=CallTrigger.SCHEDULE, delivered=None)
+    assert not scheduled.is_called_for
+
+
+def test_an_isolated_account_is_closed_and_never_called():
+    assert may_be_called(AccountMode.CROSS)
+    assert not may_be_called(AccountMode.ISOLATED)

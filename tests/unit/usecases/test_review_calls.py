@@ -1,0 +1,240 @@
+"""The monitor issues calls, recognises what comes in, and presses for what does not; a leader who dies loses none and doubles none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import time, timedelta
+from decimal import Decimal
+
+import pytest
+
+from crossmargin.domain.account import Account, AccountMode
+from crossmargin.domain.band_memory import next_band_state
+from crossmargin.domain.breaker import BreakerKind
+from crossmargin.domain.call_life import CallState, CallTrigger, DisputeReason, NoticeKind
+from crossmargin.domain.errors import Reason
+from crossmargin.domain.identifiers import AccountId, AccountRef
+from crossmargin.domain.margin import Band
+from crossmargin.domain.margin_history import margin_point
+from crossmargin.domain.pending_request import PendingRequest
+from crossmargin.usecases.evaluate_margin import portfolio_of
+from crossmargin.usecases.ports import CallFilter, LeadershipLostError, Page
+from crossmargin.usecases.review_calls import AccountSeen
+from tests.unit.usecases.house import CORE, NOON
+from tests.unit.usecases.refusals import refused
+
+D = Decimal
+
+
+class Monitor:
+    """What a house run does about one account, without the run."""
+
+    def __init__(self, house, **options):
+        self.house = house
+        self.review = house.review_calls(**options)
+
+    async def look(self, account=CORE, *, epoch=None, change=lambda result: result, **monitor):
+        """Margin the account, store the run and review its calls; return the account's last call."""
+        house, view = self.house, await self.house.current_market()
+        epoch = house.database.epoch if epoch is None else epoch
+        portfolio = portfolio_of(await house.ports.books.account_state(account))
+        result = change(view.margin(portfolio))
+        parameters = replace(view.parameters, monitor=replace(view.parameters.monitor, **monitor))
+        before = (await house.ports.history.bands()).get(account)
+        state = next_band_state(before, result, parameters)
+        await house.ports.history.record_run([margin_point(result, before, state)], epoch=house.database.epoch)
+        await self.review({account: AccountSeen(result, state, portfolio)}, parameters, epoch=epoch)
+        return await house.ports.calls.last_call(account)
+
+
+@pytest.fixture
+def monitor(house):
+    return Monitor(house)
+
+
+async def requirement(house):
+    return (await house.use_cases.evaluate_margin(CORE)).requirement
+
+
+async def fall_short(house, utilization="0.9"):
+    """Trade, and deposit so little that utilization is so high; return the maintenance margin."""
+    await house.trade("10")
+    maintenance = (await requirement(house)).maintenance_margin
+    await house.deposit(f"{maintenance / D(utilization):.2f}")
+    return maintenance
+
+
+async def notices(house):
+    return [notice.kind for notice in await house.ports.calls.list_notices(CORE, after_sequence=0, limit=99)]
+
+
+async def test_a_call_asks_for_what_brings_the_account_to_the_line_in_whole_thousands(house, monitor):
+    maintenance = await fall_short(house)
+    call = await monitor.look()
+    missing = maintenance / D("0.8") - maintenance / D("0.9")
+    assert call.amount % 1000 == 0
+    assert missing <= call.amount < missing + 1000
+    assert (call.state, call.trigger, call.met, call.sequence) == (CallState.ISSUED, CallTrigger.BAND, 0, 2)
+    assert await monitor.look() == call, "as long as nothing moves nothing happens"
+    assert [notice.kind for notice in house.ports.call_reports.notices] == [NoticeKind.ISSUED]
+
+
+async def test_nobody_is_called_below_the_line(house, monitor):
+    await fall_short(house, "0.7999")
+    assert await monitor.look() is None
+
+
+async def test_a_call_is_met_in_parts_and_the_next_deficit_is_a_call_of_its_own(house, monitor):
+    await fall_short(house)
+    call = await monitor.look()
+    await house.deposit("5000")
+    part = await monitor.look()
+    assert (part.state, part.met, part.outstanding) == (CallState.PARTIALLY_MET, 5000, call.amount - 5000)
+    await house.deposit(str(call.amount - 5000))
+    met = await monitor.look()
+    assert (met.state, met.met) == (CallState.MET, call.amount)
+    await house.trade("10")
+    again = await monitor.look()
+    assert (again.number, again.state) == (2, CallState.ISSUED)
+    assert await notices(house) == [NoticeKind.ISSUED, NoticeKind.PARTIALLY_MET, NoticeKind.MET, NoticeKind.ISSUED]
+
+
+async def test_a_delivery_is_recognised_at_once_when_somebody_asks(house, monitor):
+    await fall_short(house)
+    call = await monitor.look()
+    same = await house.use_cases.settle_call(CORE, 1, caller=house.caller())
+    assert same == call
+    await house.deposit(str(call.amount))
+    settled = await house.use_cases.settle_call(CORE, 1, caller=house.caller(principal="olga"))
+    assert settled.state is CallState.MET
+    assert house.ports.call_reports.notices[-1].by == "olga"
+    await refused(house.use_cases.settle_call(CORE, 1, caller=house.caller()), Reason.WRONG_CALL_STATE)
+
+
+async def test_a_call_is_rescinded_when_the_market_comes_back(house, monitor):
+    await fall_short(house)
+    await monitor.look()
+    await house.trade("-5")
+    assert (await monitor.look()).state is CallState.RESCINDED
+
+
+@pytest.mark.parametrize(("fraction", "is_raised"), [("0", True), ("9", False)])
+async def test_a_call_is_raised_when_the_deficit_has_grown_by_a_share_of_it(house, monitor, fraction, is_raised):
+    await fall_short(house, "0.85")
+    call = await monitor.look(call_increase_fraction=D(fraction))
+    await house.trade("1")
+    raised = await monitor.look(call_increase_fraction=D(fraction))
+    assert (raised.amount > call.amount) is is_raised
+    assert raised.number == 1
+
+
+async def test_past_the_liquidation_line_the_call_is_escalated_at_the_same_run(house, monitor):
+    await fall_short(house, "1.1")
+    call = await monitor.look()
+    assert call.state is CallState.ISSUED
+    assert (await monitor.look()).state is CallState.ESCALATED
+
+
+async def test_an_overdue_call_is_escalated_though_nothing_moves(house, monitor):
+    await fall_short(house)
+    call = await monitor.look()
+    await monitor.review.escalate_overdue(epoch=house.database.epoch)
+    assert await house.ports.calls.last_call(CORE) == call
+    house.clock.move_to(call.due_at)
+    await monitor.review.escalate_overdue(epoch=house.database.epoch)
+    assert (await house.ports.calls.last_call(CORE)).state is CallState.ESCALATED
+
+
+async def test_a_leader_that_was_replaced_issues_nothing_and_the_next_one_issues_what_it_did_not(house, monitor):
+    await fall_short(house)
+    house.database.epoch = 7
+    with pytest.raises(LeadershipLostError):
+        await monitor.look(epoch=6)
+    assert await house.ports.calls.last_calls() == {}
+    call = await Monitor(house).look(epoch=7)
+    assert (call.number, call.state) == (1, CallState.ISSUED)
+    assert await Monitor(house).look(epoch=7) == call
+
+
+async def test_a_tripped_breaker_pauses_calls_and_recognises_what_comes(house, monitor):
+    await fall_short(house)
+    await house.ports.breakers.trip(BreakerKind.CALLS, at=NOON, cause="too many")
+    assert await monitor.look() is None
+    await house.ports.breakers.reset(BreakerKind.CALLS, at=NOON, by="alice", note="real")
+    call = await monitor.look()
+    await house.ports.breakers.trip(BreakerKind.CALLS, at=NOON, cause="too many")
+    await house.deposit(str(call.amount))
+    assert (await monitor.look()).state is CallState.MET
+
+
+async def test_an_account_that_is_short_at_its_levels_alone_is_not_called(house, monitor):
+    """What a doubted market makes of the band is the gate's; the call follows the band."""
+    await fall_short(house)
+    assert await monitor.look(change=lambda result: replace(result, band=Band.AT_RISK)) is None
+
+
+async def test_an_isolated_account_is_never_called(house, monitor):
+    bucket = AccountRef(CORE.client_id, AccountId("bucket"))
+    await house.use_cases.create_account(Account(bucket, "Bucket", AccountMode.ISOLATED, CORE.account_id), caller=house.caller())
+    await house.trade("10", account=bucket)
+    await house.deposit("100", account=bucket)
+    assert await monitor.look(bucket) is None
+
+
+async def test_by_schedule_whoever_is_below_the_initial_margin_is_called_once(house):
+    await fall_short(house, "0.79")
+    monitor = Monitor(house, call_time=time(13))
+
+    def lifted(result):
+        return replace(result, requirement=replace(result.requirement, initial_margin=result.equity.equity + 5000))
+
+    assert (await monitor.look(change=lifted)).trigger is CallTrigger.SCHEDULE, "yesterday's was missed: nobody led"
+    await house.deposit("5000")
+    assert (await monitor.look()).state is CallState.MET
+    assert (await monitor.look(change=lifted)).number == 1, "not before the time"
+    house.clock.move_to(NOON + timedelta(hours=1))
+    assert (await monitor.look(change=lifted)).number == 2
+
+
+async def test_a_waived_call_is_not_issued_again_until_the_account_has_been_back(house, monitor):
+    await fall_short(house)
+    await monitor.look()
+    house.clock.move_to(NOON + timedelta(days=400))
+    pending = await house.use_cases.waive_call(CORE, 1, text="moved out", caller=house.caller(principal="alice"))
+    assert isinstance(pending, PendingRequest)
+    assert (await house.ports.calls.last_call(CORE)).state is CallState.ISSUED
+    second = replace(house.caller(principal="bob"), confirms=pending.pending_id)
+    waived = await house.use_cases.waive_call(CORE, 1, text="moved out", caller=second)
+    assert (waived.state, (await notices(house))[-1]) == (CallState.WAIVED, NoticeKind.WAIVED)
+    assert (await monitor.look()).number == 1
+    await house.trade("-8")
+    await monitor.look()
+    await house.trade("8")
+    house.clock.move_to(NOON + timedelta(days=800))
+    assert (await monitor.look()).number == 2
+
+
+async def test_clients_acknowledge_and_dispute_and_are_escalated_by_two(house, monitor):
+    await fall_short(house)
+    await monitor.look()
+    said = await house.use_cases.acknowledge_call(CORE, 1, text="wire sent", caller=house.caller())
+    assert said.state is CallState.ACKNOWLEDGED
+    disputed = await house.use_cases.dispute_call(CORE, 1, DisputeReason.VALUATION, text="mark is off", caller=house.caller())
+    assert disputed.state is CallState.DISPUTED
+    alone = await house.use_cases.escalate_call(CORE, 1, text="no answer", caller=house.caller(principal="alice"))
+    again = replace(house.caller(principal="alice"), confirms=alone.pending_id)
+    await refused(house.use_cases.escalate_call(CORE, 1, text="no answer", caller=again), Reason.FOUR_EYES_REQUIRED)
+    other = replace(house.caller(principal="bob"), confirms=alone.pending_id)
+    assert (await house.use_cases.escalate_call(CORE, 1, text="no answer", caller=other)).state is CallState.ESCALATED
+    last = (await house.ports.calls.list_notices(CORE, after_sequence=0, limit=9))[-1]
+    assert (last.by, last.reason, last.text) == ("alice and bob", "two persons", "no answer")
+
+
+async def test_the_same_word_again_is_said_once(house, monitor):
+    await fall_short(house)
+    await monitor.look()
+    caller = house.caller("same")
+    await house.use_cases.acknowledge_call(CORE, 1, text="", caller=caller)
+    await house.use_cases.acknowledge_call(CORE, 1, text="", caller=caller)
+    assert await notices(house) == [NoticeKind.ISSUED, NoticeKind.ACKNOWLEDGED]
+    assert len(await house.ports.calls.list_calls(CallFilter(only_open=True), Page(9))) == 1
