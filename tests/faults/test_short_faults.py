@@ -46,7 +46,7 @@ async def test_all_faults_at_once_leave_the_books_sound_and_every_operation_deci
 
 @pytest.mark.parametrize("body", [killed_leader, held_up_leader], ids=lambda body: body.__name__)
 async def test_when_the_leader_is_gone_another_one_leads_within_seconds_and_nothing_is_stored_out_of_turn(bench, body):
-    result = await bench.run(body.__name__, body, Setup(flags=(), account_count=2, limited_count=2, callers=0, counters=()))
+    result = await bench.run(body.__name__, body, Setup(flags=(), account_count=2, limited_count=4, callers=0, counters=()))
     assert result.findings == []
     assert "after the first one" in result.remarks[0]
 

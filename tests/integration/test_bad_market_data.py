@@ -13,9 +13,15 @@ from itertools import count
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
+from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name
+from crossmargin.adapters.memory.metrics import MemoryCallReports
 from crossmargin.api.v1 import collateral_service_pb2 as collateral_pb
+from crossmargin.api.v1 import margin_call_service_pb2 as calls_pb
 from crossmargin.api.v1 import margin_service_pb2 as margin_pb
 from crossmargin.api.v1 import market_service_pb2 as pb
+from crossmargin.domain.band_memory import next_band_state
+from crossmargin.usecases.evaluate_margin import portfolio_of
+from crossmargin.usecases.review_calls import AccountSeen, ReviewCalls
 from tests.builders import market_quality_document
 from tests.integration.grpc_rig import (
     ALPHA,
@@ -79,6 +85,22 @@ class Market:
             said.observe_time.CopyFrom(timestamp(self.clock.moment))
         request = pb.PublishQuotesRequest(source=source, quotes=[said])
         return [answer async for answer in self.rig.market.PublishQuotes(iter([request]))]
+
+    async def review(self):
+        """Do what the monitor does about calls."""
+        use_cases = self.rig.use_cases
+        change, view = use_cases.acknowledge_call.change, await use_cases.evaluate_margin.current_market()
+        seen = {}
+        for account in (SOUND_LONG, BREACHED):
+            ref = account_ref_from_name(account, what="account")
+            portfolio = portfolio_of(await use_cases.books.account_state(ref))
+            result = view.margin(portfolio)
+            seen[ref] = AccountSeen(result, next_band_state(None, result, view.parameters), portfolio)
+        monitor = ReviewCalls(change.writer, use_cases.calls, use_cases.breakers, MemoryCallReports(), self.clock)
+        await monitor(seen, view.parameters, epoch=0)
+
+    async def calls(self):
+        return [call.account for call in (await self.rig.calls.ListCalls(calls_pb.ListCallsRequest())).calls]
 
     async def band(self, account):
         return (await self.margin(account)).band
@@ -156,6 +178,8 @@ async def test_bad_data_calls_nobody_wrongly_approves_nothing_blindly_and_hides_
         await market.tick(**FAULTS[fault](market.clock))
         if tick % 4 and tick > 3:
             continue
+        await market.review()
+        assert await market.calls() == [BREACHED], f"calls at tick {tick}"
         assert await market.band(SOUND_LONG) not in CALLED, f"wrongful call at tick {tick}"
         assert await market.band(BREACHED) in CALLED, f"a true breach was not called at tick {tick}"
         blind = await market.preview(SOUND_LONG, str(too_much))

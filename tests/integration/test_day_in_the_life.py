@@ -8,9 +8,11 @@ from decimal import Decimal
 import pytest
 
 from crossmargin.api.v1 import book_service_pb2 as books_pb
+from crossmargin.api.v1 import margin_call_service_pb2 as calls_pb
 from crossmargin.api.v1 import margin_service_pb2 as margin_pb
 from crossmargin_cli.demo_data.market import LAST_DAY, simulated_history, todays_levels
 from crossmargin_client import CALL, CASH_PAID, Client, PreconditionFailed, add_up, decimal_of, lifecycle, order, trade, values
+from tests.integration.command_line import wait_until
 from tests.integration.test_serve import serving
 
 D = Decimal
@@ -72,6 +74,12 @@ def apply(client: Client, event: books_pb.LifecycleEvent) -> dict[str, Decimal]:
     return {amount.instrument_id: decimal_of(amount.quantity) for amount in outcome.outcome.amounts}
 
 
+def last_call(client: Client) -> calls_pb.MarginCall:
+    """The only call of the day, open or closed."""
+    (call,) = client.list_calls(CORE)
+    return call
+
+
 def equity(client: Client) -> Decimal:
     return decimal_of(client.get_margin(CORE).equity.equity)
 
@@ -124,15 +132,24 @@ def test_a_day_adds_up_to_the_cent(client):
     assert list(settled.trade_seqs) == [spot]
     assert equity(client) == before
 
-    # Afternoon: more risk than is good, a fall, and a call that is met with RLUSD.
+    # Afternoon: more risk than is good, a fall, and a call that is met with RLUSD in two parts.
     book(client, trade(PERP, 35, mark, executed_at=at(13)))
     publish(client, at(14), "85000")
     margin = client.get_margin(CORE)
     assert margin.band in TROUBLED
     need = decimal_of(margin.requirement.maintenance_margin) / D("0.75") - decimal_of(margin.equity.equity)
     stablecoins = (need / D("0.9")).quantize(D(1))
-    client.deposit(CORE, "RLUSD", stablecoins, received_at=at(15))
+    wait_until(lambda: list(client.list_calls(CORE, only_open=True)))
+    call = client.acknowledge_call(CORE, 1, "RLUSD is on its way") if margin.band == margin_pb.BAND_MARGIN_CALL else last_call(client)
+    assert decimal_of(call.amount) >= decimal_of(margin.requirement.maintenance_margin) / D("0.8") - decimal_of(margin.equity.equity)
+    client.deposit(CORE, "RLUSD", stablecoins // 4, received_at=at(14, 30))
+    wait_until(lambda: 0 < decimal_of(last_call(client).met) < decimal_of(last_call(client).amount))
+    client.deposit(CORE, "RLUSD", stablecoins - stablecoins // 4, received_at=at(15))
     assert client.get_margin(CORE).band not in TROUBLED
+    wait_until(lambda: last_call(client).state == calls_pb.CALL_STATE_MET)
+    kinds = [notice.kind for notice in client.get_call(CORE, 1).notices]
+    assert (kinds[0], kinds[-1]) == (calls_pb.CALL_NOTICE_KIND_ISSUED, calls_pb.CALL_NOTICE_KIND_MET)
+    assert calls_pb.CALL_NOTICE_KIND_PARTIALLY_MET in kinds
 
     # What met the call may not leave; when the market has recovered, what is not needed may.
     with pytest.raises(PreconditionFailed) as refused:
@@ -164,5 +181,6 @@ def test_a_day_adds_up_to_the_cent(client):
     assert lines[PERP].closing_cost == 7 * mark + 35 * mark
     assert [books_pb.EntryKind.Name(entry.kind).removeprefix("ENTRY_KIND_") for entry in entries] == [
         "DEPOSIT", "TRADE", "TRADE", "TRADE", "TRADE", "TRADE", "TRADE_CANCELLATION", "RESERVATION", "TRADE", "RESERVATION_FILL", "TRADE",
-        "RESERVATION_FILL", "EXPIRY", "FUNDING", "COUPON", "VARIATION", "SETTLEMENT", "TRADE", "DEPOSIT", "WITHDRAWAL", "TRANSFER",
+        "RESERVATION_FILL", "EXPIRY", "FUNDING", "COUPON", "VARIATION", "SETTLEMENT", "TRADE", "DEPOSIT", "DEPOSIT", "WITHDRAWAL",
+        "TRANSFER",
     ]  # fmt: skip

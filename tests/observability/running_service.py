@@ -16,8 +16,14 @@ from crossmargin_client import Client, CrossmarginError, values
 from tests.integration.command_line import wait_until
 from tests.integration.test_serve import serving
 
-_LAST_TO_COME = ("crossmargin_accounts_failed{", "crossmargin_halt_timestamp_seconds{", "crossmargin_doubted_level_timestamp_seconds{")
+_LAST_TO_COME = (
+    "crossmargin_accounts_failed{",
+    "crossmargin_halt_timestamp_seconds{",
+    "crossmargin_margin_call_due_timestamp_seconds{",
+    "crossmargin_doubted_level_timestamp_seconds{",
+)
 _UNMARGINED = "clients/omega/accounts/core"
+_CALLED = "clients/sigma/accounts/core"
 
 
 @contextmanager
@@ -27,6 +33,7 @@ def observed_service(data_dir: Path) -> Iterator[list[Metric]]:
         with Client(addresses["grpc_address"]) as client:
             load_demo(client, report=lambda _: None)
             _book_what_has_no_price(client)
+            _buy_more_than_is_borne(client)
             _quote_what_cannot_be(client)
             client.get_margin("clients/meridian-basis/accounts/core")
             client.halt("Its owner asked for it.", client_id="omega", request_id="halt")
@@ -46,6 +53,14 @@ def _book_what_has_no_price(client: Client) -> None:
     client.create_account(_UNMARGINED, "Core")
     client.create_instrument(values.cash("NOK"))
     client.deposit(_UNMARGINED, "NOK", 1_000, received_at=datetime(2026, 11, 20, tzinfo=UTC), request_id="without-price")
+
+
+def _buy_more_than_is_borne(client: Client) -> None:
+    client.create_client("sigma", "Sigma")
+    client.create_account(_CALLED, "Core")
+    bought_at = datetime(2026, 11, 20, tzinfo=UTC)
+    client.deposit(_CALLED, "USD", 1_000, received_at=bought_at, request_id="too-little")
+    client.record_trades(_CALLED, [values.trade("BTC-USD-PERP", 1, 90_000, executed_at=bought_at)], request_id="too-much")
 
 
 def _quote_what_cannot_be(client: Client) -> None:
