@@ -29,6 +29,8 @@ PATTERN_WORDS: Final[Mapping[str, str]] = {
     f"^clients/{_LOWER}/accounts/{_LOWER}$": _ACCOUNT_WORDS,
     f"^(clients/{_LOWER}/accounts/{_LOWER})?$": f"nothing, or {_ACCOUNT_WORDS}",
     f"^clients/{_LOWER}(/accounts/{_LOWER})?$": "clients/{client} or clients/{client}/accounts/{account}, such as clients/alpha",
+    f"^(clients/{_LOWER}(/accounts/{_LOWER})?)?$": "nothing, or clients/{client} or clients/{client}/accounts/{account}",
+    "^([01][0-9]|2[0-3]):[0-5][0-9]$": "a time of day in UTC such as 14:30",
     f"^{_UPPER}$": _UPPER_WORDS,
     f"^({_UPPER})?$": f"nothing, or {_UPPER_WORDS}",
     f"^-?{_UNSIGNED}$": _DECIMAL_WORDS,
