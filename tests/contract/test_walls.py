@@ -22,7 +22,7 @@ from tests.conftest import SERVICE, as_service
 from tests.contract.storage import CORE, OTHER, a_request, decide_deposits, postgres_storage, sql
 
 HISTORY = {
-    *("entry", "entry_details", "posting", "client", "statement", "statement_account", "comparison", "break_note"),
+    *("entry", "entry_details", "posting", "client", "statement", "statement_account", "comparison", "break_note", "call_notice"),
     *(
         "anchor",
         "audit_event",
@@ -47,6 +47,7 @@ VALUES = {
     "jsonb": "'{}'",
     "date": "'2026-01-01'",
     "timestamp with time zone": "now()",
+    "time without time zone": "'12:00'",
     "ledger_decimal": "0",
     "numeric": "0",
     "character varying(32)": "'x'",

@@ -68,6 +68,9 @@ WALLS: Final[Mapping[str, Wall]] = {
     "margin_history": Wall(OF_CLIENT, (*_ADD, "DELETE")),
     "house_run": Wall(OF_ALL, (*_ADD, "UPDATE (is_thinned)", "DELETE")),
     "monitor_lead": Wall(OF_ALL, ("SELECT", "UPDATE")),
+    "margin_call": Wall(OF_CLIENT, _REPLACE),
+    "call_notice": Wall(OF_CLIENT, _ADD),
+    "call_agreement": Wall(OF_CLIENT, _REPLACE),
     "pending_request": Wall(OF_CLIENT, (*_ADD, "UPDATE (state, ended_by, ended_at)")),
     # The house's own switch is shared by every request, so everybody sees it; who may not turn it cannot write it.
     "control": Wall(f"scope = 'house' OR {_OF_SCOPE}", _REPLACE, writes=_OF_SCOPE),
