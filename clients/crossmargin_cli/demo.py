@@ -72,7 +72,7 @@ def demo(  # noqa: PLR0917 - what a command can be told
                 _move_market(client, service)
         elif not json:
             folder = "" if data_dir == _DEFAULT_DATA_DIR else f" --data-dir {data_dir}"
-            again = f"{callable_as('crossmargin')} demo --serve{folder}"
+            again = f"{callable_as('crossmargin')} demo --serve{' --secure' if secure else ''}{folder}"
             console.print(f"Kept in {data_dir}. Keep it running, with a moving market: {again}", style="dim", soft_wrap=True)
 
 

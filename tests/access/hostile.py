@@ -24,6 +24,7 @@ from psycopg import sql
 
 from crossmargin.adapters.grpc_server.server import SERVICES
 from crossmargin.adapters.runtime.embedded_postgres import EmbeddedPostgres
+from tests.access.calls import HUNG_UP
 from tests.access.plausible import request_of
 from tests.faults.fuzz import Fuzzer, _mutilated
 
@@ -112,6 +113,8 @@ class Hostility:
         async def one(raw: bytes, metadata) -> None:
             async with slots:
                 code, details = await self._answer(method, raw, metadata)
+                while details == HUNG_UP:
+                    code, details = await self._answer(method, raw, metadata)
             self.codes[code] += 1
             if code not in PROPER:
                 self.findings.append(f"{method.name} answered {code} ({details[:120]}) to {raw[:120]!r}")
