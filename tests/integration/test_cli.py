@@ -426,12 +426,12 @@ def by_two(*command, target):
 
 
 def test_what_takes_two_persons_is_seen_confirmed_and_cancelled(target):
-    command = ("collateral", "withdraw", ACCOUNT, "USD", "1500000", "--reference", "w1")
+    command = ("collateral", "withdraw", ACCOUNT, "USD", "1200000", "--reference", "w1")
     tried = run(*command, "--check", target=target)
-    assert tried.stdout.startswith("1500000 USD may be withdrawn, by two persons; "), tried.stderr
+    assert tried.stdout.startswith("1200000 USD may be withdrawn, by two persons; "), tried.stderr
     asked = run(*command, "--as", "alice", target=target)
     name, _, said = asked.stdout.partition(",")
-    words = f"withdraw 1500000 USD from clients/{ACCOUNT.replace('/', '/accounts/')}, book main, reference 'w1'"
+    words = f"withdraw 1200000 USD from clients/{ACCOUNT.replace('/', '/accounts/')}, book main, reference 'w1'"
     assert said.startswith(f" asked for by alice, awaits a second person: to {words}\nsecond person, until "), asked.stderr
     assert f"--confirm {name} --as NAME" in said
     assert name in run("pending", "list", target=target).stdout
