@@ -18,6 +18,8 @@ from tests.integration.grpc_rig import PATIENCE_S, Refusal, unpacked
 HUNG_UP = "Internal error from Core"
 """What grpc's own client says, and not the service, when it was writing as the service hung up: the status is lost; call again."""
 _TRIES = 20
+_PATIENCE_OF = {"WatchCallNotices": 2.0}
+"""Seconds, of a stream that has nothing to tell: that its caller was let in shows in that nobody hangs up."""
 
 
 def methods() -> dict[str, MethodDescriptor]:
@@ -59,7 +61,7 @@ async def answer_to(channel: grpc.aio.Channel, method: MethodDescriptor, request
 async def _answer_once(channel: grpc.aio.Channel, method: MethodDescriptor, request: Message, metadata) -> Answer:
     path = f"/{method.containing_service.full_name}/{method.name}"
     forms = {"request_serializer": _bytes, "response_deserializer": GetMessageClass(method.output_type).FromString}
-    options = {"metadata": tuple(metadata), "timeout": PATIENCE_S}
+    options = {"metadata": tuple(metadata), "timeout": _PATIENCE_OF.get(method.name, PATIENCE_S)}
     try:
         if not method.server_streaming:
             if method.client_streaming:

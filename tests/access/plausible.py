@@ -53,6 +53,10 @@ def _complete(message: Message) -> None:
         message.statement_id = "0" * 32
     if message.DESCRIPTOR.name == "ApproveLiquidationRequest":
         message.snapshot_id = "0" * 32
+    if message.DESCRIPTOR.name == "SetCallTermsRequest":
+        message.terms.cut_off = message.terms.due_time = "16:00"
+    if message.DESCRIPTOR.name == "HealthCheckRequest":
+        message.service = ""  # the whole server
     if message.DESCRIPTOR.name == "RunBacktestRequest":
         del message.books[:]
     if message.DESCRIPTOR.name == "PublishQuotesRequest":
@@ -61,7 +65,7 @@ def _complete(message: Message) -> None:
         message.ClearField("after_seq")  # from a sequence on it tells only what comes after it
     if "pending_id" in message.DESCRIPTOR.fields_by_name:
         message.pending_id = "0" * 16
-    for number in {"sequence", "reservation"} & set(message.DESCRIPTOR.fields_by_name.keys()):
+    for number in {"sequence", "reservation", "number"} & set(message.DESCRIPTOR.fields_by_name.keys()):
         setattr(message, number, 1)
     if "request_id" in message.DESCRIPTOR.fields_by_name:
         message.request_id = f"access-{next(_NUMBERS)}"

@@ -48,6 +48,6 @@ def test_the_page_of_metrics_is_what_the_service_tells(families):
 def test_every_client_of_the_demo_has_series_and_the_one_without_prices_is_counted(families):
     by_name = {family.name: family for family in families}
     clients = {sample.labels["client"] for sample in by_name["crossmargin_client_utilization_ratio"].samples}
-    assert clients == {institution.client_id for institution in INSTITUTIONS}
+    assert clients == {institution.client_id for institution in INSTITUTIONS} | {"sigma"}  # whose margin is called
     failed = {sample.labels["reason"]: sample.value for sample in by_name["crossmargin_accounts_failed"].samples}
     assert failed == {"MISSING_RISK_FACTOR": 1.0}
