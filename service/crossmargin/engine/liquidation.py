@@ -54,7 +54,8 @@ def plan_liquidation(portfolio: Portfolio, market: RevaluedMarket, parameters: R
 
     The pieces divide every order in the same proportions. A convex margin that is lower at the end of a straight line, where less would
     not have been enough, falls all along it; that it does is checked by margining the account after each piece. Where a charge bends the
-    other way everything is closed in proportion instead, which a margin that is homogeneous always follows.
+    other way everything is closed in proportion instead, which a margin that is homogeneous always follows. What a contract leaves of a
+    coin or currency that it settles in is not sold: where that would raise the margin the plan stops before, and says that it falls short.
 
     Raises:
         DomainError: For a holding that cannot be valued (see `portfolio_arrays`).
@@ -67,7 +68,7 @@ def plan_liquidation(portfolio: Portfolio, market: RevaluedMarket, parameters: R
     pieces = book.pieces(chosen)
     if not book.falls_along(pieces):
         everything = book.in_proportion()
-        pieces, bound = book.pieces(everything), min(bound, book.cost(everything))
+        pieces, bound = book.falling(book.pieces(everything)), min(bound, book.cost(everything))
     return book.plan(pieces, reaches_target=bool(pieces) and book.meets(pieces[-1].after), least_cost=bound)
 
 
@@ -173,6 +174,11 @@ class _Book:
         """Return whether the maintenance margin rises after no piece."""
         margins = [self.before.requirement.maintenance_margin, *(piece.after.maintenance_margin for piece in pieces)]
         return all(later <= earlier for earlier, later in pairwise(margins))
+
+    def falling(self, pieces: Sequence[LiquidationPiece]) -> tuple[LiquidationPiece, ...]:
+        """Return the first pieces, up to the one after which the maintenance margin would rise."""
+        count = next((number for number in range(len(pieces), 0, -1) if self.falls_along(pieces[:number])), 0)
+        return tuple(pieces[:count])
 
     def plan(self, pieces: tuple[LiquidationPiece, ...], *, reaches_target: bool, least_cost: float) -> LiquidationPlan:
         """Return the plan that the pieces make up."""
