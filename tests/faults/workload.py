@@ -152,12 +152,14 @@ class Workload:
         client = self.clients[self._chance.choice(sorted(self.clients))]
         invoked_at = time.monotonic()
         try:
-            found = await client.list_positions(account)
+            seen = (await client.list_positions(account)).as_of_seq
+        except NotFound:
+            seen = 0  # lost as a whole: the checker holds it against what was acknowledged
         except (Unavailable, Busy, DeadlineExceeded):
             return
         finally:
             self.history.note_duration("read", time.monotonic() - invoked_at, timeout_s=self.timeout_s)
-        self.history.reads.append(Read(account, invoked_at, found.as_of_seq))
+        self.history.reads.append(Read(account, invoked_at, seen))
 
     def _draw(self) -> Operation:
         kind = self._chance.choices(self.kinds, weights=[kind.weight for kind in self.kinds])[0]
