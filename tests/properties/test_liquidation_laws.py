@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from itertools import pairwise
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from crossmargin.domain.account import AccountMode
@@ -29,6 +29,7 @@ books = st.dictionaries(st.sampled_from(CONTRACTS), quantities, min_size=1, max_
 
 @settings(max_examples=25, deadline=None)
 @given(books, st.floats(1.0, 4.0), st.sampled_from(AccountMode))
+@example({"PERP-INVERSE": Decimal("0.02"), "PERP-LINEAR-USD": Decimal("-0.01")}, 1.0, AccountMode.CROSS)  # closing all of it adds risk
 def test_risk_never_rises_nothing_turns_over_and_the_target_is_met_or_all_is_closed(held, shortage, mode):
     """Whatever is held, with as many dollars as leave the account short: hedged books most of all."""
     sized = {name: quantity * UNITS.get(name, 1) for name, quantity in held.items()}
