@@ -19,7 +19,8 @@ from crossmargin.domain.identifiers import LEDGER_STREET, AccountId, AccountRef,
 from crossmargin.domain.ledger_audit import FindingKind, UnreadableAnchor
 from crossmargin.domain.reservation import ReservationKind, ReservationStatus, by_sequence, filled_by
 from crossmargin.domain.reservation_entry import entry_from_end, entry_from_fill
-from crossmargin.usecases.ports import Books, DecideOnBooks, Decision
+from crossmargin.usecases.ports.books import Books
+from crossmargin.usecases.ports.writing import DecideOnBooks, Decision
 from crossmargin.usecases.take_anchor import TakeAnchor
 from crossmargin.usecases.verify_ledger import LedgerVerdict, VerifyLedger
 from tests.builders import AS_OF, cash

@@ -112,26 +112,20 @@ from crossmargin.usecases.list_due_events import ListDueEvents
 from crossmargin.usecases.note_break import NoteBreak
 from crossmargin.usecases.parameters_in_force import ParametersInForce
 from crossmargin.usecases.plan_liquidation import ApproveLiquidation, PlanLiquidation
-from crossmargin.usecases.ports import (
-    BookReader,
-    BreakerStore,
-    CallReports,
-    CallStore,
-    Clock,
-    ComputePool,
-    Decision,
-    InstrumentReader,
-    MarginHistory,
-    MarketStore,
-    ParameterStore,
-    PendingRequests,
-    QuoteStore,
-    ReconciliationStore,
-    RequestReports,
-    Writer,
-    WriteRequest,
-)
-from crossmargin.usecases.ports import QuoteMetrics as QuoteMetricsPort
+from crossmargin.usecases.ports.books import BookReader
+from crossmargin.usecases.ports.breaker import BreakerStore
+from crossmargin.usecases.ports.instrument import InstrumentReader
+from crossmargin.usecases.ports.margin import MarginHistory
+from crossmargin.usecases.ports.margin_call import CallReports, CallStore
+from crossmargin.usecases.ports.market import MarketStore
+from crossmargin.usecases.ports.open_orders import RequestReports
+from crossmargin.usecases.ports.pending_request import PendingRequests
+from crossmargin.usecases.ports.quote import QuoteMetrics as QuoteMetricsPort
+from crossmargin.usecases.ports.quote import QuoteStore
+from crossmargin.usecases.ports.reconciliation import ReconciliationStore
+from crossmargin.usecases.ports.risk_parameters import ParameterStore
+from crossmargin.usecases.ports.runtime import Clock, ComputePool
+from crossmargin.usecases.ports.writing import Decision, Writer, WriteRequest
 from crossmargin.usecases.preview_trades import PreviewTrades
 from crossmargin.usecases.propose_parameters import ProposeParameters
 from crossmargin.usecases.publish_quotes import PublishQuotes

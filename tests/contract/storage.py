@@ -48,24 +48,23 @@ from crossmargin.domain.identifiers import LEDGER_CUSTODIAN, AccountId, AccountR
 from crossmargin.domain.market import MarketSnapshot
 from crossmargin.domain.reservation import Order, Reservation, ReservationKind, reservation_of
 from crossmargin.domain.reservation_entry import entry_from_reservation
-from crossmargin.usecases.ports import (
-    AuditTrail,
-    BookReader,
-    Books,
-    BreakerStore,
-    CallStore,
+from crossmargin.usecases.ports.audit_event import AuditTrail
+from crossmargin.usecases.ports.books import BookReader, Books
+from crossmargin.usecases.ports.breaker import BreakerStore
+from crossmargin.usecases.ports.instrument import InstrumentReader
+from crossmargin.usecases.ports.leadership import Leadership
+from crossmargin.usecases.ports.margin import MarginHistory
+from crossmargin.usecases.ports.margin_call import CallStore
+from crossmargin.usecases.ports.market import MarketStore
+from crossmargin.usecases.ports.pending_request import PendingRequests
+from crossmargin.usecases.ports.quote import QuoteStore
+from crossmargin.usecases.ports.reconciliation import ReconciliationStore
+from crossmargin.usecases.ports.risk_parameters import ParameterStore
+from crossmargin.usecases.ports.writing import (
     Decide,
     DecideOnBooks,
     Decision,
-    InstrumentReader,
-    Leadership,
-    MarginHistory,
-    MarketStore,
-    ParameterStore,
-    PendingRequests,
     PublishedSnapshot,
-    QuoteStore,
-    ReconciliationStore,
     Record,
     WriteOutcome,
     Writer,

@@ -13,7 +13,7 @@ from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPol
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId
 from crossmargin.domain.methodology import AccountMethodology, Methodology
-from crossmargin.usecases.ports import Page
+from crossmargin.usecases.ports.page import Page
 from tests.builders import AS_OF, cash
 from tests.contract.storage import CORE, OTHER, a_deposit, a_request, decide_entries
 

@@ -17,7 +17,7 @@ from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.halt import Halt
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId, InstrumentId, OffsetGroupId
 from crossmargin.domain.reservation import ReservationKind, ReservationStatus, filled_by
-from crossmargin.usecases.ports import Decision
+from crossmargin.usecases.ports.writing import Decision
 from tests.builders import cash, coin
 from tests.contract.storage import CORE, OTHER, a_deposit, a_request, an_order, decide_reservation
 

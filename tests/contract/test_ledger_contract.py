@@ -13,7 +13,7 @@ from crossmargin.domain.entry_details import EntryDetails
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import BookId, InstrumentId
 from crossmargin.domain.lifecycle_event import application_name, settlement_event
-from crossmargin.usecases.ports import BookedEntry
+from crossmargin.usecases.ports.books import BookedEntry
 from tests.builders import AS_OF
 from tests.contract.storage import CORE, DESK, OTHER, a_deposit, a_request, decide_entries
 from tests.unit.domain import instruments as the

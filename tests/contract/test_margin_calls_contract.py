@@ -13,7 +13,10 @@ from crossmargin.domain.call_life import CallStanding, CallTrigger, acknowledge,
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId, InstrumentId, SnapshotId
 from crossmargin.domain.margin_call import CallTerms
-from crossmargin.usecases.ports import CallFilter, LeadershipLostError, Page, UnderLead, call_key
+from crossmargin.usecases.ports.leadership import LeadershipLostError
+from crossmargin.usecases.ports.margin_call import CallFilter, call_key
+from crossmargin.usecases.ports.page import Page
+from crossmargin.usecases.ports.writing import UnderLead
 from tests.contract.storage import CORE, OTHER, a_request, decide_records
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)

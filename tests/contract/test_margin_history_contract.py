@@ -14,7 +14,8 @@ from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId, Hous
 from crossmargin.domain.margin import Band, RampStamp
 from crossmargin.domain.margin_history import HistoryTiers, margin_point
 from crossmargin.domain.methodology import Methodology
-from crossmargin.usecases.ports import HistoryFilter, LeadershipLostError
+from crossmargin.usecases.ports.leadership import LeadershipLostError
+from crossmargin.usecases.ports.margin import HistoryFilter
 from tests.contract.storage import CORE, OTHER
 from tests.unit.adapters.prometheus.results import a_result
 

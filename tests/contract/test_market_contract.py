@@ -13,7 +13,8 @@ from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import InstrumentId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
 from crossmargin.domain.peg import Peg
-from crossmargin.usecases.ports import PrecedingSnapshotChangedError, PublishedSnapshot, ScenarioRecipe
+from crossmargin.usecases.ports.market import ScenarioRecipe
+from crossmargin.usecases.ports.writing import PrecedingSnapshotChangedError, PublishedSnapshot
 from tests.builders import AS_OF
 
 BTC, EUR, RATE = (FactorId.parse(text) for text in ("spot:BTC", "fx:EUR", "zero:USD:2Y"))

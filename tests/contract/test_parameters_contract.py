@@ -19,7 +19,7 @@ from crossmargin.domain.parameter_governance import (
     put_in_force,
     retired_by,
 )
-from crossmargin.usecases.ports import Page
+from crossmargin.usecases.ports.page import Page
 from tests.builders import AS_OF, risk_parameters
 
 A, B, C = (RiskParameterSetId(name) for name in "abc")

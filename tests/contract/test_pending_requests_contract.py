@@ -14,7 +14,8 @@ from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.identifiers import ClientId, PendingRequestId
 from crossmargin.domain.pending_request import LIFETIME, Asked, PendingEnd, PendingState, ask_first
-from crossmargin.usecases.ports import Page, PendingFilter, pending_key
+from crossmargin.usecases.ports.page import Page
+from crossmargin.usecases.ports.pending_request import PendingFilter, pending_key
 from tests.contract.storage import sql
 
 ALPHA, BETA = ClientId("alpha"), ClientId("beta")

@@ -10,7 +10,7 @@ from crossmargin.domain.identifiers import InstrumentId, SourceId
 from crossmargin.domain.market import FactorId, MarketSnapshot
 from crossmargin.domain.market_quality import Quality, Verdict, valid_quality
 from crossmargin.domain.quote import Quote, SourceProgress, subject_from_text
-from crossmargin.usecases.ports import QuoteBatch
+from crossmargin.usecases.ports.quote import QuoteBatch
 from tests.builders import AS_OF
 
 FEED, OTHER = SourceId("feed-a"), SourceId("feed-b")

@@ -17,7 +17,8 @@ from crossmargin.domain.identifiers import AccountId, BookId, InstrumentId
 from crossmargin.domain.reconciliation import BreakKind, BreakState, Statement, StatementLine
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.note_break import NoteBreak
-from crossmargin.usecases.ports import BreakFilter, Page
+from crossmargin.usecases.ports.page import Page
+from crossmargin.usecases.ports.reconciliation import BreakFilter
 from crossmargin.usecases.reconcile_statement import ReconcileStatement
 from tests.builders import AS_OF
 from tests.contract.storage import CORE, OTHER, a_deposit

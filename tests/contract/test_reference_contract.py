@@ -33,7 +33,7 @@ from crossmargin.domain.instrument import (
     Terms,
 )
 from crossmargin.domain.parameter_governance import put_in_force
-from crossmargin.usecases.ports import Page
+from crossmargin.usecases.ports.page import Page
 from tests.builders import AS_OF, an_instrument, risk_parameters
 
 USD, EUR, BTC = (InstrumentId(name) for name in ("USD", "EUR", "BTC"))

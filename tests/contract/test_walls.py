@@ -17,7 +17,7 @@ from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId
 from crossmargin.usecases.caller import ADMITTED, Caller
-from crossmargin.usecases.ports import Page
+from crossmargin.usecases.ports.page import Page
 from tests.conftest import SERVICE, as_service
 from tests.contract.storage import CORE, OTHER, a_request, decide_deposits, postgres_storage, sql
 

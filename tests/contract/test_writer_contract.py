@@ -14,7 +14,7 @@ from crossmargin.domain.book import Entry, append_to_chain
 from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId, InstrumentId
-from crossmargin.usecases.ports import Decision
+from crossmargin.usecases.ports.writing import Decision
 from tests.builders import cash, coin
 from tests.contract.storage import CORE, OTHER, a_deposit, a_request, decide_deposits, decide_entries, decide_records
 

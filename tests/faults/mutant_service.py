@@ -20,7 +20,7 @@ import psycopg
 from crossmargin.__main__ import main
 from crossmargin.adapters.postgres import database, writer
 from crossmargin.adapters.postgres.books import books_from_rows
-from crossmargin.usecases.ports import WriteOutcome
+from crossmargin.usecases.ports.writing import WriteOutcome
 
 _MUTATION_LOCK: Final = 0x6D757461
 _MARK: Final = "-- mutated"

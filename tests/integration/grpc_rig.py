@@ -52,7 +52,8 @@ from crossmargin.app import Ports, build_use_cases
 from crossmargin.domain.audit_event import AuditEvent
 from crossmargin.domain.parameter_governance import put_in_force
 from crossmargin.usecases.current_market import CurrentMarket
-from crossmargin.usecases.ports import Clock, Decision, WriteRequest
+from crossmargin.usecases.ports.runtime import Clock
+from crossmargin.usecases.ports.writing import Decision, WriteRequest
 from crossmargin.usecases.use_cases import UseCases
 from tests.builders import risk_parameters
 

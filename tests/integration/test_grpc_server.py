@@ -17,7 +17,7 @@ from crossmargin.adapters.grpc_server import interceptors
 from crossmargin.adapters.grpc_server.server import SERVICES, build_server
 from crossmargin.api.v1 import account_service_pb2 as accounts_pb
 from crossmargin.api.v1 import book_service_pb2 as books_pb
-from crossmargin.usecases.ports import AccountState
+from crossmargin.usecases.ports.books import AccountState
 from crossmargin.usecases.use_cases import UseCases
 from tests.integration.grpc_rig import (
     ALPHA,

@@ -19,7 +19,7 @@ from crossmargin.domain.reservation import Order, ReservationKind, changes_of, f
 from crossmargin.engine.exposure_usage import HoldingRange, exposure_usage
 from crossmargin.usecases.current_market import MarketView
 from crossmargin.usecases.open_orders import worst_need
-from crossmargin.usecases.ports import AccountState
+from crossmargin.usecases.ports.books import AccountState
 from tests.builders import Revalued, a_revalued_market, perpetual, risk_parameters
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)

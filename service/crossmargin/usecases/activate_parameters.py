@@ -9,7 +9,9 @@ from crossmargin.domain.identifiers import RiskParameterSetId
 from crossmargin.domain.parameter_governance import Activation, Governance, GovernanceChange, check_schedule, retired_by
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.parameters_in_force import ParametersInForce
-from crossmargin.usecases.ports import Clock, Decision, ParameterStore, Writer
+from crossmargin.usecases.ports.risk_parameters import ParameterStore
+from crossmargin.usecases.ports.runtime import Clock
+from crossmargin.usecases.ports.writing import Decision, Writer
 
 
 @dataclass(frozen=True, slots=True)

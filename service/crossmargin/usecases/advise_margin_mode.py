@@ -11,7 +11,7 @@ from crossmargin.domain.margin_mode import MarginModeAdvice
 from crossmargin.engine.margin_mode import margin_mode_advice
 from crossmargin.usecases.current_market import CurrentMarket
 from crossmargin.usecases.evaluate_margin import portfolio_of
-from crossmargin.usecases.ports import ComputePool
+from crossmargin.usecases.ports.runtime import ComputePool
 from crossmargin.usecases.read_account import ReadAccount
 
 

@@ -21,7 +21,10 @@ from crossmargin.domain.money import exact_sum, format_decimal
 from crossmargin.domain.position import Position
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.known_instruments import known_instruments
-from crossmargin.usecases.ports import BookedEntry, BookReader, Clock, Decision, InstrumentReader, Writer
+from crossmargin.usecases.ports.books import BookedEntry, BookReader
+from crossmargin.usecases.ports.instrument import InstrumentReader
+from crossmargin.usecases.ports.runtime import Clock
+from crossmargin.usecases.ports.writing import Decision, Writer
 
 _END_OF_TIME: Final = datetime.max.replace(tzinfo=UTC)
 _CLOCK_TOLERANCE: Final = timedelta(seconds=1)

@@ -16,14 +16,11 @@ from crossmargin.domain.quote import Quote
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.revaluation import required_curves
 from crossmargin.usecases.follow_pegs import FollowPegs
-from crossmargin.usecases.ports import (
-    InstrumentReader,
-    MarketStore,
-    ParameterStore,
-    PrecedingSnapshotChangedError,
-    QuoteMetrics,
-    QuoteStore,
-)
+from crossmargin.usecases.ports.instrument import InstrumentReader
+from crossmargin.usecases.ports.market import MarketStore
+from crossmargin.usecases.ports.quote import QuoteMetrics, QuoteStore
+from crossmargin.usecases.ports.risk_parameters import ParameterStore
+from crossmargin.usecases.ports.writing import PrecedingSnapshotChangedError
 from crossmargin.usecases.publish_snapshot import PublishSnapshot
 from crossmargin.usecases.storage_errors import no_risk_parameters
 

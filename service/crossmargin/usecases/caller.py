@@ -11,7 +11,7 @@ from typing import Final
 from crossmargin.domain.client_scope import NO_CLIENT, WHOLE_HOUSE, ClientScope
 from crossmargin.domain.identifiers import AccountRef, PendingRequestId
 from crossmargin.domain.role import Role
-from crossmargin.usecases.ports import WriteRequest
+from crossmargin.usecases.ports.writing import WriteRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.lifecycle_event import EVENT_KINDS
 from crossmargin.usecases.caller import Caller
-from crossmargin.usecases.ports import BookedEntry, Decision, LedgerReader, Writer
+from crossmargin.usecases.ports.books import BookedEntry, LedgerReader
+from crossmargin.usecases.ports.writing import Decision, Writer
 from crossmargin.usecases.storage_errors import already_cancelled, unknown_entry
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from crossmargin.domain.identifiers import PendingRequestId
 from crossmargin.domain.pending_request import PendingRequest
 from crossmargin.usecases.caller import Caller
-from crossmargin.usecases.ports import Decision, PendingRequests, Writer
+from crossmargin.usecases.ports.pending_request import PendingRequests
+from crossmargin.usecases.ports.writing import Decision, Writer
 from crossmargin.usecases.refusals import encode_outcome
 
 

@@ -11,7 +11,9 @@ from crossmargin.domain.account import AccountHead
 from crossmargin.domain.call_life import CallChange, MarginCall
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.usecases.caller import Caller
-from crossmargin.usecases.ports import CallReports, CallStore, Clock, Decision, Writer
+from crossmargin.usecases.ports.margin_call import CallReports, CallStore
+from crossmargin.usecases.ports.runtime import Clock
+from crossmargin.usecases.ports.writing import Decision, Writer
 from crossmargin.usecases.refusals import encode_outcome
 
 Step: TypeAlias = Callable[[MarginCall, datetime], CallChange]

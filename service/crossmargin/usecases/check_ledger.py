@@ -9,7 +9,8 @@ from typing import Final
 
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId
 from crossmargin.domain.ledger_audit import Finding
-from crossmargin.usecases.ports import AnchorStore, Clock, LedgerChecks, Projections
+from crossmargin.usecases.ports.ledger_audit import AnchorStore, LedgerChecks, Projections
+from crossmargin.usecases.ports.runtime import Clock
 
 LOOK_BACK: Final = timedelta(days=1, hours=1)
 """A day, and as long as a check may be late."""

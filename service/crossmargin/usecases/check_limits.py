@@ -12,7 +12,7 @@ from crossmargin.domain.position import Position
 from crossmargin.domain.reservation import fill_blocks
 from crossmargin.engine.exposure_usage import HoldingRange, exposure_usage, notional_of
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
-from crossmargin.usecases.ports import Books
+from crossmargin.usecases.ports.books import Books
 
 Changes: TypeAlias = Mapping[AccountRef, Sequence[Position]]
 

@@ -10,7 +10,7 @@ from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.methodology import Methodology
 from crossmargin.usecases.current_market import CurrentMarket
 from crossmargin.usecases.evaluate_margin import portfolio_of
-from crossmargin.usecases.ports import ComputePool
+from crossmargin.usecases.ports.runtime import ComputePool
 from crossmargin.usecases.read_account import ReadAccount
 
 

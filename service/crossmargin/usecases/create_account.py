@@ -8,7 +8,8 @@ from crossmargin.domain.account import Account, AccountMode
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.usecases.caller import Caller
-from crossmargin.usecases.ports import BookReader, Decision, Writer
+from crossmargin.usecases.ports.books import BookReader
+from crossmargin.usecases.ports.writing import Decision, Writer
 
 
 @dataclass(frozen=True, slots=True)

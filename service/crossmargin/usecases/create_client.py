@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from crossmargin.domain.account import Client
 from crossmargin.usecases.caller import Caller
-from crossmargin.usecases.ports import Decision, Writer
+from crossmargin.usecases.ports.writing import Decision, Writer
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import Cash, CurrencyTerms, Instrument
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.known_instruments import known_instruments
-from crossmargin.usecases.ports import Decision, InstrumentReader, Writer
+from crossmargin.usecases.ports.instrument import InstrumentReader
+from crossmargin.usecases.ports.writing import Decision, Writer
 
 
 @dataclass(frozen=True, slots=True)

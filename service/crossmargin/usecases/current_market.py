@@ -22,7 +22,11 @@ from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from crossmargin.engine.scenarios import build_scenario_set
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
 from crossmargin.usecases.known_needs import KnownNeeds
-from crossmargin.usecases.ports import ComputePool, InstrumentReader, MarketStore, MarketVersion, Page, ParameterStore, ScenarioRecipe
+from crossmargin.usecases.ports.instrument import InstrumentReader
+from crossmargin.usecases.ports.market import MarketStore, MarketVersion, ScenarioRecipe
+from crossmargin.usecases.ports.page import Page
+from crossmargin.usecases.ports.risk_parameters import ParameterStore
+from crossmargin.usecases.ports.runtime import ComputePool
 from crossmargin.usecases.storage_errors import no_risk_parameters
 
 _PAGE_SIZE = 1000

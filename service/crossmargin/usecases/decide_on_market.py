@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from crossmargin.usecases.current_market import CurrentMarket, MarketView
-from crossmargin.usecases.ports import Books, DecideOnBooks, Decision, MarketVersion, WriteOutcome, Writer, WriteRequest
+from crossmargin.usecases.ports.books import Books
+from crossmargin.usecases.ports.market import MarketVersion
+from crossmargin.usecases.ports.writing import DecideOnBooks, Decision, WriteOutcome, Writer, WriteRequest
 
 DecideOnBooksAndMarket: TypeAlias = Callable[[Books, MarketView], Awaitable[Decision]]
 

@@ -10,7 +10,8 @@ from crossmargin.domain.book import Deposit, append_to_chain, entry_from_deposit
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.known_instruments import known_instruments
-from crossmargin.usecases.ports import Decision, InstrumentReader, Writer
+from crossmargin.usecases.ports.instrument import InstrumentReader
+from crossmargin.usecases.ports.writing import Decision, Writer
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.position import net_holdings
 from crossmargin.usecases.current_market import CurrentMarket
-from crossmargin.usecases.ports import AccountState, ComputePool
+from crossmargin.usecases.ports.books import AccountState
+from crossmargin.usecases.ports.runtime import ComputePool
 from crossmargin.usecases.read_account import ReadAccount
 
 

@@ -12,7 +12,7 @@ from crossmargin.domain.portfolio import Portfolio
 from crossmargin.engine.explanation import explain_margin
 from crossmargin.usecases.current_market import CurrentMarket, MarketView
 from crossmargin.usecases.evaluate_margin import portfolio_of
-from crossmargin.usecases.ports import ComputePool
+from crossmargin.usecases.ports.runtime import ComputePool
 from crossmargin.usecases.read_account import ReadAccount
 
 

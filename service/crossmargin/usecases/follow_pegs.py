@@ -13,7 +13,8 @@ from crossmargin.domain.market import FactorKind, MarketSnapshot
 from crossmargin.domain.market_building import Coins, followed_pegs
 from crossmargin.domain.parameter_governance import in_force
 from crossmargin.domain.risk_parameters import RiskParameters
-from crossmargin.usecases.ports import InstrumentReader, ParameterStore
+from crossmargin.usecases.ports.instrument import InstrumentReader
+from crossmargin.usecases.ports.risk_parameters import ParameterStore
 
 
 @dataclass(slots=True)

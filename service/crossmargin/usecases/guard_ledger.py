@@ -9,7 +9,9 @@ from datetime import datetime, time, timedelta
 from crossmargin.domain.errors import DomainError
 from crossmargin.usecases.check_ledger import CheckLedger
 from crossmargin.usecases.leader_duty import LeaderDuty
-from crossmargin.usecases.ports import Clock, Leadership, LedgerReports
+from crossmargin.usecases.ports.leadership import Leadership
+from crossmargin.usecases.ports.ledger_audit import LedgerReports
+from crossmargin.usecases.ports.runtime import Clock
 from crossmargin.usecases.take_anchor import AnchorRefusedError, TakeAnchor
 
 

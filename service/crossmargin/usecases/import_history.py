@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crossmargin.domain.market import FactorHistory, check_level
-from crossmargin.usecases.ports import MarketStore
+from crossmargin.usecases.ports.market import MarketStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from typing import Final
 
 from crossmargin.domain.audit_event import AuditEvent, AuditKind
 from crossmargin.domain.errors import DomainError, Reason
-from crossmargin.usecases.ports import AuditTrail, Clock
+from crossmargin.usecases.ports.audit_event import AuditTrail
+from crossmargin.usecases.ports.runtime import Clock
 
 LARGEST_BATCH: Final = 500
 MOST_WAITING: Final = 20_000

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import Instrument
-from crossmargin.usecases.ports import InstrumentReader
+from crossmargin.usecases.ports.instrument import InstrumentReader
 from crossmargin.usecases.storage_errors import unknown_instrument
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from crossmargin.usecases.ports import Clock, Leadership
+from crossmargin.usecases.ports.leadership import Leadership
+from crossmargin.usecases.ports.runtime import Clock
 
 POLL_INTERVAL_S: Final = 0.25
 RETRY_AFTER: Final = timedelta(seconds=5)

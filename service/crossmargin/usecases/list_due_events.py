@@ -12,7 +12,10 @@ from crossmargin.domain.identifiers import AccountRef, InstrumentId
 from crossmargin.domain.instrument import Instrument, Perpetual
 from crossmargin.domain.lifecycle_due import ExpectedEvent, expected_end, expected_payments
 from crossmargin.domain.lifecycle_event import is_application_of
-from crossmargin.usecases.ports import BookedEvent, BookReader, Clock, InstrumentReader, Page
+from crossmargin.usecases.ports.books import BookedEvent, BookReader
+from crossmargin.usecases.ports.instrument import InstrumentReader
+from crossmargin.usecases.ports.page import Page
+from crossmargin.usecases.ports.runtime import Clock
 
 LOOK_BACK: Final = timedelta(days=400)
 """Payments older than that are not looked for: who has missed one for a year has heard of it from somebody else."""

@@ -9,7 +9,9 @@ from crossmargin.domain.account import AccountHead
 from crossmargin.domain.identifiers import AccountRef, InstrumentId
 from crossmargin.domain.reconciliation import Break, BreakState
 from crossmargin.usecases.caller import Caller
-from crossmargin.usecases.ports import Clock, Decision, ReconciliationStore, Writer
+from crossmargin.usecases.ports.reconciliation import ReconciliationStore
+from crossmargin.usecases.ports.runtime import Clock
+from crossmargin.usecases.ports.writing import Decision, Writer
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from crossmargin.domain.money import exact_sum
 from crossmargin.domain.position import Position
 from crossmargin.usecases.current_market import MarketView
 from crossmargin.usecases.evaluate_margin import portfolio_of
-from crossmargin.usecases.ports import AccountState
+from crossmargin.usecases.ports.books import AccountState
 
 EXACT_BLOCKS: Final = 3
 """Blocks of which every combination is margined, the ones with the largest requirement; what the rest need is added on top."""

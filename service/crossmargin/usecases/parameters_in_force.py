@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from crossmargin.domain.parameter_governance import InForce, in_force
-from crossmargin.usecases.ports import Clock, MarketStore, ParameterStore
+from crossmargin.usecases.ports.market import MarketStore
+from crossmargin.usecases.ports.risk_parameters import ParameterStore
+from crossmargin.usecases.ports.runtime import Clock
 from crossmargin.usecases.storage_errors import no_risk_parameters
 
 

@@ -27,7 +27,11 @@ from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.current_market import CurrentMarket, MarketView
 from crossmargin.usecases.decide_on_market import DecideOnMarket
 from crossmargin.usecases.evaluate_margin import portfolio_of
-from crossmargin.usecases.ports import BookReader, Books, BreakerStore, ComputePool, Decision, MarketStore
+from crossmargin.usecases.ports.books import BookReader, Books
+from crossmargin.usecases.ports.breaker import BreakerStore
+from crossmargin.usecases.ports.market import MarketStore
+from crossmargin.usecases.ports.runtime import ComputePool
+from crossmargin.usecases.ports.writing import Decision
 from crossmargin.usecases.refusals import encode_outcome, encode_refusal, outcome_or_refusal
 from crossmargin.usecases.two_persons import TwoPersons, await_second_person
 

@@ -15,7 +15,9 @@ from crossmargin.domain.reservation import fill_blocks
 from crossmargin.usecases.current_market import CurrentMarket, MarketView
 from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.known_instruments import known_instruments
-from crossmargin.usecases.ports import BookReader, Books, ComputePool, InstrumentReader
+from crossmargin.usecases.ports.books import BookReader, Books
+from crossmargin.usecases.ports.instrument import InstrumentReader
+from crossmargin.usecases.ports.runtime import ComputePool
 from crossmargin.usecases.storage_errors import sequence_not_reached
 from crossmargin.usecases.weigh_order import weigh_order
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from crossmargin.domain.parameter_governance import Governance, propose
 from crossmargin.domain.risk_parameters import risk_parameters_from_json
 from crossmargin.usecases.caller import Caller
-from crossmargin.usecases.ports import Clock, Decision, ParameterStore, Writer
+from crossmargin.usecases.ports.risk_parameters import ParameterStore
+from crossmargin.usecases.ports.runtime import Clock
+from crossmargin.usecases.ports.writing import Decision, Writer
 
 
 @dataclass(frozen=True, slots=True)

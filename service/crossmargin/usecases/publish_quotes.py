@@ -12,7 +12,9 @@ from crossmargin.domain.identifiers import InstrumentId, SourceId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.market import FactorId
 from crossmargin.domain.quote import Quote, SourceProgress, check_quote, new_sequences
-from crossmargin.usecases.ports import Clock, InstrumentReader, QuoteBatch, QuoteMetrics, QuoteStore
+from crossmargin.usecases.ports.instrument import InstrumentReader
+from crossmargin.usecases.ports.quote import QuoteBatch, QuoteMetrics, QuoteStore
+from crossmargin.usecases.ports.runtime import Clock
 
 
 @unique

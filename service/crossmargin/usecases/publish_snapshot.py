@@ -10,7 +10,8 @@ from crossmargin.domain.identifiers import SnapshotId
 from crossmargin.domain.market import MarketSnapshot
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.follow_pegs import FollowPegs
-from crossmargin.usecases.ports import Decision, MarketStore, PrecedingSnapshotChangedError, PublishedSnapshot, Writer
+from crossmargin.usecases.ports.market import MarketStore
+from crossmargin.usecases.ports.writing import Decision, PrecedingSnapshotChangedError, PublishedSnapshot, Writer
 
 _TRIES: Final = 4
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crossmargin.domain.identifiers import AccountRef
-from crossmargin.usecases.ports import AccountState, BookReader
+from crossmargin.usecases.ports.books import AccountState, BookReader
 from crossmargin.usecases.storage_errors import sequence_not_reached
 
 

@@ -13,7 +13,8 @@ from crossmargin.usecases.check_limits import limit_usages
 from crossmargin.usecases.current_market import CurrentMarket, MarketView
 from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.open_orders import worst_need
-from crossmargin.usecases.ports import BookReader, Books, ComputePool
+from crossmargin.usecases.ports.books import BookReader, Books
+from crossmargin.usecases.ports.runtime import ComputePool
 from crossmargin.usecases.storage_errors import sequence_not_reached
 
 

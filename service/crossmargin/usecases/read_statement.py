@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef
-from crossmargin.usecases.ports import AccountState, BookReader, Clock
+from crossmargin.usecases.ports.books import AccountState, BookReader
+from crossmargin.usecases.ports.runtime import Clock
 
 
 @dataclass(frozen=True, slots=True)

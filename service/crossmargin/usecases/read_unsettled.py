@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from crossmargin.domain.identifiers import AccountRef, InstrumentId
 from crossmargin.domain.unsettled import owed_by_street
-from crossmargin.usecases.ports import LedgerReader
+from crossmargin.usecases.ports.books import LedgerReader
 
 
 @dataclass(frozen=True, slots=True)

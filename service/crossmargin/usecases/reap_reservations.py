@@ -12,7 +12,9 @@ from crossmargin.domain.errors import DomainError
 from crossmargin.domain.reservation import Reservation, ReservationStatus, by_sequence
 from crossmargin.domain.reservation_entry import entry_from_end
 from crossmargin.usecases.caller import Caller
-from crossmargin.usecases.ports import BookReader, Books, Clock, Decision, Writer
+from crossmargin.usecases.ports.books import BookReader, Books
+from crossmargin.usecases.ports.runtime import Clock
+from crossmargin.usecases.ports.writing import Decision, Writer
 from crossmargin.usecases.refusals import encode_outcome
 
 POLL_INTERVAL_S: Final = 5.0

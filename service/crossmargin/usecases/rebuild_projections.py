@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId
 from crossmargin.domain.projection import ProjectionDifference
-from crossmargin.usecases.ports import AnchorStore, Projections
+from crossmargin.usecases.ports.ledger_audit import AnchorStore, Projections
 
 
 @dataclass(frozen=True, slots=True)

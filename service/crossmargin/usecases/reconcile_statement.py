@@ -9,7 +9,8 @@ from crossmargin.domain.account import AccountHead
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.reconciliation import ReconciledStatement, Statement, compare, with_agreements
 from crossmargin.usecases.caller import Caller
-from crossmargin.usecases.ports import Decision, ReconciliationStore, Writer
+from crossmargin.usecases.ports.reconciliation import ReconciliationStore
+from crossmargin.usecases.ports.writing import Decision, Writer
 
 
 @dataclass(frozen=True, slots=True)

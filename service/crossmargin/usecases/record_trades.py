@@ -17,7 +17,11 @@ from crossmargin.domain.trade_flag import TradeFlag
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.check_limits import limit_usages
 from crossmargin.usecases.current_market import CurrentMarket
-from crossmargin.usecases.ports import Books, ComputePool, Decision, InstrumentReader, RequestReports, Writer
+from crossmargin.usecases.ports.books import Books
+from crossmargin.usecases.ports.instrument import InstrumentReader
+from crossmargin.usecases.ports.open_orders import RequestReports
+from crossmargin.usecases.ports.runtime import ComputePool
+from crossmargin.usecases.ports.writing import Decision, Writer
 from crossmargin.usecases.preview_trades import positions_from
 from crossmargin.usecases.storage_errors import unknown_instrument
 from crossmargin.usecases.use_reservations import ReservationsInUse

@@ -16,7 +16,7 @@ from crossmargin.domain.money import EXACT, LEDGER_LIMIT, exact_sum, format_deci
 from crossmargin.domain.position import Position
 from crossmargin.usecases.current_market import MarketView
 from crossmargin.usecases.open_orders import Block, worst_need
-from crossmargin.usecases.ports import AccountState
+from crossmargin.usecases.ports.books import AccountState
 from crossmargin.usecases.weigh_order import quality_with
 
 _MOST_STEPS: Final = 8

@@ -10,7 +10,8 @@ from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.reservation import ReservationStatus, by_sequence
 from crossmargin.domain.reservation_entry import entry_from_end
 from crossmargin.usecases.caller import Caller
-from crossmargin.usecases.ports import Books, Decision, Writer
+from crossmargin.usecases.ports.books import Books
+from crossmargin.usecases.ports.writing import Decision, Writer
 from crossmargin.usecases.refusals import encode_outcome, outcome_or_refusal
 from crossmargin.usecases.storage_errors import unknown_reservation
 

@@ -17,7 +17,11 @@ from crossmargin.engine.revaluation import revalue_market
 from crossmargin.engine.scenarios import build_scenario_set
 from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.known_instruments import known_instruments
-from crossmargin.usecases.ports import BookReader, ComputePool, InstrumentReader, MarketStore, ParameterStore
+from crossmargin.usecases.ports.books import BookReader
+from crossmargin.usecases.ports.instrument import InstrumentReader
+from crossmargin.usecases.ports.market import MarketStore
+from crossmargin.usecases.ports.risk_parameters import ParameterStore
+from crossmargin.usecases.ports.runtime import ComputePool
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,10 @@ from crossmargin.usecases.check_limits import order_refusal
 from crossmargin.usecases.current_market import MarketView
 from crossmargin.usecases.decide_on_market import DecideOnMarket
 from crossmargin.usecases.known_instruments import known_instruments
-from crossmargin.usecases.ports import Books, ComputePool, Decision, InstrumentReader
+from crossmargin.usecases.ports.books import Books
+from crossmargin.usecases.ports.instrument import InstrumentReader
+from crossmargin.usecases.ports.runtime import ComputePool
+from crossmargin.usecases.ports.writing import Decision
 from crossmargin.usecases.refusals import encode_outcome, encode_refusal, outcome_or_refusal
 from crossmargin.usecases.weigh_order import OrderWeight, weigh_order
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crossmargin.domain.breaker import Breaker, BreakerKind
-from crossmargin.usecases.ports import BreakerStore, Clock
+from crossmargin.usecases.ports.breaker import BreakerStore
+from crossmargin.usecases.ports.runtime import Clock
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from crossmargin.domain.halt import Halt, check_halt_reason
 from crossmargin.domain.identifiers import AccountRef, ClientId
 from crossmargin.domain.pending_request import Asked, PendingRequest
 from crossmargin.usecases.caller import Caller
-from crossmargin.usecases.ports import BookReader, Decision, Writer
+from crossmargin.usecases.ports.books import BookReader
+from crossmargin.usecases.ports.writing import Decision, Writer
 from crossmargin.usecases.refusals import encode_outcome
 from crossmargin.usecases.two_persons import TwoPersons, await_second_person
 

@@ -21,7 +21,10 @@ from crossmargin.domain.market_gate import Action, at_least
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.usecases.caller import Caller
-from crossmargin.usecases.ports import BreakerStore, CallReports, CallStore, Clock, Decision, UnderLead, Writer
+from crossmargin.usecases.ports.breaker import BreakerStore
+from crossmargin.usecases.ports.margin_call import CallReports, CallStore
+from crossmargin.usecases.ports.runtime import Clock
+from crossmargin.usecases.ports.writing import Decision, UnderLead, Writer
 from crossmargin.usecases.refusals import encode_outcome
 
 MONITOR: Final = "crossmargin"

@@ -26,7 +26,10 @@ from crossmargin.engine.scenarios.historical import whole_periods
 from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.known_instruments import known_instruments
 from crossmargin.usecases.parameters_in_force import ParametersInForce
-from crossmargin.usecases.ports import ComputePool, InstrumentReader, MarketStore, ParameterStore
+from crossmargin.usecases.ports.instrument import InstrumentReader
+from crossmargin.usecases.ports.market import MarketStore
+from crossmargin.usecases.ports.risk_parameters import ParameterStore
+from crossmargin.usecases.ports.runtime import ComputePool
 from crossmargin.usecases.read_account import ReadAccount
 
 DEFAULT_CONFIDENCE: Final = Decimal("0.99")

@@ -16,7 +16,10 @@ from crossmargin.domain.portfolio import Portfolio
 from crossmargin.engine.house_view import house_view
 from crossmargin.usecases.current_market import CurrentMarket, MarketView
 from crossmargin.usecases.evaluate_margin import portfolio_of
-from crossmargin.usecases.ports import BookReader, Clock, ComputePool, Leadership, LeadershipLostError, MarginHistory, MarginMetrics
+from crossmargin.usecases.ports.books import BookReader
+from crossmargin.usecases.ports.leadership import Leadership, LeadershipLostError
+from crossmargin.usecases.ports.margin import MarginHistory, MarginMetrics
+from crossmargin.usecases.ports.runtime import Clock, ComputePool
 from crossmargin.usecases.review_calls import AccountSeen, ReviewCalls
 from crossmargin.usecases.watch_breakers import WatchBreakers
 
@@ -62,6 +65,7 @@ class RunHouse:
         if not await self.leadership.try_lead():
             self._rest()
             return None
+        self.metrics.lead_house()
         sequences = await self.books.account_sequences()
         view = await self.current_market()
         # Without the totals that the run itself records, or every run would ask for another one.

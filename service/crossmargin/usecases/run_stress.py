@@ -35,7 +35,8 @@ from crossmargin.engine.stress_library import (
 )
 from crossmargin.usecases.current_market import CurrentMarket, MarketView
 from crossmargin.usecases.evaluate_margin import portfolio_of
-from crossmargin.usecases.ports import BookReader, ComputePool
+from crossmargin.usecases.ports.books import BookReader
+from crossmargin.usecases.ports.runtime import ComputePool
 
 Account = TypeVar("Account", Portfolio, PreparedAccount)
 BLOCK_ACCOUNTS: Final = 20

@@ -10,7 +10,8 @@ from crossmargin.domain.call_agreement import CallAgreement
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.pending_request import Asked, PendingRequest
 from crossmargin.usecases.caller import Caller
-from crossmargin.usecases.ports import CallStore, Decision, Writer
+from crossmargin.usecases.ports.margin_call import CallStore
+from crossmargin.usecases.ports.writing import Decision, Writer
 from crossmargin.usecases.refusals import encode_outcome
 from crossmargin.usecases.two_persons import TwoPersons, await_second_person
 

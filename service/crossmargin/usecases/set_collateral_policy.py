@@ -9,7 +9,10 @@ from crossmargin.domain.collateral import AccountCollateralPolicy
 from crossmargin.domain.halt import halted
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.known_instruments import known_instruments
-from crossmargin.usecases.ports import Books, Clock, Decision, InstrumentReader, Writer
+from crossmargin.usecases.ports.books import Books
+from crossmargin.usecases.ports.instrument import InstrumentReader
+from crossmargin.usecases.ports.runtime import Clock
+from crossmargin.usecases.ports.writing import Decision, Writer
 from crossmargin.usecases.refusals import encode_refusal, sequence_or_refusal
 
 

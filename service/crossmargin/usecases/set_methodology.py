@@ -10,7 +10,10 @@ from crossmargin.domain.halt import halted
 from crossmargin.domain.methodology import AccountMethodology
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.parameters_in_force import ParametersInForce
-from crossmargin.usecases.ports import BookReader, Books, Clock, Decision, ParameterStore, Writer
+from crossmargin.usecases.ports.books import BookReader, Books
+from crossmargin.usecases.ports.risk_parameters import ParameterStore
+from crossmargin.usecases.ports.runtime import Clock
+from crossmargin.usecases.ports.writing import Decision, Writer
 from crossmargin.usecases.refusals import encode_refusal, sequence_or_refusal
 
 

@@ -15,7 +15,10 @@ from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.change_call import ChangeCall
 from crossmargin.usecases.current_market import CurrentMarket
 from crossmargin.usecases.evaluate_margin import portfolio_of
-from crossmargin.usecases.ports import BookReader, ComputePool, Decision, MarginHistory
+from crossmargin.usecases.ports.books import BookReader
+from crossmargin.usecases.ports.margin import MarginHistory
+from crossmargin.usecases.ports.runtime import ComputePool
+from crossmargin.usecases.ports.writing import Decision
 from crossmargin.usecases.refusals import encode_outcome
 from crossmargin.usecases.review_calls import AccountSeen, JudgedAccount
 

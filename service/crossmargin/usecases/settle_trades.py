@@ -12,7 +12,10 @@ from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.lifecycle_event import application_name, settlement_event
 from crossmargin.usecases.caller import Caller
-from crossmargin.usecases.ports import BookReader, Clock, Decision, Page, Writer
+from crossmargin.usecases.ports.books import BookReader
+from crossmargin.usecases.ports.page import Page
+from crossmargin.usecases.ports.runtime import Clock
+from crossmargin.usecases.ports.writing import Decision, Writer
 
 _PAGE_SIZE = 1000
 

@@ -11,7 +11,9 @@ from crossmargin.domain.identifiers import AccountRef, RiskParameterSetId
 from crossmargin.domain.margin import Band, MarginResult
 from crossmargin.usecases.current_market import CurrentMarket, MarketView
 from crossmargin.usecases.evaluate_margin import portfolio_of
-from crossmargin.usecases.ports import BookReader, ComputePool, ParameterStore
+from crossmargin.usecases.ports.books import BookReader
+from crossmargin.usecases.ports.risk_parameters import ParameterStore
+from crossmargin.usecases.ports.runtime import ComputePool
 
 _CALLED = frozenset({Band.MARGIN_CALL, Band.LIQUIDATION})
 

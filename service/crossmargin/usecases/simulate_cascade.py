@@ -18,7 +18,8 @@ from crossmargin.engine.cascade import Cascade, CascadeAccount
 from crossmargin.engine.stress import StressRun
 from crossmargin.engine.stress_library import StressScenario, ad_hoc_scenarios, named_scenarios
 from crossmargin.usecases.current_market import CurrentMarket, MarketView
-from crossmargin.usecases.ports import BookReader, ComputePool
+from crossmargin.usecases.ports.books import BookReader
+from crossmargin.usecases.ports.runtime import ComputePool
 from crossmargin.usecases.run_stress import plan_of, portfolios_of
 
 

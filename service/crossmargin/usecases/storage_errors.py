@@ -23,7 +23,7 @@ from crossmargin.domain.methodology import AccountMethodology
 from crossmargin.domain.parameter_governance import GovernanceChange, GovernedParameters
 from crossmargin.domain.pending_request import PendingEnd, PendingRequest
 from crossmargin.domain.reconciliation import BreakNote, ReconciledStatement
-from crossmargin.usecases.ports import PublishedSnapshot, Record, UnderLead, WriteRequest
+from crossmargin.usecases.ports.writing import PublishedSnapshot, Record, UnderLead, WriteRequest
 
 
 def unknown_client(client_id: ClientId) -> DomainError:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from crossmargin.domain.audit_anchor import Anchor, AnchoredHead, HeadTree, Signer, contradictions, sign_anchor
-from crossmargin.usecases.ports import AnchorJournal, AnchorStore
+from crossmargin.usecases.ports.ledger_audit import AnchorJournal, AnchorStore
 
 CHECKPOINT_EVERY: Final = 1440
 """Anchors: once a day at one a minute, so that nobody has to read more than a day of them to know where every account stood."""

@@ -9,7 +9,9 @@ from typing import Final
 from crossmargin.domain.errors import DomainError
 from crossmargin.domain.margin_history import HistoryTiers
 from crossmargin.usecases.leader_duty import LeaderDuty
-from crossmargin.usecases.ports import Clock, Leadership, MarginHistory
+from crossmargin.usecases.ports.leadership import Leadership
+from crossmargin.usecases.ports.margin import MarginHistory
+from crossmargin.usecases.ports.runtime import Clock
 
 INTERVAL: Final = timedelta(minutes=1)
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from crossmargin.domain.errors import DomainError
 from crossmargin.usecases.build_snapshot import BuildSnapshot
-from crossmargin.usecases.ports import Clock, Leadership, MarginMetrics
+from crossmargin.usecases.ports.leadership import Leadership
+from crossmargin.usecases.ports.margin import MarginMetrics
+from crossmargin.usecases.ports.runtime import Clock
 
 
 @dataclass(slots=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from crossmargin.domain.identifiers import PendingRequestId
 from crossmargin.domain.pending_request import Asked, Confirmation, PendingRequest, ask_first
 from crossmargin.usecases.caller import Caller
-from crossmargin.usecases.ports import Decision, PendingRequests, WriteOutcome
+from crossmargin.usecases.ports.pending_request import PendingRequests
+from crossmargin.usecases.ports.writing import Decision, WriteOutcome
 from crossmargin.usecases.refusals import encode_outcome, outcome_or_refusal
 from crossmargin.usecases.storage_errors import unknown_pending_request
 

@@ -27,17 +27,15 @@ from crossmargin.usecases.list_due_events import ListDueEvents
 from crossmargin.usecases.note_break import NoteBreak
 from crossmargin.usecases.parameters_in_force import ParametersInForce
 from crossmargin.usecases.plan_liquidation import ApproveLiquidation, PlanLiquidation
-from crossmargin.usecases.ports import (
-    BookReader,
-    BreakerStore,
-    CallStore,
-    InstrumentReader,
-    MarginHistory,
-    MarketStore,
-    ParameterStore,
-    PendingRequests,
-    ReconciliationStore,
-)
+from crossmargin.usecases.ports.books import BookReader
+from crossmargin.usecases.ports.breaker import BreakerStore
+from crossmargin.usecases.ports.instrument import InstrumentReader
+from crossmargin.usecases.ports.margin import MarginHistory
+from crossmargin.usecases.ports.margin_call import CallStore
+from crossmargin.usecases.ports.market import MarketStore
+from crossmargin.usecases.ports.pending_request import PendingRequests
+from crossmargin.usecases.ports.reconciliation import ReconciliationStore
+from crossmargin.usecases.ports.risk_parameters import ParameterStore
 from crossmargin.usecases.preview_trades import PreviewTrades
 from crossmargin.usecases.propose_parameters import ProposeParameters
 from crossmargin.usecases.publish_quotes import PublishQuotes

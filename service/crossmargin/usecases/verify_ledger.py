@@ -24,7 +24,7 @@ from crossmargin.domain.ledger_audit import (
     check_anchored_entry,
 )
 from crossmargin.domain.money import format_decimal
-from crossmargin.usecases.ports import LedgerView
+from crossmargin.usecases.ports.ledger_audit import LedgerView
 
 FINDING_LIMIT: Final = 10_000
 """Findings kept; more are counted. Whoever has ten thousand does not need the next to know that the ledger is not to be trusted."""

@@ -11,7 +11,7 @@ from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.pending_request import Asked, PendingRequest
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.change_call import ChangeCall
-from crossmargin.usecases.ports import Decision
+from crossmargin.usecases.ports.writing import Decision
 from crossmargin.usecases.refusals import encode_outcome
 from crossmargin.usecases.two_persons import TwoPersons, await_second_person
 

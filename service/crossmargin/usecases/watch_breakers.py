@@ -9,7 +9,8 @@ from crossmargin.domain.breaker import WINDOW, BandEntry, entries_between, trips
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.margin import Band, MarginResult
 from crossmargin.domain.market_quality_parameters import BreakerLimits
-from crossmargin.usecases.ports import BreakerReports, BreakerStore, Clock
+from crossmargin.usecases.ports.breaker import BreakerReports, BreakerStore
+from crossmargin.usecases.ports.runtime import Clock
 
 
 @dataclass(slots=True)

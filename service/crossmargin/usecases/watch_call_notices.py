@@ -8,7 +8,8 @@ from typing import Final
 
 from crossmargin.domain.call_life import CallNotice
 from crossmargin.domain.identifiers import AccountRef
-from crossmargin.usecases.ports import CallStore, Clock
+from crossmargin.usecases.ports.margin_call import CallStore
+from crossmargin.usecases.ports.runtime import Clock
 
 POLL_INTERVAL_S: Final = 0.25
 _BATCH_SIZE: Final = 256

@@ -8,7 +8,10 @@ from typing import Final
 
 from crossmargin.domain.errors import DomainError
 from crossmargin.usecases.leader_duty import LeaderDuty
-from crossmargin.usecases.ports import CallFilter, CallReports, CallStore, Clock, Leadership, LeadershipLostError, Page
+from crossmargin.usecases.ports.leadership import Leadership, LeadershipLostError
+from crossmargin.usecases.ports.margin_call import CallFilter, CallReports, CallStore
+from crossmargin.usecases.ports.page import Page
+from crossmargin.usecases.ports.runtime import Clock
 from crossmargin.usecases.review_calls import ReviewCalls
 
 INTERVAL: Final = timedelta(seconds=5)

@@ -9,7 +9,9 @@ from typing import Final
 from crossmargin.domain.errors import DomainError
 from crossmargin.usecases.leader_duty import LeaderDuty
 from crossmargin.usecases.list_due_events import ListDueEvents
-from crossmargin.usecases.ports import Clock, DueEventReports, Leadership
+from crossmargin.usecases.ports.leadership import Leadership
+from crossmargin.usecases.ports.lifecycle_due import DueEventReports
+from crossmargin.usecases.ports.runtime import Clock
 
 INTERVAL: Final = timedelta(minutes=10)
 

@@ -12,7 +12,11 @@ from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.usecases.evaluate_margin import EvaluateMargin
-from crossmargin.usecases.ports import BookReader, Clock, MarginHistory, MarketStore, ParameterStore
+from crossmargin.usecases.ports.books import BookReader
+from crossmargin.usecases.ports.margin import MarginHistory
+from crossmargin.usecases.ports.market import MarketStore
+from crossmargin.usecases.ports.risk_parameters import ParameterStore
+from crossmargin.usecases.ports.runtime import Clock
 
 POLL_INTERVAL_S = 0.1
 

@@ -11,7 +11,8 @@ from crossmargin.domain.book import Entry
 from crossmargin.domain.identifiers import AccountRef, BookId, InstrumentId
 from crossmargin.domain.money import exact_sum
 from crossmargin.domain.position import Position
-from crossmargin.usecases.ports import BookReader, Clock
+from crossmargin.usecases.ports.books import BookReader
+from crossmargin.usecases.ports.runtime import Clock
 
 POLL_INTERVAL_S: Final = 0.1
 _BATCH_SIZE: Final = 256

@@ -8,7 +8,10 @@ from typing import Final
 
 from crossmargin.domain.errors import DomainError
 from crossmargin.usecases.leader_duty import LeaderDuty
-from crossmargin.usecases.ports import BookReader, Clock, Leadership, RequestReports
+from crossmargin.usecases.ports.books import BookReader
+from crossmargin.usecases.ports.leadership import Leadership
+from crossmargin.usecases.ports.open_orders import RequestReports
+from crossmargin.usecases.ports.runtime import Clock
 
 INTERVAL: Final = timedelta(seconds=15)
 

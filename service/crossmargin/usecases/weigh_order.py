@@ -14,7 +14,7 @@ from crossmargin.engine.market_ends import doubts_touched_by
 from crossmargin.usecases.current_market import MarketView
 from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.open_orders import Block, worst_need
-from crossmargin.usecases.ports import AccountState
+from crossmargin.usecases.ports.books import AccountState
 
 
 @dataclass(frozen=True, slots=True)

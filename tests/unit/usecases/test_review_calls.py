@@ -18,7 +18,9 @@ from crossmargin.domain.margin import Band
 from crossmargin.domain.margin_history import margin_point
 from crossmargin.domain.pending_request import PendingRequest
 from crossmargin.usecases.evaluate_margin import portfolio_of
-from crossmargin.usecases.ports import CallFilter, LeadershipLostError, Page
+from crossmargin.usecases.ports.leadership import LeadershipLostError
+from crossmargin.usecases.ports.margin_call import CallFilter
+from crossmargin.usecases.ports.page import Page
 from crossmargin.usecases.review_calls import AccountSeen
 from tests.unit.usecases.house import CORE, NOON
 from tests.unit.usecases.refusals import refused

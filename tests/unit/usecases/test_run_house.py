@@ -19,7 +19,8 @@ from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPol
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.margin import Band, MarginResult
-from crossmargin.usecases.ports import AccountState, HistoryFilter
+from crossmargin.usecases.ports.books import AccountState
+from crossmargin.usecases.ports.margin import HistoryFilter
 from crossmargin.usecases.run_house import RunHouse
 from tests.unit.usecases.house import BITCOIN, BTC, CORE, EUROS, NOON, SteppedClock
 
@@ -39,6 +40,10 @@ class Board:
     runs: list[Published] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     withdrawals: int = 0
+    leads: bool = False
+
+    def lead_house(self):
+        self.leads = True
 
     def publish_house(self, results, *, bands, failed, duration_s):
         self.runs.append(Published(results, bands, failed, duration_s))
@@ -48,6 +53,7 @@ class Board:
 
     def withdraw_house(self):
         self.withdrawals += 1
+        self.leads = False
 
 
 class InterruptedBooks(MemoryBookReader):
@@ -286,7 +292,7 @@ async def test_a_run_that_cannot_be_stored_is_run_again(house, books):
     )
     running = asyncio.ensure_future(monitor())
     await house.clock.until_asleep()
-    assert (board.runs, board.failures) == ([], ["STORAGE_UNAVAILABLE"])
+    assert (board.runs, board.failures, board.leads) == ([], ["STORAGE_UNAVAILABLE"], True)
     history.is_full = False
     await house.clock.tick()
     running.cancel()

@@ -14,7 +14,8 @@ from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.halt import Halt
 from crossmargin.domain.identifiers import BookId, ClientId, PendingRequestId
 from crossmargin.domain.pending_request import PendingRequest, PendingState, Persons
-from crossmargin.usecases.ports import Page, PendingFilter
+from crossmargin.usecases.ports.page import Page
+from crossmargin.usecases.ports.pending_request import PendingFilter
 from crossmargin.usecases.withdraw_collateral import Withdrawn
 from tests.unit.usecases.house import BTC, CORE, USD
 from tests.unit.usecases.refusals import refused

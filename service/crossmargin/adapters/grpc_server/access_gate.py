@@ -16,7 +16,7 @@ from crossmargin.domain.errors import DomainError
 from crossmargin.domain.identifiers import AccountRef, ClientId
 from crossmargin.domain.role import Role
 from crossmargin.usecases.caller import ADMITTED, Caller
-from crossmargin.usecases.ports import Clock
+from crossmargin.usecases.ports.runtime import Clock
 from crossmargin.usecases.storage_errors import unknown_account, unknown_client
 
 _NOBODY: Final = Caller("")

@@ -23,7 +23,7 @@ from crossmargin.api.v1 import margin_call_service_pb2 as pb
 from crossmargin.api.v1.margin_call_service_pb2_grpc import MarginCallServiceServicer
 from crossmargin.domain.call_agreement import agreement_of
 from crossmargin.domain.pending_request import PendingRequest
-from crossmargin.usecases.ports import call_key
+from crossmargin.usecases.ports.margin_call import call_key
 from crossmargin.usecases.use_cases import UseCases
 
 _KEY: Final = re.compile(r"[a-z0-9-]+ [a-z0-9-]+ \d{12}", re.ASCII)

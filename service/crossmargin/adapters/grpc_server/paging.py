@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from crossmargin.domain.errors import DomainError, Reason
-from crossmargin.usecases.ports import Page
+from crossmargin.usecases.ports.page import Page
 
 T = TypeVar("T")
 

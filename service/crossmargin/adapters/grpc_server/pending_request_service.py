@@ -12,7 +12,7 @@ from crossmargin.adapters.grpc_server.wire.pending_request import filter_from_re
 from crossmargin.api.v1 import pending_request_service_pb2 as pb
 from crossmargin.api.v1.pending_request_service_pb2_grpc import PendingRequestServiceServicer
 from crossmargin.domain.identifiers import PendingRequestId
-from crossmargin.usecases.ports import pending_key
+from crossmargin.usecases.ports.pending_request import pending_key
 from crossmargin.usecases.use_cases import UseCases
 
 _KEY: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00 [0-9a-f]{16}", re.ASCII)

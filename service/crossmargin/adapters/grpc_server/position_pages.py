@@ -9,7 +9,7 @@ from crossmargin.adapters.grpc_server.paging import PageRequest, bad_page_token,
 from crossmargin.domain.errors import DomainError
 from crossmargin.domain.identifiers import AccountRef, BookId, InstrumentId
 from crossmargin.domain.position import Position
-from crossmargin.usecases.ports import AccountState
+from crossmargin.usecases.ports.books import AccountState
 from crossmargin.usecases.use_cases import UseCases
 
 

@@ -16,7 +16,7 @@ from crossmargin.adapters.grpc_server.server_credentials import ServerTls
 from crossmargin.adapters.grpc_server.tokens import TokenVerifier, parse_token_keys
 from crossmargin.adapters.grpc_server.watched_file import WatchedFile
 from crossmargin.domain.audit_event import AuditEvent
-from crossmargin.usecases.ports import Clock
+from crossmargin.usecases.ports.runtime import Clock
 
 
 @dataclass(frozen=True, slots=True)

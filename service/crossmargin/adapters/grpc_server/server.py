@@ -53,7 +53,7 @@ from crossmargin.api.v1 import (
     risk_service_pb2_grpc,
 )
 from crossmargin.domain.audit_event import AuditEvent
-from crossmargin.usecases.ports import Clock
+from crossmargin.usecases.ports.runtime import Clock
 from crossmargin.usecases.use_cases import UseCases
 
 LARGEST_MESSAGE_BYTES: Final = 1024 * 1024

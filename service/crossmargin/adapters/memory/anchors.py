@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from crossmargin.adapters.memory.database import Contents, MemoryDatabase
 from crossmargin.domain.audit_anchor import Anchor, AnchoredHead
-from crossmargin.usecases.ports import HeadsRead
+from crossmargin.usecases.ports.ledger_audit import HeadsRead
 
 
 class MemoryAnchorStore:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.domain.audit_event import AuditEvent
-from crossmargin.usecases.ports import StoredAuditEvent
+from crossmargin.usecases.ports.audit_event import StoredAuditEvent
 
 
 class MemoryAuditTrail:

@@ -21,7 +21,9 @@ from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.money import exact_sum
 from crossmargin.domain.position import Position
 from crossmargin.domain.reservation import Reservation, ReservationStatus, status_at
-from crossmargin.usecases.ports import AccountState, Books, Page, WriteRequest
+from crossmargin.usecases.ports.books import AccountState, Books
+from crossmargin.usecases.ports.page import Page
+from crossmargin.usecases.ports.writing import WriteRequest
 from crossmargin.usecases.storage_errors import sequence_not_reached, unknown_account, unknown_client
 
 

@@ -43,7 +43,7 @@ from crossmargin.domain.quote import Quote, SourceProgress, Subject
 from crossmargin.domain.reconciliation import BreakNote, ReconciledStatement
 from crossmargin.domain.reservation import Reservation
 from crossmargin.domain.risk_parameters import RiskParameters
-from crossmargin.usecases.ports import ScenarioRecipe
+from crossmargin.usecases.ports.market import ScenarioRecipe
 
 
 @dataclass(frozen=True, slots=True)

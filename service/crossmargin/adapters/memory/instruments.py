@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import Instrument
-from crossmargin.usecases.ports import Page
+from crossmargin.usecases.ports.page import Page
 
 
 class MemoryInstrumentReader:

@@ -12,7 +12,7 @@ from crossmargin.domain.identifiers import AccountRef, BookId, InstrumentId
 from crossmargin.domain.lifecycle_event import is_application_of, is_event_of, settlement_event
 from crossmargin.domain.money import exact_sum
 from crossmargin.domain.position import Position
-from crossmargin.usecases.ports import BookedEntry, BookedEvent, InstrumentPositions
+from crossmargin.usecases.ports.books import BookedEntry, BookedEvent, InstrumentPositions
 from crossmargin.usecases.storage_errors import unknown_account
 
 

@@ -13,7 +13,8 @@ from crossmargin.domain.call_life import CallNotice, MarginCall
 from crossmargin.domain.call_need import DELIVERIES
 from crossmargin.domain.identifiers import AccountRef, InstrumentId
 from crossmargin.domain.money import exact_sum
-from crossmargin.usecases.ports import CallFilter, Page, call_key
+from crossmargin.usecases.ports.margin_call import CallFilter, call_key
+from crossmargin.usecases.ports.page import Page
 from crossmargin.usecases.storage_errors import unknown_account, unknown_call, unknown_client
 
 

@@ -8,7 +8,8 @@ from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.domain.band_memory import BandState
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.margin_history import HistoryTiers, MarginPoint, StoredPoint, check_one_run, runs_to_thin
-from crossmargin.usecases.ports import HistoryFilter, LeadershipLostError
+from crossmargin.usecases.ports.leadership import LeadershipLostError
+from crossmargin.usecases.ports.margin import HistoryFilter
 from crossmargin.usecases.storage_errors import unknown_account
 
 

@@ -10,7 +10,7 @@ from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.domain.house import HouseView
 from crossmargin.domain.identifiers import HouseViewId, SnapshotId
 from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
-from crossmargin.usecases.ports import MarketVersion, ScenarioRecipe
+from crossmargin.usecases.ports.market import MarketVersion, ScenarioRecipe
 from crossmargin.usecases.storage_errors import no_market_snapshot, unknown_house_view, unknown_scenario_set, unknown_snapshot
 
 

@@ -9,7 +9,8 @@ from datetime import datetime
 from crossmargin.adapters.memory.database import Contents, MemoryDatabase
 from crossmargin.domain.identifiers import PendingRequestId
 from crossmargin.domain.pending_request import LIFETIME, PendingEnd, PendingRequest, PendingState
-from crossmargin.usecases.ports import Page, PendingFilter, pending_key
+from crossmargin.usecases.ports.page import Page
+from crossmargin.usecases.ports.pending_request import PendingFilter, pending_key
 from crossmargin.usecases.storage_errors import unknown_client, unknown_pending_request
 
 

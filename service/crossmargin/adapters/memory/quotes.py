@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.domain.identifiers import SourceId
 from crossmargin.domain.quote import Quote, SourceProgress
-from crossmargin.usecases.ports import QuoteBatch
+from crossmargin.usecases.ports.quote import QuoteBatch
 
 
 class MemoryQuoteStore:

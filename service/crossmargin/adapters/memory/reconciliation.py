@@ -10,7 +10,8 @@ from crossmargin.adapters.memory.database import Contents, MemoryDatabase
 from crossmargin.domain.identifiers import AccountRef, InstrumentId
 from crossmargin.domain.position import net_holdings
 from crossmargin.domain.reconciliation import Agreement, Break, BreakNote, HeldThen, HoldingName, ReconciledStatement
-from crossmargin.usecases.ports import BreakFilter, Page
+from crossmargin.usecases.ports.page import Page
+from crossmargin.usecases.ports.reconciliation import BreakFilter
 from crossmargin.usecases.storage_errors import unknown_account, unknown_break
 
 

@@ -21,7 +21,7 @@ from crossmargin.domain.methodology import AccountMethodology
 from crossmargin.domain.parameter_governance import GovernanceChange, GovernedParameters, ParameterState
 from crossmargin.domain.pending_request import PendingEnd, PendingRequest
 from crossmargin.domain.reconciliation import BreakNote, ReconciledStatement
-from crossmargin.usecases.ports import PrecedingSnapshotChangedError, PublishedSnapshot, Record, UnderLead
+from crossmargin.usecases.ports.writing import PrecedingSnapshotChangedError, PublishedSnapshot, Record, UnderLead
 from crossmargin.usecases.storage_errors import already_exists, parameters_changed, unknown_account, unknown_client, unknown_instrument
 
 

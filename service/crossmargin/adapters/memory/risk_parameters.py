@@ -8,7 +8,7 @@ from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.domain.identifiers import RiskParameterSetId
 from crossmargin.domain.parameter_governance import Activation, Governance
 from crossmargin.domain.risk_parameters import RiskParameters
-from crossmargin.usecases.ports import Page
+from crossmargin.usecases.ports.page import Page
 from crossmargin.usecases.storage_errors import unknown_risk_parameters
 
 

@@ -17,7 +17,8 @@ from crossmargin.domain.book import Entry, Posting
 from crossmargin.domain.identifiers import AccountRef, BookId, InstrumentId
 from crossmargin.domain.money import EXACT, check_ledger_decimal
 from crossmargin.domain.position import Position
-from crossmargin.usecases.ports import Books, Decide, DecideOnBooks, Decision, UnderLead, WriteOutcome, WriteRequest
+from crossmargin.usecases.ports.books import Books
+from crossmargin.usecases.ports.writing import Decide, DecideOnBooks, Decision, UnderLead, WriteOutcome, WriteRequest
 from crossmargin.usecases.storage_errors import already_cancelled, halted, request_id_reused, unknown_account
 
 _Positions: TypeAlias = Mapping[tuple[BookId, InstrumentId], Position]

@@ -14,7 +14,7 @@ from crossmargin.adapters.postgres.database import Database, Row
 from crossmargin.adapters.postgres.statements import compiled
 from crossmargin.adapters.postgres.tables import account_head, anchor
 from crossmargin.domain.audit_anchor import Anchor, AnchoredHead, heads_from_document, heads_to_document
-from crossmargin.usecases.ports import HeadsRead
+from crossmargin.usecases.ports.ledger_audit import HeadsRead
 
 _HEADS: Final = compiled(
     # The clock is read in the same statement, so it is that of its own snapshot or later.

@@ -13,7 +13,7 @@ from crossmargin.adapters.postgres.statements import Statement, compiled
 from crossmargin.adapters.postgres.tables import audit_event
 from crossmargin.domain.audit_event import AuditEvent, AuditKind
 from crossmargin.domain.role import Role
-from crossmargin.usecases.ports import StoredAuditEvent
+from crossmargin.usecases.ports.audit_event import StoredAuditEvent
 
 # One statement for all of them, numbered in the order they came.
 _APPEND: Final = Statement(

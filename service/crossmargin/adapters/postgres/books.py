@@ -27,7 +27,8 @@ from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, Client
 from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.position import Position
 from crossmargin.domain.reservation import Reservation, ReservationStatus
-from crossmargin.usecases.ports import AccountState, Books, Page
+from crossmargin.usecases.ports.books import AccountState, Books
+from crossmargin.usecases.ports.page import Page
 from crossmargin.usecases.storage_errors import sequence_not_reached, unknown_account, unknown_client
 
 CLIENT_BY_ID: Final = compiled(select(client.c.client_id, client.c.display_name).where(client.c.client_id == text_of("client_id")))

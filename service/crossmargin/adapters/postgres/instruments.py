@@ -14,7 +14,7 @@ from crossmargin.adapters.postgres.statements import compiled
 from crossmargin.adapters.postgres.tables import instrument
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import Instrument
-from crossmargin.usecases.ports import Page
+from crossmargin.usecases.ports.page import Page
 
 INSTRUMENTS_VERSION: Final = "instruments"
 _INSTRUMENT: Final = select(

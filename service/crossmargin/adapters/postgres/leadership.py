@@ -16,7 +16,7 @@ from psycopg import AsyncConnection
 
 from crossmargin.adapters.postgres.database import Connection
 from crossmargin.adapters.postgres.hang_up import hang_up
-from crossmargin.usecases.ports import LeadershipLostError
+from crossmargin.usecases.ports.leadership import LeadershipLostError
 
 _MONITOR_LOCK: Final = 0x63726F73_6D6F6E69
 """Any number that nothing else in the database locks."""

@@ -35,7 +35,7 @@ from crossmargin.domain.entry_details import parse_details
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId
 from crossmargin.domain.lifecycle_event import KINDS, settlement_event
 from crossmargin.domain.position import Position
-from crossmargin.usecases.ports import BookedEntry, BookedEvent, InstrumentPositions
+from crossmargin.usecases.ports.books import BookedEntry, BookedEvent, InstrumentPositions
 from crossmargin.usecases.storage_errors import unknown_account
 
 

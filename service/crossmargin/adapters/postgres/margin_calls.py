@@ -18,7 +18,8 @@ from crossmargin.domain.call_life import CallNotice, CallState, CallTrigger, Mar
 from crossmargin.domain.call_need import DELIVERIES
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId, InstrumentId, SnapshotId
 from crossmargin.domain.margin_call import CallTerms
-from crossmargin.usecases.ports import CallFilter, Page
+from crossmargin.usecases.ports.margin_call import CallFilter
+from crossmargin.usecases.ports.page import Page
 from crossmargin.usecases.storage_errors import unknown_account, unknown_call, unknown_client
 
 _CLIENT: Final = bindparam("client_id", type_=Text)

@@ -21,7 +21,7 @@ from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId, Hous
 from crossmargin.domain.margin import Band, MarginStamp, RampStamp
 from crossmargin.domain.margin_history import HistoryTiers, MarginPoint, StoredPoint, check_one_run, runs_to_thin
 from crossmargin.domain.methodology import Methodology
-from crossmargin.usecases.ports import HistoryFilter
+from crossmargin.usecases.ports.margin import HistoryFilter
 from crossmargin.usecases.storage_errors import unknown_account
 
 RECORD_LIMIT_S: Final = 10.0

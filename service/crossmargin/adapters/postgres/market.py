@@ -19,7 +19,7 @@ from crossmargin.adapters.postgres.tables import factor_history, factor_level, h
 from crossmargin.domain.house import HouseView, house_view_from_document
 from crossmargin.domain.identifiers import HouseViewId, InstrumentId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
-from crossmargin.usecases.ports import MarketVersion, ScenarioRecipe
+from crossmargin.usecases.ports.market import MarketVersion, ScenarioRecipe
 from crossmargin.usecases.storage_errors import no_market_snapshot, unknown_house_view, unknown_scenario_set, unknown_snapshot
 
 _HISTORY_VERSION: Final = "history"

@@ -14,7 +14,8 @@ from crossmargin.adapters.postgres.statements import Statement, compiled
 from crossmargin.adapters.postgres.tables import pending_request
 from crossmargin.domain.identifiers import ClientId, PendingRequestId
 from crossmargin.domain.pending_request import LIFETIME, Asked, PendingEnd, PendingRequest, PendingState
-from crossmargin.usecases.ports import Page, PendingFilter
+from crossmargin.usecases.ports.page import Page
+from crossmargin.usecases.ports.pending_request import PendingFilter
 from crossmargin.usecases.storage_errors import unknown_client, unknown_pending_request
 
 _TABLE: Final = pending_request

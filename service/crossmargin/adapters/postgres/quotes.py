@@ -15,7 +15,7 @@ from crossmargin.adapters.postgres.statements import compiled
 from crossmargin.adapters.postgres.tables import latest_quote, quote_source
 from crossmargin.domain.identifiers import SourceId
 from crossmargin.domain.quote import Quote, SourceProgress, subject_from_text
-from crossmargin.usecases.ports import QuoteBatch
+from crossmargin.usecases.ports.quote import QuoteBatch
 
 _PROGRESS: Final = compiled(
     select(quote_source.c.last_sequence, quote_source.c.missed_count).where(quote_source.c.source == bindparam("source", type_=Text))

@@ -30,7 +30,8 @@ from crossmargin.domain.reconciliation import (
     Statement,
     StatementLine,
 )
-from crossmargin.usecases.ports import BreakFilter, Page
+from crossmargin.usecases.ports.page import Page
+from crossmargin.usecases.ports.reconciliation import BreakFilter
 from crossmargin.usecases.storage_errors import already_exists, unknown_account, unknown_break
 
 

@@ -20,7 +20,8 @@ from crossmargin.adapters.postgres.row_scope import SET_CALLER, clients_setting
 from crossmargin.domain.account import AccountHead, AccountMode, AccountStatus
 from crossmargin.domain.book import Entry
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId
-from crossmargin.usecases.ports import Books, Decide, DecideOnBooks, Decision, WriteOutcome, WriteRequest
+from crossmargin.usecases.ports.books import Books
+from crossmargin.usecases.ports.writing import Decide, DecideOnBooks, Decision, WriteOutcome, WriteRequest
 from crossmargin.usecases.storage_errors import halted, request_id_reused, unknown_account
 
 Locked = TypeVar("Locked")

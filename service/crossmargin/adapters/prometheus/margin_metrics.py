@@ -71,9 +71,12 @@ class MarginMetrics(Collector):
         """Replace what is published by the results of a run; failed accounts are counted by reason."""
         # Copies, because whoever scrapes reads them later and on another thread.
         self._run = _HouseRun(dict(results), dict(bands), dict(failed), self._client_limit)
-        self._leader.set(1)
         self._duration.set(duration_s)
         self._finished.set_to_current_time()
+
+    def lead_house(self) -> None:
+        """Publish that this process leads."""
+        self._leader.set(1)
 
     def house_failed(self, reason: str) -> None:
         """Count a run that could not begin."""

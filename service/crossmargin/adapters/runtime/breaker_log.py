@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import structlog
 
 from crossmargin.domain.breaker import Breaker, BreakerKind
-from crossmargin.usecases.ports import BreakerReports
+from crossmargin.usecases.ports.breaker import BreakerReports
 
 log = structlog.get_logger()
 

@@ -11,7 +11,8 @@ from opentelemetry import trace
 from opentelemetry.trace import Span, Status, StatusCode, Tracer
 
 from crossmargin.domain.errors import DomainError, ErrorKind
-from crossmargin.usecases.ports import ComputePool, Decide, DecideOnBooks, WriteOutcome, Writer, WriteRequest
+from crossmargin.usecases.ports.runtime import ComputePool
+from crossmargin.usecases.ports.writing import Decide, DecideOnBooks, WriteOutcome, Writer, WriteRequest
 
 T = TypeVar("T")
 S = TypeVar("S")

@@ -12,7 +12,8 @@ from crossmargin.adapters.tracing.log_fields import add_trace_ids
 from crossmargin.adapters.tracing.port_spans import SpanningComputePool, SpanningWriter, Spans
 from crossmargin.adapters.tracing.provider import otlp_provider
 from crossmargin.adapters.tracing.rpc_spans import RpcMetrics, SpanInterceptor, SpanningRpcMetrics
-from crossmargin.usecases.ports import ComputePool, Writer
+from crossmargin.usecases.ports.runtime import ComputePool
+from crossmargin.usecases.ports.writing import Writer
 
 
 class Tracing:

@@ -155,6 +155,7 @@ def test_a_new_run_replaces_the_last_one(registry, metrics):
 
 
 def test_a_process_that_no_longer_leads_publishes_no_accounts(registry, metrics):
+    metrics.lead_house()
     publish(metrics, a_result())
     assert registry.get_sample_value("crossmargin_monitor_leader") == 1.0
     metrics.withdraw_house()
@@ -167,6 +168,12 @@ def test_a_process_that_no_longer_leads_publishes_no_accounts(registry, metrics)
 
 def test_before_the_first_run_there_are_no_accounts_and_no_leader(registry, metrics):
     assert registry.get_sample_value("crossmargin_monitor_leader") == 0.0
+    assert series(registry, "crossmargin_utilization_ratio") == {}
+
+
+def test_a_process_leads_before_it_has_found_anything(registry, metrics):
+    metrics.lead_house()
+    assert registry.get_sample_value("crossmargin_monitor_leader") == 1.0
     assert series(registry, "crossmargin_utilization_ratio") == {}
 
 

@@ -14,7 +14,7 @@ from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
 from crossmargin.adapters.tracing.port_spans import stage_of
 from crossmargin.adapters.tracing.tracing import Tracing
 from crossmargin.domain.errors import DomainError, Reason
-from crossmargin.usecases.ports import Decision, WriteRequest
+from crossmargin.usecases.ports.writing import Decision, WriteRequest
 from tests.unit.adapters.tracing.recorded import Recorded
 
 

@@ -25,7 +25,7 @@ from crossmargin.domain.money import format_decimal, parse_decimal
 from crossmargin.domain.position import Position
 from crossmargin.domain.trade_flag import TradeFlag
 from crossmargin.domain.traded import trade_of_entry, traded_amount
-from crossmargin.usecases.ports import BookedEntry
+from crossmargin.usecases.ports.books import BookedEntry
 from crossmargin.usecases.record_trades import Booked, TradeOutcome
 from crossmargin.usecases.watch_positions import PositionsUpdate
 

@@ -15,7 +15,7 @@ from crossmargin.domain.call_life import CallNotice, CallState, CallTrigger, Dis
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.margin_call import CallTerms
 from crossmargin.domain.money import format_decimal, parse_decimal
-from crossmargin.usecases.ports import CallFilter
+from crossmargin.usecases.ports.margin_call import CallFilter
 
 _STATES: Final = {
     pb.CALL_STATE_ISSUED: CallState.ISSUED,

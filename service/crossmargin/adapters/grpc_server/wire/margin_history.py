@@ -8,7 +8,7 @@ from crossmargin.api.v1 import margin_service_pb2 as pb
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.margin_history import StoredPoint
 from crossmargin.domain.money import format_decimal
-from crossmargin.usecases.ports import HistoryFilter
+from crossmargin.usecases.ports.margin import HistoryFilter
 
 
 def history_filter_from_message(request: pb.ListMarginHistoryRequest) -> HistoryFilter:

@@ -8,7 +8,7 @@ from crossmargin.adapters.grpc_server.wire.values import inverse, moment_to_mess
 from crossmargin.api.v1 import pending_request_service_pb2 as pb
 from crossmargin.domain.identifiers import ClientId, PendingRequestId
 from crossmargin.domain.pending_request import PendingRequest, PendingState
-from crossmargin.usecases.ports import PendingFilter
+from crossmargin.usecases.ports.pending_request import PendingFilter
 
 _STATES: Final = {
     pb.PENDING_STATE_AWAITING_SECOND_PERSON: PendingState.AWAITING,

@@ -10,7 +10,7 @@ from crossmargin.api.v1 import reconciliation_service_pb2 as pb
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.money import EXACT, format_decimal, parse_decimal
 from crossmargin.domain.reconciliation import Break, BreakKind, BreakState, ReconciledStatement, Statement, StatementLine
-from crossmargin.usecases.ports import BreakFilter
+from crossmargin.usecases.ports.reconciliation import BreakFilter
 
 _KINDS: Final = {
     BreakKind.MISSING_HERE: pb.BREAK_KIND_MISSING_HERE,
