@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -23,7 +23,7 @@ STATE_NAMES: Final = {
     pb.CALL_STATE_WAIVED: ("waived", ""),
     pb.CALL_STATE_RESCINDED: ("rescinded", ""),
 }
-_KIND_NAMES: Final = {
+KIND_NAMES: Final[Mapping[int, str]] = {
     value: name.removeprefix("CALL_NOTICE_KIND_").lower().replace("_", " ") for name, value in pb.CallNoticeKind.items() if value
 }
 
@@ -91,7 +91,7 @@ def _notice_cells(notice: pb.CallNotice) -> tuple[str, ...]:
     return (
         f"{moment_of(notice.notice_time):%Y-%m-%d %H:%M:%S}",
         str(notice.call_number),
-        _KIND_NAMES.get(notice.kind, "unknown"),
+        KIND_NAMES.get(notice.kind, "unknown"),
         money(decimal_of(notice.amount)),
         money(decimal_of(notice.met)),
         notice.by,

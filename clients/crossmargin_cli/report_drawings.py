@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -13,6 +13,8 @@ from crossmargin.api.v1 import margin_service_pb2
 from crossmargin_cli.render import money, percent
 
 WIDTH: Final = 720
+_FONT: Final = "system-ui, sans-serif"
+"""Said in each drawing: what makes a PDF of the page does not carry the page's style into it."""
 BAND_COLOURS: Final = {
     margin_service_pb2.BAND_HEALTHY: "#3d8b37",
     margin_service_pb2.BAND_WATCH: "#b8860b",
@@ -32,6 +34,12 @@ _SCALE_END: Final = Decimal("1.2")
 _NAME_WIDTH: Final = 250
 _NUMBER_WIDTH: Final = 130
 _ROW: Final = 22
+_PLOT_LEFT: Final = 56
+_PLOT_TOP: Final = 10
+_PLOT_BOTTOM: Final = 150
+_CALL_ROW: Final = 15
+_TIMES: Final = 4
+_TIMES_OF_DAY_UP_TO: Final = timedelta(days=4)
 _GOOD, _BAD, _NEUTRAL, _TOTAL = "#3d8b37", "#c8102e", "#3a6ea5", "#1f3d5c"
 
 
@@ -59,13 +67,22 @@ class HistoryPoint:
     utilization: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class CallSpan:
+    """When a margin call was open. `end` is None while it is."""
+
+    name: str
+    start: datetime
+    end: datetime | None
+
+
 def utilization_drawing(utilization: Decimal) -> str:
     """Return a scale from 0 to 120% in the colours of the bands, with a mark where an account stands; beyond the end it stands at it."""
     parts, left = [], Decimal(0)
     for end, band in _BAND_ENDS:
         x, width = _scaled(left), _scaled(end) - _scaled(left)
         parts.append(f'<rect x="{x:.1f}" y="14" width="{width:.1f}" height="12" fill="{BAND_COLOURS[band]}" opacity="0.55"/>')
-        parts.append(_label(_scaled(end), 40, percent(end), anchor="end" if end == _SCALE_END else "middle"))
+        parts.append(_label(_scaled(end), 40, f"{end:.0%}", anchor="end" if end == _SCALE_END else "middle"))
         left = end
     mark = _scaled(min(utilization, _SCALE_END) if utilization.is_finite() else _SCALE_END)
     parts.append(f'<path d="M{mark:.1f} 30 l-6 -20 h12 z" fill="#111"/>')
@@ -106,32 +123,59 @@ def bars_drawing(amounts: Sequence[tuple[str, Decimal]]) -> str:
     return _svg(len(amounts) * _ROW, parts, "Bars")
 
 
-def history_drawing(points: Sequence[HistoryPoint]) -> str:
-    """Return utilization over time above the bands: beyond 120% at that line, and of points closer than a pixel the worst."""
-    height, left, bottom = 170, 56, 146
+def history_drawing(points: Sequence[HistoryPoint], calls: Sequence[CallSpan] = ()) -> str:
+    """Return utilization over time above the bands, and below it when margin calls were open.
+
+    Beyond 120% it stands at that line, and of points closer than a pixel the worst is drawn.
+    """
     began, ended = points[0].at, points[-1].at
     span_s = (ended - began).total_seconds() or 1.0
 
-    def y(utilization: Decimal) -> float:
-        shown = min(utilization, _SCALE_END) if utilization.is_finite() else _SCALE_END
-        return bottom - float(shown / _SCALE_END) * (bottom - 6)
+    def x(moment: datetime) -> float:
+        share = (moment - began).total_seconds() / span_s
+        return _PLOT_LEFT + min(max(share, 0.0), 1.0) * (WIDTH - _PLOT_LEFT)
 
-    parts, below = [], Decimal(0)
+    seen = [call for call in calls if call.start <= ended and (call.end is None or call.end >= began)]
+    drawn = _worst_of_each(points, span_s / WIDTH)
+    line = " ".join(f"{x(point.at):.1f},{_height_of(point.utilization):.1f}" for point in drawn)
+    parts = [
+        *_band_stripes(),
+        f'<polyline points="{line}" fill="none" stroke="#111" stroke-width="1.4"/>',
+        *(_call_bar(call, x(call.start), x(call.end or ended), row) for row, call in enumerate(seen)),
+        *_time_axis(began, ended, below=_PLOT_BOTTOM + _CALL_ROW * len(seen)),
+    ]
+    return _svg(_PLOT_BOTTOM + _CALL_ROW * len(seen) + 24, parts, "Utilization over time")
+
+
+def _height_of(utilization: Decimal) -> float:
+    shown = min(utilization, _SCALE_END) if utilization.is_finite() else _SCALE_END
+    return _PLOT_BOTTOM - float(shown / _SCALE_END) * (_PLOT_BOTTOM - _PLOT_TOP)
+
+
+def _band_stripes() -> Iterator[str]:
+    below = Decimal(0)
     for end, band in _BAND_ENDS:
-        tall = y(below) - y(end)
-        parts.append(
-            f'<rect x="{left}" y="{y(end):.1f}" width="{WIDTH - left}" height="{tall:.1f}" fill="{BAND_COLOURS[band]}" opacity="0.14"/>'
-        )
-        parts.append(_label(left - 4, y(end) + 4, percent(end), anchor="end"))
+        top, tall = _height_of(end), _height_of(below) - _height_of(end)
+        colour = BAND_COLOURS[band]
+        yield f'<rect x="{_PLOT_LEFT}" y="{top:.1f}" width="{WIDTH - _PLOT_LEFT}" height="{tall:.1f}" fill="{colour}" opacity="0.14"/>'
+        yield _label(_PLOT_LEFT - 4, top + 4, f"{end:.0%}", anchor="end")
         below = end
-    line = " ".join(
-        f"{left + (point.at - began).total_seconds() / span_s * (WIDTH - left):.1f},{y(point.utilization):.1f}"
-        for point in _worst_of_each(points, span_s / WIDTH)
-    )
-    parts.append(f'<polyline points="{line}" fill="none" stroke="#111" stroke-width="1.4"/>')
-    parts.append(_label(left, bottom + 16, f"{began:%Y-%m-%d %H:%M} UTC"))
-    parts.append(_label(WIDTH, bottom + 16, f"{ended:%Y-%m-%d %H:%M} UTC", anchor="end"))
-    return _svg(height, parts, "Utilization over time")
+
+
+def _call_bar(call: CallSpan, start: float, end: float, row: int) -> str:
+    y = _PLOT_BOTTOM + row * _CALL_ROW + 5
+    bar = f'<rect x="{start:.1f}" y="{y}" width="{max(end - start, 2):.1f}" height="7" fill="{_BAD}"/>'
+    return bar + _label(_PLOT_LEFT - 4, y + 8, call.name, anchor="end")
+
+
+def _time_axis(began: datetime, ended: datetime, *, below: int) -> Iterator[str]:
+    form = "%Y-%m-%d" if ended - began > _TIMES_OF_DAY_UP_TO else "%m-%d %H:%M"
+    for step in range(_TIMES + 1):
+        share = step / _TIMES
+        place = _PLOT_LEFT + share * (WIDTH - _PLOT_LEFT)
+        anchor = "start" if step == 0 else "end" if step == _TIMES else "middle"
+        yield f'<path d="M{place:.1f} {_PLOT_TOP}V{below + 4}" stroke="#999" stroke-width="0.5" opacity="0.6"/>'
+        yield _label(place, below + 17, f"{began + share * (ended - began):{form}}" + (" UTC" if step == _TIMES else ""), anchor=anchor)
 
 
 def _worst_of_each(points: Sequence[HistoryPoint], stretch_s: float) -> Sequence[HistoryPoint]:
@@ -167,4 +211,5 @@ def _shortened(text: str, most: int) -> str:
 
 def _svg(height: int, parts: Sequence[str], title: str) -> str:
     inside = "".join(parts)
-    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img"><title>{html.escape(title)}</title>{inside}</svg>'
+    settings = f'viewBox="0 0 {WIDTH} {height}" role="img" font-family="{_FONT}" font-size="12"'
+    return f"<svg {settings}><title>{html.escape(title)}</title>{inside}</svg>"

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
-from crossmargin.api.v1 import account_service_pb2, book_service_pb2, collateral_service_pb2, margin_service_pb2
+from crossmargin.api.v1 import (
+    account_service_pb2,
+    book_service_pb2,
+    collateral_service_pb2,
+    margin_call_service_pb2,
+    margin_service_pb2,
+)
 from crossmargin_cli.explanation_views import diversification_sentence, factor_text, move_text, worst_direction_sentence
 from crossmargin_cli.margin_views import gap_sentence, netting_sentence, stamp_line
 from crossmargin_cli.render import BAND_NAMES, money, percent
+from crossmargin_cli.report_calls import calls_section, demands, spans
 from crossmargin_cli.report_drawings import (
     BAND_COLOURS,
     HistoryPoint,
@@ -22,6 +28,7 @@ from crossmargin_cli.report_drawings import (
     history_drawing,
     utilization_drawing,
 )
+from crossmargin_cli.report_markup import chip, escaped, money_cell, table
 from crossmargin_cli.request_views import is_open
 from crossmargin_cli.statement import entry_word
 from crossmargin_client import decimal_of, moment_of
@@ -33,19 +40,24 @@ _POLICIES: Final = {
     collateral_service_pb2.COLLATERAL_POLICY_AUTO: "auto",
 }
 _STYLE: Final = """
-body{font:14px/1.45 system-ui,sans-serif;color:#1a1a1a;max-width:760px;margin:2em auto;padding:0 1em}
+body{font:14px/1.45 system-ui,sans-serif;color:#1a1a1a;max-width:840px;margin:2em auto;padding:0 1em}
 h1{font-size:1.6em;margin:0}h2{font-size:1.25em;margin:2em 0 .2em;border-top:2px solid #1f3d5c;padding-top:.6em}
 h3{font-size:1em;margin:1.4em 0 .3em;color:#1f3d5c}p{margin:.3em 0}.fine{color:#666;font-size:.85em}
 table{border-collapse:collapse;width:100%;font-size:.9em}th{text-align:right;color:#555;font-weight:600;border-bottom:1px solid #999}
 td{text-align:right;border-bottom:1px solid #e4e4e4;font-variant-numeric:tabular-nums}td,th{padding:.18em .4em;vertical-align:top}
-td.name,th.name{text-align:left;overflow-wrap:anywhere}tr.sum td{font-weight:bold;border-top:1px solid #999}
+th{vertical-align:bottom}
+td.name,th.name{text-align:left}td.name{overflow-wrap:anywhere}tr.sum td{font-weight:bold;border-top:1px solid #999}
 .figures{display:grid;grid-template-columns:repeat(4,1fr);gap:.6em;margin:.6em 0}.figures div{background:#f3f5f8;padding:.5em .7em}
 .figures b{display:block;font-size:1.15em;font-variant-numeric:tabular-nums}.short{color:#c8102e}
-.band{color:#fff;padding:.1em .6em;border-radius:.8em;font-weight:600}
-svg{width:100%;height:auto;display:block}svg text{font:12px system-ui,sans-serif}
-@page{margin:15mm}
+.band{color:#fff;padding:.1em .6em;border-radius:.8em;font-weight:600;white-space:nowrap}
+.demand{border-left:4px solid #c8102e;background:#fdf1f3;padding:.5em .7em;margin:.6em 0}
+svg{width:100%;height:auto;display:block}table+table{margin-top:.8em}
+@page{size:A4;margin:15mm 15mm 18mm;font:9px system-ui,sans-serif;color:#666;
+@bottom-left{content:string(made)}@bottom-right{content:counter(page) " of " counter(pages)}}
 @media print{body{margin:0;max-width:none;font-size:11px}section{break-before:page}section:first-of-type{break-before:auto}
-table,svg,.figures{break-inside:avoid}h3{break-after:avoid}*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
+header p{string-set:made content()}
+tr,svg,.figures,.demand{break-inside:avoid}h3{break-after:avoid}
+*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
 """
 _POLICY_OF_PAGE: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -59,6 +71,7 @@ class AccountStatement:
         reservations: Those that are open.
         entries: Of the day.
         history: How close it has been to the line, oldest first; empty where nothing is stored.
+        calls: Margin calls that are open or were closed within the time of the history, with what happened to them.
     """
 
     account: account_service_pb2.Account
@@ -67,80 +80,90 @@ class AccountStatement:
     reservations: Sequence[margin_service_pb2.Reservation]
     entries: Sequence[book_service_pb2.Entry]
     history: Sequence[HistoryPoint] = ()
+    calls: Sequence[margin_call_service_pb2.GetCallResponse] = ()
     trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientStatement:
-    """A client with all its accounts, as of one moment. `day` is the day whose entries are listed."""
+    """A client with all its accounts, as of one moment. `day` is the day whose entries are listed, `history_days` how far it looks back."""
 
     client: account_service_pb2.Client
     accounts: Sequence[AccountStatement]
     day: date
     made_at: datetime
+    history_days: int = 30
 
 
 def statement_page(statement: ClientStatement) -> str:
     """Return the page. Names and whatever else somebody wrote are text in it, never markup."""
     title = f"{statement.client.display_name or statement.client.client_id}: margin statement"
-    body = "".join((*_head(statement), *(part for account in statement.accounts for part in _account(account, statement.day))))
+    body = "".join((*_head(statement), *(part for account in statement.accounts for part in _account(account, statement))))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY_OF_PAGE}">'
-        f'<meta name="viewport" content="width=device-width"><title>{_text(title)}</title><style>{_STYLE}</style></head>'
+        f'<meta name="viewport" content="width=device-width"><title>{escaped(title)}</title><style>{_STYLE}</style></head>'
         f"<body>{body}</body></html>\n"
     )
 
 
 def _head(statement: ClientStatement) -> Iterator[str]:
     margined = [account.explained.margin for account in statement.accounts if account.explained is not None]
-    yield f"<header><h1>{_text(statement.client.display_name or statement.client.client_id)}</h1>"
+    yield f"<header><h1>{escaped(statement.client.display_name or statement.client.client_id)}</h1>"
     made_at = f"{statement.made_at:%Y-%m-%d %H:%M:%S} UTC"
-    yield f"<p>Margin statement of client {_text(statement.client.client_id)}, made {made_at}. US dollars.</p></header>"
+    yield f"<p>Margin statement of client {escaped(statement.client.client_id)}, made {made_at}. US dollars.</p></header>"
+    for account in statement.accounts:
+        yield from demands(one.call for one in account.calls)
+        if account.explained is None:
+            name = escaped(_account_id(account.account.name))
+            yield f'<p class="short">The margin of {name} is not known: {escaped(account.trouble)}</p>'
     rows = [
         [
-            *(_text(text) for text in (_account_id(margin.stamp.account),)),
+            escaped(_account_id(margin.stamp.account)),
             *(money(decimal_of(text)) for text in (margin.equity.equity, margin.requirement.initial_margin)),
             money(decimal_of(margin.requirement.maintenance_margin)),
-            _money_cell(decimal_of(margin.excess_to_initial)),
+            money_cell(decimal_of(margin.excess_to_initial)),
             percent(decimal_of(margin.utilization)),
             _band(margin.band),
         ]
         for margin in margined
     ]
     if rows:
-        yield _table(["Account", "Equity", "Initial margin", "Maintenance margin", "Excess", "Utilization", "Band"], rows)
+        yield table(["Account", "Equity", "Initial margin", "Maintenance margin", "Excess", "Utilization", "Band"], rows)
         yield '<p class="fine">Accounts do not back one another: each has to meet its own margin.</p>'
     if not statement.accounts:
         yield "<p>The client has no accounts.</p>"
 
 
-def _account(account: AccountStatement, day: date) -> Iterator[str]:
-    yield f"<section><h2>{_text(_account_id(account.account.name))}: {_text(account.account.display_name)}</h2>"
+def _account(account: AccountStatement, statement: ClientStatement) -> Iterator[str]:
+    yield f"<section><h2>{escaped(_account_id(account.account.name))}: {escaped(account.account.display_name)}</h2>"
     if account.explained is None:
-        yield f'<p class="short">Its margin is not known: {_text(account.trouble)}</p>'
+        yield f'<p class="short">Its margin is not known: {escaped(account.trouble)}</p>'
     else:
-        yield from _margin(account.explained, account.history)
+        yield from _margin(account.explained, account)
+    isolated = account.account.mode == account_service_pb2.ACCOUNT_MODE_ISOLATED
+    yield from calls_section(account.calls, isolated=isolated, history_days=statement.history_days)
     yield from _positions(account)
     yield from _reservations(account.reservations)
-    yield from _entries(account, day)
+    yield from _entries(account, statement.day)
     yield "</section>"
 
 
-def _margin(explained: margin_service_pb2.ExplainMarginResponse, history: Sequence[HistoryPoint]) -> Iterator[str]:
+def _margin(explained: margin_service_pb2.ExplainMarginResponse, account: AccountStatement) -> Iterator[str]:
     margin, utilization = explained.margin, decimal_of(explained.margin.utilization)
-    yield f'<p>{_band(margin.band)} at {percent(utilization)} utilization. <span class="fine">{_text(stamp_line(margin.stamp))}</span></p>'
+    stamp = f'<span class="fine">{escaped(stamp_line(margin.stamp))}</span>'
+    yield f"<p>{_band(margin.band)} at {percent(utilization)} utilization. {stamp}</p>"
     if margin.HasField("quality"):
         names = ", ".join(doubted.subject for doubted in margin.quality.doubted)
         low, high = (percent(decimal_of(text)) for text in (margin.quality.utilization_low, margin.quality.utilization_high))
-        yield f'<p class="short">Market data cannot be taken at its word ({_text(names)}): utilization is between {low} and {high}.</p>'
+        yield f'<p class="short">Market data cannot be taken at its word ({escaped(names)}): utilization is between {low} and {high}.</p>'
     yield _figures(margin)
     yield utilization_drawing(utilization)
-    if len(history) > 1:
-        yield f"<h3>Utilization over time</h3>{history_drawing(history)}"
+    if len(account.history) > 1:
+        yield f"<h3>Utilization over time</h3>{history_drawing(account.history, spans(account.calls))}"
     yield f"<h3>Equity</h3>{bridge_drawing(list(_equity_steps(margin.equity)))}"
     yield f"<h3>Requirement</h3>{bridge_drawing(list(_requirement_steps(margin.requirement)))}"
-    yield f"<p>{_text(netting_sentence(margin.requirement))}</p>"
+    yield f"<p>{escaped(netting_sentence(margin.requirement))}</p>"
     yield from _risks(explained)
     yield from _collateral(explained.holdings)
 
@@ -152,7 +175,7 @@ def _figures(margin: margin_service_pb2.Margin) -> str:
         ("Excess to initial margin", decimal_of(margin.excess_to_initial)),
         ("Loss to liquidation", decimal_of(margin.excess_to_maintenance)),
     )
-    return '<div class="figures">' + "".join(f"<div>{name}<b>{_money_cell(amount)}</b></div>" for name, amount in shown) + "</div>"
+    return '<div class="figures">' + "".join(f"<div>{name}<b>{money_cell(amount)}</b></div>" for name, amount in shown) + "</div>"
 
 
 def _equity_steps(equity: margin_service_pb2.EquityBridge) -> Iterator[Step]:
@@ -198,13 +221,13 @@ def _risks(explained: margin_service_pb2.ExplainMarginResponse) -> Iterator[str]
         sentences.append(worst_direction_sentence(explained.worst_direction))
     if explained.margin.HasField("gap_loss"):
         sentences.append(gap_sentence(explained.margin.gap_loss))
-    yield from (f"<p>{_text(sentence)}</p>" for sentence in sentences)
+    yield from (f"<p>{escaped(sentence)}</p>" for sentence in sentences)
     if explained.liquidation_distances:
         rows = [
-            [_text(factor_text(one.group_id, one.factor_kind)), _text(move_text(one.move) if one.HasField("move") else "none")]
+            [escaped(factor_text(one.group_id, one.factor_kind)), escaped(move_text(one.move) if one.HasField("move") else "none")]
             for one in explained.liquidation_distances
         ]
-        yield "<h3>Smallest move that liquidates, each factor alone</h3>" + _table(["Factor", "Move"], rows)
+        yield "<h3>Smallest move that liquidates, each factor alone</h3>" + table(["Factor", "Move"], rows)
 
 
 def _collateral(holdings: Sequence[collateral_service_pb2.CollateralHolding]) -> Iterator[str]:
@@ -218,7 +241,7 @@ def _collateral(holdings: Sequence[collateral_service_pb2.CollateralHolding]) ->
         policy = _POLICIES.get(holding.policy, "liability")
         rows.append(
             [
-                _text(holding.instrument_id),
+                escaped(holding.instrument_id),
                 policy,
                 f"{decimal_of(holding.quantity):,f}",
                 money(amounts[0]),
@@ -229,7 +252,7 @@ def _collateral(holdings: Sequence[collateral_service_pb2.CollateralHolding]) ->
         )
     total = ["Total", "", "", money(sums[0]), money(sums[1]), "", money(sums[2]), money(sums[3])]
     columns = ["Asset", "Policy", "Quantity", "Market value", "Haircut", "of value", "Over limit", "In equity"]
-    yield "<h3>Collateral and liabilities</h3>" + _table(columns, rows, total=total, name_columns=2)
+    yield "<h3>Collateral and liabilities</h3>" + table(columns, rows, total=total, name_columns=2)
 
 
 def _positions(account: AccountStatement) -> Iterator[str]:
@@ -244,15 +267,15 @@ def _positions(account: AccountStatement) -> Iterator[str]:
         cost = decimal_of(position.cost)
         rows.append(
             [
-                _text(position.instrument_id),
-                _text(position.book_id),
+                escaped(position.instrument_id),
+                escaped(position.book_id),
                 f"{decimal_of(position.quantity):,f}",
                 money(cost, places=2) if cost else "",
                 "" if contribution is None else money(contribution),
             ]
         )
     columns = ["Instrument", "Book", "Quantity", "Cost", "Adds to maintenance margin"]
-    yield "<h3>Positions</h3>" + _table(columns, rows, name_columns=2)
+    yield "<h3>Positions</h3>" + table(columns, rows, name_columns=2)
 
 
 def _reservations(reservations: Sequence[margin_service_pb2.Reservation]) -> Iterator[str]:
@@ -262,7 +285,7 @@ def _reservations(reservations: Sequence[margin_service_pb2.Reservation]) -> Ite
     rows = [
         [
             str(one.reservation),
-            _text(one.order.instrument_id),
+            escaped(one.order.instrument_id),
             f"{decimal_of(one.order.quantity):+,f}",
             f"{decimal_of(one.order.price):,f}",
             f"{decimal_of(one.filled):,f}",
@@ -272,7 +295,7 @@ def _reservations(reservations: Sequence[margin_service_pb2.Reservation]) -> Ite
         for one in open_ones
     ]
     columns = ["No.", "Instrument", "Quantity", "Worst price", "Filled", "Status", "Until (UTC)"]
-    yield "<h3>Orders that margin is held for</h3>" + _table(columns, rows, name_columns=2)
+    yield "<h3>Orders that margin is held for</h3>" + table(columns, rows, name_columns=2)
 
 
 def _entries(account: AccountStatement, day: date) -> Iterator[str]:
@@ -286,12 +309,12 @@ def _entries(account: AccountStatement, day: date) -> Iterator[str]:
             str(entry.sequence),
             f"{moment_of(entry.effective_time):%Y-%m-%d %H:%M:%S}",
             entry_word(entry.kind),
-            _text(entry.reference),
+            escaped(entry.reference),
             _moved(entry, own),
         ]
         for entry in account.entries[:MOST_ENTRIES]
     ]
-    yield _table(["No.", "Happened (UTC)", "Kind", "Reference", "Received (+) or given (-)"], rows, name_columns=4)
+    yield table(["No.", "Happened (UTC)", "Kind", "Reference", "Received (+) or given (-)"], rows, name_columns=4)
     left_out = len(account.entries) - MOST_ENTRIES
     if left_out > 0:
         yield f'<p class="fine">And {left_out:,} more of the day: crossmargin book statement lists them.</p>'
@@ -299,33 +322,13 @@ def _entries(account: AccountStatement, day: date) -> Iterator[str]:
 
 def _moved(entry: book_service_pb2.Entry, own: str) -> str:
     legs = [leg for leg in entry.postings if leg.ledger_account == own]
-    return "<br>".join(f"{decimal_of(leg.quantity):+,f} {_text(leg.instrument_id)}" for leg in legs)
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, total: Sequence[str] = (), name_columns: int = 1) -> str:
-    """Return a table. Cells are markup already; the first columns are names, the others numbers."""
-
-    def line(cells: Sequence[str], tag: str, kind: str = "") -> str:
-        inside = "".join(f"<{tag}{' class=name' if place < name_columns else ''}>{cell}</{tag}>" for place, cell in enumerate(cells))
-        return f"<tr{kind}>{inside}</tr>"
-
-    body = "".join(line(row, "td") for row in rows) + (line(total, "td", " class=sum") if total else "")
-    return f"<table><thead>{line(columns, 'th')}</thead><tbody>{body}</tbody></table>"
+    return "<br>".join(f"{decimal_of(leg.quantity):+,f} {escaped(leg.instrument_id)}" for leg in legs)
 
 
 def _band(band: margin_service_pb2.Band.ValueType) -> str:
     name = BAND_NAMES.get(band, ("unknown", ""))[0]
-    return f'<span class="band" style="background:{BAND_COLOURS.get(band, "#666")}">{name}</span>'
-
-
-def _money_cell(amount: Decimal) -> str:
-    shown = money(amount)
-    return f'<span class="short">{shown}</span>' if amount < 0 else shown
+    return chip(name, BAND_COLOURS.get(band, "#666"))
 
 
 def _account_id(name: str) -> str:
     return name.split("/")[3]
-
-
-def _text(text: str) -> str:
-    return html.escape(text)

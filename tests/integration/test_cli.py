@@ -34,7 +34,13 @@ def test_the_statement_of_a_client_is_a_page_with_all_its_accounts(target, tmp_p
     assert done.returncode == 0, done.stderr
     assert "2 accounts of summit-directional" in done.stdout
     page = (tmp_path / "summit.html").read_text(encoding="utf-8")
-    for expected in ("core: Long digital assets", "satellite: AVAX, isolated", "Worst scenarios", "Collateral and liabilities", "Gap loss"):
+    for expected in (
+        "core: Long digital assets",
+        "satellite: AVAX, isolated",
+        "Worst scenarios",
+        "Collateral and liabilities",
+        "Margin calls",
+    ):
         assert expected in page
 
 
