@@ -97,7 +97,10 @@ app.command("version")(health.version)
 def main() -> None:
     """Run one command. Exit code 0: done; 1: refused or failed, with a message and no traceback; 2: misused."""
     try:
-        app(hoisted(sys.argv[1:]))
+        try:
+            app(hoisted(sys.argv[1:]))
+        finally:
+            sys.stdout.flush()
     except (CommandError, CrossmarginError) as error:
         print("\n".join(failure_lines(error)), file=sys.stderr)
         sys.exit(MISUSED if isinstance(error, MisuseError) else FAILED)

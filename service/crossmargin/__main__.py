@@ -18,6 +18,7 @@ from crossmargin.adapters.runtime.logs import configure_logs
 from crossmargin.adapters.runtime.terminal import (
     differences_as_json,
     differences_as_text,
+    exit_code_of,
     is_confirmed,
     progress_on,
     verdict_as_json,
@@ -191,4 +192,4 @@ def _sentence(error: ValidationError) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(exit_code_of(main))

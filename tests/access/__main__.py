@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import sys
 
+from crossmargin.adapters.runtime.terminal import exit_code_of
 from tests.access.cost import measure
 from tests.access.hostile import be_hostile
 
@@ -25,4 +26,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code_of(main))

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
+from crossmargin.adapters.runtime.terminal import exit_code_of
 from tests.benchmarks.harness import Measured, Plan, say, table, write
 from tests.benchmarks.machine import machine, pin
 
@@ -37,4 +38,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(exit_code_of(lambda: main(sys.argv[1:])))

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from crossmargin.adapters.runtime.terminal import exit_code_of
 from tests.faults.bench import Bench
 from tests.faults.report import document, table
 from tests.faults.rig import Result, standing_postgres
@@ -121,4 +122,4 @@ def _teller():
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(exit_code_of(lambda: main(sys.argv[1:])))

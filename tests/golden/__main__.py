@@ -6,10 +6,13 @@ each instrument is worth and gains, which is proved elsewhere. Read the differen
 
 from __future__ import annotations
 
+import argparse
 import json
+import sys
 from collections.abc import Mapping
 from fractions import Fraction
 
+from crossmargin.adapters.runtime.terminal import exit_code_of
 from tests.golden.portfolio_cases import CASES_FILE, Given, given
 from tests.golden.portfolios import GOLDENS
 from tests.reference.slow_inputs import slow_holding, slow_house, slow_model
@@ -19,10 +22,12 @@ PLACES = 6
 WORST = 3
 
 
-def main() -> None:
+def main() -> int:
+    argparse.ArgumentParser(prog="python -m tests.golden", description=__doc__).parse_args()
     cases = {golden.name: {"intent": golden.intent} | _expected(given(golden)) for golden in GOLDENS}
     CASES_FILE.write_text(json.dumps(cases, indent=1) + "\n", encoding="utf-8")
     print(f"wrote {len(cases)} portfolios to {CASES_FILE}")
+    return 0
 
 
 def _expected(case: Given) -> dict[str, object]:
@@ -82,4 +87,4 @@ def _worst(case: Given, pnl: list[Fraction]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_code_of(main))

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import yaml
 
+from crossmargin.adapters.runtime.terminal import exit_code_of
 from tests.observability.dashboards import DASHBOARDS, RULES, all_queries, dashboard_queries
 from tests.observability.live import watch_demo
 from tests.observability.metrics_page import PAGE, render
@@ -93,4 +94,4 @@ def _queries_as_rules() -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(exit_code_of(lambda: main(sys.argv[1:])))

@@ -13,6 +13,7 @@ from typing import Final
 from rich.progress import track
 
 from crossmargin.adapters.runtime.standard_parameters import standard_parameters
+from crossmargin.adapters.runtime.terminal import exit_code_of
 from crossmargin.engine.scenarios.history_arrays import known_history
 from crossmargin_cli.render import error_console
 from tests.validation.backtest import run_backtest
@@ -115,4 +116,4 @@ def _complain(message: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], os.environ))
+    sys.exit(exit_code_of(lambda: main(sys.argv[1:], os.environ)))

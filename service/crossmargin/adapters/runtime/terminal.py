@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -112,3 +114,18 @@ def _anchor_line(verdict: LedgerVerdict) -> str:
     outside = "" if verdict.anchors_in_file is None else f", {verdict.anchors_in_file:,} in the file"
     latest = "" if last is None else f"; the last is {last.number} of {last.taken_at.isoformat(timespec='seconds')}"
     return inside + outside + latest
+
+
+def exit_code_of(run: Callable[[], int]) -> int:
+    """Return what a command returns, or 1 when the reader of its output, such as `head`, has seen enough and left.
+
+    What is still to be written then goes nowhere; otherwise Python would complain of it at exit.
+    """
+    try:
+        try:
+            return run()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
