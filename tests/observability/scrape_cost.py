@@ -34,7 +34,7 @@ def print_cost(client_count: int) -> int:
     print(f"publishing a run, on the event loop: {_line(runs)}")
     print(f"event loop, how late a timer of {1000 * _TICK_S:.0f} ms is during scrapes: {_line(lag)}")
     dropped = MarginMetrics(limited := CollectorRegistry(), client_limit=max(1, client_count // 2))
-    dropped.publish_house(results, bands={}, failed={}, duration_s=1.0)
+    dropped.publish_house(results, bands={}, failed={}, pegs={}, duration_s=1.0)
     print(f"with a cap of {max(1, client_count // 2):,} clients: {limited.get_sample_value('crossmargin_clients_dropped'):,.0f} dropped")
     return 0 if statistics.median(scrapes) <= GOAL_S else 1
 
@@ -43,7 +43,7 @@ async def _measure(metrics: MarginMetrics, results: dict, url: str) -> tuple[lis
     scrapes, runs, lag, size = [], [], [], 0
     for _ in range(_ROUNDS):
         began = time.perf_counter()
-        metrics.publish_house(results, bands={}, failed={}, duration_s=1.0)
+        metrics.publish_house(results, bands={}, failed={}, pegs={}, duration_s=1.0)
         runs.append(time.perf_counter() - began)
         scrape = asyncio.create_task(asyncio.to_thread(_scrape, url))
         while not scrape.done():

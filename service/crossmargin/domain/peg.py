@@ -59,6 +59,26 @@ class Peg:
         """Return whether the depeg has lasted for longer than a stablecoin may be collateral."""
         return rules.longest_hours is not None and _hours(self.depegged_for(now)) > rules.longest_hours
 
+    def standing(self, now: datetime, rules: DepegParameters) -> PegStanding:
+        """Return how the coin stands at a moment."""
+        is_lost = self.slow_price < rules.ineligible_price or self.has_run_out(now, rules)
+        return PegStanding(self.slow_price, self.depegged_for(now), is_lost)
+
+
+@dataclass(frozen=True, slots=True)
+class PegStanding:
+    """How a stablecoin stands at one moment, under the rules of a parameter set.
+
+    Attributes:
+        slow_price: What holdings count at, at most, in what the coin is pegged to.
+        depegged_for: How long the depeg has lasted; nothing when there is none.
+        is_lost: Whether the coin is no collateral at all: it counts at too little, or the depeg has lasted too long.
+    """
+
+    slow_price: Decimal
+    depegged_for: timedelta
+    is_lost: bool
+
 
 @dataclass(frozen=True, slots=True)
 class PegSighting:

@@ -9,9 +9,10 @@ from typing import Final
 from crossmargin.domain.band_memory import BandState, next_band_state
 from crossmargin.domain.errors import DomainError, ErrorKind, Reason
 from crossmargin.domain.house import NO_HOUSE
-from crossmargin.domain.identifiers import AccountRef
+from crossmargin.domain.identifiers import AccountRef, InstrumentId
 from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.margin_history import margin_point
+from crossmargin.domain.peg import PegStanding
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.engine.house_view import house_view
 from crossmargin.usecases.current_market import CurrentMarket, MarketView
@@ -105,7 +106,8 @@ class RunHouse:
         bands = await self._store(results, known, epoch)
         duration = self.clock.now() - started
         codes = {account: reason.code for account, reason in failed.items()}
-        self.metrics.publish_house(results, bands=bands, failed=codes, duration_s=duration.total_seconds())
+        pegs = _standings(view)
+        self.metrics.publish_house(results, bands=bands, failed=codes, pegs=pegs, duration_s=duration.total_seconds())
         if self.breakers is not None:
             await self.breakers(list(results.values()), view.parameters.market_quality.breakers)
         # After the breakers, which may have paused calls at this very run.
@@ -132,3 +134,8 @@ class RunHouse:
 
     async def _margin(self, portfolio: Portfolio, view: MarketView) -> MarginResult:
         return await self.compute.run(lambda: view.margin(portfolio))
+
+
+def _standings(view: MarketView) -> Mapping[InstrumentId, PegStanding]:
+    rules = view.parameters.charges.depeg
+    return {name: peg.standing(view.snapshot.as_of, rules) for name, peg in view.snapshot.pegs.items()}

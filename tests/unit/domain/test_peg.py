@@ -9,7 +9,7 @@ import pytest
 
 from crossmargin.domain.depeg_parameters import DepegParameters
 from crossmargin.domain.errors import DomainError, Reason
-from crossmargin.domain.peg import Peg, PegSighting, next_peg, peg_price, used_price
+from crossmargin.domain.peg import Peg, PegSighting, PegStanding, next_peg, peg_price, used_price
 
 D = Decimal
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -162,3 +162,17 @@ def test_a_peg_that_cannot_be_is_refused(build):
     assert refusal.value.reason is Reason.INVALID_SNAPSHOT
     with pytest.raises(DomainError):
         Peg(D(1), NOON.replace(tzinfo=None))
+
+
+@pytest.mark.parametrize(
+    ("peg", "hours", "expected"),
+    [
+        (Peg(D(1)), 5, PegStanding(D(1), timedelta(0), is_lost=False)),
+        (Peg(D("0.95"), NOON), 72, PegStanding(D("0.95"), 72 * HOUR, is_lost=False)),
+        (Peg(D("0.95"), NOON), 73, PegStanding(D("0.95"), 73 * HOUR, is_lost=True)),
+        (Peg(D("0.9499"), NOON), 1, PegStanding(D("0.9499"), HOUR, is_lost=True)),
+        (Peg(D("0.94")), 1, PegStanding(D("0.94"), timedelta(0), is_lost=True)),
+    ],
+)
+def test_a_peg_is_lost_when_the_coin_counts_at_too_little_or_for_too_long(peg, hours, expected):
+    assert peg.standing(NOON + hours * HOUR, RULES) == expected

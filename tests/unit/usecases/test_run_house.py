@@ -17,8 +17,10 @@ from crossmargin.adapters.memory.margin_history import MemoryMarginHistory
 from crossmargin.domain.band_memory import BandState
 from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
 from crossmargin.domain.errors import DomainError, Reason
-from crossmargin.domain.identifiers import AccountRef
+from crossmargin.domain.identifiers import AccountRef, InstrumentId
+from crossmargin.domain.instrument import Instrument, Stablecoin
 from crossmargin.domain.margin import Band, MarginResult
+from crossmargin.domain.peg import PegStanding
 from crossmargin.usecases.ports.books import AccountState
 from crossmargin.usecases.ports.margin import HistoryFilter
 from crossmargin.usecases.run_house import RunHouse
@@ -31,6 +33,7 @@ class Published:
     bands: Mapping[AccountRef, BandState]
     failed: Mapping[AccountRef, str]
     duration_s: float
+    pegs: Mapping[InstrumentId, PegStanding]
 
 
 @dataclass
@@ -45,8 +48,8 @@ class Board:
     def lead_house(self):
         self.leads = True
 
-    def publish_house(self, results, *, bands, failed, duration_s):
-        self.runs.append(Published(results, bands, failed, duration_s))
+    def publish_house(self, results, *, bands, failed, pegs, duration_s):
+        self.runs.append(Published(results, bands, failed, duration_s, pegs))
 
     def house_failed(self, reason):
         self.failures.append(reason)
@@ -107,6 +110,15 @@ async def test_every_account_is_margined_and_published_together(house, books):
         assert (set(run.results), run.failed) == ({CORE, second, beta}, {})
         assert run.results[CORE] == await house.use_cases.evaluate_margin(CORE)
         assert board.failures == []
+
+
+async def test_how_stablecoins_stand_is_published_whoever_made_the_snapshot(house, books):
+    coin = InstrumentId("USDC")
+    await house.use_cases.create_instrument(Instrument(coin, Stablecoin("USD", "Circle"), 6, "REGULATED_STABLECOIN"), caller=house.caller())
+    for hours, price in ((1, "0.98"), (3, "0.94")):
+        await house.publish(at=NOON + timedelta(hours=hours), spot_USDC=price)
+    async with monitoring(house, books) as (board, _):
+        assert board.runs[-1].pegs == {coin: PegStanding(Decimal("0.94"), timedelta(hours=2), is_lost=True)}
 
 
 async def test_nothing_is_run_again_while_nothing_moves(house, books):

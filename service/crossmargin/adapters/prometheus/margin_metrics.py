@@ -14,9 +14,11 @@ from prometheus_client.registry import Collector
 from crossmargin.adapters.prometheus.account_families import account_families
 from crossmargin.adapters.prometheus.band_families import band_families
 from crossmargin.adapters.prometheus.house_families import client_family, house_families, worst_by_client
+from crossmargin.adapters.prometheus.peg_families import peg_families
 from crossmargin.domain.band_memory import BandState
-from crossmargin.domain.identifiers import AccountRef
+from crossmargin.domain.identifiers import AccountRef, InstrumentId
 from crossmargin.domain.margin import MarginResult
+from crossmargin.domain.peg import PegStanding
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class _HouseRun:
     results: Mapping[AccountRef, MarginResult]
     bands: Mapping[AccountRef, BandState]
     failed: Mapping[AccountRef, str]
+    pegs: Mapping[InstrumentId, PegStanding]
     client_limit: int
 
     @cached_property
@@ -37,6 +40,7 @@ class _HouseRun:
             *band_families({ref: state for ref, state in self.bands.items() if ref.client_id in shown}),
             client_family(worst, shown),
             *house_families(self.results, self.failed, dropped=len(worst) - len(shown)),
+            *peg_families(self.pegs),
         )
 
 
@@ -54,7 +58,11 @@ class MarginMetrics(Collector):
         self._run: _HouseRun | None = None
         self._leader = Gauge("crossmargin_monitor_leader", "1 in the process whose monitor leads, 0 in the others.", registry=registry)
         self._duration = Gauge("crossmargin_house_run_duration_seconds", "How long the last house run took.", registry=registry)
-        self._finished = Gauge("crossmargin_house_run_timestamp_seconds", "When the last house run ended (Unix time).", registry=registry)
+        self._finished = Gauge(
+            "crossmargin_house_run_timestamp_seconds",
+            "When the last house run ended (Unix time); 0 in a process that does not lead, or has not finished one since.",
+            registry=registry,
+        )
         self._failures = Counter(
             "crossmargin_house_run_failures", "House runs that could not begin, by reason.", ["reason"], registry=registry
         )
@@ -66,11 +74,12 @@ class MarginMetrics(Collector):
         *,
         bands: Mapping[AccountRef, BandState],
         failed: Mapping[AccountRef, str],
+        pegs: Mapping[InstrumentId, PegStanding],
         duration_s: float,
     ) -> None:
         """Replace what is published by the results of a run; failed accounts are counted by reason."""
         # Copies, because whoever scrapes reads them later and on another thread.
-        self._run = _HouseRun(dict(results), dict(bands), dict(failed), self._client_limit)
+        self._run = _HouseRun(dict(results), dict(bands), dict(failed), dict(pegs), self._client_limit)
         self._duration.set(duration_s)
         self._finished.set_to_current_time()
 
@@ -86,6 +95,7 @@ class MarginMetrics(Collector):
         """Publish no accounts: another process leads."""
         self._run = None
         self._leader.set(0)
+        self._finished.set(0)  # or a process that leads again would be as late as its last turn is long ago
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the last run's families."""

@@ -36,18 +36,6 @@ class QuoteMetrics(Collector):
         for kind in ("level", "mark"):
             for verdict in Verdict:
                 self._quality.labels(kind, verdict.value)
-        self._slow_price = Gauge(
-            "crossmargin_stablecoin_slow_price",
-            "What holdings of a stablecoin count at, at most, in what it is pegged to, in the last snapshot built from quotes.",
-            ["instrument"],
-            registry=registry,
-        )
-        self._depegged = Gauge(
-            "crossmargin_stablecoin_depegged_seconds",
-            "For how long a stablecoin had been below its line, in the last snapshot built from quotes; 0 for one that is well.",
-            ["instrument"],
-            registry=registry,
-        )
         self._doubted: tuple[tuple[FactorId, Quality], ...] = ()
         registry.register(self)
 
@@ -58,16 +46,13 @@ class QuoteMetrics(Collector):
         self._missed.labels(source).inc(missed)
 
     def snapshot_built(self, snapshot: MarketSnapshot) -> None:
-        """Publish how many levels and marks can be believed how far, and how stablecoins stand. They are few, so they may be labels."""
+        """Publish how many levels and marks can be believed how far."""
         qualities = {"level": tuple(snapshot.level_quality.values()), "mark": tuple(snapshot.mark_quality.values())}
         for kind, known in qualities.items():
             verdicts = [quality.verdict for quality in known]
             for verdict in Verdict:
                 self._quality.labels(kind, verdict.value).set(verdicts.count(verdict))
         self._doubted = _most_doubted(snapshot.level_quality)
-        for name, peg in snapshot.pegs.items():
-            self._slow_price.labels(name).set(float(peg.slow_price))
-            self._depegged.labels(name).set(peg.depegged_for(snapshot.as_of).total_seconds())
 
     def withdraw_market(self) -> None:
         """Doubt nothing any more: another process builds snapshots now, and says how far they can be believed."""
@@ -75,8 +60,6 @@ class QuoteMetrics(Collector):
             for verdict in Verdict:
                 self._quality.labels(kind, verdict.value).set(0)
         self._doubted = ()
-        for gauge in (self._slow_price, self._depegged):
-            gauge.clear()
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the levels that are doubted."""

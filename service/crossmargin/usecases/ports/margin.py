@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Protocol
 
 from crossmargin.domain.band_memory import BandState
-from crossmargin.domain.identifiers import AccountRef
+from crossmargin.domain.identifiers import AccountRef, InstrumentId
 from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.margin_history import HistoryTiers, MarginPoint, StoredPoint
+from crossmargin.domain.peg import PegStanding
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,18 @@ class MarginMetrics(Protocol):
         *,
         bands: Mapping[AccountRef, BandState],
         failed: Mapping[AccountRef, str],
+        pegs: Mapping[InstrumentId, PegStanding],
         duration_s: float,
     ) -> None:
-        """Publish one house run: results and remembered bands of accounts, and the reason's code of those that could not be margined."""
+        """Publish one house run.
+
+        Args:
+            results: By account.
+            bands: As they are remembered from this run on.
+            failed: The reason's code of accounts that could not be margined.
+            pegs: How the stablecoins of its market stand.
+            duration_s: How long it took.
+        """
         ...
 
     def house_failed(self, reason: str) -> None:

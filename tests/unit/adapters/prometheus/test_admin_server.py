@@ -70,7 +70,7 @@ def test_metrics_parse_as_prometheus_reads_them(server, registry):
     Gauge("crossmargin_build_info", "Release.", ["version"], registry=registry).labels('1.0 "quoted"\nline').set(1)
     metrics = MarginMetrics(registry)
     result = a_result(utilization=None)
-    metrics.publish_house({result.stamp.account: result}, bands={}, failed={}, duration_s=0.5)
+    metrics.publish_house({result.stamp.account: result}, bands={}, failed={}, pegs={}, duration_s=0.5)
     status, text, headers = get(server, "/metrics")
     assert (status, headers["Content-Type"].split(";")[0]) == (200, "text/plain")
     families = {family.name: family for family in text_string_to_metric_families(text)}

@@ -40,7 +40,7 @@ def registry():
 def test_every_kind_of_family_reads_as_the_library_writes_it(registry):
     metrics = MarginMetrics(registry)
     results = [a_result(), a_result(an_account("beta", "other"), utilization=None)]
-    metrics.publish_house({result.stamp.account: result for result in results}, bands={}, failed={}, duration_s=1)
+    metrics.publish_house({result.stamp.account: result for result in results}, bands={}, failed={}, pegs={}, duration_s=1)
     assert read(page_of(registry)) == read(generate_latest(registry))
     assert len(read(page_of(registry))["crossmargin_requirement_part_usd"][2]) == 10
 

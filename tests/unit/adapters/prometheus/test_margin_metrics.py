@@ -15,11 +15,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from crossmargin.adapters.prometheus.account_families import ACCOUNT_GAUGES, BRIDGE_PARTS
 from crossmargin.adapters.prometheus.house_families import ASSET_LIMIT
 from crossmargin.adapters.prometheus.margin_metrics import MarginMetrics
+from crossmargin.adapters.prometheus.peg_families import PEG_GAUGES
 from crossmargin.domain.band_memory import BandState
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.margin import Band, Charge, DataQuality, DoubtedInput, GapLoss, RequirementBridge
 from crossmargin.domain.market_quality import Quality, Verdict
+from crossmargin.domain.peg import PegStanding
 from tests.unit.adapters.prometheus.results import AS_OF, a_result, an_account
 
 CORE = {"client": "alpha", "account": "core"}
@@ -35,9 +37,10 @@ def metrics(registry):
     return MarginMetrics(registry)
 
 
-def publish(metrics, *results, failed=None):
+def publish(metrics, *results, failed=None, pegs=None):
     bands = {result.stamp.account: BandState(result.band, is_immediate=result.utilization is None) for result in results}
-    metrics.publish_house({result.stamp.account: result for result in results}, bands=bands, failed=failed or {}, duration_s=1.5)
+    by_account = {result.stamp.account: result for result in results}
+    metrics.publish_house(by_account, bands=bands, failed=failed or {}, pegs=pegs or {}, duration_s=1.5)
 
 
 def series(registry, family):
@@ -152,6 +155,26 @@ def test_a_new_run_replaces_the_last_one(registry, metrics):
     publish(metrics, a_result(an_account("alpha")), a_result(an_account("beta")))
     publish(metrics, a_result(an_account("beta"), equity="7"))
     assert series(registry, "crossmargin_equity_usd") == {("beta", "core"): 7.0}
+
+
+def test_every_stablecoin_shows_its_slow_price_for_how_long_it_is_off_its_peg_and_whether_that_is_lost(registry, metrics):
+    well, slipped = InstrumentId("USDC"), InstrumentId("RLUSD")
+    pegs = {
+        well: PegStanding(Decimal("0.998"), timedelta(0), is_lost=False),
+        slipped: PegStanding(Decimal("0.93"), timedelta(minutes=90), is_lost=True),
+    }
+    publish(metrics, a_result(), pegs=pegs)
+    seen = [[registry.get_sample_value(gauge.name, {"instrument": coin}) for coin in (well, slipped)] for gauge in PEG_GAUGES]
+    assert seen == [[0.998, 0.93], [0, 5400], [0, 1]]
+    metrics.withdraw_house()
+    assert registry.get_sample_value("crossmargin_stablecoin_peg_lost", {"instrument": slipped}) is None
+
+
+def test_a_process_that_leads_again_has_not_run_the_house_yet(registry, metrics):
+    publish(metrics, a_result())
+    metrics.withdraw_house()
+    metrics.lead_house()
+    assert registry.get_sample_value("crossmargin_house_run_timestamp_seconds") == 0
 
 
 def test_a_process_that_no_longer_leads_publishes_no_accounts(registry, metrics):
@@ -284,7 +307,7 @@ def test_what_is_published_is_not_changed_by_what_the_monitor_does_next(registry
     """Series are made when somebody scrapes, which is after the run."""
     results = {an_account(): a_result()}
     failed = {}
-    metrics.publish_house(results, bands={}, failed=failed, duration_s=1)
+    metrics.publish_house(results, bands={}, failed=failed, pegs={}, duration_s=1)
     results.clear()
     failed[an_account("beta")] = "INVALID_PRICE"
     assert registry.get_sample_value("crossmargin_equity_usd", CORE) == 1000.0
@@ -293,6 +316,6 @@ def test_what_is_published_is_not_changed_by_what_the_monitor_does_next(registry
 
 def test_a_run_is_only_handed_over_and_looked_at_by_who_scrapes(registry, metrics):
     """Publishing is done on the event loop that answers calls; making ten thousand samples there would hold them all up."""
-    metrics.publish_house({an_account(): None}, failed={}, bands={}, duration_s=1.0)
+    metrics.publish_house({an_account(): None}, failed={}, bands={}, pegs={}, duration_s=1.0)
     with pytest.raises(AttributeError):
         generate_latest(registry)

@@ -12,7 +12,6 @@ from crossmargin.adapters.prometheus.market_metrics import DOUBTED_LIMIT, QuoteM
 from crossmargin.domain.identifiers import InstrumentId, SourceId
 from crossmargin.domain.market import FactorId, MarketSnapshot
 from crossmargin.domain.market_quality import Quality, Verdict, valid_quality
-from crossmargin.domain.peg import Peg
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 FEED = SourceId("feed-a")
@@ -96,19 +95,3 @@ def test_a_process_that_no_longer_builds_the_market_doubts_nothing():
     metrics.withdraw_market()
     assert doubted(registry) == []
     assert registry.get_sample_value("crossmargin_market_quality", {"kind": "level", "verdict": "stale"}) == 0
-
-
-def test_every_stablecoin_shows_its_slow_price_and_for_how_long_it_is_off_its_peg():
-    registry = CollectorRegistry()
-    metrics = QuoteMetrics(registry)
-    well, slipped = InstrumentId("USDC"), InstrumentId("RLUSD")
-    levels = {FactorId.parse("spot:USDC"): Decimal(1)}
-    pegs = {well: Peg(Decimal("0.98")), slipped: Peg(Decimal("0.93"), NOON - timedelta(hours=2), NOON - timedelta(minutes=30))}
-    metrics.snapshot_built(MarketSnapshot(NOON, levels, {}, pegs=pegs))
-    seen = [
-        [registry.get_sample_value(f"crossmargin_stablecoin_{name}", {"instrument": coin}) for coin in (well, slipped)]
-        for name in ("slow_price", "depegged_seconds")
-    ]
-    assert seen == [[0.98, 0.93], [0, 5400]]
-    metrics.withdraw_market()
-    assert registry.get_sample_value("crossmargin_stablecoin_slow_price", {"instrument": slipped}) is None
