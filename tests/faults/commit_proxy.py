@@ -95,9 +95,9 @@ class CommitProxy:
         self.delay_s = delay_s
         self.port = 0
 
-    def url(self, database: str) -> str:
+    def url(self, database: str, user: str) -> str:
         """Return where to connect."""
-        return f"postgresql://postgres@127.0.0.1:{self.port}/{quote(database)}"
+        return f"postgresql://{quote(user)}@127.0.0.1:{self.port}/{quote(database)}"
 
     def arm(self, *fates: Fate) -> None:
         """Give the next COMMITs, one each, a fate."""

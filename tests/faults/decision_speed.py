@@ -43,7 +43,7 @@ async def decision_speed(bench: Bench, rounds: int = _ROUNDS) -> Result:
     folder = bench.folder / name
     folder.mkdir(parents=True)
     url = bench.postgres.url_of(name)
-    replica = Replica("replica", folder, url, flags=("--no-monitor",))
+    replica = Replica("replica", folder, bench.postgres.service_url_of(name), flags=("--no-monitor",))
     try:
         await replica.start()
         async with (

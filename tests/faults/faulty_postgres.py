@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Final
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from crossmargin.adapters.runtime.embedded_postgres import EmbeddedPostgres
 
+SERVICE: Final = "crossmargin_service"
+"""The login that replicas use, as a service in production does: it owns nothing, and the walls hold for it."""
 _POLL_S: Final = 0.02
 _LIMIT_S: Final = 120.0
 _CRASH_EXIT_LIMIT_S: Final = 20.0
@@ -40,6 +43,10 @@ class FaultyPostgres(EmbeddedPostgres):
     def url_of(self, database: str) -> str:
         """Return where to connect, past any proxy."""
         return self.url.replace("/postgres?", f"/{database}?")
+
+    def service_url_of(self, database: str) -> str:
+        """Return where the service connects, past any proxy: with a login that owns nothing and sees what the walls let it see."""
+        return make_conninfo(self.url_of(database), user=SERVICE)
 
     def execute(self, statement: str, database: str = "postgres") -> list[tuple]:
         """Run one statement on a connection of its own."""

@@ -81,7 +81,9 @@ async def race(bench: Bench, account_count: int = ACCOUNTS, *, program: Sequence
     folder = bench.folder / name
     folder.mkdir(parents=True)
     url = bench.postgres.url_of(name)
-    replicas = [Replica(f"replica-{number}", Path(folder), url, program, ("--no-monitor",)) for number in (1, 2)]
+    replicas = [
+        Replica(f"replica-{number}", Path(folder), bench.postgres.service_url_of(name), program, ("--no-monitor",)) for number in (1, 2)
+    ]
     try:
         await asyncio.gather(*(replica.start() for replica in replicas))
         async with AsyncClient(replicas[0].address, timeout_s=60) as one, AsyncClient(replicas[1].address, timeout_s=60) as other:

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Final
 
 from crossmargin.adapters.postgres import migrate
+from crossmargin.adapters.postgres.walls import make_login
 from crossmargin_client import AsyncClient
 from tests.faults.cancels import TradeBook
 from tests.faults.checker import COUNTERS, Count, check
 from tests.faults.commit_proxy import CommitProxy, Fate
-from tests.faults.faulty_postgres import FaultyPostgres
+from tests.faults.faulty_postgres import SERVICE, FaultyPostgres
 from tests.faults.history import GRACE_S, History, StalledError
 from tests.faults.orders import OrderBook, prepare_limited
 from tests.faults.replicas import SERVE, Replica
@@ -118,7 +119,7 @@ class Rig:
     """One run's processes, all of them real.
 
     Attributes:
-        url: The database, past the proxy.
+        url: The database, past the proxy and as the superuser, who sees everything.
         server_turn: Held while the database server is being broken, so that only one thing at a time is done to it.
         lag_s: How late this process itself was at worst; a call that seems late by no more than that was not.
     """
@@ -178,6 +179,7 @@ def standing_postgres(folder: Path) -> Iterator[FaultyPostgres]:
     with FaultyPostgres(folder, settings=settings) as postgres:
         postgres.execute(f"CREATE DATABASE {MIGRATED}")
         migrate.upgrade(postgres.url_of(MIGRATED))
+        make_login(postgres.url, SERVICE)
         yield postgres
 
 
@@ -191,7 +193,7 @@ async def running_rig(postgres: FaultyPostgres, folder: Path, setup: Setup) -> A
     async with contextlib.AsyncExitStack() as stack:
         proxy = await stack.enter_async_context(CommitProxy(postgres.socket_path).running())
         replicas = [
-            Replica(f"replica-{number}", folder, proxy.url(name), setup.program, setup.flags, setup.variables, setup.wrapper)
+            Replica(f"replica-{number}", folder, proxy.url(name, SERVICE), setup.program, setup.flags, setup.variables, setup.wrapper)
             for number in range(1, setup.replica_count + 1)
         ]
         for replica in replicas:
