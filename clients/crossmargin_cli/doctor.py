@@ -21,7 +21,7 @@ from rich.text import Text
 from crossmargin_cli.connection import DEFAULT_TARGET, JsonOption, TargetOption, connect, print_json
 from crossmargin_cli.examples import examples
 from crossmargin_cli.failures import FAILED
-from crossmargin_cli.render import console_on, plain_table, short_account
+from crossmargin_cli.render import console_on, counted, plain_table, short_account
 from crossmargin_cli.service_process import SERVICE_MODULES_NEXT, missing_service_modules, service_command
 from crossmargin_client import Client, CrossmarginError, moment_of
 
@@ -99,6 +99,7 @@ def service_checks(target: str) -> Iterator[Check]:
         yield _risk_parameters(client)
         yield _snapshot(client)
         yield _margin(client)
+        yield _due_events(client)
 
 
 def ledger_checks(data_dir: Path) -> Iterator[Check]:
@@ -233,6 +234,20 @@ def _margin(client: Client) -> Check:
         step = "import history: crossmargin import history FILE.csv" if error.reason == "INSUFFICIENT_HISTORY" else ""
         return Check("margin", Verdict.FAIL, f"{error.reason}: {error.message}", step)
     return Check("margin", Verdict.OK, f"computed for {short_account(margin.stamp.account)}: history is long enough")
+
+
+def _due_events(client: Client) -> Check:
+    """Look for coupons, expiries and the like that nobody has booked: until somebody does, books and margin are wrong."""
+    try:
+        due = client.list_due_events()
+    except CrossmarginError as error:
+        return Check("lifecycle events", Verdict.FAIL, f"{error.reason}: {error.message}", "see the log")
+    if not due.total:
+        return Check("lifecycle events", Verdict.OK, "none is due that nobody has booked")
+    oldest = due.events[0]
+    finding = f"{counted(due.total, 'event')} due and not booked; the oldest is {oldest.event} of {short_account(oldest.account)}"
+    since = f"since {moment_of(oldest.due_time):%Y-%m-%d}"
+    return Check("lifecycle events", Verdict.WARN, f"{finding}, {since}", "look at them: crossmargin book lifecycle due")
 
 
 def _print(checks: list[Check]) -> None:

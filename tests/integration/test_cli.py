@@ -6,12 +6,12 @@ import gzip
 import json
 import signal
 import subprocess
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
-from crossmargin_client import Client
+from crossmargin_client import Client, bill, trade
 from tests.integration.command_line import COMMAND, environment, processes_naming, run, run_json, served_demo, wait_until
 
 ACCOUNT = "summit-directional/core"
@@ -271,7 +271,27 @@ def test_a_margin_is_watched_as_the_market_moves(target):
 def test_the_doctor_finds_nothing_broken(target):
     checks = {check["name"]: check for check in run_json("doctor", target=target)["checks"]}
     assert {"service", "risk parameters", "market snapshot", "margin"} <= set(checks)
-    assert checks["service"]["verdict"] == checks["risk parameters"]["verdict"] == checks["margin"]["verdict"] == "ok"
+    for name in ("service", "risk parameters", "margin", "lifecycle events"):
+        assert checks[name]["verdict"] == "ok", checks[name]
+
+
+def test_a_bill_that_nobody_redeemed_is_listed_and_the_doctor_speaks_of_it(target):
+    matured = datetime.now(tz=UTC) - timedelta(days=7)
+    with Client(target) as client:
+        client.create_client("forgotten", "Forgotten Paper")
+        client.create_account("clients/forgotten/accounts/core", "Bills")
+        client.create_instrument(bill("OLD-BILL", settlement="USD", matures_on=matured.date()))
+        bought = trade("OLD-BILL", 100_000, 99, executed_at=matured - timedelta(days=30), settlement="USD")
+        client.record_trades("clients/forgotten/accounts/core", [bought])
+    listed = run("book", "lifecycle", "due", "--account", "forgotten/core", target=target)
+    assert "maturity OLD-BILL" in listed.stdout
+    (said,) = (check for check in run_json("doctor", target=target)["checks"] if check["name"] == "lifecycle events")
+    assert (said["verdict"], said["next_step"]) == ("warn", "look at them: crossmargin book lifecycle due")
+    assert said["finding"].startswith("1 event due and not booked; the oldest is maturity OLD-BILL of forgotten/core, since 20")
+    at = f"{matured.date()}T20:00:00Z"
+    done = run("book", "lifecycle", "maturity", "OLD-BILL", "--at", at, "--account", "forgotten/core", target=target)
+    assert done.returncode == 0, done.stderr
+    assert run("book", "lifecycle", "due", "--account", "forgotten/core", target=target).stdout == "nothing is due\n"
 
 
 def test_the_client_reads_what_the_commands_wrote(target):
