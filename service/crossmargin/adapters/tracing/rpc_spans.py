@@ -97,7 +97,8 @@ class SpanningRpcMetrics:
 
 
 def _parent_of(details: grpc.HandlerCallDetails) -> Context:
-    headers = {name: value for name, value in details.invocation_metadata or () if isinstance(value, str)}
+    # Which trace it is part of, and nothing more: a tracestate may say anything, and what callers say does not leave with the spans.
+    headers = {name: value for name, value in details.invocation_metadata or () if name == "traceparent" and isinstance(value, str)}
     return _PROPAGATOR.extract(headers, Context())
 
 
