@@ -4,91 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
-import os
 import random
-import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import grpc
-import psycopg
 from google.protobuf.descriptor import MethodDescriptor
-from psycopg import sql
 
 from crossmargin.adapters.grpc_server.server import SERVICES
-from crossmargin.adapters.runtime.embedded_postgres import EmbeddedPostgres
 from tests.access.calls import HUNG_UP
 from tests.access.plausible import request_of
+from tests.access.secure_process import Service, secure_service
 from tests.faults.fuzz import Fuzzer, _mutilated
 
 PROPER = {"INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "UNAUTHENTICATED"}
-AUDIT = "audit_event"
-"""Grows with every denial, and should."""
 AT_ONCE = 32
 MOST_GROWTH = 0.10
 """Of resident memory between the first tenth of the calls, when everything has been used once, and the last."""
 _WARM = 0.1
-
-
-@dataclass
-class Service:
-    """A secure service process, and how to look behind it."""
-
-    process: subprocess.Popen
-    address: str
-    folder: Path
-    database: str
-
-    def channel(self, name: str = "house") -> grpc.aio.Channel:
-        ca, key, certificate = (self.folder / part for part in ("ca.pem", f"{name}-key.pem", f"{name}.pem"))
-        credentials = grpc.ssl_channel_credentials(ca.read_bytes(), key.read_bytes(), certificate.read_bytes())
-        return grpc.aio.secure_channel(self.address, credentials, options=[("grpc.max_send_message_length", 8 * 1024 * 1024)])
-
-    def token(self, name: str = "house") -> str:
-        return (self.folder / f"{name}.token").read_text()
-
-    def resident_bytes(self) -> int:
-        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-    def row_counts(self) -> dict[str, int]:
-        with psycopg.connect(self.database) as connection:
-            tables = connection.execute(
-                "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
-            ).fetchall()
-            count = sql.SQL("SELECT count(*) FROM {}")
-            return {table: connection.execute(count.format(sql.Identifier(table))).fetchone()[0] for (table,) in tables if table != AUDIT}
-
-
-@contextmanager
-def secure_service() -> Iterator[Service]:
-    """A service on dev certificates and an embedded database of its own, without a monitor."""
-    with tempfile.TemporaryDirectory(prefix="crossmargin-hostile-") as name, EmbeddedPostgres(Path(name) / "data", None) as postgres:
-        folder = Path(name) / "certs"
-        python = [sys.executable, "-m", "crossmargin"]
-        made = subprocess.run([*python, "dev-certs", "--out", str(folder)], check=True, capture_output=True, text=True)
-        environment = {**os.environ, **json.loads(made.stdout), "CROSSMARGIN_DATABASE_URL": postgres.url}
-        subprocess.run([*python, "migrate"], check=True, env=environment, capture_output=True)
-        ready, log = Path(name) / "ready.json", Path(name) / "service.log"
-        options = ["--no-monitor", "--grpc-address", "127.0.0.1:0", "--admin-address", "127.0.0.1:0", "--ready-file", str(ready)]
-        limits = ["--calls-per-s", "1000000", "--urgent-calls-per-s", "1000000"]
-        with log.open("wb") as output:
-            process = subprocess.Popen([*python, "serve", *options, *limits], env=environment, stdout=output, stderr=output)
-        try:
-            while not ready.exists():
-                if process.poll() is not None:
-                    raise RuntimeError(log.read_text()[-2000:])
-                time.sleep(0.05)
-            yield Service(process, json.loads(ready.read_text())["grpc_address"], folder, postgres.url)
-        finally:
-            process.terminate()
-            process.wait(60)
+TELL_EVERY_S = 10.0
 
 
 @dataclass
@@ -98,7 +36,8 @@ class Hostility:
     service: Service
     channel: grpc.aio.Channel
     chance: random.Random
-    codes: Counter[str] = field(default_factory=Counter)
+    codes: dict[str, Counter[str]] = field(default_factory=dict)
+    resident_bytes: dict[str, int] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -107,25 +46,19 @@ class Hostility:
 
     async def call(self, method: MethodDescriptor, count: int) -> None:
         """Make so many calls of a method that must all be refused."""
-        requests = itertools.islice(self._requests(method), count)
-        slots = asyncio.Semaphore(AT_ONCE)
+        requests, codes = itertools.islice(self._requests(method), count), self.codes.setdefault(method.full_name, Counter())
 
-        async def one(raw: bytes, metadata) -> None:
-            async with slots:
+        async def one_after_another() -> None:
+            for raw, metadata in requests:
                 code, details = await self._answer(method, raw, metadata)
                 while details == HUNG_UP:
                     code, details = await self._answer(method, raw, metadata)
-            self.codes[code] += 1
-            if code not in PROPER:
-                self.findings.append(f"{method.name} answered {code} ({details[:120]}) to {raw[:120]!r}")
+                codes[code] += 1
+                if code not in PROPER:
+                    self.findings.append(f"{method.name} answered {code} ({details[:120]}) to {raw[:120]!r}")
 
-        pending = set()
-        for raw, metadata in requests:
-            pending.add(asyncio.create_task(one(raw, metadata)))
-            if len(pending) >= 4 * AT_ONCE:
-                _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-        if pending:
-            await asyncio.wait(pending)
+        await asyncio.gather(*(one_after_another() for _ in range(AT_ONCE)))
+        self.resident_bytes[method.full_name] = self.service.resident_bytes()
 
     def _requests(self, method: MethodDescriptor) -> Iterator[tuple[bytes, tuple[tuple[str, str], ...]]]:
         """Yield requests that break the form or the rules, from somebody known, and any at all from nobody."""
@@ -195,7 +128,7 @@ class Hostility:
 async def be_hostile(count: int, seed: int, only: str = "") -> int:
     """Call every RPC `count` times, print what came of it, and return the number of findings."""
     methods = [method for service in SERVICES for method in service.methods if only in method.name]
-    with secure_service() as service:
+    with secure_service(options=["--no-monitor"]) as service:
         return await _be_hostile(service, methods, count, seed)
 
 
@@ -203,22 +136,53 @@ async def _be_hostile(service: Service, methods: list[MethodDescriptor], count: 
     first = max(1, int(count * _WARM))
     async with service.channel() as channel:
         hostility = Hostility(service, channel, random.Random(seed))  # noqa: S311 - reproducible, not secret
-        rows, began = service.row_counts(), time.perf_counter()
+        before, progress = service.contents(), Progress(count * len(methods))
         for method in methods:
             await hostility.call(method, first)
+            progress.tell(first, f"{method.name}, first round")
         warm = service.resident_bytes()
         for method in methods:
             await hostility.call(method, count - first)
-        seconds, grown = time.perf_counter() - began, service.resident_bytes() / warm - 1.0
-        after = service.row_counts()
-    changed = {table: (rows.get(table), number) for table, number in after.items() if rows.get(table) != number}
+            progress.tell(count - first, method.name)
+        grown = service.resident_bytes() / warm - 1.0
+        after = service.contents()
+    changed = {table: (before.get(table), found) for table, found in after.items() if before.get(table) != found}
     if changed:
-        hostility.findings.append(f"rows changed: {changed}")
+        hostility.findings.append(f"tables changed: {changed}")
     if grown > MOST_GROWTH:
         hostility.findings.append(f"memory grew by {grown:.1%}")
-    answers = ", ".join(f"{number:,} {code}" for code, number in hostility.codes.most_common())
-    print(f"seed {seed}: {len(methods)} RPCs, {count:,} requests each in {seconds:.0f} s: {answers}")
-    print(f"resident memory {warm / 2**20:.0f} MB after a tenth, {grown:+.1%} at the end; {len(rows)} tables, unchanged: {not changed}")
+    for name, codes in hostility.codes.items():
+        print(f"{name.rpartition('.')[2]:<24} {hostility.resident_bytes[name] / 2**20:6.0f} MB  {_listed(codes)}")
+    total = sum(hostility.codes.values(), Counter())
+    print(f"seed {seed}: {len(methods)} RPCs, {count:,} requests each in {progress.seconds:.0f} s: {_listed(total)}")
+    print(f"resident memory {warm / 2**20:.0f} MB after a tenth, {grown:+.1%} at the end; {len(before)} tables, unchanged: {not changed}")
     for finding in hostility.findings[:20]:
         print(f"FOUND {finding}")
     return len(hostility.findings)
+
+
+def _listed(codes: Counter[str]) -> str:
+    return ", ".join(f"{number:,} {code}" for code, number in codes.most_common())
+
+
+class Progress:
+    """Says on standard error, every ten seconds, how far it is and how long it will take."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+        self._began = self._told_at = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._began
+
+    def tell(self, count: int, what: str) -> None:
+        """Add what was done."""
+        self._done += count
+        if time.perf_counter() - self._told_at < TELL_EVERY_S and self._done < self._total:
+            return
+        self._told_at = time.perf_counter()
+        rate = self._done / self.seconds
+        left_s = (self._total - self._done) / rate
+        print(f"{self._done:,} of {self._total:,}, {rate:,.0f}/s, {left_s:,.0f} s to go: {what}", file=sys.stderr, flush=True)

@@ -77,7 +77,7 @@ _BY_NAME: Final[dict[str, str]] = {
     "price": "50000",
     "principal": "somebody",
 }
-_PLAUSIBLE: Final = ("BTC", "USD", "1", "0.5", "c0", "clients/c0/accounts/a0", "spot:BTC", "x", "")
+_PLAUSIBLE: Final = ("BTC", "USD", "1", "0.5", "c0", "clients/c0/accounts/a0", "spot:BTC", "zero:USD", "x", "")
 
 
 @dataclass
@@ -257,7 +257,15 @@ class Fuzzer:
             return {table: connection.execute(_COUNT.format(sql.Identifier(table))).fetchone()[0] for (table,) in tables}
 
 
-_DATE: Final = {"seconds": 1_780_000_000, "year": 2026, "month": 6, "day": 15, "coupons_per_year": 2, "quantity_places": 8}
+_DATE: Final = {
+    "seconds": 1_780_000_000,
+    "year": 2026,
+    "month": 6,
+    "day": 15,
+    "coupons_per_year": 2,
+    "payments_per_year": 2,
+    "quantity_places": 8,
+}
 Step = tuple[FieldDescriptor, int | None]
 
 
