@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
+from typing import Final, TypeVar
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -15,6 +17,8 @@ from crossmargin.adapters.grpc_server.access_policy import PACKAGE
 from crossmargin.adapters.grpc_server.server import PROTECTED_SERVICES
 from tests.integration.grpc_rig import PATIENCE_S, Refusal, unpacked
 
+T = TypeVar("T")
+AT_ONCE: Final = 32
 HUNG_UP = "Internal error from Core"
 """What grpc's own client says, and not the service, when it was writing as the service hung up: the status is lost; call again."""
 _TRIES = 20
@@ -47,6 +51,17 @@ class Answer:
         if self.refusal.code in {"UNAUTHENTICATED", "PERMISSION_DENIED"}:
             return {"UNAUTHENTICATED": "nobody", "PERMISSION_DENIED": "denied"}[self.refusal.code]
         return "unknown" if self.refusal.reason in {"UNKNOWN_CLIENT", "UNKNOWN_ACCOUNT"} else "in"
+
+
+async def all_of(work: Iterable[Awaitable[T]]) -> list[T]:
+    """Await many calls, some of them at a time, and return what each came to, in their order."""
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def in_turn(one: Awaitable[T]) -> T:
+        async with slots:
+            return await one
+
+    return await asyncio.gather(*(in_turn(one) for one in work))
 
 
 async def answer_to(channel: grpc.aio.Channel, method: MethodDescriptor, request: Message, metadata=()) -> Answer:

@@ -35,7 +35,7 @@ class Watched:
         return getattr(self.port, name)
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="module")
 async def rig() -> AsyncIterator[Rig]:
     async with memory_use_cases() as use_cases, served(use_cases) as running:
         await create_books(running)

@@ -10,7 +10,7 @@ import pytest_asyncio
 from crossmargin.adapters.grpc_server import server as server_module
 from crossmargin.adapters.grpc_server.access_policy import shipped_policy
 from crossmargin.domain.role import Role
-from tests.access.calls import answer_to, methods
+from tests.access.calls import all_of, answer_to, methods
 from tests.access.expectations import EXPECTED, HOUSE, OPEN_TO_ANYONE, REFUSED_EMPTY
 from tests.access.plausible import is_well_formed, request_of
 from tests.integration.grpc_rig import Rig, create_books, memory_use_cases, publish_market, served
@@ -19,7 +19,7 @@ OWN, FOREIGN = "alpha", "beta"
 METHODS = methods()
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="module")
 async def rig() -> AsyncIterator[Rig]:
     async with memory_use_cases() as use_cases, served(use_cases) as running:
         await create_books(running)
@@ -67,17 +67,22 @@ def test_the_table_speaks_of_every_rpc():
 async def test_roles_and_clients_open_exactly_what_they_should(rig, name):
     if name == "MarginService/WatchMargin":
         await publish_market(rig)  # without one it has nothing to tell, and waits
-    wrong = []
-    for role in (role.value for role in Role):
-        for is_house in (False, True):
-            for client in (OWN, FOREIGN, "") if EXPECTED[name].fields else ("",):
-                expected = expected_verdict(name, role, client, is_house=is_house)
-                if is_house and not client and EXPECTED[name].unnamed == REFUSED_EMPTY and expected == "in":
-                    expected = "malformed"
-                found = await verdict_of(rig, name, role, client, is_house=is_house)
-                if found != expected:
-                    wrong.append((role, client or "no client", "house" if is_house else "own", found, "instead of", expected))
-    assert not wrong
+    cases = [
+        (role.value, is_house, client)
+        for role in Role
+        for is_house in (False, True)
+        for client in ((OWN, FOREIGN, "") if EXPECTED[name].fields else ("",))
+    ]
+
+    async def difference(role: str, is_house: bool, client: str) -> tuple[str, ...] | None:
+        expected = expected_verdict(name, role, client, is_house=is_house)
+        if is_house and not client and EXPECTED[name].unnamed == REFUSED_EMPTY and expected == "in":
+            expected = "malformed"
+        found = await verdict_of(rig, name, role, client, is_house=is_house)
+        return None if found == expected else (role, client or "no client", "house" if is_house else "own", found, "instead of", expected)
+
+    differences = await all_of(difference(*case) for case in cases)
+    assert not [difference for difference in differences if difference]
 
 
 @pytest.mark.parametrize("name", sorted(OPEN_TO_ANYONE))
