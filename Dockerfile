@@ -3,6 +3,9 @@
 #   docker build -t crossmargin:0.1.0 .
 #   docker run --rm -e CROSSMARGIN_DATABASE_URL=postgresql://... crossmargin:0.1.0 migrate
 #
+# OpenTelemetry is inside, for CROSSMARGIN_TRACING=true and OTEL_EXPORTER_OTLP_ENDPOINT; without them nothing of it is loaded. PDFs of statements
+# are made where `crossmargin report` runs, not here: they need fonts and Pango.
+#
 # For an image that is the same tomorrow, give the base by digest: --build-arg BASE=python@sha256:...
 ARG BASE=python:3.11-slim-bookworm
 

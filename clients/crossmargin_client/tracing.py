@@ -8,7 +8,9 @@ Without these interceptors a client knows nothing of OpenTelemetry.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import grpc
@@ -34,8 +36,8 @@ _PROPAGATOR: Final = TraceContextTextMapPropagator()
 def tracing_interceptors(provider: TracerProvider | None = None) -> Sequence[Any]:
     """Return the interceptors for a `Client`; spans go to `provider`, or to the process's own when none is given.
 
-    Unary calls get a span for each attempt, so that retries show. Streams get none, because they last as long as their reader likes, but
-    belong to the span that they were opened in.
+    Every attempt has a span, so that retries show. That of a stream ends with the stream, and is sent then: one that is watched for hours
+    is not to be seen before. A stream that its reader gives up is no error.
     """
     return (_SyncTracing(trace.get_tracer("crossmargin_client", tracer_provider=provider)),)
 
@@ -43,7 +45,8 @@ def tracing_interceptors(provider: TracerProvider | None = None) -> Sequence[Any
 def async_tracing_interceptors(provider: TracerProvider | None = None) -> Sequence[Any]:
     """Return the interceptors for an `AsyncClient`; see `tracing_interceptors`."""
     tracer = trace.get_tracer("crossmargin_client", tracer_provider=provider)
-    return (_AsyncUnaryTracing(tracer), _AsyncServerStreamTracing(), _AsyncClientStreamTracing(), _AsyncBidiStreamTracing())
+    streams = _AsyncStreams(tracer)
+    return (_AsyncUnaryTracing(tracer), _AsyncServerStreamTracing(streams), _AsyncClientStreamTracing(streams), _AsyncBidiTracing(streams))
 
 
 class _SyncTracing(
@@ -56,19 +59,27 @@ class _SyncTracing(
         self._tracer = tracer
 
     def intercept_unary_unary(self, continuation: Callable[..., Any], client_call_details: Any, request: Any) -> Any:  # noqa: ANN401
-        with _attempt(self._tracer, client_call_details.method) as span:
+        span = _begun(self._tracer, client_call_details.method)
+        with _inside(span):
             call = continuation(_SyncDetails(client_call_details), request)
-            _end(span, call.code())  # waits for the answer, as the client would
-            return call
+        _end(span, call.code())  # waits for the answer, as the client would
+        return call
 
     def intercept_unary_stream(self, continuation: Callable[..., Any], client_call_details: Any, request: Any) -> Any:  # noqa: ANN401
-        return continuation(_SyncDetails(client_call_details), request)
+        return self._stream(continuation, client_call_details, request)
 
     def intercept_stream_unary(self, continuation: Callable[..., Any], client_call_details: Any, request_iterator: Any) -> Any:  # noqa: ANN401
-        return continuation(_SyncDetails(client_call_details), request_iterator)
+        return self._stream(continuation, client_call_details, request_iterator)
 
     def intercept_stream_stream(self, continuation: Callable[..., Any], client_call_details: Any, request_iterator: Any) -> Any:  # noqa: ANN401
-        return continuation(_SyncDetails(client_call_details), request_iterator)
+        return self._stream(continuation, client_call_details, request_iterator)
+
+    def _stream(self, continuation: Callable[..., Any], details: Any, requests: Any) -> Any:  # noqa: ANN401
+        span = _begun(self._tracer, details.method)
+        with _inside(span):
+            call = continuation(_SyncDetails(details), requests)
+        call.add_done_callback(lambda ended: _end(span, ended.code()))
+        return call
 
 
 class _AsyncUnaryTracing(grpc.aio.UnaryUnaryClientInterceptor):
@@ -76,25 +87,52 @@ class _AsyncUnaryTracing(grpc.aio.UnaryUnaryClientInterceptor):
         self._tracer = tracer
 
     async def intercept_unary_unary(self, continuation: Callable[..., Any], client_call_details: Any, request: Any) -> Any:  # noqa: ANN401
-        with _attempt(self._tracer, _text(client_call_details.method)) as span:
+        span = _begun(self._tracer, _text(client_call_details.method))
+        with _inside(span):
             call = await continuation(_async_details(client_call_details), request)
-            _end(span, await call.code())
-            return call
+        await _end_with(span, call)
+        return call
+
+
+class _AsyncStreams:
+    """Opens streams inside spans that end with them."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+        self._open: set[asyncio.Task[None]] = set()
+
+    async def opened(self, continuation: Callable[..., Any], details: Any, requests: Any) -> Any:  # noqa: ANN401
+        span = _begun(self._tracer, _text(details.method))
+        with _inside(span):
+            call = await continuation(_async_details(details), requests)
+        ending = asyncio.create_task(_end_with(span, call))
+        self._open.add(ending)  # a task that nobody holds may be collected before it is done
+        ending.add_done_callback(self._open.discard)
+        return call
 
 
 class _AsyncServerStreamTracing(grpc.aio.UnaryStreamClientInterceptor):
+    def __init__(self, streams: _AsyncStreams) -> None:
+        self._streams = streams
+
     async def intercept_unary_stream(self, continuation: Callable[..., Any], client_call_details: Any, request: Any) -> Any:  # noqa: ANN401
-        return await continuation(_async_details(client_call_details), request)
+        return await self._streams.opened(continuation, client_call_details, request)
 
 
 class _AsyncClientStreamTracing(grpc.aio.StreamUnaryClientInterceptor):
+    def __init__(self, streams: _AsyncStreams) -> None:
+        self._streams = streams
+
     async def intercept_stream_unary(self, continuation: Callable[..., Any], client_call_details: Any, request_iterator: Any) -> Any:  # noqa: ANN401
-        return await continuation(_async_details(client_call_details), request_iterator)
+        return await self._streams.opened(continuation, client_call_details, request_iterator)
 
 
-class _AsyncBidiStreamTracing(grpc.aio.StreamStreamClientInterceptor):
+class _AsyncBidiTracing(grpc.aio.StreamStreamClientInterceptor):
+    def __init__(self, streams: _AsyncStreams) -> None:
+        self._streams = streams
+
     async def intercept_stream_stream(self, continuation: Callable[..., Any], client_call_details: Any, request_iterator: Any) -> Any:  # noqa: ANN401
-        return await continuation(_async_details(client_call_details), request_iterator)
+        return await self._streams.opened(continuation, client_call_details, request_iterator)
 
 
 class _SyncDetails(grpc.ClientCallDetails):
@@ -120,18 +158,38 @@ def _context_headers() -> dict[str, str]:
     return headers
 
 
-def _attempt(tracer: Tracer, path: str) -> Any:  # noqa: ANN401 - a context manager of the span, whose type is OpenTelemetry's own
+def _begun(tracer: Tracer, path: str) -> Span:
     service, method = path.removeprefix("/").split("/")
     attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method}
-    return tracer.start_as_current_span(
-        f"{service}/{method}", kind=SpanKind.CLIENT, attributes=attributes, record_exception=False, set_status_on_exception=False
-    )
+    return tracer.start_span(f"{service}/{method}", kind=SpanKind.CLIENT, attributes=attributes)
+
+
+@contextmanager
+def _inside(span: Span) -> Iterator[None]:
+    """Run the block inside a span, which ends only if the block fails."""
+    try:
+        with trace.use_span(span, record_exception=False, set_status_on_exception=False):
+            yield
+    except BaseException:
+        span.end()
+        raise
+
+
+async def _end_with(span: Span, call: Any) -> None:  # noqa: ANN401 - a call of any kind
+    """End a span once its call has ended; whoever stops waiting for that has given the call up."""
+    try:
+        code = await call.code()
+    except asyncio.CancelledError:
+        _end(span, grpc.StatusCode.CANCELLED)
+        raise
+    _end(span, code)
 
 
 def _end(span: Span, code: grpc.StatusCode) -> None:
     span.set_attribute("rpc.grpc.status_code", code.value[0])
     if code in FAULTS:
         span.set_status(Status(StatusCode.ERROR, code.name))
+    span.end()
 
 
 def _text(method: str | bytes) -> str:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import grpc
 import pytest
@@ -23,7 +23,7 @@ from crossmargin.adapters.tracing.tracing import Tracing
 from crossmargin.api.v1 import account_service_pb2 as accounts_pb
 from crossmargin.config import Settings
 from crossmargin.usecases.storage_errors import no_risk_parameters
-from crossmargin_client import AsyncClient, Client, NotFound, values
+from crossmargin_client import AsyncClient, Client, NotFound, Unavailable, values
 from crossmargin_client.tracing import async_tracing_interceptors, tracing_interceptors
 from tests.integration.command_line import environment, processes_naming, wait_until
 from tests.integration.grpc_rig import PATIENCE_S, RecordedRpcs, local_access, memory_use_cases
@@ -142,6 +142,105 @@ async def test_a_call_that_ran_out_of_time_is_an_error_and_one_that_was_given_up
     assert (late_span.status.status_code, late_span.status.description) == (StatusCode.ERROR, "DEADLINE_EXCEEDED")
     assert given_up_span.status.status_code is StatusCode.UNSET
     assert given_up_span.attributes["rpc.grpc.status_code"] == grpc.StatusCode.CANCELLED.value[0]
+
+
+def both_ended(service, caller, method):
+    """The spans of a method, of the caller and of the service, by the order in which they ended."""
+    wait_until(lambda: len(service.spans(method)) == len(caller.spans(method)) >= 1)
+    return zip(caller.spans(method), service.spans(method), strict=True)
+
+
+def streams_of(client):
+    """Use a stream of each kind, as a client does."""
+    client.import_history([date(2026, 3, 1), date(2026, 3, 2)], {"spot:BTC": ["60000", "61000"]})
+    client.publish_quotes("exchange-a", [])
+    with pytest.raises(NotFound):
+        next(iter(client.watch_margin(ACCOUNT)))
+
+
+async def async_streams_of(client):
+    await client.import_history([date(2026, 3, 1), date(2026, 3, 2)], {"spot:BTC": ["60000", "61000"]})
+    await client.publish_quotes("exchange-a", [])
+    with pytest.raises(NotFound):
+        await anext(aiter(client.watch_margin(ACCOUNT)))
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_a_stream_of_every_kind_is_a_span_of_the_caller_above_that_of_the_service(served_at, service, caller, kind):
+    async with memory_use_cases() as use_cases:
+        target = await served_at(use_cases)
+        if kind == "sync":
+            with Client(target, interceptors=tracing_interceptors(caller.provider)) as client:
+                await asyncio.to_thread(streams_of, client)
+        else:
+            async with AsyncClient(target, interceptors=async_tracing_interceptors(caller.provider)) as client:
+                await async_streams_of(client)
+        for method, code in (("ImportHistory", "OK"), ("PublishQuotes", "OK"), ("WatchMargin", "NOT_FOUND")):
+            for theirs, ours in await asyncio.to_thread(both_ended, service, caller, method):
+                assert (theirs.kind, ours.parent.span_id) == (SpanKind.CLIENT, theirs.context.span_id), method
+                for span in (theirs, ours):
+                    assert span.attributes["rpc.grpc.status_code"] == grpc.StatusCode[code].value[0], method
+                    assert span.status.status_code is StatusCode.UNSET, "an answer, a refusal too"
+                    assert span.events == ()
+
+
+def give_up_and_break(client, alone):
+    positions = client.watch_positions(ACCOUNT)
+    next(positions)
+    positions.close()
+    with pytest.raises(Unavailable):
+        alone.import_history([date(2026, 3, 1)], {"spot:BTC": ["60000"]})
+
+
+async def async_give_up_and_break(client, alone):
+    positions = client.watch_positions(ACCOUNT)
+    await anext(positions)
+    await positions.aclose()
+    with pytest.raises(Unavailable):
+        await alone.import_history([date(2026, 3, 1)], {"spot:BTC": ["60000"]})
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_a_stream_that_broke_is_an_error_and_one_that_its_reader_gave_up_is_none(served_at, service, caller, kind):
+    async with memory_use_cases() as use_cases:
+        target, nobody = await served_at(use_cases), "127.0.0.1:1"
+        async with AsyncClient(target) as client:
+            await client.create_client("alpha", "Alpha")
+            await client.create_account(ACCOUNT, "Core")
+        if kind == "sync":
+            given = tracing_interceptors(caller.provider)
+            with Client(target, interceptors=given) as client, Client(nobody, timeout_s=0.2, interceptors=given) as alone:
+                await asyncio.to_thread(give_up_and_break, client, alone)
+        else:
+            given = async_tracing_interceptors(caller.provider)
+            async with AsyncClient(target, interceptors=given) as client, AsyncClient(nobody, timeout_s=0.2, interceptors=given) as alone:
+                await async_give_up_and_break(client, alone)
+        await asyncio.to_thread(wait_until, lambda: caller.spans("WatchPositions") and caller.spans("ImportHistory"))
+    (given_up,), broken = caller.spans("WatchPositions"), caller.spans("ImportHistory")
+    assert (given_up.attributes["rpc.grpc.status_code"], given_up.status.status_code) == (
+        grpc.StatusCode.CANCELLED.value[0],
+        StatusCode.UNSET,
+    )
+    assert {(span.status.status_code, span.status.description) for span in broken} == {(StatusCode.ERROR, "UNAVAILABLE")}
+
+
+async def test_a_caller_that_stops_waiting_is_stopped_and_its_span_ends(served_at, caller):
+    has_begun = asyncio.Event()
+
+    async def wait_for_ever():
+        has_begun.set()
+        await asyncio.Event().wait()
+
+    async with memory_use_cases() as use_cases:
+        target = await served_at(replace(use_cases, books=unlisted(wait_for_ever)))
+        async with AsyncClient(target, interceptors=async_tracing_interceptors(caller.provider)) as client:
+            asking = asyncio.create_task(anext(aiter(client.list_clients())))
+            await has_begun.wait()
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            (span,) = await caller.until(1, LIST_CLIENTS)
+    assert span.attributes["rpc.grpc.status_code"] == grpc.StatusCode.CANCELLED.value[0]
 
 
 async def test_lines_logged_inside_a_call_carry_its_trace_and_others_none(served_at, service):

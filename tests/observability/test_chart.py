@@ -12,6 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from crossmargin.adapters.tracing.provider import otlp_provider
 from crossmargin.config import Settings
 from tests.observability.chart import LEAST, VALUE_SETS, objects, of_kind, pod_specs, rendered, values_of
 from tests.observability.dashboards import CHART, DASHBOARDS, ROOT, RULES, rules
@@ -165,7 +166,8 @@ def test_every_port_that_is_named_is_there(path):
 @each_value_set
 def test_settings_are_those_of_the_service_and_it_may_listen_with_them(path, monkeypatch):
     settings = of_kind(objects(values_of(path)), "ConfigMap")[""]["data"]
-    assert {name.removeprefix("CROSSMARGIN_").lower() for name in settings} <= set(Settings.model_fields)
+    ours = {name for name in settings if not name.startswith("OTEL_")}
+    assert {name.removeprefix("CROSSMARGIN_").lower() for name in ours} <= set(Settings.model_fields)
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     read = Settings(insecure=True, database_url="postgresql://db/books")
@@ -243,6 +245,30 @@ def test_callers_are_those_who_are_named():
     assert policy["egress"][0] == {"ports": [{"protocol": "TCP", "port": 6432}], "to": [{"ipBlock": {"cidr": "10.20.0.0/16"}}]}
 
 
+def test_traces_go_to_the_collector_that_is_named_and_may_leave_for_it(monkeypatch):
+    found = objects(values_of(CHART / "ci" / "production-values.yaml"))
+    settings = of_kind(found, "ConfigMap")[""]["data"]
+    assert settings["CROSSMARGIN_TRACING"] == "true"
+    for policy in of_kind(found, "NetworkPolicy").values():
+        assert {
+            "ports": [{"protocol": "TCP", "port": 4317}],
+            "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
+        } in policy["spec"]["egress"]
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    provider = otlp_provider("0.1.0")
+    assert provider.resource.attributes["k8s.namespace.name"] == "prod"
+    assert "TraceIdRatioBased{0.1}" in provider.sampler.get_description()
+    provider.shutdown()
+
+
+def test_without_tracing_nothing_is_said_of_it_and_nobody_may_leave_for_it():
+    found = objects(LEAST)
+    assert not [name for name in of_kind(found, "ConfigMap")[""]["data"] if "TRACING" in name or name.startswith("OTEL_")]
+    for policy in of_kind(found, "NetworkPolicy").values():
+        assert {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]} == {5432, 53}
+
+
 def test_rules_reach_prometheus_as_they_are_written():
     rule = of_kind(objects(values_of(CHART / "ci" / "ha-values.yaml")), "PrometheusRule")[""]
     installed = [one for group in rule["spec"]["groups"] for one in group["rules"]]
@@ -273,6 +299,7 @@ def test_dashboards_reach_grafana_as_they_are_written():
             "tls.existingSecret is crossmargin-tls, but the service reads it with exposure: tls only and exposure is loopback.",
         ),
         ({"database": LEAST["database"], "exposure": "sidecar"}, "no container in serve.extraContainers has a port named grpc"),
+        ({**LEAST, "tracing": {"enabled": True}}, "tracing.enabled is true and tracing.endpoint is empty. Name the collector"),
         ({**LEAST, "config": {"drainSeconds": 60}}, "shutdown.gracePeriodSeconds is 30, but a pod needs 70"),
         (
             {**LEAST, "autoscaling": {"enabled": True, "minReplicas": 9, "maxReplicas": 8}},
@@ -297,6 +324,8 @@ def test_values_that_cannot_work_together_are_refused_in_a_sentence(values, sent
         ({"monitor": {"replicas": 0}}, "/monitor/replicas", "minimum: got 0, want 1"),
         ({"service": {"port": 443}}, "/service/port", "minimum: got 443, want 1,025"),
         ({"config": {"connectionCount": 1}}, "/config/connectionCount", "minimum: got 1, want 2"),
+        ({"tracing": {"endpoint": "otel-collector:4317"}}, "/tracing/endpoint", "'otel-collector:4317' does not match pattern"),
+        ({"tracing": {"sampleFraction": 10}}, "/tracing/sampleFraction", "maximum: got 10, want 1"),
         ({"image": {"digest": "latest"}}, "/image/digest", "'latest' does not match pattern"),
         ({"migrate": {"hook": "no"}}, "/migrate/hook", "got string, want boolean"),
     ],

@@ -14,7 +14,8 @@ from tests.observability.dashboards import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-SERVICE = [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["service"]]
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+SERVICE = [*PROJECT["project"]["dependencies"], *EXTRAS["service"], *EXTRAS["otel"]]
 
 
 def locked(name):

@@ -28,6 +28,9 @@
 {{- fail "exposure is sidecar, but no container in serve.extraContainers has a port named grpc. Add one that authenticates callers and hands their calls to 127.0.0.1:50051." }}
 {{- end }}
 {{- end }}
+{{- if and $values.tracing.enabled (not $values.tracing.endpoint) }}
+{{- fail "tracing.enabled is true and tracing.endpoint is empty. Name the collector that takes OTLP over gRPC, such as http://otel-collector.monitoring:4317." }}
+{{- end }}
 {{- $needed := add $values.shutdown.preStopSeconds $values.config.drainSeconds 5 }}
 {{- if lt (int $values.shutdown.gracePeriodSeconds) (int $needed) }}
 {{- fail (printf "shutdown.gracePeriodSeconds is %d, but a pod needs %d: shutdown.preStopSeconds + config.drainSeconds + 5. With less it is killed while calls run." (int $values.shutdown.gracePeriodSeconds) (int $needed)) }}
