@@ -51,6 +51,7 @@ from crossmargin.adapters.prometheus.breaker_metrics import BreakerMetrics
 from crossmargin.adapters.prometheus.build_metrics import publish_build
 from crossmargin.adapters.prometheus.call_metrics import CallMetrics
 from crossmargin.adapters.prometheus.database_metrics import DatabaseMetrics
+from crossmargin.adapters.prometheus.engine_metrics import EngineMetrics, TimedComputePool
 from crossmargin.adapters.prometheus.ledger_metrics import LedgerMetrics
 from crossmargin.adapters.prometheus.lifecycle_metrics import LifecycleMetrics
 from crossmargin.adapters.prometheus.margin_metrics import MarginMetrics
@@ -508,6 +509,7 @@ async def _serve(settings: Settings, url: str, tracing: Tracing | None) -> None:
         database = await resources.enter_async_context(_open_database(settings, url, tracing))
         compute = await resources.enter_async_context(_compute(settings))
         registry = _new_registry()
+        compute = TimedComputePool(compute, EngineMetrics(registry))
         ports = postgres_ports(database, compute=compute, registry=registry, halt_alert_s=settings.halt_alert_s)
         if tracing is not None:
             ports = replace(ports, writer=tracing.writer(ports.writer), compute=tracing.compute(ports.compute))

@@ -65,6 +65,7 @@ async def test_a_connection_killed_while_deciding_is_survived_and_books_once(sto
 
     outcome = await storage.writer.write(a_request("k1", CORE), decide)
     assert (len(killed), outcome.replayed, outcome.response) == (1, False, b"after 0")
+    assert storage.writer._database.pool_statistics()["writes_retried_lost"] == 1
     assert await held(storage) == [100]
     assert (await storage.book(a_request("k1", CORE), CORE, 100)).replayed
 

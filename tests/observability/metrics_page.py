@@ -16,6 +16,7 @@ _UNITS = (
     ("_ratio", "share of one"),
 )
 _SECTIONS = (
+    ("crossmargin_engine_", "Engine", "Of every process: margins, previews, house runs and whatever else computes."),
     ("crossmargin_database_", "Database, as each process sees it", "Of the pool of connections. `serve` and the monitor have one each."),
     ("crossmargin_build_info", "Release", "Every process has it, so it is what to count processes by."),
     (

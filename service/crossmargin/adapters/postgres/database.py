@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Final, TypeAlias, TypeVar
@@ -43,6 +44,9 @@ class Database:
         pool_size: Most connections used at a time.
         line_limit_s: How long one transaction or read may hold a connection before it is cut.
         turn: Makes a context around every turn at the database, from asking for a connection to giving it back.
+
+    Attributes:
+        retried: How often writes were tried again, by what had gone wrong.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class Database:
             open=False,
         )
         self._running: set[asyncio.Task[Any]] = set()
+        self.retried: Counter[Fault] = Counter()
 
     async def open(self) -> None:
         """Check the server and its schema, and open the pool.
@@ -107,8 +112,11 @@ class Database:
         await self.shielded(self._check_schema())
 
     def pool_statistics(self) -> dict[str, int]:
-        """Return how the pool is used, under psycopg's names; figures that were never above zero may be missing. Does not block."""
-        return self._pool.get_stats()
+        """Return how the pool is used, under psycopg's names, and how often writes were tried again, as `writes_retried_` and the fault.
+
+        Figures that were never above zero may be missing. Does not block.
+        """
+        return {**self._pool.get_stats(), **{f"writes_retried_{fault.name.lower()}": count for fault, count in self.retried.items()}}
 
     async def rows(self, statement: Statement, /, **values: object) -> list[Row]:
         """Return the rows of a read; one that meets a broken connection is sent again.

@@ -83,6 +83,7 @@ class PostgresWriter:
                 may_retry = _may_retry(fault, conflicts, is_unknown=is_unknown) and loop.time() + pause_s < deadline
                 if not may_retry:
                     raise _final_error(error, fault, is_unknown=is_unknown) from error
+                self._database.retried[fault] += 1
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 

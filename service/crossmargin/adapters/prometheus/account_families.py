@@ -67,6 +67,11 @@ ACCOUNT_GAUGES: Final = (
         "crossmargin_excess_usd", "Equity less initial margin; negative is a deficit.", lambda result: float(result.excess_to_initial)
     ),
     AccountGauge(
+        "crossmargin_distance_to_liquidation_ratio",
+        "Share of equity that may be lost before the account is liquidated; 0 or less: it is to be. No series without equity.",
+        lambda result: None if result.utilization is None else float(1 - result.utilization),
+    ),
+    AccountGauge(
         "crossmargin_collateral_haircut_usd",
         "Haircuts taken off collateral.",
         lambda result: float(sum(line.haircut for line in result.equity.lines)),

@@ -37,6 +37,7 @@ POOL_COUNTERS: Final = (
     _PoolFigure("crossmargin_database_connections_lost", "Connections found broken and replaced.", "connections_lost"),
     _PoolFigure("crossmargin_database_connection_errors", "Attempts to connect that failed.", "connections_errors"),
 )
+RETRY_CAUSES: Final = ("conflict", "lost", "busy")
 
 
 class DatabaseMetrics(Collector):
@@ -44,8 +45,8 @@ class DatabaseMetrics(Collector):
 
     Args:
         registry: Where to publish.
-        read: Returns statistics under the names of psycopg's pool; one that is missing counts as zero. Called on the admin thread, so
-            it must not block.
+        read: Returns statistics under the names of psycopg's pool, and retried writes by their cause; one that is missing counts as zero.
+            Called on the admin thread, so it must not block.
     """
 
     def __init__(self, registry: CollectorRegistry, read: Callable[[], Mapping[str, int]]) -> None:
@@ -59,6 +60,14 @@ class DatabaseMetrics(Collector):
             yield GaugeMetricFamily(figure.name, figure.help_text, value=_value(figure, statistics))
         for figure in POOL_COUNTERS:
             yield CounterMetricFamily(figure.name, figure.help_text, value=_value(figure, statistics))
+        retries = CounterMetricFamily(
+            "crossmargin_database_write_retries",
+            "Writes tried again after a conflict with another, a lost connection, or a lock that was busy. Nothing is booked twice.",
+            labels=["cause"],
+        )
+        for cause in RETRY_CAUSES:
+            retries.add_metric([cause], statistics.get(f"writes_retried_{cause}", 0))
+        yield retries
 
 
 def _value(figure: _PoolFigure, statistics: Mapping[str, int]) -> float:

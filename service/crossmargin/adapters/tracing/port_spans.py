@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Final, TypeVar
 
 from opentelemetry import trace
 from opentelemetry.trace import Span, Status, StatusCode, Tracer
 
 from crossmargin.domain.errors import DomainError, ErrorKind
+from crossmargin.usecases.engine_stage import stage_of
 from crossmargin.usecases.ports.runtime import ComputePool
 from crossmargin.usecases.ports.writing import Decide, DecideOnBooks, WriteOutcome, Writer, WriteRequest
 
@@ -81,18 +81,6 @@ class SpanningComputePool:
     def over_blocks(self, shared: S, work: Callable[[S, B], T], blocks: Iterable[B]) -> AsyncGenerator[T]:
         """See `ComputePool.over_blocks`. Without spans: a run over the house has thousands of blocks, and lasts longer than a trace."""
         return self._pool.over_blocks(shared, work, blocks)
-
-
-def stage_of(work: Callable[[], object]) -> str:
-    """Return who asked for some work: the function that it was written in.
-
-    >>> def evaluate():
-    ...     return lambda: 1
-    >>> stage_of(evaluate())
-    'evaluate'
-    """
-    named = work.func if isinstance(work, partial) else work
-    return str(getattr(named, "__qualname__", type(named).__qualname__)).partition(".<locals>")[0]
 
 
 def _noted(span: Span | None, outcome: WriteOutcome) -> WriteOutcome:

@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from psycopg_pool import AsyncConnectionPool
 
-from crossmargin.adapters.prometheus.database_metrics import POOL_COUNTERS, POOL_GAUGES, DatabaseMetrics
+from crossmargin.adapters.prometheus.database_metrics import POOL_COUNTERS, POOL_GAUGES, RETRY_CAUSES, DatabaseMetrics
 
 
 def published(statistics):
@@ -48,6 +48,11 @@ def test_each_figure_is_read_from_its_own_statistic(name, value):
 
 def test_the_time_spent_waiting_is_in_seconds():
     assert published({"requests_wait_ms": 1500})("crossmargin_database_wait_seconds_total") == 1.5
+
+
+def test_retried_writes_are_told_by_what_had_gone_wrong():
+    sample = published({"writes_retried_conflict": 3, "writes_retried_lost": 1})
+    assert [sample("crossmargin_database_write_retries_total", {"cause": cause}) for cause in RETRY_CAUSES] == [3, 1, 0]
 
 
 def test_what_the_pool_has_not_counted_yet_is_zero():

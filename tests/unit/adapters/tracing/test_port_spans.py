@@ -11,9 +11,9 @@ from opentelemetry.trace import StatusCode
 from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.adapters.memory.writer import MemoryWriter
 from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
-from crossmargin.adapters.tracing.port_spans import stage_of
 from crossmargin.adapters.tracing.tracing import Tracing
 from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.usecases.engine_stage import stage_of
 from crossmargin.usecases.ports.writing import Decision, WriteRequest
 from tests.unit.adapters.tracing.recorded import Recorded
 
