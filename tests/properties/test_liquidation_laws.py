@@ -3,52 +3,101 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from itertools import pairwise
+from itertools import pairwise, product
 
+import numpy as np
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from crossmargin.domain.account import AccountMode
-from crossmargin.domain.liquidation import LiquidationTerms, after_trades
-from crossmargin.engine.liquidation import plan_liquidation
+from crossmargin.domain.collateral import CollateralPolicy
+from crossmargin.domain.liquidation import LiquidationTerms, after_trades, check_reduces
+from crossmargin.engine.liquidation import _Book, plan_liquidation
 from crossmargin.engine.methodologies.compute import compute
 from tests.unit.engine.stressed_books import INSTRUMENTS, RULES, a_book, a_market
 
-CONTRACTS = ("PERP-LINEAR-USD", "PERP-INVERSE", "FUTURE-LINEAR-EUR", "EURUSD", "CALL-CASH", "PUT-COIN-ETH", "BTC", "ETH")
-HELD = {*CONTRACTS, "USD", "EUR"}
+CONTRACTS = ("PERP-LINEAR-USD", "PERP-INVERSE", "FUTURE-LINEAR-EUR", "EURUSD", "CALL-CASH", "PUT-COIN-ETH", "BTC", "ETH", "EUR", "BOND-EUR")
+HELD = {*CONTRACTS, "USD"}
 MARKET = a_market(instruments=[each for each in INSTRUMENTS if each.instrument_id in HELD])
 INSTRUMENT = {each.instrument_id: each for each in INSTRUMENTS}
-UNITS = {"PERP-INVERSE": 500, "EURUSD": 50_000, "ETH": 10, "PUT-COIN-ETH": 10}
-
-SETTLED_ELSEWHERE = {"PERP-INVERSE", "PUT-COIN-ETH", "FUTURE-LINEAR-EUR"}
-"""They leave coins or euros behind, which no plan sells: the account may stay over its target with everything closed."""
+UNITS = {"PERP-INVERSE": 500, "EURUSD": 50_000, "ETH": 10, "PUT-COIN-ETH": 10, "EUR": 20_000, "BOND-EUR": 50_000}
 
 quantities = st.decimals(-8, 8, places=2).filter(bool)
 books = st.dictionaries(st.sampled_from(CONTRACTS), quantities, min_size=1, max_size=5)
+small_books = st.dictionaries(st.sampled_from(CONTRACTS), quantities, min_size=1, max_size=2)
+costs = st.sampled_from((0.0, 0.5, 0.98, 1.0, 1.02, 2.0))
+"""What contracts were entered at, as a share of their worth: from all gain to as much loss."""
 
 
-@settings(max_examples=25, deadline=None)
-@given(books, st.floats(1.0, 4.0), st.sampled_from(AccountMode))
-@example({"PERP-INVERSE": Decimal("0.02"), "PERP-LINEAR-USD": Decimal("-0.01")}, 1.0, AccountMode.CROSS)  # closing all of it adds risk
-def test_risk_never_rises_nothing_turns_over_and_the_target_is_met_or_all_is_closed(held, shortage, mode):
-    """Whatever is held, with as many dollars as leave the account short: hedged books most of all."""
+def a_short_book(held, cost, shortage, mode, policy):
+    """Whatever is held, with as many dollars as leave the account short."""
     sized = {name: quantity * UNITS.get(name, 1) for name, quantity in held.items()}
-    bare = compute(a_book({"USD": 0, **sized}, mode=mode), MARKET, RULES)
+    holdings = {name: (quantity, entry_cost(name, quantity, cost)) for name, quantity in sized.items()}
+    policies = dict.fromkeys(("BTC", "ETH"), policy)
+    bare = compute(a_book({"USD": 0, **holdings}, mode=mode, policies=policies), MARKET, RULES)
     assume(bare.requirement.maintenance_margin > 100)
     wanted = bare.requirement.maintenance_margin / Decimal(str(shortage))
-    portfolio = a_book({"USD": round(wanted - bare.equity.equity, 2), **sized}, mode=mode)
+    return a_book({"USD": round(wanted - bare.equity.equity, 2), **holdings}, mode=mode, policies=policies)
+
+
+def entry_cost(name, quantity, cost):
+    if not INSTRUMENT[name].is_margined:
+        return Decimal(0)
+    row = MARKET.row_of[name]
+    return round(quantity * Decimal(float(MARKET.unit_value[row] / MARKET.settlement_price[row]) * cost), 6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(books, costs, st.floats(1.0, 4.0), st.sampled_from(AccountMode), st.sampled_from(CollateralPolicy))
+@example({"PERP-INVERSE": Decimal("0.02"), "PERP-LINEAR-USD": Decimal("-0.01")}, 0.0, 1.0, AccountMode.CROSS, CollateralPolicy.RISKED)
+def test_risk_never_rises_nothing_turns_over_and_the_target_is_met_or_all_is_closed(held, cost, shortage, mode, policy):
+    """Hedged books, contracts that settle in coins and euros at a gain or a loss, and coins and euros beside them."""
+    portfolio = a_short_book(held, cost, shortage, mode, policy)
     plan = plan_liquidation(portfolio, MARKET, RULES, LiquidationTerms())
     margins = [plan.before.maintenance_margin, *(piece.after.maintenance_margin for piece in plan.pieces)]
     assert all(later <= earlier for earlier, later in pairwise(margins))
     assert plan.least_cost <= plan.cost
+    if plan.trades:
+        check_reduces(portfolio, plan.trades, INSTRUMENT)
     left = after_trades(portfolio, plan.trades, INSTRUMENT)
     result = compute(left, MARKET, RULES)
     assert plan.reaches_target == (result.utilization is not None and result.utilization <= Decimal("0.75"))
-    if SETTLED_ELSEWHERE & sized.keys():
-        return
-    remaining = {holding.instrument_id: holding.quantity for holding in left.holdings}
-    for name, quantity in sized.items():
-        rest = remaining.get(name, Decimal(0))
-        assert rest == 0 or (rest > 0) == (quantity > 0)
-        assert abs(rest) <= abs(quantity)
-    assert plan.reaches_target or all(not remaining.get(name) for name in sized)
+    assert plan.reaches_target or is_all_dollars(left)
+
+
+def is_all_dollars(portfolio):
+    """Everything closed, and less than a dollar left in any coin or currency, which is what is not worth an order."""
+    by_asset = {}
+    for holding in portfolio.holdings:
+        instrument = INSTRUMENT[holding.instrument_id]
+        if holding.quantity and not instrument.is_asset:
+            return False
+        by_asset[instrument.settlement] = by_asset.get(instrument.settlement, 0) + holding.quantity - holding.cost
+    del by_asset["USD"]
+    return all(abs(float(units) * float(MARKET.unit_value[MARKET.row_of[asset]])) < 1.01 for asset, units in by_asset.items())
+
+
+@settings(max_examples=10, deadline=None)
+@given(small_books, costs, st.floats(1.0, 2.0), st.sampled_from(AccountMode))
+@example(
+    {"BOND-EUR": Decimal("0.02"), "PERP-LINEAR-USD": Decimal("-0.20")}, 0.0, 1.0, AccountMode.CROSS
+)  # the bond alone leaves risk in euros
+def test_no_choice_out_of_all_on_a_grid_is_cheaper_by_more_than_a_twentieth(held, cost, shortage, mode):
+    """Every combination of steps of two holdings, and of the money that they leave, is margined with its costs, the cheapest first.
+
+    But for those that end with more margin than there was: they gain by freed haircuts alone, and a plan never takes more risk.
+    """
+    portfolio = a_short_book(held, cost, shortage, mode, CollateralPolicy.RISKED)
+    plan = plan_liquidation(portfolio, MARKET, RULES, LiquidationTerms())
+    assume(plan.pieces)
+    book = _Book(portfolio, MARKET, RULES, LiquidationTerms())
+    steps = np.linspace(0.0, 1.0, {1: 101, 2: 21, 3: 9}.get(len(book.legs), 6))
+    choices = [np.array(choice) for choice in product(steps, repeat=len(book.legs))]
+    affordable = sorted((choice for choice in choices if 1.05 * book.cost(choice) + 1 < float(plan.cost)), key=book.cost)
+    cheaper = next((choice for choice in affordable if meets_with_less_risk(book, choice)), None)
+    assert cheaper is None, (cheaper, book.cost(cheaper), plan.cost)
+
+
+def meets_with_less_risk(book, choice):
+    result = book._margin_after(book.desk.whole_trades(choice))
+    return book.is_at_target(result) and result.requirement.maintenance_margin <= book.before.requirement.maintenance_margin

@@ -12,9 +12,9 @@ from crossmargin.domain.book import ledger_amount
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef, BookId, InstrumentId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.instrument import Instrument, consideration
-from crossmargin.domain.money import EXACT, format_decimal
+from crossmargin.domain.money import EXACT, LEDGER_UNIT, exact_sum, format_decimal
 from crossmargin.domain.portfolio import Portfolio
-from crossmargin.domain.position import Position, net_holdings
+from crossmargin.domain.position import Holding, Position
 from crossmargin.domain.stress import StressStanding
 
 TARGET_UTILIZATION: Final = Decimal("0.75")
@@ -88,7 +88,7 @@ class PlannedTrade:
     """One order of a plan.
 
     Attributes:
-        quantity: Signed; negative sells. It only ever reduces what is held.
+        quantity: Signed; negative sells. It only ever reduces what is held, or sells (buys back) what a closed contract left (owes).
         settlement: What an asset is sold for; None for instruments that name their own.
         expected_price: At which the plan counts it, as the instrument quotes it. limit_price: the worst at which it is still this plan.
         cost: What trading away from the mark is expected to cost, base currency.
@@ -156,24 +156,120 @@ class LiquidationPlan:
 
 
 def after_trades(portfolio: Portfolio, trades: Iterable[PlannedTrade], instruments: Mapping[InstrumentId, Instrument]) -> Portfolio:
-    """Return an account after trades at their expected prices, posted as the ledger would: a contract its cost, anything else money."""
-    positions = [Position(_BOOK, holding.instrument_id, holding.quantity, holding.cost) for holding in portfolio.holdings]
+    """Return an account after trades at their expected prices, once what the closed contracts have gained is paid."""
+    held = {holding.instrument_id: holding for holding in portfolio.holdings}
     for trade in trades:
-        positions += _postings(trade, instruments[trade.instrument_id])
-    return replace(portfolio, holdings=net_holdings(positions))
+        for position in postings_of(trade, held.get(trade.instrument_id), instruments[trade.instrument_id]):
+            before = held.get(position.instrument_id, Holding(position.instrument_id, Decimal(0), Decimal(0)))
+            quantity, cost = EXACT.add(before.quantity, position.quantity), EXACT.add(before.cost, position.cost)
+            held[position.instrument_id] = Holding(position.instrument_id, quantity, cost)
+    return replace(portfolio, holdings=tuple(each for _, each in sorted(held.items()) if each.quantity or each.cost))
 
 
-def check_reduces(portfolio: Portfolio, trades: Iterable[PlannedTrade]) -> None:
-    """Return if the trades, all together, reduce what is held of every instrument and turn nothing over; INVALID_ARGUMENT otherwise."""
+def postings_of(trade: PlannedTrade, holding: Holding | None, instrument: Instrument) -> Sequence[Position]:
+    """Return what a trade changes of an account that holds `holding` of the instrument.
+
+    A margined contract that it adds to has its cost. One that it closes takes its share of the cost along, and the rest, what it has
+    gained, is paid in the asset that it settles in. Anything else is paid.
+    """
+    amount = ledger_amount(consideration(instrument, quantity=trade.quantity, price=trade.expected_price))
+    if instrument.is_margined and not closes(trade.quantity, holding):
+        return [Position(_BOOK, trade.instrument_id, trade.quantity, amount)]
+    if holding is None or not instrument.is_margined:
+        paid_in = trade.settlement or instrument.settlement
+        return [Position(_BOOK, trade.instrument_id, trade.quantity), Position(_BOOK, paid_in, EXACT.minus(amount))]
+    cost = cost_of_part(holding, EXACT.minus(trade.quantity))
+    gained = EXACT.minus(EXACT.add(amount, cost))
+    return [
+        Position(_BOOK, trade.instrument_id, trade.quantity, EXACT.minus(cost)),
+        Position(_BOOK, instrument.settlement, gained),
+    ]
+
+
+def closes(quantity: Decimal, holding: Holding | Position | None) -> bool:
+    """Return whether a trade reduces what is held and does not turn it over."""
+    if holding is None or not holding.quantity:
+        return False
+    return holding.quantity * quantity < 0 and quantity.copy_abs() <= holding.quantity.copy_abs()
+
+
+def cost_of_part(holding: Holding | Position, quantity: Decimal) -> Decimal:
+    """Return the share of a holding's cost that a part of it has, signed like it; all of it to the last digit."""
+    if quantity == holding.quantity:
+        return holding.cost
+    return ledger_amount(EXACT.divide(EXACT.multiply(holding.cost, quantity), holding.quantity))
+
+
+def left_by_closing(holding: Holding, instrument: Instrument, *, quantity: Decimal, price: Decimal) -> Decimal:
+    """Return what closing `quantity` of a holding, signed like it, leaves of the asset that it settles in; negative is owed.
+
+    What is paid up leaves its price. A margined contract leaves what it has gained since it was entered: its price less its share of the
+    cost.
+    """
+    amount = ledger_amount(consideration(instrument, quantity=quantity, price=price))
+    return EXACT.subtract(amount, cost_of_part(holding, quantity)) if instrument.is_margined else amount
+
+
+@dataclass(frozen=True, slots=True)
+class AssetMoney:
+    """What there is of one asset to sell and to buy back: what is held, and what closed contracts left. Units, both zero or more.
+
+    Attributes:
+        owned: All that there is. owed: all that is lacking. They are not netted: what one contract left may be sold while another is owed.
+    """
+
+    owned: Decimal
+    owed: Decimal
+
+    @property
+    def balance(self) -> Decimal:
+        """What is owned less what is owed."""
+        return EXACT.subtract(self.owned, self.owed)
+
+
+def asset_money(
+    asset: InstrumentId, portfolio: Portfolio, trades: Iterable[PlannedTrade], instruments: Mapping[InstrumentId, Instrument]
+) -> AssetMoney:
+    """Return what there is of an asset once what settles in it has been closed by the trades. Those of the asset itself do not count."""
+    held = {holding.instrument_id: holding for holding in portfolio.holdings}
+    parts = [held[asset].quantity] if asset in held else []
+    parts += [
+        EXACT.minus(holding.cost)
+        for holding in portfolio.holdings
+        if not holding.quantity and instruments[holding.instrument_id].settlement == asset
+    ]
+    for trade in trades:
+        instrument = instruments[trade.instrument_id]
+        if not instrument.is_asset and instrument.settlement == asset:
+            closed = EXACT.minus(trade.quantity)
+            parts.append(left_by_closing(held[trade.instrument_id], instrument, quantity=closed, price=trade.expected_price))
+    return AssetMoney(exact_sum(max(Decimal(0), part) for part in parts), exact_sum(max(Decimal(0), -part) for part in parts))
+
+
+def check_reduces(portfolio: Portfolio, trades: Sequence[PlannedTrade], instruments: Mapping[InstrumentId, Instrument]) -> None:
+    """Return if the trades, all together, reduce what is held of every instrument and turn nothing over; INVALID_ARGUMENT otherwise.
+
+    Of an asset, what contracts leave that the trades close may be sold too, and what they leave owing may be bought back: at the prices
+    that the trades expect.
+    """
     held = {holding.instrument_id: holding.quantity for holding in portfolio.holdings}
     traded: dict[InstrumentId, Decimal] = {}
     for trade in trades:
         traded[trade.instrument_id] = EXACT.add(traded.get(trade.instrument_id, Decimal(0)), trade.quantity)
+    contracts = [trade for trade in trades if not instruments[trade.instrument_id].is_asset]
     for name, quantity in traded.items():
         before = held.get(name, Decimal(0))
-        left = EXACT.add(before, quantity)
-        reduces = bool(before) and before * left >= 0 and abs(left) < abs(before)
-        _require(reduces, f"trade of {name}", quantity, f"one that reduces {before}")
+        if not instruments[name].is_asset:
+            left = EXACT.add(before, quantity)
+            reduces = bool(before) and before * left >= 0 and abs(left) < abs(before)
+            _require(reduces, f"trade of {name}", quantity, f"one that reduces {before}")
+    # Only now, because what a contract leaves is said of one that is held.
+    for name, quantity in traded.items():
+        if instruments[name].is_asset:
+            money = asset_money(name, portfolio, contracts, instruments)
+            slack = EXACT.multiply(LEDGER_UNIT, Decimal(len(contracts)))  # each left what it left rounded
+            fits = bool(quantity) and -money.owned - slack <= quantity <= money.owed + slack
+            _require(fits, f"trade of {name}", quantity, f"a sale of at most {money.owned} or a purchase of at most {money.owed}")
 
 
 def liquidation_words(account: AccountRef, snapshot_id: SnapshotId, sequence: int, trades: Iterable[PlannedTrade]) -> str:
@@ -184,14 +280,6 @@ def liquidation_words(account: AccountRef, snapshot_id: SnapshotId, sequence: in
         for trade in trades
     )
     return f"liquidate {account} as planned at snapshot {snapshot_id} and entry {sequence}: {orders}"
-
-
-def _postings(trade: PlannedTrade, instrument: Instrument) -> Sequence[Position]:
-    amount = ledger_amount(consideration(instrument, quantity=trade.quantity, price=trade.expected_price))
-    if instrument.is_margined:
-        return [Position(_BOOK, trade.instrument_id, trade.quantity, amount)]
-    paid_in = trade.settlement or instrument.settlement
-    return [Position(_BOOK, trade.instrument_id, trade.quantity), Position(_BOOK, paid_in, EXACT.minus(amount))]
 
 
 def _require(claim: bool, name: str, value: object, expected: str) -> None:  # noqa: FBT001 - a claim and its sentence

@@ -24,7 +24,7 @@ from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.domain.stress import StressFailure, StressStanding
 from crossmargin.engine.axes import ByFactor
 from crossmargin.engine.liquidation import plan_liquidation
-from crossmargin.engine.liquidation_cost import decimal_price, quote_of
+from crossmargin.engine.liquidation_cost import decimal_price, quote_of, traded_exposure
 from crossmargin.engine.market_depth import MarketDepth
 from crossmargin.engine.methodologies.grid_margin import GRID_MARGINS
 from crossmargin.engine.moved_account import split_at_rest
@@ -168,10 +168,9 @@ class Cascade:
             flows[group] = flows.get(group, 0.0) + flow
         # What is left of it may fall again, once there is something left to sell.
         account.is_closed = not executed or not plan.reaches_target
+        before = account.portfolio.holdings
         account.portfolio = after_trades(account.portfolio, executed, self._instruments)
-        street = replace(account.portfolio, holdings=self._street)
-        other_side = [replace(trade, quantity=EXACT.minus(trade.quantity)) for trade in executed]
-        self._street = after_trades(street, other_side, self._instruments).holdings
+        self._street = net_holdings([*_positions(self._street), *_positions(before), *_turned(account.portfolio.holdings)])
 
     def _priced(self, trades: Sequence[PlannedTrade], move: ByFactor) -> list[PlannedTrade]:
         """Return the trades at what their instruments are worth at a move: by full revaluation."""
@@ -253,23 +252,26 @@ def _merged(parts: Sequence[Portfolio]) -> Portfolio:
     first, *buckets = parts
     if not buckets:
         return first
-    positions = [_position(holding) for part in parts for holding in part.holdings]
+    positions = [position for part in parts for position in _positions(part.holdings)]
     policies = {name: policy for part in reversed(parts) for name, policy in part.policies.items()}
     return replace(first, mode=AccountMode.CROSS, holdings=net_holdings(positions), policies=policies)
 
 
-def _position(holding: Holding) -> Position:
-    return Position(_BOOK, holding.instrument_id, holding.quantity, holding.cost)
+def _positions(holdings: Sequence[Holding]) -> list[Position]:
+    return [Position(_BOOK, holding.instrument_id, holding.quantity, holding.cost) for holding in holdings]
+
+
+def _turned(holdings: Sequence[Holding]) -> list[Position]:
+    return [Position(_BOOK, each.instrument_id, EXACT.minus(each.quantity), EXACT.minus(each.cost)) for each in holdings]
 
 
 def _flows(trades: Sequence[PlannedTrade], market: RevaluedMarket) -> dict[OffsetGroupId, float]:
     """Return what trades buy (+) and sell (-) of each offset group, exposure in base currency."""
     found: dict[OffsetGroupId, float] = {}
     for trade in trades:
-        row = market.row_of[trade.instrument_id]
-        for leg in range(int(market.first_leg[row]), int(market.first_leg[row + 1])):
-            group = market.groups[int(market.leg_group[leg])]
-            found[group] = found.get(group, 0.0) + float(trade.quantity) * float(market.leg_exposure[leg])
+        for place, exposure in traded_exposure(market, market.row_of[trade.instrument_id]):
+            group = market.groups[place]
+            found[group] = found.get(group, 0.0) + float(trade.quantity) * exposure
     return found
 
 

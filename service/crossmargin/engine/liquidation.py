@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_UP, Decimal
+from decimal import ROUND_FLOOR, Decimal
 from itertools import pairwise
 from typing import Final
 
@@ -19,10 +19,13 @@ from crossmargin.domain.liquidation import LiquidationPiece, LiquidationPlan, Li
 from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.money import CENT, EXACT
 from crossmargin.domain.portfolio import Portfolio
+from crossmargin.domain.position import Holding
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.domain.stress import StressStanding
 from crossmargin.engine import ENGINE_VERSION
-from crossmargin.engine.liquidation_cost import CloseOut, close_out
+from crossmargin.engine.liquidation_cost import close_out
+from crossmargin.engine.liquidation_money import LeftMoney, money_left, settled_assets
+from crossmargin.engine.liquidation_orders import SMALLEST_SALE, Fractions, MoneyLegs, OrderDesk
 from crossmargin.engine.methodologies.compute import compute
 from crossmargin.engine.portfolio_arrays import charge_rates, portfolio_arrays
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
@@ -40,8 +43,6 @@ _BASE: Final = InstrumentId(BASE_CURRENCY)
 _LAST_BIT: Final = 0.999
 """Share of a holding past which its remainder says nothing of what the whole of it adds."""
 
-Fractions = NDArray[np.float64]
-
 
 def plan_liquidation(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters, terms: LiquidationTerms) -> LiquidationPlan:
     """Return the cheapest plan that was found to bring an account to its target.
@@ -52,10 +53,13 @@ def plan_liquidation(portfolio: Portfolio, market: RevaluedMarket, parameters: R
     the cheapest one left by all planes is a linear program. A holding is closed in the order of what it adds to the margin per unit of
     cost; a hedge adds less than nothing, so that it is touched only once what it hedges has gone far enough.
 
-    The pieces divide every order in the same proportions. A convex margin that is lower at the end of a straight line, where less would
-    not have been enough, falls all along it; that it does is checked by margining the account after each piece. Where a charge bends the
-    other way everything is closed in proportion instead, which a margin that is homogeneous always follows. What a contract leaves of a
-    coin or currency that it settles in is not sold: where that would raise the margin the plan stops before, and says that it falls short.
+    What a contract leaves of a coin or currency that it settles in stays a risk until it is sold, or bought back where it is owed. How much
+    of it is traded is one more fraction, of no more than what the choice leaves; so everything closed is dollars and nothing else.
+
+    The margin may not be higher in the end than it was, whatever haircuts are freed. The pieces divide every order in the same proportions,
+    and a convex margin that is lower at the end of a straight line, where less would not have been enough, falls all along it; that it does
+    is checked by margining the account after each piece. Where a charge bends the other way everything is closed in proportion instead,
+    which a margin that is homogeneous always follows.
 
     Raises:
         DomainError: For a holding that cannot be valued (see `portfolio_arrays`).
@@ -73,12 +77,29 @@ def plan_liquidation(portfolio: Portfolio, market: RevaluedMarket, parameters: R
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Evaluated:
-    """A choice that was margined, and the plane that no choice can pass: gain(x) <= gain + slope (x - fractions), before costs."""
+class _Plane:
+    """What a function of the choice is at one choice, and its slope there: height + slope (x - fractions)."""
 
     fractions: Fractions
-    gain: float
+    height: float
     slope: Fractions
+
+    def at(self, fractions: Fractions) -> float:
+        """Return the height of the plane."""
+        return self.height + float(self.slope @ (fractions - self.fractions))
+
+    @property
+    def foot(self) -> float:
+        """The height of the plane where nothing is closed."""
+        return self.at(np.zeros_like(self.fractions))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cut:
+    """A choice that was margined. The gain before costs, target x equity - margin, is nowhere above its plane; the margin nowhere below."""
+
+    gain: _Plane
+    margin: _Plane
 
 
 class _Book:
@@ -94,13 +115,19 @@ class _Book:
         held = zip(arrays.holdings, arrays.instruments, strict=True)
         open_holdings = [(holding, each) for holding, each in held if holding.quantity and holding.instrument_id != _BASE]
         self.left_out = tuple(holding.instrument_id for holding, _ in open_holdings if holding.instrument_id in terms.untouchable)
-        self.legs: list[CloseOut] = [
+        self.rates = rates
+        assets = settled_assets(portfolio, self.instruments) if _BASE in market.row_of else frozenset()
+        self.legs = [
             close_out(holding, each, market, rates, terms)
             for holding, each in open_holdings
-            if holding.instrument_id not in terms.untouchable and (not each.is_asset or _BASE in market.row_of)
+            if holding.instrument_id not in terms.untouchable | assets and (not each.is_asset or _BASE in market.row_of)
         ]
-        self.most = np.array([leg.most for leg in self.legs])
+        self.holding_count = len(self.legs)
+        self.money = [each for asset in sorted(assets) if (each := money_left(asset, portfolio, self.legs, market)).most > 0.0]
+        self.assets = [self._money_legs(each) for each in self.money if each.asset not in terms.untouchable]
         self.contribution = _by_instrument(self.before)
+        self.desk = OrderDesk(portfolio, market, rates, terms, self.legs, self.holding_count, self.assets, self.contribution)
+        self.most = self.desk.everything()
 
     def is_at_target(self, result: MarginResult) -> bool:
         """Return whether utilization is where it may end."""
@@ -112,7 +139,7 @@ class _Book:
 
     def cost(self, fractions: Fractions) -> float:
         """Return what closing these fractions costs."""
-        return sum(leg.cost(float(fraction)) for leg, fraction in zip(self.legs, fractions, strict=True))
+        return self.desk.cost(fractions)
 
     def cheapest(self) -> tuple[Fractions, float]:
         """Return the cheapest choice by cutting planes, and what no choice can cost less than; it may fall a little short."""
@@ -129,7 +156,11 @@ class _Book:
             fractions, bound = solved
             cut = self._evaluated(fractions)
             cuts.append(cut)
-            if cut.gain - self.target * self.cost(fractions) >= -CLOSE_ENOUGH * self._scale:
+            near = CLOSE_ENOUGH * self._scale
+            if (
+                cut.gain.at(fractions) - self.target * self.cost(fractions) >= -near
+                and cut.margin.at(fractions) <= self._most_margin + near
+            ):
                 break
         return fractions, bound
 
@@ -159,12 +190,13 @@ class _Book:
 
     def pieces(self, fractions: Fractions) -> tuple[LiquidationPiece, ...]:
         """Return the orders of a choice, divided into pieces in proportion, each with how the account then stands."""
-        largest = max((leg.days * fraction for leg, fraction in zip(self.legs, fractions.tolist(), strict=True)), default=0.0)
+        orders = self.desk.orders(fractions)
+        largest = max((order.leg.days * order.fraction for order in orders), default=0.0)
         count = min(MOST_PIECES, max(1, math.ceil(largest / PIECE_VOLUME)))
         done: list[PlannedTrade] = []
         pieces: list[LiquidationPiece] = []
         for piece in range(count):
-            trades = self._trades(fractions, piece, count)
+            trades = self.desk.piece(orders, piece, count)
             if trades:
                 done += trades
                 pieces.append(LiquidationPiece(trades, self._standing_after(done)))
@@ -195,7 +227,7 @@ class _Book:
             before=standing_of(self.before),
             pieces=pieces,
             cost=cost,
-            least_cost=min(cost, _money(least_cost, ROUND_FLOOR)),
+            least_cost=min(cost, Decimal(least_cost).quantize(CENT, rounding=ROUND_FLOOR, context=EXACT)),
             reaches_target=reaches_target,
             left_out=self.left_out,
         )
@@ -204,27 +236,81 @@ class _Book:
     def _scale(self) -> float:
         return max(1.0, float(self.before.requirement.maintenance_margin))
 
-    def _evaluated(self, fractions: Fractions) -> _Evaluated:
-        """Return the gain of a choice before its costs, target x equity - margin, and its slope."""
-        result = self._margin_after(self._whole_trades(fractions, with_cost=False))
-        contribution, freed = _by_instrument(result), _haircuts(result)
-        left = np.maximum(1.0 - fractions, 1.0 - _LAST_BIT)
-        names = [leg.holding.instrument_id for leg in self.legs]
-        slope = np.array([float(contribution.get(name, 0)) + self.target * float(freed.get(name, 0)) for name in names]) / left
-        return _Evaluated(fractions, _gain(result, self.target), slope)
+    @property
+    def _most_margin(self) -> float:
+        """What the margin may be in the end: less than before by more than the search may be wrong by."""
+        return float(self.before.requirement.maintenance_margin) - 2.0 * CLOSE_ENOUGH * self._scale
+
+    def _money_legs(self, money: LeftMoney) -> MoneyLegs:
+        """Add the sale of all that there may be of an asset, and the purchase of all that may be lacking, to the legs."""
+        everything = np.ones(self.holding_count)
+        return MoneyLegs(money, self._money_leg(money, money.owned(everything)), self._money_leg(money, -money.owed(everything)))
+
+    def _money_leg(self, money: LeftMoney, units: float) -> int | None:
+        if abs(units) * float(money.price) < SMALLEST_SALE:
+            return None
+        holding = Holding(money.asset, Decimal(units), Decimal(0))
+        self.legs.append(close_out(holding, self.instruments[money.asset], self.market, self.rates, self.terms))
+        return len(self.legs) - 1
+
+    def _evaluated(self, fractions: Fractions) -> _Cut:
+        """Return the planes at a choice.
+
+        It is looked at where a bit of every holding is left, because what is gone says nothing of what more of it would add.
+        """
+        near = self.desk.short_of_all(fractions, _LAST_BIT)
+        left = after_trades(self.portfolio, self.desk.whole_trades(near, with_cost=False), self.instruments)
+        result = compute(left, self.market, self.parameters)
+        margin, equity = self._slopes(near, left, result)
+        return _Cut(
+            gain=_Plane(near, _gain(result, self.target), self.target * equity - margin),
+            margin=_Plane(near, float(result.requirement.maintenance_margin), margin),
+        )
+
+    def _slopes(self, near: Fractions, left: Portfolio, result: MarginResult) -> tuple[Fractions, Fractions]:
+        """Return [L] what margin and equity grow by per fraction of each leg.
+
+        A closed holding is money, so its contribution and its haircut are gone. But what it is worth in an asset that is not dollars is a
+        holding of that asset then, until it is sold.
+        """
+        margin, equity = np.zeros(len(self.legs)), np.zeros(len(self.legs))
+        open_part = 1.0 - near[: self.holding_count]
+        margin[: self.holding_count] = -self._of_legs(_by_instrument(result)) / open_part
+        equity[: self.holding_count] = self._of_legs(_haircuts(result)) / open_part
+        sold = {money.asset: self._by_selling(money, left) for money in self.money}
+        for slope, place in ((margin, 0), (equity, 1)):
+            for money in self.money:
+                slope[: self.holding_count] -= money.left * sold[money.asset][place]
+            for leg in range(self.holding_count, len(self.legs)):
+                slope[leg] = float(self.legs[leg].holding.quantity) * sold[self.legs[leg].holding.instrument_id][place]
+        return margin, equity
+
+    def _of_legs(self, amounts: Mapping[InstrumentId, Decimal]) -> Fractions:
+        return np.array([float(amounts.get(leg.holding.instrument_id, 0)) for leg in self.legs[: self.holding_count]])
+
+    def _by_selling(self, money: LeftMoney, left: Portfolio) -> tuple[float, float]:
+        """Return what margin and equity grow by per unit of an asset that is sold at its mark."""
+        less, more = (compute(money.moved(left, sign), self.market, self.parameters) for sign in (-1, 1))
+        margin = float(less.requirement.maintenance_margin - more.requirement.maintenance_margin)
+        return margin / (2.0 * money.bit), float(less.equity.equity - more.equity.equity) / (2.0 * money.bit)
 
     def _gain_after_cost(self, fractions: Fractions) -> float:
-        return _gain(self._margin_after(self._whole_trades(fractions)), self.target)
+        return _gain(self._margin_after(self.desk.whole_trades(fractions)), self.target)
 
-    def _relaxed(self, cuts: Sequence[_Evaluated]) -> tuple[Fractions, float] | None:
+    def _relaxed(self, cuts: Sequence[_Cut]) -> tuple[Fractions, float] | None:
         """Return the cheapest fractions that pass no plane, and their cost; None when there are none.
 
         The cost of a leg is that of its straight pieces, the cheapest taken first because they cost least.
         """
         owner, width, slope = self._segments
-        rows = [-(cut.slope[owner] - self.target * slope) for cut in cuts]
-        # gain + slope.(x - x0) - target x cost(x) >= 0
-        limits = [cut.gain - float(cut.slope @ cut.fractions) for cut in cuts]
+        # gain(x) - target x cost(x) >= 0
+        rows = [self.target * slope - cut.gain.slope[owner] for cut in cuts]
+        limits = [cut.gain.foot for cut in cuts]
+        rows += [cut.margin.slope[owner] for cut in cuts]
+        limits += [self._most_margin - cut.margin.foot for cut in cuts]
+        for row, limit in self.desk.money_there():
+            rows.append(row[owner])
+            limits.append(limit)
         solved = linprog(slope, A_ub=np.array(rows), b_ub=np.array(limits), bounds=[(0.0, each) for each in width], method="highs")
         if not solved.success:
             return None
@@ -238,60 +324,13 @@ class _Book:
         return np.array(owner, dtype=np.int64), np.array(width), np.array(slope)
 
     def _meets_at(self, fractions: Fractions) -> bool:
-        return self.is_at_target(self._margin_after(self._whole_trades(fractions)))
-
-    def _whole_trades(self, fractions: Fractions, *, with_cost: bool = True) -> list[PlannedTrade]:
-        legs = zip(self.legs, fractions.tolist(), strict=True)
-        found = [self._trade(leg, 0.0, fraction, of=fraction, with_cost=with_cost) for leg, fraction in legs]
-        return [trade for trade in found if trade is not None]
-
-    def _trades(self, fractions: Fractions, piece: int, count: int) -> tuple[PlannedTrade, ...]:
-        """Return the orders of one piece: what takes off most margin per unit of cost first, hedges last."""
-        found = []
-        for leg, fraction in zip(self.legs, fractions.tolist(), strict=True):
-            trade = self._trade(leg, fraction * piece / count, fraction * (piece + 1) / count, of=fraction)
-            if trade is not None:
-                found.append((-float(trade.contribution) / max(leg.cost(fraction) / fraction, 1e-9), trade.instrument_id, trade))
-        return tuple(trade for _, _, trade in sorted(found, key=lambda one: one[:2]))
-
-    def _trade(self, leg: CloseOut, start: float, end: float, *, of: float, with_cost: bool = True) -> PlannedTrade | None:
-        """Return the order that takes a leg from one fraction closed to another, out of `of` that is closed in all.
-
-        All orders of a leg share its cost by quantity, and the limit is the price that the last of it is expected at.
-        """
-        quantity = _closed(leg, end) - _closed(leg, start)
-        if not quantity:
-            return None
-        held = abs(float(leg.holding.quantity))
-        average = leg.cost(of) / of / held if with_cost else 0.0
-        cost = _money(average * abs(float(quantity)), ROUND_CEILING)
-        return PlannedTrade(
-            instrument_id=leg.holding.instrument_id,
-            quantity=-quantity,
-            settlement=_BASE if leg.instrument.is_asset else None,
-            expected_price=leg.price_at(average),
-            limit_price=leg.price_at(max(average, leg.marginal_cost(of) / held)),
-            cost=cost,
-            contribution=self.contribution.get(leg.holding.instrument_id, Decimal(0)),
-        )
+        return self.is_at_target(self._margin_after(self.desk.whole_trades(fractions)))
 
     def _margin_after(self, trades: Sequence[PlannedTrade]) -> MarginResult:
         return compute(after_trades(self.portfolio, trades, self.instruments), self.market, self.parameters)
 
     def _standing_after(self, trades: Sequence[PlannedTrade]) -> StressStanding:
         return standing_of(self._margin_after(trades))
-
-
-def _closed(leg: CloseOut, fraction: float) -> Decimal:
-    """Return the signed quantity that closing a fraction of a holding takes off, rounded up to what the instrument can trade in."""
-    held = leg.holding.quantity
-    if fraction >= 1.0:
-        return held
-    unit = Decimal(1).scaleb(-leg.instrument.quantity_places)
-    # Without the noise of a float, which would round a level of an order book up to more than is there.
-    exact = EXACT.multiply(held, Decimal(str(round(max(0.0, fraction), 12))))
-    rounded = exact.quantize(unit, rounding=ROUND_UP, context=EXACT)
-    return min(rounded, held) if held > 0 else max(rounded, held)
 
 
 def _gain(result: MarginResult, target: float) -> float:
@@ -305,7 +344,3 @@ def _by_instrument(result: MarginResult) -> dict[InstrumentId, Decimal]:
 def _haircuts(result: MarginResult) -> dict[InstrumentId, Decimal]:
     """Return what each holding would add to equity if it were money: its haircut, and what is over its limit."""
     return {line.instrument_id: line.market_value - line.value_in_equity for line in result.equity.lines if line.policy is not None}
-
-
-def _money(amount: float, rounding: str) -> Decimal:
-    return EXACT.quantize(Decimal(amount), CENT) if not amount else Decimal(amount).quantize(CENT, rounding=rounding, context=EXACT)

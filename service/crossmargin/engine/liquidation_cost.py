@@ -13,6 +13,7 @@ from crossmargin.domain.instrument import (
     AmericanOption,
     BondFuture,
     BondTerms,
+    CurrencyTerms,
     DatedFuture,
     EuropeanOption,
     Instrument,
@@ -22,6 +23,7 @@ from crossmargin.domain.instrument import (
 )
 from crossmargin.domain.liquidation import LiquidationTerms, OrderBook, PlannedTrade
 from crossmargin.domain.position import Holding
+from crossmargin.engine.axes import ByScenario
 from crossmargin.engine.portfolio_arrays import ChargeRates
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 
@@ -109,13 +111,12 @@ def close_out(holding: Holding, instrument: Instrument, market: RevaluedMarket, 
     ordinary scenarios, shared over the margin period by the square root of time.
     """
     row = market.row_of[holding.instrument_id]
-    legs = slice(int(market.first_leg[row]), int(market.first_leg[row + 1]))
-    exposure = float(np.abs(market.leg_exposure[legs]).max(initial=0.0))
     is_quoted_as_value = isinstance(instrument.terms, PresentValueTerms)
+    exposure = max((abs(amount) for _, amount in traded_exposure(market, row)), default=0.0)
     unit_amount = float(market.notional_unit[row]) if is_quoted_as_value else exposure
     group = rates.groups.get(market.groups[int(market.instrument_group[row])]) if market.instrument_group[row] >= 0 else None
     amount = abs(float(holding.quantity)) * unit_amount
-    ordinary = market.leg_pnl[legs, : market.scenarios.ordinary_count].sum(axis=0)
+    ordinary = _own_pnl(market, row)[: market.scenarios.ordinary_count]
     deviation = float(np.sqrt(np.mean(ordinary**2))) if len(ordinary) else 0.0
     daily = deviation / unit_amount / math.sqrt(group.mpor_days) if group is not None and unit_amount > 0 else 0.0
     book = terms.depth.get(holding.instrument_id)
@@ -131,6 +132,18 @@ def close_out(holding: Holding, instrument: Instrument, market: RevaluedMarket, 
         days=0.0 if group is None else amount / group.average_daily_volume,
         depth=None if book is None else _levels(book, holding, instrument, value, settlement),
     )
+
+
+def traded_exposure(market: RevaluedMarket, row: int) -> Sequence[tuple[int, float]]:
+    """Return (place of the group along axis U, exposure) for each group that buying one unit of an instrument moves, base currency.
+
+    What it settles in is not traded with it. The exposure of an inverse contract in dollars is nothing, because it is settled in the coin
+    that it is on, but its notional is traded all the same.
+    """
+    instrument, own = market.instruments[row], int(market.instrument_group[row])
+    if _is_inverse(instrument):
+        return [(own, float(market.notional_unit[row]))]
+    return [(int(market.leg_group[leg]), float(market.leg_exposure[leg])) for leg in _traded_legs(market, row)]
 
 
 def quote_of(instrument: Instrument, value: float, settlement_price: float) -> float:
@@ -173,6 +186,31 @@ def value_of_quote(instrument: Instrument, price: float, settlement_price: float
             return price / 100.0 * settlement_price
         case _:
             return price * settlement_price
+
+
+def _traded_legs(market: RevaluedMarket, row: int) -> Sequence[int]:
+    """Return the legs of an instrument but that of the asset that it settles in; of what exchanges money for money all are traded."""
+    legs = range(int(market.first_leg[row]), int(market.first_leg[row + 1]))
+    instrument, own = market.instruments[row], int(market.instrument_group[row])
+    if instrument.is_asset or isinstance(instrument.terms, CurrencyTerms):
+        return legs
+    settled_in = int(market.instrument_group[market.settlement_row[row]])
+    return [leg for leg in legs if market.leg_group[leg] != settled_in or settled_in == own]
+
+
+def _own_pnl(market: RevaluedMarket, row: int) -> ByScenario:
+    """Return [S] the profit of one unit without what the asset that it settles in does to it, base currency."""
+    pnl: ByScenario = market.leg_pnl[list(_traded_legs(market, row))].sum(axis=0)
+    if not _is_inverse(market.instruments[row]):
+        return pnl
+    coin = int(market.settlement_row[row])
+    coins = float(market.unit_value[row]) / float(market.settlement_price[row])
+    of_coin: ByScenario = market.leg_pnl[int(market.first_leg[coin]) : int(market.first_leg[coin + 1])].sum(axis=0)
+    return np.asarray(pnl - coins * of_coin)
+
+
+def _is_inverse(instrument: Instrument) -> bool:
+    return isinstance(instrument.terms, Perpetual | DatedFuture) and instrument.terms.payoff is Payoff.INVERSE
 
 
 def _levels(book: OrderBook, holding: Holding, instrument: Instrument, value: float, settlement: float) -> tuple[tuple[float, float], ...]:

@@ -187,11 +187,11 @@ def _weigh(
     refusal = paused or _not_short(request.account, result)
     if refusal is not None:
         return refusal
-    check_reduces(portfolio, request.trades)
     instruments = {each.instrument_id: each for each in view.market.instruments}
     missing = next((trade.instrument_id for trade in request.trades if trade.instrument_id not in instruments), None)
     if missing is not None:
         return _outdated(request, f"trades {missing}, which this market does not value; plan again")
+    check_reduces(portfolio, request.trades, instruments)
     left = after_trades(portfolio, at_marks(request.trades, view.market), instruments)
     after = standing_of(view.margin(left))
     is_enough = after.utilization is not None and after.utilization <= request.target_utilization + TOLERANCE

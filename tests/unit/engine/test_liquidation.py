@@ -14,8 +14,9 @@ from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import consideration
-from crossmargin.domain.liquidation import DepthLevel, LiquidationTerms, OrderBook, after_trades
+from crossmargin.domain.liquidation import DepthLevel, LiquidationTerms, OrderBook, after_trades, left_by_closing
 from crossmargin.domain.methodology import Methodology
+from crossmargin.domain.position import Holding
 from crossmargin.engine.liquidation import _Book, plan_liquidation
 from crossmargin.engine.liquidation_cost import close_out, quote_of, value_of_quote
 from crossmargin.engine.methodologies.compute import compute
@@ -113,6 +114,74 @@ def test_what_trading_costs_leaves_equity_and_nothing_else_does():
     """Contracts only: nothing has a haircut, so equity falls by the cost and by the cents that it is rounded by."""
     plan = planned(THREE)
     assert float(plan.before.equity - plan.after.equity) == pytest.approx(float(plan.cost), abs=0.1)
+
+
+def money_of(trades, name):
+    return sum((trade.quantity for trade in trades if trade.instrument_id == name), Decimal(0))
+
+
+def test_the_coins_that_a_contract_leaves_are_sold_with_it():
+    """Long 60,000 dollars of an inverse contract with a gain of a quarter of a coin: closed, the coins are what is at risk."""
+    held = {"USD": -11_500, "PERP-INVERSE": (600, "-1.2519")}
+    plan = planned(held)
+    closed = -money_of(plan.trades, "PERP-INVERSE")
+    left = left_by_closing(
+        Holding("PERP-INVERSE", Decimal(600), Decimal("-1.2519")),
+        INSTRUMENT["PERP-INVERSE"],
+        quantity=closed,
+        price=plan.trades[0].expected_price,
+    )
+    assert plan.reaches_target
+    assert 0 < -money_of(plan.trades, "BTC") <= left
+    assert [trade.instrument_id for trade in plan.pieces[0].trades] == ["PERP-INVERSE", "BTC"]  # coins are sold once they are there
+    assert {trade.settlement for trade in plan.trades} == {None, "USD"}
+
+
+def test_the_coins_that_a_contract_leaves_owing_are_bought_back_and_those_held_pay_first():
+    owing = {"USD": 14_500, "PERP-INVERSE": (600, "-0.7519")}
+    plan = planned(owing)
+    assert 0 < money_of(plan.trades, "BTC") == pytest.approx(Decimal("0.25"), abs=Decimal("0.001"))
+    assert plan.after.maintenance_margin < 1
+    with_coins = planned(owing | {"USD": 4_000, "BTC": "0.3"})
+    assert with_coins.reaches_target
+    assert money_of(with_coins.trades, "BTC") <= 0
+
+
+def test_everything_closed_is_dollars_and_nothing_else():
+    held = {"USD": -300_000, "PERP-INVERSE": (900, "-1.7"), "FUTURE-LINEAR-EUR": (2, "130000"), "BOND-EUR": 100_000, "PUT-COIN-ETH": -30}
+    plan = planned(held)
+    assert not plan.reaches_target
+    left = after_trades(a_book(held), plan.trades, INSTRUMENT)
+    worth = {
+        holding.instrument_id: abs(float(holding.quantity)) * float(MARKET.unit_value[MARKET.row_of[holding.instrument_id]])
+        for holding in left.holdings
+        if holding.instrument_id != "USD"
+    }
+    assert worth.keys() <= {"BTC", "ETH", "EUR"}
+    assert all(amount < 1.01 for amount in worth.values())
+    assert plan.after.maintenance_margin < 1
+
+
+def test_coins_whose_price_is_in_doubt_stay():
+    terms = LiquidationTerms(untouchable=frozenset({InstrumentId("BTC")}))
+    plan = planned({"USD": -11_500, "PERP-INVERSE": (600, "-1.2519")}, terms)
+    assert {trade.instrument_id for trade in plan.trades} == {"PERP-INVERSE"}
+
+
+def test_no_more_of_a_coin_is_sold_than_its_order_book_takes():
+    book = OrderBook(bids=(DepthLevel(Decimal(59_990), Decimal("0.01")),), asks=())
+    held = {"USD": -300_000, "PERP-INVERSE": (600, "-1.2519")}
+    plan = planned(held, LiquidationTerms(depth={InstrumentId("BTC"): book}))
+    assert money_of(plan.trades, "BTC") == Decimal("-0.01")
+
+
+def test_a_closed_contract_pays_what_it_has_gained():
+    portfolio = a_book({"USD": 5, "PERP-INVERSE": (600, "-1.2")})
+    trades = [replace(planned(LONG).trades[0], instrument_id="PERP-INVERSE", quantity=Decimal(-300), expected_price=Decimal(60_000))]
+    left = {holding.instrument_id: holding for holding in after_trades(portfolio, trades, INSTRUMENT).holdings}
+    # 300 x 100 dollars were entered at 0.6 coins and are worth half a coin.
+    assert left["BTC"].quantity == Decimal("0.1")
+    assert (left["PERP-INVERSE"].quantity, left["PERP-INVERSE"].cost) == (300, Decimal("-0.6"))
 
 
 def test_an_account_at_its_target_needs_no_plan():
