@@ -14,6 +14,7 @@ from typing import Final
 
 Work = Callable[[], object]
 Clock = Callable[[], float]
+Measure = Callable[[], float]
 
 _LEAST_S: Final = 0.02
 """What one timing takes at least: shorter work is repeated."""
@@ -86,17 +87,32 @@ def compare(
 
     Each side goes first in every other round, so that neither always finds the caches of the other. The first round is not counted.
     """
+    return in_turn(path, against, goal, ours=lambda: seconds(ours, clock), theirs=lambda: seconds(theirs, clock), plan=plan, note=note)
+
+
+def in_turn(path: str, against: str, goal: Goal, *, ours: Measure, theirs: Measure, plan: Plan, note: str = "") -> Measured:
+    """Take both sides' own measure of themselves in turn, as `compare` does: seconds of one piece of work."""
     ratios, pairs = [], []
     for place in range(plan.rounds + 1):
         say(f"{path} / {against}: round {place} of {plan.rounds}")
         if place % 2:
-            own, other = seconds(ours, clock), seconds(theirs, clock)
+            own, other = ours(), theirs()
         else:
-            other, own = seconds(theirs, clock), seconds(ours, clock)
+            other, own = theirs(), ours()
         if place:
             ratios.append(other / own if goal.ratio is Ratio.SPEED else own / other)
             pairs.append((own, other))
     return summary((path, against), goal, ratios, pairs, note)
+
+
+def median_of(work: Work, times: int, clock: Clock = time.perf_counter) -> float:
+    """Return the median of how long each of so many pieces of work takes."""
+    took = []
+    for _ in range(times):
+        began = clock()
+        work()
+        took.append(clock() - began)
+    return statistics.median(took)
 
 
 def summary(names: tuple[str, str], goal: Goal, ratios: Sequence[float], pairs: Sequence[tuple[float, float]], note: str) -> Measured:

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tests.benchmarks.harness import Goal, Plan, Ratio, amount, compare, quartiles, seconds, summary, table, write
+from tests.benchmarks.harness import Goal, Plan, Ratio, amount, compare, in_turn, median_of, quartiles, seconds, summary, table, write
 
 PLAN = Plan(rounds=5, is_quick=True)
 
@@ -95,3 +95,23 @@ def test_the_table_and_the_file_say_what_was_missed(tmp_path):
     stored = json.loads((tmp_path / "out.json").read_text())
     assert stored["machine"] == "a machine"
     assert [row["met"] for row in stored["rows"]] == [False, True]
+
+
+def test_sides_that_measure_themselves_take_turns_and_are_compared_round_by_round():
+    order, own, other = [], iter([9.0, 1.0, 2.0, 3.0]), iter([9.0, 4.0, 4.0, 3.0])
+
+    def side(name, values):
+        def measure():
+            order.append(name)
+            return next(values)
+
+        return measure
+
+    row = in_turn("p", "o", Goal(Ratio.COST, 0.5), ours=side("a", own), theirs=side("b", other), plan=Plan(3, is_quick=True))
+    assert "".join(order) == "baabbaab"
+    assert (row.low, row.measured, row.high, row.met) == (0.375, 0.5, 0.75, True)
+
+
+def test_the_median_is_that_of_single_pieces_of_work():
+    watch = Watch()
+    assert median_of(watch.work(1.0, 9.0, 2.0), 3, watch) == 2.0

@@ -20,15 +20,8 @@ _TICK_S = 0.001
 
 def print_cost(client_count: int) -> int:
     """Time scrapes of a house of so many clients, each after a new house run; return 1 when the median is above the goal."""
-    registry = CollectorRegistry()
-    metrics = MarginMetrics(registry)
-    results = {ref: a_result(ref) for ref in (an_account(f"client-{number:04d}") for number in range(client_count))}
-    server = AdminServer("127.0.0.1", 0, registry, why_not_ready=lambda: None)
-    server.start()
-    try:
-        scrapes, runs, size, lag = asyncio.run(_measure(metrics, results, f"http://127.0.0.1:{server.port}/metrics"))
-    finally:
-        server.stop()
+    results = _a_house(client_count)
+    scrapes, runs, size, lag = measure_scrapes(client_count, _ROUNDS)
     print(f"{client_count:,} clients with an account each, {size / 2**20:.2f} MiB a scrape, {_ROUNDS} scrapes, each of a new house run")
     print(f"scrape, until its last byte is read: {_line(scrapes)}; goal {1000 * GOAL_S:.0f} ms")
     print(f"publishing a run, on the event loop: {_line(runs)}")
@@ -39,9 +32,25 @@ def print_cost(client_count: int) -> int:
     return 0 if statistics.median(scrapes) <= GOAL_S else 1
 
 
-async def _measure(metrics: MarginMetrics, results: dict, url: str) -> tuple[list[float], list[float], int, list[float]]:
+def measure_scrapes(client_count: int, rounds: int) -> tuple[list[float], list[float], int, list[float]]:
+    """Return seconds of each scrape and of publishing each run, the bytes of a scrape, and how late timers were meanwhile."""
+    registry = CollectorRegistry()
+    metrics = MarginMetrics(registry)
+    server = AdminServer("127.0.0.1", 0, registry, why_not_ready=lambda: None)
+    server.start()
+    try:
+        return asyncio.run(_measure(metrics, _a_house(client_count), f"http://127.0.0.1:{server.port}/metrics", rounds))
+    finally:
+        server.stop()
+
+
+def _a_house(client_count: int) -> dict:
+    return {ref: a_result(ref) for ref in (an_account(f"client-{number:04d}") for number in range(client_count))}
+
+
+async def _measure(metrics: MarginMetrics, results: dict, url: str, rounds: int) -> tuple[list[float], list[float], int, list[float]]:
     scrapes, runs, lag, size = [], [], [], 0
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         began = time.perf_counter()
         metrics.publish_house(results, bands={}, failed={}, pegs={}, duration_s=1.0)
         runs.append(time.perf_counter() - began)

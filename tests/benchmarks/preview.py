@@ -1,0 +1,110 @@
+"""PreviewTrades as a caller feels it, beside an empty server that answers with as many bytes; and a large book beside a small one.
+
+Both sides are called by the same blocking client with bytes that were made before, so that what the client itself costs is the same.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Final
+
+import grpc
+
+from crossmargin.api.v1 import margin_service_pb2
+from crossmargin_cli.service_process import dying_with_parent
+from crossmargin_client import trade
+from crossmargin_client.requests import preview_trades
+from tests.benchmarks.furniture import EXECUTED, Furniture, account
+from tests.benchmarks.harness import Goal, Measured, Plan, Ratio, in_turn, median_of
+from tests.benchmarks.opponents import echo
+from tests.benchmarks.service_rig import SERVER_CORE, Served, bench_postgres, on_core, serving
+
+METHOD: Final = "/crossmargin.api.v1.MarginService/PreviewTrades"
+SMALL, USUAL, LARGE, QUICK_LARGE = 20, 200, 20_000, 2_000
+CALLS, QUICK_CALLS, LARGE_CALLS = 300, 100, 30
+_TIMEOUT_S: Final = 10.0
+_numbers = count(1)
+
+
+def run(plan: Plan) -> list[Measured]:
+    """Return the rows of PreviewTrades."""
+    calls = QUICK_CALLS if plan.is_quick else CALLS
+    rows, books = [], Furniture(positions={"usual": USUAL})
+    for words, secure, goal in (("plain", False, 1.25), ("TLS, certificate and token", True, 1.4)):
+        with serving(books, secure=secure) as served, previewing(served, "usual") as preview:
+            size = len(preview())
+            with echoing(size) as empty:
+                rows.append(
+                    in_turn(
+                        f"PreviewTrades p50, {USUAL} positions, {words}",
+                        "empty grpc.aio echo, plain",
+                        Goal(Ratio.COST, goal),
+                        ours=lambda preview=preview: median_of(preview, calls),
+                        theirs=lambda empty=empty: median_of(empty, calls),
+                        plan=plan,
+                        note=f"every call previews another trade; metrics on; the answer has {size:,} bytes, the echo's as many",
+                    )
+                )
+    return [*rows, _large_beside_small(plan)]
+
+
+def _large_beside_small(plan: Plan) -> Measured:
+    large = QUICK_LARGE if plan.is_quick else LARGE
+    with (
+        serving(Furniture(large, {"small": SMALL, "large": large})) as served,
+        previewing(served, "small") as of_small,
+        previewing(served, "large") as of_large,
+    ):
+        return in_turn(
+            f"PreviewTrades p50 on {large:,} positions",
+            f"on {SMALL} positions",
+            Goal(Ratio.COST, 1.05),
+            ours=lambda: median_of(of_large, LARGE_CALLS),
+            theirs=lambda: median_of(of_small, LARGE_CALLS),
+            plan=plan,
+        )
+
+
+@contextmanager
+def previewing(served: Served, account_id: str) -> Iterator[Callable[[], bytes]]:
+    """Yield a call that previews one trade, never the same twice, and returns the answer's bytes."""
+    metadata = served.metadata()
+    with served.channel() as channel:
+        method = channel.unary_unary(METHOD)
+
+        def once() -> bytes:
+            number = next(_numbers)
+            wanted = trade(f"P{number % SMALL:05}", f"{1 + number % 997}.{number % 10}", "60000", executed_at=EXECUTED)
+            request = preview_trades(account(account_id), [wanted], min_seq=0).SerializeToString()
+            answer: bytes = method(request, timeout=_TIMEOUT_S, metadata=metadata)
+            return answer
+
+        # The first call makes the market of this process.
+        margin_service_pb2.PreviewTradesResponse.FromString(once())
+        yield once
+
+
+@contextmanager
+def echoing(reply_bytes: int) -> Iterator[Callable[[], bytes]]:
+    """Yield a call of an empty server on the service's core."""
+    _, folder = bench_postgres()
+    ready_file = folder / f"echo-{next(_numbers)}"
+    command = [*on_core(SERVER_CORE), sys.executable, "-m", echo.__name__, str(ready_file), str(reply_bytes)]
+    process = subprocess.Popen(dying_with_parent(command), process_group=0)
+    try:
+        while not ready_file.exists():
+            time.sleep(0.02)
+        request = bytes(
+            len(preview_trades(account("usual"), [trade("P00001", "123.4", "60000", executed_at=EXECUTED)], min_seq=0).SerializeToString())
+        )
+        with grpc.insecure_channel(f"127.0.0.1:{ready_file.read_text()}") as channel:
+            method = channel.unary_unary(echo.METHOD)
+            yield lambda: method(request, timeout=_TIMEOUT_S)
+    finally:
+        process.kill()
+        process.wait()
