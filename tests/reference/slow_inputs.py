@@ -160,11 +160,16 @@ def _optional(limit):
     return None if limit is None else Fraction(limit)
 
 
-def slow_holding(portfolio, name):
+def slow_holding(portfolio, name, split=None):
+    """The holding as its policy says, or as it is in the split of an engine's figures, at its place among the holdings."""
     (holding,) = (held for held in portfolio.holdings if held.instrument_id == name)
     policy = portfolio.policies.get(name, CollateralPolicy.RISKED)
     risked = {CollateralPolicy.PLEDGED: Fraction(0), CollateralPolicy.RISKED: Fraction(1), CollateralPolicy.AUTO: None}
-    return SlowHolding(Fraction(holding.quantity), Fraction(holding.cost), risked[policy])
+    share = risked[policy]
+    if split is not None:
+        places = [held.instrument_id for held in portfolio.holdings]
+        share = Fraction(float(split.risked_fraction[places.index(name)]))
+    return SlowHolding(Fraction(holding.quantity), Fraction(holding.cost), share, leaves_out=policy is CollateralPolicy.RISKED)
 
 
 def slow_house(portfolio):

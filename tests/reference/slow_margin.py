@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from math import sqrt
+from math import ceil, sqrt
 
 from tests.reference.slow_charges import SlowChargeRates, SlowCharges, is_ineligible, slow_charges
 
@@ -41,11 +41,15 @@ class SlowInstrument:
 
 @dataclass(frozen=True)
 class SlowHolding:
-    """`risked` is the share that is in the scenarios if it is collateral; None leaves it to policy AUTO."""
+    """`risked` is the share that is in the scenarios if it is collateral; None leaves it to policy AUTO.
+
+    What is not risked is pledged, or counts nothing where the holding `leaves_out` what is not risked: policy RISKED.
+    """
 
     quantity: Fraction
     cost: Fraction
     risked: Fraction | None
+    leaves_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,16 +117,44 @@ class SlowResult:
 
 
 def slow_margin(model: SlowModel, holdings: dict[str, SlowHolding], house: SlowHouse | None = None) -> SlowResult:
-    """Margin of an account. At most one of its holdings may be left to policy AUTO."""
+    """Margin of an account. At most one of its holdings may be left to policy AUTO, and then none may be over a limit by order."""
     known = house or SlowHouse()
-    units = {name: replace(held, quantity=held.quantity * _used(model, name, held)) for name, held in holdings.items()}
+    units = _counted_units(model, holdings)
     undecided = [name for name, held in units.items() if held.risked is None and held.quantity > 0 and _is_collateral(model, name, held)]
     if not undecided:
-        return _margin_of(model, {name: replace(held, risked=held.risked or ZERO) for name, held in units.items()}, known)
+        return _without_what_is_over(model, units, known)
     (name,) = undecided
     splits = (_best_share(model, units, name, known), Fraction(1), ZERO)
     results = [_margin_of(model, _with_share(units, name, share), known) for share in splits]
     return max(results, key=lambda result: result.excess(model.initial_multiple))
+
+
+def slow_margin_of(model: SlowModel, holdings: dict[str, SlowHolding], house: SlowHouse | None = None) -> SlowResult:
+    """Margin of an account whose split is decided, holding by holding."""
+    return _margin_of(model, _counted_units(model, holdings), house or SlowHouse())
+
+
+def _counted_units(model: SlowModel, holdings: dict[str, SlowHolding]) -> dict[str, SlowHolding]:
+    return {name: replace(held, quantity=held.quantity * _used(model, name, held)) for name, held in holdings.items()}
+
+
+def _without_what_is_over(model: SlowModel, holdings: dict[str, SlowHolding], house: SlowHouse) -> SlowResult:
+    """What is over a limit, by order in the scenarios, counts nothing: it is there or is left out, in whole millionths of the holding."""
+    decided = {name: replace(held, risked=held.risked or ZERO) for name, held in holdings.items()}
+    whole = _margin_of(model, decided, house)
+    out, over = dict(decided), []
+    for name, held in decided.items():
+        if held.leaves_out and whole.over_limit[name] > 0 and _is_collateral(model, name, held):
+            counted = 1 - whole.over_limit[name] / (held.quantity * model.instruments[name].value)
+            out = _with_share(out, name, Fraction(ceil(counted * MILLION), MILLION))
+            over.append(name)
+    without = _margin_of(model, out, house)
+    excess = without.excess(model.initial_multiple)
+    for name in over:
+        nearby = _margin_of(model, _with_share(out, name, (out[name].risked or ZERO) + Fraction(1, 10**5)), house)
+        if nearby.excess(model.initial_multiple) > excess >= whole.excess(model.initial_multiple):
+            raise ValueError(f"{name} hedges in part: this search is too simple for it")
+    return max((whole, without), key=lambda result: result.excess(model.initial_multiple))
 
 
 def _margin_of(model: SlowModel, holdings: dict[str, SlowHolding], house: SlowHouse) -> SlowResult:
@@ -246,6 +278,9 @@ def _counted(model: SlowModel, name: str, holding: SlowHolding, value: Fraction,
     tiers, largest = _tiers(model, name, holding, row, house), _largest(model, name, holding, house, value=value)
     risked_value = (holding.risked or ZERO) * value
     pledged_value = value - risked_value
+    if holding.leaves_out:
+        risked = min(risked_value, largest)
+        return risked, row.residual * risked
     best = (Fraction(-1), ZERO, ZERO)
     ends = [end for end, _ in tiers if end is not None]
     for pledged in {ZERO, pledged_value, largest, max(ZERO, largest - risked_value), *ends, *(largest - end for end in ends)}:

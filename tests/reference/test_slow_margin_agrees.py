@@ -34,7 +34,7 @@ from tests.builders import (
     stablecoin,
 )
 from tests.reference.slow_inputs import slow_holding, slow_house, slow_model
-from tests.reference.slow_margin import slow_margin
+from tests.reference.slow_margin import slow_margin_of
 
 CLASS_OF_GROUP = dict.fromkeys(("BTC", "ETH", "XRP", "USDC", "RLUSD"), "CRYPTO") | {"EURUSD": "FX", "USD-RATES": "FIXED_INCOME"}
 CHARGES = ("liquidity", "basis", "wrong-way", "short-option minimum", "group minimum", "schedule floor", "depeg")
@@ -57,8 +57,8 @@ def test_engine_agrees_on_slow_prices_and_on_what_accounts_share(seed):
 def _assert_agree(market, parameters, portfolio):
     names = [holding.instrument_id for holding in portfolio.holdings]
     fast = _figures(market, parameters, portfolio)
-    holdings = {name: slow_holding(portfolio, name) for name in names}
-    slow = slow_margin(slow_model(market, parameters, portfolio.mode), holdings, slow_house(portfolio))
+    holdings = {name: slow_holding(portfolio, name, fast.split) for name in names}
+    slow = slow_margin_of(slow_model(market, parameters, portfolio.mode), holdings, slow_house(portfolio))
 
     scale = RELATIVE * float(slow.gross + 1)
     assert fast.split.equity == pytest.approx(float(slow.equity), abs=RELATIVE * float(fast.split.gross_value.sum() + 1))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.instrument import AssetTerms, BondTerms
 from crossmargin.engine.axes import ByHolding
 from crossmargin.engine.collateral_limits import Limited, issuer_limits, share_limited
@@ -94,7 +95,9 @@ def held_assets(arrays: PortfolioArrays, market: RevaluedMarket, schedule: Hairc
             owned_before=float(arrays.owned_before[holding]),
             held_by_all=float(arrays.held_by_all[holding]),
         )
-        terms.append(NOT_ELIGIBLE if rates is None else holding_terms(int(arrays.row[holding]), shares, rates, market, schedule))
+        own = NOT_ELIGIBLE if rates is None else holding_terms(int(arrays.row[holding]), shares, rates, market, schedule)
+        is_pledgeable = arrays.policies[holding] is not CollateralPolicy.RISKED
+        terms.append(own if is_pledgeable or own is NOT_ELIGIBLE else replace(own, slices=()))
     return HeldAssets(
         collateral=collateral,
         liability=[holding for holding in assets if arrays.quantity[holding] < 0],
@@ -115,8 +118,8 @@ def split_collateral(held: HeldAssets, arrays: PortfolioArrays, risked_fraction:
     scenarios. Owed assets, contracts, forwards and options count at full value, without haircut, always in the scenarios.
 
     What is over a limit counts zero in equity. A risked amount stays in the scenarios all the same: it is there and is never worth less
-    than nothing, so to leave its value out and keep its moves understates the account in every scenario, whereas to drop its moves
-    would take a hedge away from what it hedges. What is wanted out of the scenarios is pledged.
+    than nothing, so to leave its value out and keep its moves understates the account in every scenario. What is not risked of policy
+    RISKED is left out, and counts nothing: that is sound for the same reason, and it is for the caller to say which leaves more excess.
 
     Limits that know nothing of the rest of the account (absolute, by volume, by supply) are on the market value and come first; those on
     shares of what counts and on issuers are on what is left after haircuts.

@@ -33,7 +33,8 @@ class HoldingTerms:
     Attributes:
         value: Market value. largest: Most of it that counts, by the limits that know nothing of the rest of the account.
         residual_fraction: Haircut on a risked amount.
-        slices: (upper end, haircut fraction) of a pledged amount, FX mismatch included, lowest first; above the last nothing counts.
+        slices: (upper end, haircut fraction) of a pledged amount, FX mismatch included, lowest first; above the last nothing counts. Of
+            policy RISKED there are none: what is not risked is left out.
         share_limit: Largest share of all that counts; inf for none.
         issuer: Place of its issuer among the limited ones, or NO_ISSUER.
     """
@@ -55,8 +56,16 @@ class HoldingTerms:
         better = max((end for end, fraction in self.slices if fraction < self.residual_fraction), default=0.0)
         first = min(pledged_value, better, self.largest)
         risked = min(risked_value, self.largest - first)
+        if not self.slices:
+            return Counted(risked, 0.0, self.residual_fraction * risked)
         pledged = first + min(pledged_value - first, self.largest - first - risked)
         return Counted(risked, pledged, self.residual_fraction * risked + tiered_haircut(pledged, self.slices))
+
+    def pledged_slope(self, pledged_value: float) -> float:
+        """Return what one more dollar of the holding counts for when it is pledged beside `pledged_value`."""
+        if self.value > self.largest:
+            return 0.0
+        return next((1.0 - fraction for end, fraction in self.slices if pledged_value < end), 0.0)
 
     def bends(self) -> list[float]:
         """Return the risked values from nothing to all between which the value is linear, ascending."""

@@ -17,7 +17,8 @@ from crossmargin.engine.portfolio_arrays import (
     fraction_to_decimal,
     requirement_to_cents,
 )
-from crossmargin.engine.portfolio_margin import MarginFigures, level_weights
+from crossmargin.engine.portfolio_margin import MarginFigures
+from crossmargin.engine.required_margin import level_weights
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from crossmargin.engine.tail_mean import tail_means, tail_weights
 

@@ -14,11 +14,12 @@ from crossmargin.domain.market import MarketSnapshot
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.risk_parameters import BandLines, RiskParameters
 from crossmargin.engine.axes import ByMoveFactor, Index
+from crossmargin.engine.collateral_search import best_required, best_split, scenario_profits
 from crossmargin.engine.margin_bridges import band_of, equity_in_cents, utilization_of
 from crossmargin.engine.moved_holdings import MovedHoldings
 from crossmargin.engine.netting import stacked
 from crossmargin.engine.portfolio_arrays import cents_to_decimal, haircut_rates, margin_rates, portfolio_arrays, requirement_to_cents
-from crossmargin.engine.portfolio_margin import RequiredMargin, best_split, required_margin, scenario_profits
+from crossmargin.engine.required_margin import RequiredMargin
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket, in_scenarios
 from crossmargin.engine.scenarios.restriction import restricted_to
 from crossmargin.engine.tail_mean import tail_places
@@ -111,7 +112,7 @@ class MovedAccount:
     def _headroom(self, market: RevaluedMarket) -> float:
         if market.unavailable:
             return float("nan")
-        required = required_margin(self._holdings.arrays, market, self._kept_rates, self._schedule)
+        required = best_required(self._holdings.arrays, market, self._kept_rates, self._schedule)
         return headroom_of(equity_in_cents(required.split), maintenance_in_cents(required), self._bands)
 
     def _equity(self, market: RevaluedMarket) -> float:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crossmargin.domain.account import AccountMode
 from crossmargin.domain.charge_parameters import GroupCharges, ScheduleFloorParameters, ScheduleScope
@@ -44,6 +45,7 @@ class PortfolioArrays:
         holdings: What is held, exactly. instruments: Its terms.
         policies: How each would count as collateral if it is positive and an asset or bond.
         risked_fraction: [H] share of each that is risked when it is collateral; NaN where policy AUTO has yet to decide.
+        may_leave_out: [H] True where policy RISKED may still leave out of the scenarios what costs more there than it adds.
         row: [H] row of the instrument along the market's axis I.
         quantity: [H] signed units. Of assets and bonds that are not owed as many as are worth at the price what is held counts for: fewer
             where a stablecoin's slow price is below its price. cost: [H] in units of the settlement asset.
@@ -59,6 +61,7 @@ class PortfolioArrays:
     instruments: tuple[Instrument, ...]
     policies: tuple[CollateralPolicy, ...]
     risked_fraction: ByHolding
+    may_leave_out: NDArray[np.bool_]
     row: Index
     quantity: ByHolding
     cost: ByHolding
@@ -218,6 +221,13 @@ def portfolio_arrays(
         policies=policies,
         risked_fraction=np.array(
             [float(portfolio.risked_fractions.get(name, _RISKED_FRACTIONS[policy])) for name, policy in zip(names, policies, strict=True)]
+        ),
+        may_leave_out=np.array(
+            [
+                policy is CollateralPolicy.RISKED and name not in portfolio.risked_fractions
+                for name, policy in zip(names, policies, strict=True)
+            ],
+            dtype=np.bool_,
         ),
         row=np.array(rows, dtype=np.int64),
         quantity=quantity,

@@ -13,20 +13,10 @@ from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine import ENGINE_VERSION
 from crossmargin.engine.attribution import euler_contributions, worst_scenarios
-from crossmargin.engine.axes import ByClass, ByGroup, ByGroupScenario, ByHolding, ByRow, ByRowScenario
-from crossmargin.engine.charges import (
-    DEPEG,
-    AccountCharges,
-    ChargeLine,
-    Exposures,
-    account_charges,
-    depeg_charge,
-    exposures_of,
-    ineligible_holdings,
-    liquidity_stretch,
-)
-from crossmargin.engine.collateral_choice import choices
-from crossmargin.engine.collateral_split import CollateralSplit, held_assets, split_collateral
+from crossmargin.engine.axes import ByClass, ByGroup, ByGroupScenario, ByHolding
+from crossmargin.engine.charges import AccountCharges, ChargeLine, Exposures
+from crossmargin.engine.collateral_search import best_required
+from crossmargin.engine.collateral_split import CollateralSplit
 from crossmargin.engine.gap_loss import gap_loss
 from crossmargin.engine.margin_bridges import (
     band_of,
@@ -37,7 +27,7 @@ from crossmargin.engine.margin_bridges import (
     requirement_bridge,
     utilization_of,
 )
-from crossmargin.engine.netting import LegHoldings, NettedPnl, gross_requirement, leg_holdings, netted_pnl, stacked
+from crossmargin.engine.netting import NettedPnl, gross_requirement
 from crossmargin.engine.portfolio_arrays import (
     HaircutSchedule,
     MarginRates,
@@ -46,8 +36,8 @@ from crossmargin.engine.portfolio_arrays import (
     margin_rates,
     portfolio_arrays,
 )
+from crossmargin.engine.required_margin import level_weights
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
-from crossmargin.engine.tail_mean import tail_weights
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,41 +73,6 @@ class MarginFigures:
         """Return equity less initial margin."""
         initial_only = sum(line.amount for line in self.initial_only)
         return self.split.equity - rates.initial_margin_multiple * self.charges.maintenance_margin - initial_only
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ScenarioProfits:
-    """The account's collateral split, its legs in the scenarios and their netted profits."""
-
-    split: CollateralSplit
-    legs: LegHoldings
-    netted: NettedPnl
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RequiredMargin:
-    """A requirement and what it is made of. Base currency; axis R holds groups, classes and the account.
-
-    Attributes:
-        tails: [R, S] weight of each scenario in each tail, over alpha. tail_losses: [R] before the floor at zero.
-        stretch: [U] of the liquidity charge.
-    """
-
-    split: CollateralSplit
-    legs: LegHoldings
-    netted: NettedPnl
-    tails: ByRowScenario
-    tail_losses: ByRow
-    market_requirement: float
-    exposures: Exposures
-    stretch: ByGroup
-    charges: AccountCharges
-
-    @property
-    def requirement(self) -> ByRow:
-        """[R] tail means."""
-        means: ByRow = np.maximum(0.0, self.tail_losses)
-        return means
 
 
 def compute_margin(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters) -> MarginResult:
@@ -158,43 +113,19 @@ def compute_margin(portfolio: Portfolio, market: RevaluedMarket, parameters: Ris
 
 
 def margin_figures(arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates, schedule: HaircutSchedule) -> MarginFigures:
-    """Return the figures of one account before any rounding.
-
-    Of the splits that policy AUTO may choose between, the one with the most excess after all charges is taken: the best one before
-    charges, unless all risked or all pledged turns out better when charges are counted.
+    """Return the figures of one account before any rounding, with its collateral split as `best_required` does.
 
     Raises:
         FloatingPointError: When the market holds a profit that is not finite.
     """
-    held = held_assets(arrays, market, schedule, ineligible_holdings(arrays, market, rates.charges))
-    best: MarginFigures | None = None
-    for choice in choices(arrays, market, held, rates):
-        # Charges only take, so a choice that has less before them is not worth its figures.
-        if best is None or choice.excess > best.excess(rates):
-            figures = _figures_of(split_collateral(held, arrays, choice.risked_fraction), arrays, market, rates)
-            best = figures if best is None or figures.excess(rates) > best.excess(rates) else best
-    if best is None:
-        raise ValueError("there is no way to split the collateral")
-    return best
-
-
-def best_split(arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates, schedule: HaircutSchedule) -> CollateralSplit:
-    """Return the split that `margin_figures` takes. Errors as there."""
-    if np.isnan(arrays.risked_fraction).any():
-        return margin_figures(arrays, market, rates, schedule).split
-    held = held_assets(arrays, market, schedule, ineligible_holdings(arrays, market, rates.charges))
-    return split_collateral(held, arrays, arrays.risked_fraction)
-
-
-def _figures_of(split: CollateralSplit, arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates) -> MarginFigures:
-    required = _required(split, arrays, market, rates)
+    required = best_required(arrays, market, rates, schedule)
     netted, charges, group_count = required.netted, required.charges, len(required.netted.groups)
     levels = level_weights(rates, group_count, len(netted.classes))
     levels[:group_count] += required.stretch  # the stretched tail mean is attributed as the tail mean itself is
     marginal = required.tails * np.where(required.tail_losses > 0, levels, 0.0)[:, np.newaxis]
     requirement = required.requirement
     return MarginFigures(
-        split=split,
+        split=required.split,
         netted=netted,
         gross=gross_requirement(required.legs, market, rates.tail_fraction),
         group_requirement=requirement[:group_count],
@@ -203,7 +134,7 @@ def _figures_of(split: CollateralSplit, arrays: PortfolioArrays, market: Revalue
         market_requirement=required.market_requirement,
         exposures=required.exposures,
         charges=charges,
-        initial_only=(ChargeLine(DEPEG, depeg_charge(arrays, market, split, rates.charges)),),
+        initial_only=required.initial_only,
         contribution=charges.contribution
         + euler_contributions(
             required.legs,
@@ -212,58 +143,6 @@ def _figures_of(split: CollateralSplit, arrays: PortfolioArrays, market: Revalue
             marginal_weight=_by_group(marginal, netted),
             holding_count=len(arrays.row),
         ),
-    )
-
-
-def required_margin(arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates, schedule: HaircutSchedule) -> RequiredMargin:
-    """Return what decides on liquidation, before any rounding, and nothing that only explains it. Errors as `margin_figures`."""
-    return _required(best_split(arrays, market, rates, schedule), arrays, market, rates)
-
-
-def scenario_profits(arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates, schedule: HaircutSchedule) -> ScenarioProfits:
-    """Return what each holding counts for and what the account gains or loses in every scenario. Errors as `margin_figures`."""
-    return _profits(best_split(arrays, market, rates, schedule), arrays, market)
-
-
-def _required(split: CollateralSplit, arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates) -> RequiredMargin:
-    profits = _profits(split, arrays, market)
-    legs, netted = profits.legs, profits.netted
-    pnl = stacked(netted)
-    tails = tail_weights(pnl, market.scenarios.weights, rates.tail_fraction) / rates.tail_fraction
-    tail_losses = -np.einsum("rs,rs->r", tails, pnl)
-    requirement = np.maximum(0.0, tail_losses)
-    market_requirement = float((level_weights(rates, len(netted.groups), len(netted.classes)) * requirement).sum())
-    exposures = exposures_of(legs, netted.groups, arrays, market)
-    stretch = liquidity_stretch(exposures, market, rates.charges)
-    charges = account_charges(
-        arrays,
-        market,
-        split,
-        exposures,
-        rates.charges,
-        group_requirement=requirement[: len(netted.groups)],
-        stretch=stretch,
-        market_requirement=market_requirement,
-    )
-    return RequiredMargin(split, legs, netted, tails, tail_losses, market_requirement, exposures, stretch, charges)
-
-
-def _profits(split: CollateralSplit, arrays: PortfolioArrays, market: RevaluedMarket) -> ScenarioProfits:
-    legs = leg_holdings(arrays, split.scenario_quantity, market)
-    netted = netted_pnl(legs, market)
-    if not np.isfinite(netted.account_pnl).all():
-        raise FloatingPointError(f"profits of the account are not finite under market snapshot {market.snapshot_id}")
-    return ScenarioProfits(split, legs, netted)
-
-
-def level_weights(rates: MarginRates, group_count: int, class_count: int) -> ByGroup:
-    """Return [R] the weight of each tail mean in the market requirement: groups, then classes, then the account."""
-    return np.concatenate(
-        (
-            np.full(group_count, 1.0 - rates.offset_within_class),
-            np.full(class_count, rates.offset_within_class - rates.offset_across_classes),
-            [rates.offset_across_classes],
-        )
     )
 
 

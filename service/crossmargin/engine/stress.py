@@ -30,6 +30,7 @@ from crossmargin.domain.stress import (
 )
 from crossmargin.engine.attribution import round_to_total
 from crossmargin.engine.axes import ByFactor, ByLegHolding, ByMoveFactor
+from crossmargin.engine.collateral_search import best_required, scenario_profits
 from crossmargin.engine.margin_bridges import band_of, equity_in_cents, utilization_of
 from crossmargin.engine.methodologies.compute import compute
 from crossmargin.engine.methodologies.grid_margin import GRID_MARGINS
@@ -44,7 +45,6 @@ from crossmargin.engine.portfolio_arrays import (
     margin_rates,
     portfolio_arrays,
 )
-from crossmargin.engine.portfolio_margin import required_margin, scenario_profits
 from crossmargin.engine.revaluation import revalue_market, revalue_moved_market
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket, part_of
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
@@ -253,7 +253,7 @@ def standing_at(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskPa
     if portfolio.methodology is not Methodology.EXPECTED_SHORTFALL:
         return standing_of(compute(portfolio, market, parameters))
     arrays = portfolio_arrays(portfolio, market, parameters.default_policy)
-    required = required_margin(arrays, market, margin_rates(parameters, portfolio.mode), haircut_rates(parameters))
+    required = best_required(arrays, market, margin_rates(parameters, portfolio.mode), haircut_rates(parameters))
     equity, maintenance = cents_to_decimal(equity_in_cents(required.split)), cents_to_decimal(maintenance_in_cents(required))
     return _standing(equity, maintenance, parameters)
 

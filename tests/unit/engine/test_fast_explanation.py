@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from crossmargin.domain.account import AccountMode
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.engine import scenario_diagnostics
+from crossmargin.engine.collateral_search import best_required
 from crossmargin.engine.margin_bridges import equity_in_cents
 from crossmargin.engine.moved_account import MovedAccount, headroom_of, maintenance_in_cents
 from crossmargin.engine.netting import stacked
 from crossmargin.engine.portfolio_arrays import haircut_rates, margin_rates, portfolio_arrays
-from crossmargin.engine.portfolio_margin import compute_margin, level_weights, margin_figures, required_margin
+from crossmargin.engine.portfolio_margin import compute_margin, margin_figures
+from crossmargin.engine.required_margin import level_weights
 from crossmargin.engine.revaluation import moved_values, revalue_moved_market
 from crossmargin.engine.scenario_diagnostics import requirement_interval
 from crossmargin.engine.tail_mean import tail_means, tail_means_by_weights, tail_places, tail_weights
@@ -36,7 +38,7 @@ def test_cents_without_lines_are_the_cents_of_the_bridges(coins, contracts, opti
     book = BOOK | {"BTC": coins, "PERP": (contracts, contracts * 59_999), "CALL": options}
     portfolio = a_portfolio(book, policies={"BTC": policy, "BILL-4": policy}, mode=mode)
     arrays, rates, schedule = figures(portfolio)
-    required, result = required_margin(arrays, MARKET, rates, schedule), compute_margin(portfolio, MARKET, PARAMETERS)
+    required, result = best_required(arrays, MARKET, rates, schedule), compute_margin(portfolio, MARKET, PARAMETERS)
     assert equity_in_cents(required.split) == result.equity.equity * 100
     assert maintenance_in_cents(required) == result.requirement.maintenance_margin * 100
     line = float(PARAMETERS.bands.liquidation)
@@ -49,7 +51,7 @@ def test_cents_without_lines_are_the_cents_of_the_bridges(coins, contracts, opti
 
 def test_the_figures_are_built_on_the_same_requirement():
     arrays, rates, schedule = figures(a_portfolio(BOOK))
-    required, whole = required_margin(arrays, MARKET, rates, schedule), margin_figures(arrays, MARKET, rates, schedule)
+    required, whole = best_required(arrays, MARKET, rates, schedule), margin_figures(arrays, MARKET, rates, schedule)
     assert required.market_requirement == whole.market_requirement
     assert required.charges.maintenance_margin == whole.charges.maintenance_margin
 

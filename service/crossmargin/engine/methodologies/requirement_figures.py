@@ -15,6 +15,7 @@ from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.axes import ByHolding
 from crossmargin.engine.charges import DEPEG, ChargeLine, depeg_charge
+from crossmargin.engine.collateral_search import best_split
 from crossmargin.engine.collateral_split import CollateralSplit
 from crossmargin.engine.gap_loss import gap_loss
 from crossmargin.engine.margin_bridges import band_of, charge_lines, contribution_lines, equity_bridge, requirement_bridge, utilization_of
@@ -28,7 +29,7 @@ from crossmargin.engine.portfolio_arrays import (
     portfolio_arrays,
     requirement_to_cents,
 )
-from crossmargin.engine.portfolio_margin import best_split, stamp_of
+from crossmargin.engine.portfolio_margin import stamp_of
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 
 
