@@ -23,6 +23,8 @@ class HouseView:
         owned: Units that the cross accounts of a client hold together, where several of its accounts hold something.
         owner_liquidity: What the liquidity charge over all accounts of a client adds to the charges of its accounts: by account and
             offset group, base currency, above zero.
+        owner_basis: What the tiers of the basis charge between stablecoins over all accounts of a client add to the charges of its
+            accounts: by account, base currency, above zero.
         owned_isolated: Units that the isolated accounts of a client hold together, where several of these hold something.
     """
 
@@ -30,6 +32,7 @@ class HouseView:
     owned: Mapping[ClientId, Mapping[InstrumentId, Decimal]]
     owner_liquidity: Mapping[AccountRef, Mapping[OffsetGroupId, Decimal]]
     owned_isolated: Mapping[ClientId, Mapping[InstrumentId, Decimal]] = field(default_factory=dict)
+    owner_basis: Mapping[AccountRef, Decimal] = field(default_factory=dict)
 
     @cached_property
     def document(self) -> str:
@@ -41,6 +44,8 @@ class HouseView:
         }
         if self.owned_isolated:
             content["owned_isolated"] = _by_client(self.owned_isolated)
+        if self.owner_basis:
+            content["owner_basis"] = {str(account): format_decimal(amount) for account, amount in self.owner_basis.items()}
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
     @cached_property
@@ -64,6 +69,7 @@ def house_view_from_document(text: str) -> HouseView:
             for account, groups in content["owner_liquidity"].items()
         },
         owned_isolated=_owned_from(content.get("owned_isolated", {})),
+        owner_basis={AccountRef.parse(account): Decimal(amount) for account, amount in content.get("owner_basis", {}).items()},
     )
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from crossmargin.domain.account import AccountMode
 from crossmargin.domain.house import HouseView
-from crossmargin.domain.identifiers import ClientId, InstrumentId
+from crossmargin.domain.identifiers import AccountRef, ClientId, InstrumentId, OffsetGroupId
 from crossmargin.domain.instrument import AssetTerms, BondTerms
 from crossmargin.domain.money import EXACT
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.risk_parameters import RiskParameters
+from crossmargin.engine.owner_basis import owner_basis
 from crossmargin.engine.owner_liquidity import owner_liquidity
+from crossmargin.engine.portfolio_arrays import charge_rates, haircut_rates, margin_rates, portfolio_arrays
+from crossmargin.engine.portfolio_margin import MarginFigures, margin_figures
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 
 
@@ -29,18 +32,31 @@ def house_view(portfolios: Iterable[Portfolio], market: RevaluedMarket, paramete
     owned = {client: [(portfolio.mode, _collateral(portfolio, market)) for portfolio in own] for client, own in sorted(accounts.items())}
     cross = {client: [held for mode, held in own if mode is AccountMode.CROSS] for client, own in owned.items()}
     isolated = {client: [held for mode, held in own if mode is AccountMode.ISOLATED] for client, own in owned.items()}
-    valued = {client: [each for each in own if _has_value(each, market)] for client, own in sorted(accounts.items())}
+    owners = [owner for _, own in sorted(accounts.items()) if len(owner := [each for each in own if _has_value(each, market)]) > 1]
+    shared_charges = [_owner_charges(own, market, parameters) for own in owners]
     return HouseView(
         held=_total(held for own in owned.values() for _, held in own),
         owned={client: shared for client, own in cross.items() if (shared := _in_several(own, beside=isolated[client]))},
         owned_isolated={client: shared for client, own in isolated.items() if (shared := _in_several(own))},
-        owner_liquidity={
-            account: groups
-            for own in valued.values()
-            if len(own) > 1
-            for account, groups in owner_liquidity(own, market, parameters).items()
-        },
+        owner_liquidity={account: groups for liquidity, _ in shared_charges for account, groups in liquidity.items()},
+        owner_basis={account: amount for _, basis in shared_charges for account, amount in basis.items()},
     )
+
+
+def _owner_charges(
+    portfolios: list[Portfolio], market: RevaluedMarket, parameters: RiskParameters
+) -> tuple[Mapping[AccountRef, Mapping[OffsetGroupId, Decimal]], Mapping[AccountRef, Decimal]]:
+    """Return what the owner's liquidity charge and the owner's tiers of the basis charge add to each account."""
+    figures = {portfolio.account: _figures(portfolio, market, parameters) for portfolio in portfolios}
+    isolated = frozenset(portfolio.account for portfolio in portfolios if portfolio.mode is AccountMode.ISOLATED)
+    basis = {account: each.charges.basis for account, each in figures.items()}
+    tiers = charge_rates(parameters).stablecoin_tiers
+    return owner_liquidity(figures, isolated, market, parameters), owner_basis(basis, isolated, tiers)
+
+
+def _figures(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters) -> MarginFigures:
+    arrays = portfolio_arrays(portfolio, market, parameters.default_policy)
+    return margin_figures(arrays, market, margin_rates(parameters, portfolio.mode), haircut_rates(parameters))
 
 
 def _collateral(portfolio: Portfolio, market: RevaluedMarket) -> dict[InstrumentId, Decimal]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -11,19 +12,11 @@ import numpy as np
 
 from crossmargin.domain.account import AccountMode
 from crossmargin.domain.identifiers import AccountRef, OffsetGroupId
-from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.axes import ByScenario
 from crossmargin.engine.charges.liquidity import horizon_stretch, spread_cost
-from crossmargin.engine.portfolio_arrays import (
-    cents_to_decimal,
-    charge_rates,
-    haircut_rates,
-    margin_rates,
-    portfolio_arrays,
-    requirement_to_cents,
-)
-from crossmargin.engine.portfolio_margin import MarginFigures, margin_figures
+from crossmargin.engine.portfolio_arrays import cents_to_decimal, charge_rates, margin_rates, requirement_to_cents
+from crossmargin.engine.portfolio_margin import MarginFigures
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from crossmargin.engine.tail_mean import tail_mean
 
@@ -32,21 +25,16 @@ _LEAST: Final = 0.005
 
 
 def owner_liquidity(
-    portfolios: list[Portfolio], market: RevaluedMarket, parameters: RiskParameters
+    figures: Mapping[AccountRef, MarginFigures], isolated: AbstractSet[AccountRef], market: RevaluedMarket, parameters: RiskParameters
 ) -> Mapping[AccountRef, Mapping[OffsetGroupId, Decimal]]:
     """Return what each account of one owner is charged beyond its own liquidity charge, by offset group, in whole cents.
 
     The charge grows faster than the position, so the charge on the positions of several accounts together may be more than the charges of
     the accounts. In each group the difference, if there is any, is shared pro rata to the accounts' absolute exposures: first among the
     cross accounts, as if there were no isolated ones, then what the isolated ones add to that among themselves. So the accounts together
-    are never charged less than one account with everything in it, and no isolated account ever changes a cross account. Every account is
-    margined by itself, without any house view.
-
-    Raises:
-        DomainError: For a holding that cannot be valued (see `portfolio_arrays`).
+    are never charged less than one account with everything in it, and no isolated account ever changes a cross account.
+    `figures` are those of each account, margined by itself without any house view; `isolated` are the accounts that are.
     """
-    figures = {portfolio.account: _figures(portfolio, market, parameters) for portfolio in portfolios}
-    isolated = frozenset(portfolio.account for portfolio in portfolios if portfolio.mode is AccountMode.ISOLATED)
     added: dict[AccountRef, dict[OffsetGroupId, Decimal]] = {}
     for group in np.unique(np.concatenate([each.netted.groups for each in figures.values()])).tolist():
         parts = {account: _part(each, group) for account, each in figures.items() if group in each.netted.groups}
@@ -89,11 +77,6 @@ def _shared(excess: float, parts: Mapping[AccountRef, _Part]) -> dict[AccountRef
         return {}
     cents = {account: requirement_to_cents(excess * abs(part.net) / scale, scale=scale) for account, part in parts.items()}
     return {account: amount for account, amount in cents.items() if amount > 0}
-
-
-def _figures(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters) -> MarginFigures:
-    arrays = portfolio_arrays(portfolio, market, parameters.default_policy)
-    return margin_figures(arrays, market, margin_rates(parameters, portfolio.mode), haircut_rates(parameters))
 
 
 def _charge(group: int, net: float, profit: ByScenario, market: RevaluedMarket, parameters: RiskParameters) -> float:

@@ -54,7 +54,8 @@ class PortfolioArrays:
         owned_before: [H] units that come before them in tiers and limits, counted likewise: of an isolated account those of the owner's
             cross accounts.
         owner_units: All that the owner's accounts of the same mode hold, and owner_units_before: all that comes before, by instrument.
-        owner_liquidity: What the owner's liquidity charge adds to the account, by offset group, base currency.
+        owner_liquidity: What the owner's liquidity charge adds to the account, by offset group, base currency. owner_basis: What the
+            owner's tiers of the basis charge add to it.
     """
 
     holdings: tuple[Holding, ...]
@@ -71,6 +72,7 @@ class PortfolioArrays:
     owner_units: Mapping[InstrumentId, Decimal]
     owner_units_before: Mapping[InstrumentId, Decimal]
     owner_liquidity: Mapping[OffsetGroupId, float]
+    owner_basis: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +240,7 @@ def portfolio_arrays(
         owner_units=owned,
         owner_units_before=before,
         owner_liquidity={group: float(amount) for group, amount in added.items()},
+        owner_basis=float(portfolio.house.owner_basis.get(portfolio.account, 0)),
     )
 
 

@@ -19,6 +19,7 @@ FIRST, SECOND = (AccountRef(CLIENT, AccountId(name)) for name in ("first", "seco
 STRANGER = AccountRef(ClientId("beta"), AccountId("core"))
 BTC, RLUSD, USDC, XRP = (InstrumentId(name) for name in ("BTC", "RLUSD", "USDC", "XRP"))
 ILLIQUID = {"BTC": {"spread_fraction": "0.004", "average_daily_volume": "5000"}}
+TIERS = [{"up_to": "5000", "charge_fraction": "0.02"}, {"up_to": None, "charge_fraction": "0.03"}]
 LIQUID = {"liquidity": {"spread_multiple": "2", "base_days": "0.3", "participation_fraction": "0.2"}, "rows": ILLIQUID}
 
 
@@ -109,6 +110,45 @@ def test_the_owners_charge_is_what_all_accounts_together_cost_more():
     for part in parts:
         assert part.stamp.house_view_id == view.view_id
         assert sum(line.amount for line in part.contributions) == part.requirement.maintenance_margin
+
+
+def test_the_tiers_of_the_basis_charge_are_the_owners():
+    """6,000 dollars of RLUSD against as much USDC in each of two accounts: 5,000 at 2% and the other 7,000 at 3% are 310."""
+    market, rules = a_market(), parameters(basis={"stablecoin_tiers": TIERS})
+    books = [{"RLUSD": 6000, "USDC": -6000}] * 2
+    view = house_view([a_portfolio(book, account=account) for book, account in zip(books, (FIRST, SECOND), strict=True)], market, rules)
+    assert view.owner_basis == {FIRST: D(25), SECOND: D(25)}
+    for account in (FIRST, SECOND):
+        margin = compute_margin(a_portfolio(books[0], account=account, house=view), market, rules)
+        charges = {charge.name: charge.amount for charge in margin.requirement.charges}
+        assert (charges["basis"], charges["owner basis"]) == (D(130), D(25))
+        assert sum(line.amount for line in margin.contributions) == margin.requirement.maintenance_margin
+    assert house_view_from_document(view.document).view_id == view.view_id
+
+
+def test_buckets_read_the_tiers_after_the_cross_accounts_of_their_owner():
+    """4,000 matched in the core stay in the first tier; of 4,000 in a bucket 3,000 are in the second."""
+    market, rules = a_market(), parameters(basis={"stablecoin_tiers": TIERS})
+    book = {"RLUSD": 4000, "USDC": -4000}
+    portfolios = [a_portfolio(book, account=FIRST), a_portfolio(book, account=SECOND, mode=AccountMode.ISOLATED)]
+    assert house_view(portfolios, market, rules).owner_basis == {SECOND: D(30)}
+
+
+def test_contracts_in_several_stablecoins_and_pairs_of_stablecoins_have_tiers_of_their_own():
+    """Perpetuals in dollars against some in USDC, 4,000 dollars, and 4,000 of RLUSD against USDC: nothing is above 5,000."""
+    market, rules = a_market(), parameters(basis={"stablecoin_tiers": TIERS})
+    books = [{"PERP": (40, 4000), "PERP-USDC": (-40, -4000)}, {"RLUSD": 4000, "USDC": -4000}]
+    portfolios = [a_portfolio(book, account=account) for book, account in zip(books, (FIRST, SECOND), strict=True)]
+    assert house_view(portfolios, market, rules).owner_basis == {}
+
+
+def test_a_hedge_that_is_torn_apart_or_gone_adds_nothing():
+    market, rules = a_market(), parameters(basis={"stablecoin_tiers": TIERS})
+    torn = [a_portfolio({"RLUSD": 9000}, account=FIRST), a_portfolio({"USDC": -9000}, account=SECOND)]
+    assert house_view(torn, market, rules).owner_basis == {}
+    view = HouseView({}, {}, {}, owner_basis={FIRST: D(25)})
+    gone = compute_margin(a_portfolio({"RLUSD": 9000}, account=FIRST, house=view), market, rules)
+    assert "owner basis" not in {charge.name for charge in gone.requirement.charges}
 
 
 def test_opposite_accounts_and_other_owners_add_nothing():

@@ -20,6 +20,7 @@ from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 LIQUIDITY: Final = "liquidity"
 OWNER_LIQUIDITY: Final = "owner liquidity"
 BASIS: Final = "basis"
+OWNER_BASIS: Final = "owner basis"
 WRONG_WAY: Final = "wrong-way"
 SHORT_OPTION_MINIMUM: Final = "short-option minimum"
 GROUP_MINIMUM: Final = "group minimum"
@@ -42,7 +43,7 @@ class AccountCharges:
         liquidity: [U] by touched group. basis, wrong_way: With their parts.
         minimums: What the maintenance margin may not fall below.
         lines: What each charge adds to the market requirement; a minimum adds what is lacking.
-        maintenance_margin: max(market + liquidity + basis + wrong_way, minimums).
+        maintenance_margin: max(market + liquidity + basis + wrong_way, minimums), the owner's parts included.
         contribution: [H] what the charges add to the holdings' contributions, but for the stretched horizon of the liquidity charge,
             which is part of the tail mean's own contributions.
         scale: Sum of the absolute amounts behind the charges: the scale of their float noise.
@@ -81,7 +82,8 @@ def account_charges(
     owner = _owner_liquidity(exposures, arrays, market)
     basis = basis_charge(exposures, arrays, market, rates)
     wrong_way = wrong_way_charge(arrays, market, split, rates, groups=exposures.groups, market_share=market_share)
-    before_minimums = market_requirement + float(liquidity.sum()) + float(owner.sum()) + basis.total + wrong_way.total
+    owner_basis = _owner_basis(basis, arrays)
+    before_minimums = market_requirement + float(liquidity.sum() + owner.sum() + owner_basis.sum()) + basis.total + wrong_way.total
     by_group = group_minimums(exposures, arrays, market, rates)
     for_options, for_rate = by_group.shortfalls(market_share + liquidity + basis.by_group)
     floor, schedule_weight = schedule_floor(arrays, market, split.market_value, rates)
@@ -91,13 +93,14 @@ def account_charges(
         ChargeLine(LIQUIDITY, float(liquidity.sum())),
         ChargeLine(OWNER_LIQUIDITY, float(owner.sum())),
         ChargeLine(BASIS, basis.total),
+        ChargeLine(OWNER_BASIS, float(owner_basis.sum())),
         ChargeLine(WRONG_WAY, wrong_way.total),
         ChargeLine(SHORT_OPTION_MINIMUM, float(for_options.sum())),
         ChargeLine(GROUP_MINIMUM, float(for_rate.sum())),
         ChargeLine(SCHEDULE_FLOOR, for_floor),
     )
     contribution = _signed_share(spread, exposures) + exposures.share(owner) + basis.contribution + wrong_way.contribution
-    contribution += by_group.share_short_options(for_options) + exposures.share(for_rate)
+    contribution += owner_basis + by_group.share_short_options(for_options) + exposures.share(for_rate)
     contribution += for_floor * _pro_rata(1.0, schedule_weight)
     minimums = max(group_level, floor)
     return AccountCharges(
@@ -135,6 +138,11 @@ def _owner_liquidity(exposures: Exposures, arrays: PortfolioArrays, market: Reva
     has_exposure = np.abs(exposures.by_holding).sum(axis=1) > 0.0
     owner: ByGroup = np.where(has_exposure, added, 0.0)
     return owner
+
+
+def _owner_basis(basis: BasisCharge, arrays: PortfolioArrays) -> ByHolding:
+    """Return [H] the account's part of what its owner is charged beyond the tiers of the accounts; nothing where it has nothing matched."""
+    return _pro_rata(arrays.owner_basis, basis.tiered_contribution)
 
 
 def _pro_rata(amount: float, weight: ByGroup) -> ByGroup:

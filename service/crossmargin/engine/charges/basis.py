@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,11 +25,16 @@ class BasisCharge:
     Attributes:
         by_group: [U] of hedges inside each group. between_stablecoins: Of one stablecoin held against another.
         contribution: [H] each group's charge pro rata to the absolute exposures, and the last one to those to stablecoins.
+        tiered_matched: What is matched between stablecoins, and so is charged by tiers: by the offset group whose contracts settle in
+            several of them, and by what stablecoins of several groups are pegged to. Nothing is left out that is not zero.
+        tiered_contribution: [H] the part of `contribution` that is charged by tiers.
     """
 
     by_group: ByGroup
     between_stablecoins: float
     contribution: ByHolding
+    tiered_matched: Mapping[str, float]
+    tiered_contribution: ByHolding
 
     @property
     def total(self) -> float:
@@ -49,13 +55,22 @@ def basis_charge(exposures: Exposures, arrays: PortfolioArrays, market: Revalued
     own = market.instrument_group[arrays.row] == exposures.groups[:, np.newaxis]
     kind = np.where(own, market.basis_kind[arrays.row], BasisKind.FACTORED)
     quote = np.where(own, _quotes(arrays, market), _MONEY)
-    by_group = _carry_basis(exposures.by_holding, kind, rates) + _quote_basis(exposures.by_holding, quote, rates)
+    carry, quoted = _carry_basis(exposures.by_holding, kind, rates), _quote_matched(exposures.by_holding, quote)
+    between_quotes = np.array([tiered_charge(matched, rates.stablecoin_tiers) for matched in quoted.tolist()])
     pegged = _pegged(exposures, arrays, market)
-    pools = [_pool_basis(np.where(pool, exposures.by_holding, 0.0), arrays, market, rates) for pool in pegged]
-    contribution = exposures.share(by_group)
-    for pool, charge in zip(pegged, pools, strict=True):
-        contribution += shared(np.array([charge]), np.where(pool, np.abs(exposures.by_holding), 0.0).sum(axis=0, keepdims=True))
-    return BasisCharge(by_group, sum(pools), contribution)
+    pools = {name: _pool_matched(np.where(pool, exposures.by_holding, 0.0), arrays, market) for name, pool in pegged.items()}
+    charges = {name: tiered_charge(matched, rates.stablecoin_tiers) for name, matched in pools.items()}
+    tiered = exposures.share(between_quotes)
+    for name, pool in pegged.items():
+        tiered += shared(np.array([charges[name]]), np.where(pool, np.abs(exposures.by_holding), 0.0).sum(axis=0, keepdims=True))
+    by_quote = {market.groups[group]: matched for group, matched in zip(exposures.groups.tolist(), quoted.tolist(), strict=True)}
+    return BasisCharge(
+        by_group=carry + between_quotes,
+        between_stablecoins=sum(charges.values()),
+        contribution=exposures.share(carry) + tiered,
+        tiered_matched={name: matched for name, matched in (by_quote | pools).items() if matched > 0.0},
+        tiered_contribution=tiered,
+    )
 
 
 def tiered_charge(matched: float, tiers: tuple[tuple[float, float], ...]) -> float:
@@ -81,16 +96,16 @@ def _carry_basis(amount: ByGroupHolding, kind: Index, rates: ChargeRates) -> ByG
     return charge
 
 
-def _quote_basis(amount: ByGroupHolding, quote: Index, rates: ChargeRates) -> ByGroup:
+def _quote_matched(amount: ByGroupHolding, quote: Index) -> ByGroup:
     # Of one quote alone nothing is matched, and most groups have no other.
     several = np.flatnonzero((quote != quote[:, :1]).any(axis=1))
-    charge = np.zeros(len(amount))
-    charge[several] = [tiered_charge(_matched(amount[row], quote[row]), rates.stablecoin_tiers) for row in several.tolist()]
-    return charge
+    matched = np.zeros(len(amount))
+    matched[several] = [_matched(amount[row], quote[row]) for row in several.tolist()]
+    return matched
 
 
-def _pool_basis(amount: ByGroupHolding, arrays: PortfolioArrays, market: RevaluedMarket, rates: ChargeRates) -> float:
-    return tiered_charge(_matched(amount.sum(axis=0), market.settlement_row[arrays.row]), rates.stablecoin_tiers)
+def _pool_matched(amount: ByGroupHolding, arrays: PortfolioArrays, market: RevaluedMarket) -> float:
+    return _matched(amount.sum(axis=0), market.settlement_row[arrays.row])
 
 
 def _matched(amount: ByHolding, name: Index) -> float:
@@ -108,10 +123,10 @@ def _quotes(arrays: PortfolioArrays, market: RevaluedMarket) -> Index:
     return quotes
 
 
-def _pegged(exposures: Exposures, arrays: PortfolioArrays, market: RevaluedMarket) -> list[Index]:
-    """Return, for each currency that stablecoins are pegged to, the cells of [U, H] that are exposure to such a stablecoin."""
+def _pegged(exposures: Exposures, arrays: PortfolioArrays, market: RevaluedMarket) -> dict[str, Index]:
+    """Return by name, for each currency that stablecoins are pegged to, the cells of [U, H] that are exposure to such a stablecoin."""
     settlement = market.settlement_row[arrays.row]
     cells = (market.instrument_group[settlement] == exposures.groups[:, np.newaxis]) & ~np.isnan(market.peg_price[settlement])
     peg = [getattr(market.instruments[row].terms, "pegged_to", "") for row in settlement.tolist()]
     currencies = sorted(set(peg) - {""})
-    return [cells & np.array([currency == each for each in peg]) for currency in currencies]
+    return {f"pegged to {currency}": cells & np.array([currency == each for each in peg]) for currency in currencies}
