@@ -418,7 +418,8 @@ def fuzzing(*, wire_count: int = 150, only: Callable[[str], bool] = lambda name:
         options = [("grpc.max_send_message_length", 8 * 1024 * 1024)]
         async with grpc.aio.insecure_channel(replica.address, options=options) as channel:
             fuzzer = Fuzzer(rig, channel, rig.chance)
-            for method in methods:
+            for number, method in enumerate(methods, start=1):
+                rig.stage = f"{number}/{len(methods)} RPCs, {fuzzer.codes.total():,} requests, now {method.name}"
                 await fuzzer.fuzz(method, wire_count=wire_count)
         await _garbage(replica.address, rig.chance)
         if not await rig.clients[replica.name].is_serving():

@@ -94,6 +94,8 @@ async def race(bench: Bench, account_count: int = ACCOUNTS, *, program: Sequence
             began = time.monotonic()
             refused = await _race_for(bench, accounts, clients)
             seconds = time.monotonic() - began
+            # Before anybody decides on the accounts without a limit.
+            over, worst, approved = await asyncio.to_thread(_standing, url)
             hot, apart = 0.0, 0.0
             if measure_s:
                 free = await _furnish_more(one, RACERS)
@@ -102,10 +104,15 @@ async def race(bench: Bench, account_count: int = ACCOUNTS, *, program: Sequence
     finally:
         for replica in replicas:
             await replica.kill()
+    return Race(account_count, over, worst, approved, refused, seconds, hot, apart)
+
+
+def _standing(url: str) -> tuple[int, Decimal, int]:
+    """Return how many accounts are over their limit, what the worst holds, and how many orders were approved."""
     with psycopg.connect(url) as connection:
         over, worst = connection.execute(_OVER, [LIMIT_CONTRACTS]).fetchone()
         (approved,) = connection.execute(_APPROVED).fetchone()
-    return Race(account_count, over, worst or Decimal(0), approved, refused, seconds, hot, apart)
+    return over, worst or Decimal(0), approved
 
 
 async def race_run(bench: Bench) -> Result:

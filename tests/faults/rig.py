@@ -121,6 +121,7 @@ class Rig:
     Attributes:
         url: The database, past the proxy and as the superuser, who sees everything.
         server_turn: Held while the database server is being broken, so that only one thing at a time is done to it.
+        stage: What the run is at, where faults and operations do not tell.
         lag_s: How late this process itself was at worst; a call that seems late by no more than that was not.
     """
 
@@ -138,12 +139,15 @@ class Rig:
     findings: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     lag_s: float = 0.0
+    stage: str = ""
     began: float = field(default_factory=time.monotonic)
 
     def progress_line(self) -> str:
         """Return how far the run is, on one line."""
         self.note_cuts()
         tally, history = self.tally, self.history
+        if self.stage:
+            return f"{time.monotonic() - self.began:5.0f} s  {self.stage}  {len(history.unexpected()) + len(self.findings)} findings"
         return (
             f"{time.monotonic() - self.began:5.0f} s  {history.acknowledged} acknowledged  {tally.kills} kills  {tally.crashes} crashes  "
             f"{tally.freezes} freezes  {tally.cuts_before}+{tally.cuts_after} cuts  {tally.black_holes} holes  "
