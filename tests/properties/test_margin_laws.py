@@ -127,8 +127,8 @@ def test_a_quantity_split_over_two_books_needs_the_same(book, name, quantity, pa
 @given(books(), amounts, amounts)
 def test_a_quantity_split_over_twin_instruments_needs_the_same(book, one, other):
     rest = {name: held for name, held in book.items() if not name.startswith("BTC-WRAPPED") and name != "BTC"}
-    together = _figures(rest | {"BTC": one + other})
-    apart = _figures(rest | {"BTC": one, "BTC-WRAPPED": other})
+    together = _figures_at_a_fixed_split(rest | {"BTC": one + other})
+    apart = _figures_at_a_fixed_split(rest | {"BTC": one, "BTC-WRAPPED": other})
     noise = EXACT * (1 + together.gross)
     assert apart.market_requirement == pytest.approx(together.market_requirement, abs=noise)
     assert apart.gross == pytest.approx(together.gross, abs=noise)
@@ -138,22 +138,22 @@ def test_a_quantity_split_over_twin_instruments_needs_the_same(book, one, other)
 def test_two_accounts_need_no_more_together_than_apart(book, other, mode):
     merged = {name: tuple(map(sum, zip(*(held[name] for held in (book, other) if name in held), strict=True))) for name in book | other}
     # What nets from owed to held changes sides in the collateral split, so all assets stay in the scenarios here.
-    apart = _figures(book, mode=mode).market_requirement + _figures(other, mode=mode).market_requirement
-    together = _figures(merged, mode=mode)
+    apart = _figures_at_a_fixed_split(book, mode=mode).market_requirement + _figures_at_a_fixed_split(other, mode=mode).market_requirement
+    together = _figures_at_a_fixed_split(merged, mode=mode)
     assert together.market_requirement <= apart + EXACT * (1 + together.gross + apart)
 
 
 @given(books(), amounts)
 def test_long_and_short_of_the_same_carry_no_market_risk(book, quantity):
     rest = {name: held for name, held in book.items() if name not in {"BTC", "BTC-WRAPPED"}}
-    hedged = _figures(rest | {"BTC": quantity, "BTC-WRAPPED": -quantity})
-    assert hedged.market_requirement == pytest.approx(_figures(rest).market_requirement, abs=EXACT * (1 + hedged.gross))
+    hedged = _figures_at_a_fixed_split(rest | {"BTC": quantity, "BTC-WRAPPED": -quantity})
+    assert hedged.market_requirement == pytest.approx(_figures_at_a_fixed_split(rest).market_requirement, abs=EXACT * (1 + hedged.gross))
 
 
 @given(books(), quantities)
 def test_base_currency_cash_never_changes_the_requirement(book, quantity):
     rest = {name: held for name, held in book.items() if name != "USD"}
-    assert _margin(rest | {"USD": quantity}).requirement == _margin(rest).requirement
+    assert _margin_at_a_fixed_split(rest | {"USD": quantity}).requirement == _margin_at_a_fixed_split(rest).requirement
 
 
 # Collateral
@@ -162,8 +162,8 @@ def test_base_currency_cash_never_changes_the_requirement(book, quantity):
 @given(books(), st.sampled_from(ASSETS), amounts, amounts, policies)
 def test_more_pledged_collateral_never_lowers_excess(book, name, quantity, more, policy):
     policy |= {name: CollateralPolicy.PLEDGED}
-    before = _margin(book | {name: quantity}, policy)
-    after = _margin(book | {name: quantity + more}, policy)
+    before = _margin_at_a_fixed_split(book | {name: quantity}, policy)
+    after = _margin_at_a_fixed_split(book | {name: quantity + more}, policy)
     assert after.excess_to_maintenance >= before.excess_to_maintenance
     assert after.requirement == before.requirement
 
@@ -179,7 +179,7 @@ def test_more_base_currency_cash_raises_excess_by_at_least_itself(book, quantity
 def test_pledged_collateral_leaves_the_requirement_untouched(book, policy):
     pledged = [name for name in policy if policy[name] is CollateralPolicy.PLEDGED and book.get(name, (0, 0))[0] > 0]
     without = {name: held for name, held in book.items() if name not in pledged}
-    assert _margin(book, policy).requirement == _margin(without, policy).requirement
+    assert _margin_at_a_fixed_split(book, policy).requirement == _margin_at_a_fixed_split(without, policy).requirement
 
 
 @given(books(ASSETS), policies)
@@ -299,6 +299,25 @@ def test_the_tail_mean_is_coherent(row, data, alpha):
     taken = tail_weights(pnl, weights, alpha)
     assert (taken >= 0).all()
     assert taken.sum() == pytest.approx(alpha, rel=1e-9)
+
+
+def _figures_at_a_fixed_split(book, policy=None, mode=AccountMode.CROSS):
+    return _figures_of(portfolio_arrays(_fixed(book, policy, mode), MARKET), mode)
+
+
+def _margin_at_a_fixed_split(book, policy=None):
+    return compute_margin(_fixed(book, policy, AccountMode.CROSS), MARKET, PARAMETERS)
+
+
+def _fixed(book, policy, mode):
+    """All that is risked is in the scenarios, over its limits too. What is over a limit on shares depends on everything else that counts,
+    and a requirement that leaves it out does as well: more cash, and more of a coin counts and is in the scenarios."""
+    portfolio = a_portfolio(book, policies=policy, mode=mode)
+    fractions = {CollateralPolicy.RISKED: D(1), CollateralPolicy.PLEDGED: D(0)}
+    decided = {
+        held.instrument_id: fractions[(policy or {}).get(held.instrument_id, CollateralPolicy.RISKED)] for held in portfolio.holdings
+    }
+    return replace(portfolio, risked_fractions=decided)
 
 
 def _figures(book, policy=None, mode=AccountMode.CROSS):
