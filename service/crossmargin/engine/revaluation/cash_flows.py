@@ -10,8 +10,9 @@ import numpy as np
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import CashFlow, CashFlows, Instrument
 from crossmargin.engine.axes import ByBase
-from crossmargin.engine.revaluation.discounting import Payments, discounted
-from crossmargin.engine.revaluation.shocked_market import ShockedMarket, discount_curve
+from crossmargin.engine.revaluation.discounting import Payments
+from crossmargin.engine.revaluation.later_payment import paid_later, payment_curves
+from crossmargin.engine.revaluation.shocked_market import ShockedMarket
 from crossmargin.engine.revaluation.valuation import Valuation, expired, meeting_mark, one_by_one, terms_of
 
 
@@ -25,7 +26,7 @@ def _revalue(instrument: Instrument, market: ShockedMarket) -> Valuation:
     for flow in terms.flows:
         if flow.payment_date >= market.as_of.date():
             by_asset[flow.asset].append(flow)
-    claims = [discounted(asset, _payments(flows, market), market) for asset, flows in sorted(by_asset.items())]
+    claims = [claim for asset, flows in sorted(by_asset.items()) for claim in paid_later(asset, _payments(flows, market), market)]
     remaining = [flow for flows in by_asset.values() for flow in flows]
     return Valuation(
         meeting_mark(claims, instrument, market), market.years_until_day(last), notional=_notional(remaining, terms.settlement, market)
@@ -33,8 +34,8 @@ def _revalue(instrument: Instrument, market: ShockedMarket) -> Valuation:
 
 
 def curves(instrument: Instrument, assets: Mapping[InstrumentId, Instrument]) -> frozenset[str]:
-    """Return the discount curve of every currency that is paid."""
-    return frozenset({discount_curve(assets[flow.asset]) for flow in terms_of(instrument, CashFlows).flows})
+    """Return the curves that payments of every currency that is paid are valued from."""
+    return frozenset[str]().union(*(payment_curves(assets[flow.asset]) for flow in terms_of(instrument, CashFlows).flows))
 
 
 def _notional(flows: list[CashFlow], settlement: InstrumentId, market: ShockedMarket) -> ByBase:

@@ -10,8 +10,9 @@ import numpy as np
 
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import FxForward, Instrument
-from crossmargin.engine.revaluation.discounting import Payments, discounted
-from crossmargin.engine.revaluation.shocked_market import ShockedMarket, discount_curve
+from crossmargin.engine.revaluation.discounting import Payments
+from crossmargin.engine.revaluation.later_payment import basis_kind, paid_later, payment_curves
+from crossmargin.engine.revaluation.shocked_market import ShockedMarket
 from crossmargin.engine.revaluation.valuation import Claim, Valuation, expired, meeting_mark, one_by_one, terms_of
 
 
@@ -28,22 +29,23 @@ def _revalue(instrument: Instrument, market: ShockedMarket) -> Valuation:
         meeting_mark(claims, instrument, market),
         market.years_until_day(terms.delivery_date),
         notional=(market.price(terms.bought) / market.price(terms.sold))[market.bases],
+        basis=basis_kind(market, terms.bought, terms.sold),
         group=market.price_group(terms.bought) or market.price_group(terms.sold),
     )
 
 
 def curves(instrument: Instrument, assets: Mapping[InstrumentId, Instrument]) -> frozenset[str]:
-    """Return the discount curves of both currencies."""
+    """Return the curves that payments of both currencies are valued from."""
     terms = terms_of(instrument, FxForward)
-    return frozenset({discount_curve(assets[terms.bought]), discount_curve(assets[terms.sold])})
+    return payment_curves(assets[terms.bought]) | payment_curves(assets[terms.sold])
 
 
-def exchange(market: ShockedMarket, *, bought: InstrumentId, sold: InstrumentId, contract_rate: Decimal, day: date) -> tuple[Claim, Claim]:
+def exchange(market: ShockedMarket, *, bought: InstrumentId, sold: InstrumentId, contract_rate: Decimal, day: date) -> tuple[Claim, ...]:
     """Return the claims of receiving one unit of `bought` and paying `contract_rate` units of `sold` on a day."""
     years = np.array([market.years_until_day(day)])
     return (
-        discounted(bought, Payments(years, np.array([1.0])), market),
-        discounted(sold, Payments(years, np.array([-float(contract_rate)])), market),
+        *paid_later(bought, Payments(years, np.array([1.0])), market),
+        *paid_later(sold, Payments(years, np.array([-float(contract_rate)])), market),
     )
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import Instrument, NonDeliverableForward
 from crossmargin.engine.revaluation.fx_forward import exchange
-from crossmargin.engine.revaluation.shocked_market import ShockedMarket, discount_curve
+from crossmargin.engine.revaluation.later_payment import basis_kind, payment_curves
+from crossmargin.engine.revaluation.shocked_market import ShockedMarket
 from crossmargin.engine.revaluation.valuation import Valuation, expired, meeting_mark, one_by_one, terms_of
 
 
@@ -25,14 +26,15 @@ def _revalue(instrument: Instrument, market: ShockedMarket) -> Valuation:
         meeting_mark(claims, instrument, market),
         market.years_until_day(terms.settlement_date),
         notional=(market.price(terms.bought) / market.price(terms.settlement))[market.bases],
+        basis=basis_kind(market, terms.bought, terms.sold),
         group=market.price_group(terms.bought) or market.price_group(terms.sold),
     )
 
 
 def curves(instrument: Instrument, assets: Mapping[InstrumentId, Instrument]) -> frozenset[str]:
-    """Return the discount curves of the two currencies that are compared."""
+    """Return the curves that payments of the two currencies that are compared are valued from."""
     terms = terms_of(instrument, NonDeliverableForward)
-    return frozenset({discount_curve(assets[terms.bought]), discount_curve(assets[terms.sold])})
+    return payment_curves(assets[terms.bought]) | payment_curves(assets[terms.sold])
 
 
 revalue = one_by_one(_revalue)
