@@ -546,6 +546,24 @@ class AsyncClient:
         """Return what an account's holdings count for as collateral."""
         return await self._call(self._collateral.ListHoldings, requests.list_holdings(account, min_seq=min_seq))
 
+    async def suggest_top_up(
+        self,
+        account: str,
+        inventory: Iterable[collateral_service_pb2.InventoryItem],
+        *,
+        target_utilization: Exact | None = None,
+        clears_call: bool = False,
+        min_seq: int = 0,
+    ) -> collateral_service_pb2.SuggestTopUpResponse:
+        """Return the cheapest delivery out of an inventory that brings an account to a goal; nothing is stored.
+
+        The goal is that equity covers the initial margin; or that utilization is at most a target; or that the open margin call is met.
+        """
+        request = requests.suggest_top_up(
+            account, inventory, target_utilization=target_utilization, clears_call=clears_call, min_seq=min_seq
+        )
+        return await self._call(self._collateral.SuggestTopUp, request)
+
     # Market
 
     async def publish_snapshot(self, as_of: datetime, levels: Mapping[str, Exact], marks: Mapping[str, Exact] | None = None) -> str:

@@ -425,6 +425,31 @@ def list_holdings(account: str, *, min_seq: int) -> collateral_service_pb2.ListH
     return collateral_service_pb2.ListHoldingsRequest(account=account, min_seq=min_seq)
 
 
+def suggest_top_up(
+    account: str,
+    inventory: Iterable[collateral_service_pb2.InventoryItem],
+    *,
+    target_utilization: Exact | None,
+    clears_call: bool,
+    min_seq: int,
+) -> collateral_service_pb2.SuggestTopUpRequest:
+    """Return the request for a top-up; a target and a call are two goals, of which one can be had."""
+    if clears_call and target_utilization is not None:
+        raise ValueError("expected a target_utilization or clears_call, not both")
+    call, utilization, initial = (
+        collateral_service_pb2.TOP_UP_GOAL_OPEN_CALL,
+        collateral_service_pb2.TOP_UP_GOAL_UTILIZATION,
+        collateral_service_pb2.TOP_UP_GOAL_INITIAL_MARGIN,
+    )
+    return collateral_service_pb2.SuggestTopUpRequest(
+        account=account,
+        inventory=inventory,
+        goal=call if clears_call else initial if target_utilization is None else utilization,
+        target_utilization="" if target_utilization is None else exact_text(target_utilization, field="target_utilization"),
+        min_seq=min_seq,
+    )
+
+
 def publish_snapshot(as_of: datetime, levels: Mapping[str, Exact], marks: Mapping[str, Exact]) -> market_service_pb2.PublishSnapshotRequest:
     """Return the request that publishes a market snapshot."""
     return market_service_pb2.PublishSnapshotRequest(

@@ -145,6 +145,32 @@ def statement_line(
     )
 
 
+def inventory_item(
+    instrument_id: str,
+    quantity: Exact,
+    *,
+    cost_rate: Exact = 0,
+    lot_size: Exact | None = None,
+    minimum_transfer: Exact | None = None,
+) -> collateral_service_pb2.InventoryItem:
+    """Return what a client could deliver of one instrument.
+
+    Args:
+        instrument_id: Cash, a stablecoin, a coin, a bill or a bond.
+        quantity: Most that can be delivered, in units of the instrument.
+        cost_rate: What a dollar of its market value costs to deliver, a fraction over a period that is the same for all items.
+        lot_size: Deliveries are whole multiples of it.
+        minimum_transfer: Less than this is not delivered.
+    """
+    return collateral_service_pb2.InventoryItem(
+        instrument_id=instrument_id,
+        quantity=exact_text(quantity, field="quantity"),
+        cost_rate=exact_text(cost_rate, field="cost_rate"),
+        lot_size="" if lot_size is None else exact_text(lot_size, field="lot_size"),
+        minimum_transfer="" if minimum_transfer is None else exact_text(minimum_transfer, field="minimum_transfer"),
+    )
+
+
 def trade(
     instrument_id: str,
     quantity: Exact,

@@ -155,6 +155,7 @@ from crossmargin.usecases.settle_call import SettleCall
 from crossmargin.usecases.settle_trades import SettleTrades
 from crossmargin.usecases.shadow_parameters import ShadowParameters
 from crossmargin.usecases.simulate_cascade import SimulateCascade
+from crossmargin.usecases.suggest_top_up import SuggestTopUp
 from crossmargin.usecases.take_anchor import TakeAnchor
 from crossmargin.usecases.thin_history import ThinHistory
 from crossmargin.usecases.tick_market import TickMarket
@@ -457,6 +458,7 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket, *, withdrawal_a
         plan_liquidation=PlanLiquidation(ports.books, ports.breakers, current_market, ports.compute),
         advise_margin_mode=AdviseMarginMode(read_account, current_market, ports.compute),
         simulate_cascade=SimulateCascade(ports.books, current_market, ports.compute),
+        suggest_top_up=SuggestTopUp(ports.books, ports.instruments, ports.calls, current_market, ports.compute),
         approve_liquidation=ApproveLiquidation(decide_on_market, ports.breakers, ports.market, ports.compute, two_persons),
         books=ports.books,
         instruments=ports.instruments,

@@ -64,6 +64,7 @@ EXPECTED: Final = {
     "CollateralService/Transfer": _of("TO", "source_account", "destination_account"),
     "CollateralService/SetPolicy": _of("TO", "account"),
     "CollateralService/ListHoldings": _of(READERS, "account"),
+    "CollateralService/SuggestTopUp": _of(READERS, "account"),
     "MarginCallService/ListCalls": _of(READERS, "scope", unnamed=HOUSE),
     "MarginCallService/GetCall": _of(READERS, "account"),
     "MarginCallService/AcknowledgeCall": _of("TRO", "account"),

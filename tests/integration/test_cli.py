@@ -268,6 +268,23 @@ def test_a_margin_is_watched_as_the_market_moves(target):
     assert process.returncode == 130
 
 
+def test_a_top_up_is_the_cheapest_delivery_and_moves_nothing(target):
+    before = quantities(target)
+    offers = ("--have", "USD=9000000@0.05", "--have", "RLUSD=3000000@0.01")
+    found = run_json("margin", "topup", ACCOUNT, *offers, "--utilization", "0.4", target=target)
+    dollars, coins = found["lines"]
+    assert found["reaches_target"]
+    assert Decimal(coins["quantity"]) > 0
+    assert Decimal(found["cost"]) < Decimal(found["before"]["equity"]) * Decimal("0.05")
+    assert Decimal(found["after"]["utilization"]) <= Decimal("0.4")
+    shown = run("margin", "topup", ACCOUNT, "--have", "RLUSD=1000", "--utilization", "0.4", target=target)
+    assert (shown.returncode, "USD of value are missing" in shown.stdout.replace("\n", " ")) == (0, True), shown.stderr
+    assert dollars["instrument_id"] == "USD"
+    assert quantities(target) == before
+    misused = run("margin", "topup", ACCOUNT, "--have", "RLUSD", target=target)
+    assert (misused.returncode, "INSTRUMENT=QUANTITY" in misused.stderr) == (2, True)
+
+
 def test_the_doctor_finds_nothing_broken(target):
     checks = {check["name"]: check for check in run_json("doctor", target=target)["checks"]}
     assert {"service", "risk parameters", "market snapshot", "margin"} <= set(checks)

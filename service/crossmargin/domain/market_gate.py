@@ -92,6 +92,12 @@ def market_refusal(
     return _refusal(action, worst, f"at the least favourable end of what is doubted the account would be short {short}")
 
 
+def unknowable(exposed: Iterable[DoubtedInput], what: str) -> DomainError:
+    """Return the error for what nobody can say, because the doubted inputs that it rests on bound nothing."""
+    worst = max(exposed, key=lambda each: each.quality.verdict.severity)
+    return _refusal_of(worst, what, "nobody can say what the account is worth at the least favourable end; wait for a newer quote")
+
+
 def may_liquidate(doubted: Iterable[DoubtedInput], *, confirming_ticks: int) -> bool:
     """Return whether nothing that is doubted stands in the way of a liquidation."""
     for each in doubted:
@@ -159,16 +165,20 @@ _REASONS: Final = {
 
 
 def _refusal(action: Action, doubted: DoubtedInput, words: str) -> DomainError:
+    return _refusal_of(doubted, action.value, words)
+
+
+def _refusal_of(doubted: DoubtedInput, what: str, words: str) -> DomainError:
     quality = doubted.quality
     return DomainError(
         _REASONS[quality.verdict],
-        f"{doubted.subject} is {quality.verdict.value} since {quality.observed_at.isoformat()}, so no {action.value} rests on it: {words}",
+        f"{doubted.subject} is {quality.verdict.value} since {quality.observed_at.isoformat()}, so no {what} rests on it: {words}",
         subject=doubted.subject,
         verdict=quality.verdict.value,
         observed_at=quality.observed_at.isoformat(),
         low=quality.low,
         high=quality.high,
-        action=action.value,
+        action=what,
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
+from typing import Final
 
 from crossmargin.domain.account import AccountMode
 from crossmargin.domain.house import HouseView
@@ -19,6 +21,8 @@ from crossmargin.engine.portfolio_arrays import charge_rates, haircut_rates, mar
 from crossmargin.engine.portfolio_margin import MarginFigures, margin_figures
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 
+_NOTHING: Final = Decimal(0)
+
 
 def house_view(portfolios: Iterable[Portfolio], market: RevaluedMarket, parameters: RiskParameters) -> HouseView:
     """Return the totals over all accounts at one market.
@@ -26,20 +30,64 @@ def house_view(portfolios: Iterable[Portfolio], market: RevaluedMarket, paramete
     They follow from the books, the market and the parameters alone, and from no earlier view, so that a view never chases itself. An
     account that holds something without a value counts with what it holds and takes no part in the owner's liquidity charge.
     """
+    accounts = _by_client(portfolios)
+    owners = [owner for own in accounts.values() if len(owner := [each for each in own if _has_value(each, market)]) > 1]
+    shared_charges = [_owner_charges(own, market, parameters) for own in owners]
+    return replace(
+        _totals(accounts, market),
+        owner_liquidity={account: groups for liquidity, _ in shared_charges for account, groups in liquidity.items()},
+        owner_basis={account: amount for _, basis in shared_charges for account, amount in basis.items()},
+    )
+
+
+def totals_with(house: HouseView, before: Sequence[Portfolio], after: Sequence[Portfolio], market: RevaluedMarket) -> HouseView:
+    """Return a view with the totals that it would have if a client's accounts held `after` in place of `before`.
+
+    All accounts of the client are named both times. What is charged over all of them stays what it was.
+    """
+    then, now = (_totals(_by_client(portfolios), market) for portfolios in (before, after))
+    client = after[0].account.client_id
+    change = {name: EXACT.subtract(now.held.get(name, _NOTHING), then.held.get(name, _NOTHING)) for name in {*now.held, *then.held}}
+    held = {name: EXACT.add(house.held.get(name, _NOTHING), change.get(name, _NOTHING)) for name in {*house.held, *change}}
+    return replace(
+        house,
+        held={name: units for name, units in held.items() if units > 0},
+        owned={name: own for name, own in house.owned.items() if name != client} | dict(now.owned),
+        owned_isolated={name: own for name, own in house.owned_isolated.items() if name != client} | dict(now.owned_isolated),
+    )
+
+
+def house_with(
+    house: HouseView, before: Sequence[Portfolio], after: Sequence[Portfolio], market: RevaluedMarket, parameters: RiskParameters
+) -> HouseView:
+    """Return the view that the next house run would find if a client's accounts held `after` in place of `before`, see `totals_with`."""
+    client = after[0].account.client_id
+    own = house_view(after, market, parameters)
+    return replace(
+        totals_with(house, before, after, market),
+        owner_liquidity={account: groups for account, groups in house.owner_liquidity.items() if account.client_id != client}
+        | dict(own.owner_liquidity),
+        owner_basis={account: amount for account, amount in house.owner_basis.items() if account.client_id != client} | dict(own.owner_basis),
+    )
+
+
+def _by_client(portfolios: Iterable[Portfolio]) -> Mapping[ClientId, list[Portfolio]]:
     accounts: dict[ClientId, list[Portfolio]] = defaultdict(list)
     for portfolio in portfolios:
         accounts[portfolio.account.client_id].append(portfolio)
-    owned = {client: [(portfolio.mode, _collateral(portfolio, market)) for portfolio in own] for client, own in sorted(accounts.items())}
+    return dict(sorted(accounts.items()))
+
+
+def _totals(accounts: Mapping[ClientId, Sequence[Portfolio]], market: RevaluedMarket) -> HouseView:
+    """Return what is held, without what owners are charged over all their accounts."""
+    owned = {client: [(portfolio.mode, _collateral(portfolio, market)) for portfolio in own] for client, own in accounts.items()}
     cross = {client: [held for mode, held in own if mode is AccountMode.CROSS] for client, own in owned.items()}
     isolated = {client: [held for mode, held in own if mode is AccountMode.ISOLATED] for client, own in owned.items()}
-    owners = [owner for _, own in sorted(accounts.items()) if len(owner := [each for each in own if _has_value(each, market)]) > 1]
-    shared_charges = [_owner_charges(own, market, parameters) for own in owners]
     return HouseView(
         held=_total(held for own in owned.values() for _, held in own),
         owned={client: shared for client, own in cross.items() if (shared := _in_several(own, beside=isolated[client]))},
         owned_isolated={client: shared for client, own in isolated.items() if (shared := _in_several(own))},
-        owner_liquidity={account: groups for liquidity, _ in shared_charges for account, groups in liquidity.items()},
-        owner_basis={account: amount for _, basis in shared_charges for account, amount in basis.items()},
+        owner_liquidity={},
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -16,6 +16,7 @@ from crossmargin.domain.parameter_governance import in_force
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.market_ends import margin_with_ends
+from crossmargin.engine.methodologies.compute import compute
 from crossmargin.engine.ramped_margin import ramped_margin
 from crossmargin.engine.revaluation import required_factors, revalue_market
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
@@ -62,12 +63,21 @@ class MarketView:
 
         Raises what `compute` raises.
         """
-        result = margin_with_ends(self.known(portfolio), self.snapshot, self.market, self.parameters)
+        return self._ramped(
+            margin_with_ends(self.known(portfolio), self.snapshot, self.market, self.parameters), MarketView.margin, portfolio
+        )
+
+    def margin_at_levels(self, portfolio: Portfolio) -> MarginResult:
+        """Return the margin of an account at the levels of the snapshot, whatever is doubted of them; for the compute pool."""
+        result = compute(self.known(portfolio), self.market, self.parameters)
+        return self._ramped(result, MarketView.margin_at_levels, portfolio)
+
+    def _ramped(self, result: MarginResult, margin: Callable[[MarketView, Portfolio], MarginResult], portfolio: Portfolio) -> MarginResult:
         if self.previous is None:
             return result
         lines = (self.previous.parameters.bands, self.parameters.bands)
         before = replace(self.previous, house=self.house)
-        return ramped_margin(before.margin(portfolio), result, self.fraction, lines=lines)
+        return ramped_margin(margin(before, portfolio), result, self.fraction, lines=lines)
 
 
 @dataclass(slots=True)

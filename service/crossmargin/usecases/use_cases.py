@@ -60,6 +60,7 @@ from crossmargin.usecases.settle_call import SettleCall
 from crossmargin.usecases.settle_trades import SettleTrades
 from crossmargin.usecases.shadow_parameters import ShadowParameters
 from crossmargin.usecases.simulate_cascade import SimulateCascade
+from crossmargin.usecases.suggest_top_up import SuggestTopUp
 from crossmargin.usecases.transfer_collateral import TransferCollateral
 from crossmargin.usecases.waive_call import WaiveCall
 from crossmargin.usecases.watch_call_notices import WatchCallNotices
@@ -119,6 +120,7 @@ class UseCases:
     plan_liquidation: PlanLiquidation
     approve_liquidation: ApproveLiquidation
     simulate_cascade: SimulateCascade
+    suggest_top_up: SuggestTopUp
     advise_margin_mode: AdviseMarginMode
     books: BookReader
     instruments: InstrumentReader

@@ -12,6 +12,7 @@ from crossmargin.adapters.grpc_server.wire.collateral import (
     withdrawal_from_request,
 )
 from crossmargin.adapters.grpc_server.wire.pending_request import confirmed_name, pending_to_message
+from crossmargin.adapters.grpc_server.wire.top_up import inventory_from_messages, target_from_request, top_up_to_message
 from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name
 from crossmargin.api.v1 import collateral_service_pb2 as pb
 from crossmargin.api.v1.collateral_service_pb2_grpc import CollateralServiceServicer
@@ -71,6 +72,13 @@ class CollateralService(CollateralServiceServicer):
             as_of_seq=result.stamp.sequence,
             snapshot_id=result.stamp.snapshot_id,
         )
+
+    async def SuggestTopUp(self, request: pb.SuggestTopUpRequest, context: Context) -> pb.SuggestTopUpResponse:
+        """Suggest what to deliver."""
+        account = account_ref_from_name(request.account, what="account")
+        target = target_from_request(request)
+        inventory = inventory_from_messages(request.inventory)
+        return top_up_to_message(await self._use_cases.suggest_top_up(account, inventory, target, min_sequence=request.min_seq))
 
 
 def _withdrawn_to_message(done: Withdrawn | PendingRequest) -> pb.WithdrawResponse:

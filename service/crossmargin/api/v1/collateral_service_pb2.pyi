@@ -40,6 +40,50 @@ COLLATERAL_POLICY_PLEDGED: CollateralPolicy.ValueType  # 2
 COLLATERAL_POLICY_AUTO: CollateralPolicy.ValueType  # 3
 Global___CollateralPolicy: _TypeAlias = CollateralPolicy  # noqa: Y015
 
+class _TopUpGoal:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TopUpGoalEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TopUpGoal.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TOP_UP_GOAL_UNSPECIFIED: _TopUpGoal.ValueType  # 0
+    TOP_UP_GOAL_INITIAL_MARGIN: _TopUpGoal.ValueType  # 1
+    TOP_UP_GOAL_UTILIZATION: _TopUpGoal.ValueType  # 2
+    TOP_UP_GOAL_OPEN_CALL: _TopUpGoal.ValueType  # 3
+
+class TopUpGoal(_TopUpGoal, metaclass=_TopUpGoalEnumTypeWrapper): ...
+
+TOP_UP_GOAL_UNSPECIFIED: TopUpGoal.ValueType  # 0
+TOP_UP_GOAL_INITIAL_MARGIN: TopUpGoal.ValueType  # 1
+TOP_UP_GOAL_UTILIZATION: TopUpGoal.ValueType  # 2
+TOP_UP_GOAL_OPEN_CALL: TopUpGoal.ValueType  # 3
+Global___TopUpGoal: _TypeAlias = TopUpGoal  # noqa: Y015
+
+class _TopUpUse:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TopUpUseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TopUpUse.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TOP_UP_USE_UNSPECIFIED: _TopUpUse.ValueType  # 0
+    TOP_UP_USE_SPARE: _TopUpUse.ValueType  # 1
+    TOP_UP_USE_EXHAUSTED: _TopUpUse.ValueType  # 2
+    TOP_UP_USE_COUNTS_NO_MORE: _TopUpUse.ValueType  # 3
+    TOP_UP_USE_NOT_ELIGIBLE: _TopUpUse.ValueType  # 4
+    TOP_UP_USE_BELOW_MINIMUM: _TopUpUse.ValueType  # 5
+    TOP_UP_USE_NO_VALUE: _TopUpUse.ValueType  # 6
+
+class TopUpUse(_TopUpUse, metaclass=_TopUpUseEnumTypeWrapper): ...
+
+TOP_UP_USE_UNSPECIFIED: TopUpUse.ValueType  # 0
+TOP_UP_USE_SPARE: TopUpUse.ValueType  # 1
+TOP_UP_USE_EXHAUSTED: TopUpUse.ValueType  # 2
+TOP_UP_USE_COUNTS_NO_MORE: TopUpUse.ValueType  # 3
+TOP_UP_USE_NOT_ELIGIBLE: TopUpUse.ValueType  # 4
+TOP_UP_USE_BELOW_MINIMUM: TopUpUse.ValueType  # 5
+TOP_UP_USE_NO_VALUE: TopUpUse.ValueType  # 6
+Global___TopUpUse: _TypeAlias = TopUpUse  # noqa: Y015
+
 @_typing.final
 class CollateralHolding(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -417,3 +461,204 @@ class ListHoldingsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListHoldingsResponse: _TypeAlias = ListHoldingsResponse  # noqa: Y015
+
+@_typing.final
+class InventoryItem(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTRUMENT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    COST_RATE_FIELD_NUMBER: _builtins.int
+    LOT_SIZE_FIELD_NUMBER: _builtins.int
+    MINIMUM_TRANSFER_FIELD_NUMBER: _builtins.int
+    instrument_id: _builtins.str
+    quantity: _builtins.str
+    cost_rate: _builtins.str
+    lot_size: _builtins.str
+    minimum_transfer: _builtins.str
+    def __init__(
+        self,
+        *,
+        instrument_id: _builtins.str = ...,
+        quantity: _builtins.str = ...,
+        cost_rate: _builtins.str = ...,
+        lot_size: _builtins.str = ...,
+        minimum_transfer: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_rate", b"cost_rate", "instrument_id", b"instrument_id", "lot_size", b"lot_size", "minimum_transfer", b"minimum_transfer", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InventoryItem: _TypeAlias = InventoryItem  # noqa: Y015
+
+@_typing.final
+class SuggestTopUpRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    INVENTORY_FIELD_NUMBER: _builtins.int
+    GOAL_FIELD_NUMBER: _builtins.int
+    TARGET_UTILIZATION_FIELD_NUMBER: _builtins.int
+    MIN_SEQ_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    goal: Global___TopUpGoal.ValueType
+    target_utilization: _builtins.str
+    min_seq: _builtins.int
+    @_builtins.property
+    def inventory(self) -> _containers.RepeatedCompositeFieldContainer[Global___InventoryItem]: ...
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        inventory: _abc.Iterable[Global___InventoryItem] | None = ...,
+        goal: Global___TopUpGoal.ValueType = ...,
+        target_utilization: _builtins.str = ...,
+        min_seq: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "goal", b"goal", "inventory", b"inventory", "min_seq", b"min_seq", "target_utilization", b"target_utilization"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuggestTopUpRequest: _TypeAlias = SuggestTopUpRequest  # noqa: Y015
+
+@_typing.final
+class TopUpStanding(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EQUITY_FIELD_NUMBER: _builtins.int
+    MAINTENANCE_MARGIN_FIELD_NUMBER: _builtins.int
+    INITIAL_MARGIN_FIELD_NUMBER: _builtins.int
+    EXCESS_FIELD_NUMBER: _builtins.int
+    UTILIZATION_FIELD_NUMBER: _builtins.int
+    BAND_FIELD_NUMBER: _builtins.int
+    equity: _builtins.str
+    maintenance_margin: _builtins.str
+    initial_margin: _builtins.str
+    excess: _builtins.str
+    utilization: _builtins.str
+    band: _builtins.str
+    def __init__(
+        self,
+        *,
+        equity: _builtins.str = ...,
+        maintenance_margin: _builtins.str = ...,
+        initial_margin: _builtins.str = ...,
+        excess: _builtins.str = ...,
+        utilization: _builtins.str = ...,
+        band: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["band", b"band", "equity", b"equity", "excess", b"excess", "initial_margin", b"initial_margin", "maintenance_margin", b"maintenance_margin", "utilization", b"utilization"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TopUpStanding: _TypeAlias = TopUpStanding  # noqa: Y015
+
+@_typing.final
+class TopUpLine(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTRUMENT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    MARKET_VALUE_FIELD_NUMBER: _builtins.int
+    VALUE_IN_EQUITY_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    USE_FIELD_NUMBER: _builtins.int
+    instrument_id: _builtins.str
+    quantity: _builtins.str
+    market_value: _builtins.str
+    value_in_equity: _builtins.str
+    cost: _builtins.str
+    use: Global___TopUpUse.ValueType
+    def __init__(
+        self,
+        *,
+        instrument_id: _builtins.str = ...,
+        quantity: _builtins.str = ...,
+        market_value: _builtins.str = ...,
+        value_in_equity: _builtins.str = ...,
+        cost: _builtins.str = ...,
+        use: Global___TopUpUse.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "instrument_id", b"instrument_id", "market_value", b"market_value", "quantity", b"quantity", "use", b"use", "value_in_equity", b"value_in_equity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TopUpLine: _TypeAlias = TopUpLine  # noqa: Y015
+
+@_typing.final
+class SuggestTopUpResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    GOAL_FIELD_NUMBER: _builtins.int
+    TARGET_UTILIZATION_FIELD_NUMBER: _builtins.int
+    CALL_NUMBER_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    LEAST_COST_FIELD_NUMBER: _builtins.int
+    REACHES_TARGET_FIELD_NUMBER: _builtins.int
+    MISSING_BEFORE_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    AS_OF_SEQ_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_ID_FIELD_NUMBER: _builtins.int
+    PARAMETER_SET_ID_FIELD_NUMBER: _builtins.int
+    ENGINE_VERSION_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    goal: Global___TopUpGoal.ValueType
+    target_utilization: _builtins.str
+    call_number: _builtins.int
+    cost: _builtins.str
+    least_cost: _builtins.str
+    reaches_target: _builtins.bool
+    missing_before: _builtins.str
+    missing: _builtins.str
+    summary: _builtins.str
+    as_of_seq: _builtins.int
+    snapshot_id: _builtins.str
+    parameter_set_id: _builtins.str
+    engine_version: _builtins.str
+    @_builtins.property
+    def before(self) -> Global___TopUpStanding: ...
+    @_builtins.property
+    def after(self) -> Global___TopUpStanding: ...
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___TopUpLine]: ...
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        goal: Global___TopUpGoal.ValueType = ...,
+        target_utilization: _builtins.str = ...,
+        call_number: _builtins.int = ...,
+        before: Global___TopUpStanding | None = ...,
+        after: Global___TopUpStanding | None = ...,
+        lines: _abc.Iterable[Global___TopUpLine] | None = ...,
+        cost: _builtins.str = ...,
+        least_cost: _builtins.str = ...,
+        reaches_target: _builtins.bool = ...,
+        missing_before: _builtins.str = ...,
+        missing: _builtins.str = ...,
+        summary: _builtins.str = ...,
+        as_of_seq: _builtins.int = ...,
+        snapshot_id: _builtins.str = ...,
+        parameter_set_id: _builtins.str = ...,
+        engine_version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "after", b"after", "as_of_seq", b"as_of_seq", "before", b"before", "call_number", b"call_number", "cost", b"cost", "engine_version", b"engine_version", "goal", b"goal", "least_cost", b"least_cost", "lines", b"lines", "missing", b"missing", "missing_before", b"missing_before", "parameter_set_id", b"parameter_set_id", "reaches_target", b"reaches_target", "snapshot_id", b"snapshot_id", "summary", b"summary", "target_utilization", b"target_utilization"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuggestTopUpResponse: _TypeAlias = SuggestTopUpResponse  # noqa: Y015

@@ -59,6 +59,11 @@ class CollateralServiceStub(object):
                 request_serializer=crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.ListHoldingsRequest.SerializeToString,
                 response_deserializer=crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.ListHoldingsResponse.FromString,
                 _registered_method=True)
+        self.SuggestTopUp = channel.unary_unary(
+                '/crossmargin.api.v1.CollateralService/SuggestTopUp',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.SuggestTopUpRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.SuggestTopUpResponse.FromString,
+                _registered_method=True)
 
 
 class CollateralServiceServicer(object):
@@ -94,6 +99,12 @@ class CollateralServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SuggestTopUp(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CollateralServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -121,6 +132,11 @@ def add_CollateralServiceServicer_to_server(servicer, server):
                     servicer.ListHoldings,
                     request_deserializer=crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.ListHoldingsRequest.FromString,
                     response_serializer=crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.ListHoldingsResponse.SerializeToString,
+            ),
+            'SuggestTopUp': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuggestTopUp,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.SuggestTopUpRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.SuggestTopUpResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -258,6 +274,33 @@ class CollateralService(object):
             '/crossmargin.api.v1.CollateralService/ListHoldings',
             crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.ListHoldingsRequest.SerializeToString,
             crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.ListHoldingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuggestTopUp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.CollateralService/SuggestTopUp',
+            crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.SuggestTopUpRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_collateral__service__pb2.SuggestTopUpResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,6 +36,7 @@ class CollateralServiceStub:
     Transfer: _grpc.UnaryUnaryMultiCallable[_collateral_service_pb2.TransferRequest, _collateral_service_pb2.TransferResponse]
     SetPolicy: _grpc.UnaryUnaryMultiCallable[_collateral_service_pb2.SetPolicyRequest, _collateral_service_pb2.SetPolicyResponse]
     ListHoldings: _grpc.UnaryUnaryMultiCallable[_collateral_service_pb2.ListHoldingsRequest, _collateral_service_pb2.ListHoldingsResponse]
+    SuggestTopUp: _grpc.UnaryUnaryMultiCallable[_collateral_service_pb2.SuggestTopUpRequest, _collateral_service_pb2.SuggestTopUpResponse]
 
 @_typing.type_check_only
 class CollateralServiceAsyncStub(CollateralServiceStub):
@@ -45,6 +46,7 @@ class CollateralServiceAsyncStub(CollateralServiceStub):
     Transfer: _aio.UnaryUnaryMultiCallable[_collateral_service_pb2.TransferRequest, _collateral_service_pb2.TransferResponse]  # type: ignore[assignment]
     SetPolicy: _aio.UnaryUnaryMultiCallable[_collateral_service_pb2.SetPolicyRequest, _collateral_service_pb2.SetPolicyResponse]  # type: ignore[assignment]
     ListHoldings: _aio.UnaryUnaryMultiCallable[_collateral_service_pb2.ListHoldingsRequest, _collateral_service_pb2.ListHoldingsResponse]  # type: ignore[assignment]
+    SuggestTopUp: _aio.UnaryUnaryMultiCallable[_collateral_service_pb2.SuggestTopUpRequest, _collateral_service_pb2.SuggestTopUpResponse]  # type: ignore[assignment]
 
 class CollateralServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -81,5 +83,12 @@ class CollateralServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _collateral_service_pb2.ListHoldingsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_collateral_service_pb2.ListHoldingsResponse, _abc.Awaitable[_collateral_service_pb2.ListHoldingsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def SuggestTopUp(
+        self,
+        request: _collateral_service_pb2.SuggestTopUpRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collateral_service_pb2.SuggestTopUpResponse, _abc.Awaitable[_collateral_service_pb2.SuggestTopUpResponse]]: ...
 
 def add_CollateralServiceServicer_to_server(servicer: CollateralServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
