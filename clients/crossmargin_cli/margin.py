@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from crossmargin.api.v1 import margin_service_pb2
-from crossmargin_cli import margin_history, top_up
+from crossmargin_cli import margin_history, outlook, top_up
 from crossmargin_cli.connection import (
     DEFAULT_TARGET,
     AccountArgument,
@@ -53,6 +53,7 @@ from crossmargin_client import Client, decimal_of, moment_of
 
 app = typer.Typer(no_args_is_help=True, help="What accounts are worth and need, and why.")
 app.command("history", epilog=margin_history.EXAMPLES)(margin_history.history)
+app.command("outlook", epilog=outlook.EXAMPLES)(outlook.outlook)
 app.command("topup", epilog=top_up.EXAMPLES)(top_up.topup)
 
 

@@ -66,7 +66,7 @@ def history(
         console.print(f"drawn to {plot}")
 
 
-def age_of(text: str) -> timedelta:
+def age_of(text: str, *, option: str = "--since") -> timedelta:
     """Return the age that a text such as 24h says.
 
     Raises:
@@ -77,5 +77,5 @@ def age_of(text: str) -> timedelta:
     """
     found = _AGE.fullmatch(text)
     if found is None:
-        raise MisuseError(f"--since was {text!r}; expected a number and s, m, h or d", next_step="--since 24h")
+        raise MisuseError(f"{option} was {text!r}; expected a number and s, m, h or d", next_step=f"{option} 24h")
     return timedelta(**{_UNITS[found[2]]: int(found[1])})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -670,6 +670,12 @@ class AsyncClient:
         async for page in self._pages(self._margin.ListMarginHistory, requests.list_margin_history(account, start=start, end=end)):
             for point in page.points:
                 yield point
+
+    async def project_utilization(
+        self, account: str, *, horizon: timedelta | None = None, min_seq: int = 0
+    ) -> margin_service_pb2.ProjectUtilizationResponse:
+        """Return where the utilization of an account goes by a horizon, 24 hours ahead without one. Nothing is called on it."""
+        return await self._call(self._margin.ProjectUtilization, requests.project_utilization(account, horizon=horizon, min_seq=min_seq))
 
     async def watch_margin(
         self, account: str, *, utilization_step: Exact | None = None, patience_s: float = 60.0

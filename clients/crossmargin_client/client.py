@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from types import TracebackType
 from typing import Final, Self, TypeAlias, TypeVar
 
@@ -665,6 +665,12 @@ class Client:
         """Yield what house runs found of an account, oldest first, stored from `start` on and before `end` where given."""
         for page in self._pages(self._margin.ListMarginHistory, requests.list_margin_history(account, start=start, end=end)):
             yield from page.points
+
+    def project_utilization(
+        self, account: str, *, horizon: timedelta | None = None, min_seq: int = 0
+    ) -> margin_service_pb2.ProjectUtilizationResponse:
+        """Return where the utilization of an account goes by a horizon, 24 hours ahead without one. Nothing is called on it."""
+        return self._call(self._margin.ProjectUtilization, requests.project_utilization(account, horizon=horizon, min_seq=min_seq))
 
     def watch_margin(
         self, account: str, *, utilization_step: Exact | None = None, patience_s: float = 60.0

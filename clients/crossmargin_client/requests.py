@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final, Protocol, TypeVar
 
 from crossmargin.api.v1 import (
@@ -590,6 +590,14 @@ def list_margin_history(account: str, *, start: datetime | None, end: datetime |
         end_time=None if end is None else timestamp_of(end, field="end"),
         page_size=PAGE_SIZE,
     )
+
+
+def project_utilization(account: str, *, horizon: timedelta | None, min_seq: int) -> margin_service_pb2.ProjectUtilizationRequest:
+    """Return the request for an outlook; without a horizon it is the service's to choose."""
+    request = margin_service_pb2.ProjectUtilizationRequest(account=account, min_seq=min_seq)
+    if horizon is not None:
+        request.horizon.FromTimedelta(horizon)
+    return request
 
 
 def reproduce_margin(

@@ -56,6 +56,7 @@ from crossmargin.adapters.prometheus.ledger_metrics import LedgerMetrics
 from crossmargin.adapters.prometheus.lifecycle_metrics import LifecycleMetrics
 from crossmargin.adapters.prometheus.margin_metrics import MarginMetrics
 from crossmargin.adapters.prometheus.market_metrics import QuoteMetrics
+from crossmargin.adapters.prometheus.outlook_metrics import OutlookMetrics
 from crossmargin.adapters.prometheus.request_metrics import RequestMetrics
 from crossmargin.adapters.prometheus.rpc_metrics import RpcMetrics
 from crossmargin.adapters.runtime.anchor_file import AnchorFile, read_anchor_file
@@ -128,6 +129,7 @@ from crossmargin.usecases.ports.risk_parameters import ParameterStore
 from crossmargin.usecases.ports.runtime import Clock, ComputePool
 from crossmargin.usecases.ports.writing import Decision, Writer, WriteRequest
 from crossmargin.usecases.preview_trades import PreviewTrades
+from crossmargin.usecases.project_utilization import ProjectUtilization
 from crossmargin.usecases.propose_parameters import ProposeParameters
 from crossmargin.usecases.publish_quotes import PublishQuotes
 from crossmargin.usecases.publish_snapshot import PublishSnapshot
@@ -169,6 +171,7 @@ from crossmargin.usecases.watch_call_notices import WatchCallNotices
 from crossmargin.usecases.watch_calls import WatchCalls
 from crossmargin.usecases.watch_due_events import WatchDueEvents
 from crossmargin.usecases.watch_margin import WatchMargin
+from crossmargin.usecases.watch_outlooks import WatchOutlooks
 from crossmargin.usecases.watch_positions import WatchPositions
 from crossmargin.usecases.watch_requests import WatchRequests
 from crossmargin.usecases.withdraw_collateral import WithdrawCollateral
@@ -458,6 +461,9 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket, *, withdrawal_a
         plan_liquidation=PlanLiquidation(ports.books, ports.breakers, current_market, ports.compute),
         advise_margin_mode=AdviseMarginMode(read_account, current_market, ports.compute),
         simulate_cascade=SimulateCascade(ports.books, current_market, ports.compute),
+        project_utilization=ProjectUtilization(
+            ports.books, ports.history, ports.calls, ports.parameters, current_market, ports.compute, ports.clock
+        ),
         suggest_top_up=SuggestTopUp(ports.books, ports.instruments, ports.calls, current_market, ports.compute),
         approve_liquidation=ApproveLiquidation(decide_on_market, ports.breakers, ports.market, ports.compute, two_persons),
         books=ports.books,
@@ -576,12 +582,15 @@ def _monitor_duties(
     ticks = TickMarket(use_cases.build_snapshot, metrics, leadership, ports.clock, settings.quote_tick_s)
     requests = WatchRequests(ports.books, ports.request_reports, leadership, ports.clock)
     due = WatchDueEvents(use_cases.list_due_events, LifecycleMetrics(registry), leadership, ports.clock)
+    outlooks = OutlookMetrics(registry, client_limit=settings.client_label_limit)
+    outlook_watch = WatchOutlooks(use_cases.project_utilization, outlooks, leadership, ports.clock)
     thinning = ThinHistory(ports.history, settings.history_tiers, leadership, ports.clock)
     return {
         "monitor": house(),
         "market": ticks(),
         "requests": requests.duty()(),
         "due events": due.duty()(),
+        "outlooks": outlook_watch.duty()(),
         "history": thinning.duty()(),
         "calls": call_watch.duty()(),
     }

@@ -83,6 +83,7 @@ EXPECTED: Final = {
     "MarginService/ReleaseReservation": _of("TRO", "account"),
     "MarginService/ListReservations": _of(READERS, "account"),
     "MarginService/WatchMargin": _of(READERS, "account"),
+    "MarginService/ProjectUtilization": _of(READERS, "account"),
     "MarginService/ListMarginHistory": _of(READERS, "account"),
     # A stamp without an account is no stamp; whether the house's is meant cannot be told, so a scoped caller is refused.
     "MarginService/ReproduceMargin": _of(READERS, "stamp.account", "margin.stamp.account", unnamed=HOUSE),

@@ -14,6 +14,7 @@ from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId, Hous
 from crossmargin.domain.margin import Band, RampStamp
 from crossmargin.domain.margin_history import HistoryTiers, margin_point
 from crossmargin.domain.methodology import Methodology
+from crossmargin.domain.outlook import trend_of
 from crossmargin.usecases.ports.leadership import LeadershipLostError
 from crossmargin.usecases.ports.margin import HistoryFilter
 from tests.contract.storage import CORE, OTHER
@@ -124,3 +125,38 @@ async def test_thinning_keeps_the_last_run_and_every_change_of_a_band(storage, l
         assert await points_of(storage) == [every[0], every[2], every[4]]
         assert [stored.run for stored in await points_of(storage, OTHER)] == [every[4].run]
     assert await storage.history.thin(at_once) == 0
+
+
+async def test_a_trend_adds_up_the_steps_that_nothing_disturbed(storage, leader):
+    """Of five runs: nothing booked before the second and the fifth, an entry before the third, other parameters before the fourth."""
+
+    def at(equity, maintenance, **stamp):
+        point = a_point(**stamp)
+        return replace(point, equity=Decimal(equity), maintenance_margin=Decimal(maintenance))
+
+    before = datetime.now(UTC) - timedelta(hours=1)
+    changed = {"parameters_hash": "e" * 64}
+    for point in (
+        at("1000.10", "500", sequence=1),
+        at("990.05", "510.01", sequence=1),
+        at("2000", "900", sequence=2),
+        at("1500", "950", sequence=2, **changed),
+        at("1480", "949", sequence=2, **changed),
+    ):
+        await storage.history.record_run([point], epoch=leader.epoch)
+    await storage.history.record_run([a_point(OTHER)], epoch=leader.epoch)
+    trends = await storage.history.trends(since=before)
+    points = await points_of(storage)
+    assert trends == {CORE: trend_of(points)}
+    assert (trends[CORE].equity, trends[CORE].maintenance_margin) == (Decimal("-30.05"), Decimal("9.01"))
+    assert trends[CORE].observed == points[1].recorded_at - points[0].recorded_at + points[4].recorded_at - points[3].recorded_at
+    assert await storage.history.trends(since=points[4].recorded_at) == {}
+
+
+async def test_a_ramp_that_moves_is_a_disturbance(storage, leader):
+    ramps = [RampStamp(RiskParameterSetId("old"), "a", "b", Decimal(share)) for share in ("0.25", "0.25", "0.5")]
+    for ramp in (None, *ramps):
+        await storage.history.record_run([a_point(ramp=ramp)], epoch=leader.epoch)
+    points = await points_of(storage)
+    trends = await storage.history.trends(since=datetime.now(UTC) - timedelta(hours=1))
+    assert trends[CORE].observed == points[2].recorded_at - points[1].recorded_at

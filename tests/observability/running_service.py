@@ -21,6 +21,7 @@ _LAST_TO_COME = (
     "crossmargin_halt_timestamp_seconds{",
     "crossmargin_margin_call_due_timestamp_seconds{",
     "crossmargin_doubted_level_timestamp_seconds{",
+    "crossmargin_projected_utilization_ratio{",
 )
 _UNMARGINED = "clients/omega/accounts/core"
 _CALLED = "clients/sigma/accounts/core"

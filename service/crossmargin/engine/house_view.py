@@ -67,7 +67,8 @@ def house_with(
         totals_with(house, before, after, market),
         owner_liquidity={account: groups for account, groups in house.owner_liquidity.items() if account.client_id != client}
         | dict(own.owner_liquidity),
-        owner_basis={account: amount for account, amount in house.owner_basis.items() if account.client_id != client} | dict(own.owner_basis),
+        owner_basis={account: amount for account, amount in house.owner_basis.items() if account.client_id != client}
+        | dict(own.owner_basis),
     )
 
 

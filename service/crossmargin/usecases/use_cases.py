@@ -37,6 +37,7 @@ from crossmargin.usecases.ports.pending_request import PendingRequests
 from crossmargin.usecases.ports.reconciliation import ReconciliationStore
 from crossmargin.usecases.ports.risk_parameters import ParameterStore
 from crossmargin.usecases.preview_trades import PreviewTrades
+from crossmargin.usecases.project_utilization import ProjectUtilization
 from crossmargin.usecases.propose_parameters import ProposeParameters
 from crossmargin.usecases.publish_quotes import PublishQuotes
 from crossmargin.usecases.publish_snapshot import PublishSnapshot
@@ -121,6 +122,7 @@ class UseCases:
     approve_liquidation: ApproveLiquidation
     simulate_cascade: SimulateCascade
     suggest_top_up: SuggestTopUp
+    project_utilization: ProjectUtilization
     advise_margin_mode: AdviseMarginMode
     books: BookReader
     instruments: InstrumentReader

@@ -19,6 +19,7 @@ from crossmargin.adapters.grpc_server.wire.margin import (
     stamp_from_message,
 )
 from crossmargin.adapters.grpc_server.wire.margin_history import history_filter_from_message, point_to_message
+from crossmargin.adapters.grpc_server.wire.outlook import horizon_from_message, outlook_to_message
 from crossmargin.adapters.grpc_server.wire.reservation import (
     limit_usage_to_message,
     need_to_message,
@@ -118,6 +119,12 @@ class MarginService(MarginServiceServicer):
         """Compute a past margin again."""
         reproduction = await self._use_cases.reproduce_margin(stamp_from_message(request.stamp))
         return reproduction_to_message(reproduction, request.margin if request.HasField("margin") else None)
+
+    async def ProjectUtilization(self, request: pb.ProjectUtilizationRequest, context: Context) -> pb.ProjectUtilizationResponse:
+        """Project the utilization of an account."""
+        account = account_ref_from_name(request.account, what="account")
+        horizon = horizon_from_message(request)
+        return outlook_to_message(await self._use_cases.project_utilization(account, horizon=horizon, min_sequence=request.min_seq))
 
     async def ListMarginHistory(self, request: pb.ListMarginHistoryRequest, context: Context) -> pb.ListMarginHistoryResponse:
         """List what house runs found of an account."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.domain.band_memory import BandState
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.margin_history import HistoryTiers, MarginPoint, StoredPoint, check_one_run, runs_to_thin
+from crossmargin.domain.outlook import Trend, trend_of
 from crossmargin.usecases.ports.leadership import LeadershipLostError
 from crossmargin.usecases.ports.margin import HistoryFilter
 from crossmargin.usecases.storage_errors import unknown_account
@@ -53,6 +55,15 @@ class MemoryMarginHistory:
             and (chosen.end is None or stored.recorded_at < chosen.end)
         ]
         return found[:limit]
+
+    async def trends(self, *, since: datetime) -> Mapping[AccountRef, Trend]:
+        """Return how far each account came by itself."""
+        found = {}
+        for ref, points in self._database.margin_points.items():
+            trend = trend_of([stored for _, stored in sorted(points.items()) if stored.recorded_at >= since])
+            if trend.observed:
+                found[ref] = trend
+        return found
 
     async def thin(self, tiers: HistoryTiers) -> int:
         """Take out the points of runs that are too many for their age."""

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
 import psycopg
 from psycopg.types.json import Jsonb
-from sqlalchemy import BigInteger, DateTime, Text, bindparam, false, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, DateTime, Numeric, Text, and_, bindparam, cast, false, func, or_, select
 
 from crossmargin.adapters.postgres.database import Connection, Database, Row
 from crossmargin.adapters.postgres.driver_errors import caller_error
 from crossmargin.adapters.postgres.leadership import check_epoch
 from crossmargin.adapters.postgres.row_scope import SET_CLIENTS, clients_setting
-from crossmargin.adapters.postgres.statements import compiled
+from crossmargin.adapters.postgres.statements import Statement, compiled
 from crossmargin.adapters.postgres.tables import account, account_band, house_run, margin_history
 from crossmargin.domain.band_memory import BandState
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId, HouseViewId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.margin import Band, MarginStamp, RampStamp
 from crossmargin.domain.margin_history import HistoryTiers, MarginPoint, StoredPoint, check_one_run, runs_to_thin
 from crossmargin.domain.methodology import Methodology
+from crossmargin.domain.outlook import Trend
 from crossmargin.usecases.ports.margin import HistoryFilter
 from crossmargin.usecases.storage_errors import unknown_account
 
@@ -81,6 +83,51 @@ _ACCOUNT: Final = compiled(
         account.c.client_id == bindparam("client_id", type_=Text), account.c.account_id == bindparam("account_id", type_=Text)
     )
 )
+
+
+def _trends() -> Statement:
+    """Return the statement that adds up, by account, the steps between two runs that nothing has disturbed (see `trend_of`)."""
+    joined = margin_history.join(house_run, house_run.c.run == margin_history.c.run)
+    by_account: dict[str, Any] = {
+        "partition_by": (margin_history.c.client_id, margin_history.c.account_id),
+        "order_by": margin_history.c.run,
+    }
+
+    def before(column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return func.lag(column).over(**by_account)
+
+    equity, maintenance = (cast(column, Numeric) for column in (margin_history.c.equity, margin_history.c.maintenance_margin))
+    same = (margin_history.c.sequence, margin_history.c.methodology, house_run.c.parameters_hash)
+    steps = (
+        select(
+            margin_history.c.client_id,
+            margin_history.c.account_id,
+            (equity - before(equity)).label("equity"),
+            (maintenance - before(maintenance)).label("maintenance_margin"),
+            (house_run.c.recorded_at - before(house_run.c.recorded_at)).label("observed"),
+            and_(
+                *(column == before(column) for column in same),
+                cast(house_run.c.ramp, Text).is_not_distinct_from(before(cast(house_run.c.ramp, Text))),
+            ).label("is_undisturbed"),
+        )
+        .select_from(joined)
+        .where(house_run.c.recorded_at >= bindparam("since", type_=DateTime(timezone=True)))
+        .subquery()
+    )
+    return compiled(
+        select(
+            steps.c.client_id,
+            steps.c.account_id,
+            func.sum(steps.c.equity).label("equity"),
+            func.sum(steps.c.maintenance_margin).label("maintenance_margin"),
+            func.sum(steps.c.observed).label("observed"),
+        )
+        .where(steps.c.is_undisturbed)
+        .group_by(steps.c.client_id, steps.c.account_id)
+    )
+
+
+_TRENDS: Final = _trends()
 _RUNS: Final = compiled(
     select(house_run.c.run, house_run.c.recorded_at, func.now().label("now")).where(house_run.c.is_thinned.is_(false()))
 )
@@ -121,6 +168,11 @@ class PostgresMarginHistory:
         if not rows and await self._database.row(_ACCOUNT, **names) is None:
             raise unknown_account(ref)
         return list(map(_stored_point, rows))
+
+    async def trends(self, *, since: datetime) -> Mapping[AccountRef, Trend]:
+        """Return how far each account came by itself."""
+        rows = await self._database.rows(_TRENDS, since=since)
+        return {_account(row): Trend(row["equity"], row["maintenance_margin"], row["observed"]) for row in rows}
 
     async def thin(self, tiers: HistoryTiers) -> int:
         """Take out the points of runs that are too many for their age."""

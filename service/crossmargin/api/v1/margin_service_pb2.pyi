@@ -1665,3 +1665,149 @@ class ReproduceMarginResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReproduceMarginResponse: _TypeAlias = ReproduceMarginResponse  # noqa: Y015
+
+@_typing.final
+class ProjectUtilizationRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    HORIZON_FIELD_NUMBER: _builtins.int
+    MIN_SEQ_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    min_seq: _builtins.int
+    @_builtins.property
+    def horizon(self) -> _duration_pb2.Duration: ...
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        horizon: _duration_pb2.Duration | None = ...,
+        min_seq: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["horizon", b"horizon"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "horizon", b"horizon", "min_seq", b"min_seq"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProjectUtilizationRequest: _TypeAlias = ProjectUtilizationRequest  # noqa: Y015
+
+@_typing.final
+class OutlookFigures(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EQUITY_FIELD_NUMBER: _builtins.int
+    MAINTENANCE_MARGIN_FIELD_NUMBER: _builtins.int
+    UTILIZATION_FIELD_NUMBER: _builtins.int
+    BAND_FIELD_NUMBER: _builtins.int
+    equity: _builtins.str
+    maintenance_margin: _builtins.str
+    utilization: _builtins.str
+    band: Global___Band.ValueType
+    def __init__(
+        self,
+        *,
+        equity: _builtins.str = ...,
+        maintenance_margin: _builtins.str = ...,
+        utilization: _builtins.str = ...,
+        band: Global___Band.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["band", b"band", "equity", b"equity", "maintenance_margin", b"maintenance_margin", "utilization", b"utilization"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OutlookFigures: _TypeAlias = OutlookFigures  # noqa: Y015
+
+@_typing.final
+class OutlookEnd(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTRUMENT_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    DUE_TIME_FIELD_NUMBER: _builtins.int
+    instrument_id: _builtins.str
+    name: _builtins.str
+    @_builtins.property
+    def due_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        instrument_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        due_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time", "instrument_id", b"instrument_id", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OutlookEnd: _TypeAlias = OutlookEnd  # noqa: Y015
+
+@_typing.final
+class ProjectUtilizationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STAMP_FIELD_NUMBER: _builtins.int
+    HORIZON_TIME_FIELD_NUMBER: _builtins.int
+    NOW_FIELD_NUMBER: _builtins.int
+    KNOWN_FIELD_NUMBER: _builtins.int
+    PROJECTED_FIELD_NUMBER: _builtins.int
+    EQUITY_TREND_FIELD_NUMBER: _builtins.int
+    MAINTENANCE_MARGIN_TREND_FIELD_NUMBER: _builtins.int
+    TREND_DURATION_FIELD_NUMBER: _builtins.int
+    ENDS_FIELD_NUMBER: _builtins.int
+    PARAMETER_SET_ID_FIELD_NUMBER: _builtins.int
+    PARAMETER_FRACTION_FIELD_NUMBER: _builtins.int
+    CALL_NUMBER_FIELD_NUMBER: _builtins.int
+    CALL_DUE_TIME_FIELD_NUMBER: _builtins.int
+    CALL_OUTSTANDING_FIELD_NUMBER: _builtins.int
+    equity_trend: _builtins.str
+    maintenance_margin_trend: _builtins.str
+    parameter_set_id: _builtins.str
+    parameter_fraction: _builtins.str
+    call_number: _builtins.int
+    call_outstanding: _builtins.str
+    @_builtins.property
+    def stamp(self) -> Global___MarginStamp: ...
+    @_builtins.property
+    def horizon_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def now(self) -> Global___OutlookFigures: ...
+    @_builtins.property
+    def known(self) -> Global___OutlookFigures: ...
+    @_builtins.property
+    def projected(self) -> Global___OutlookFigures: ...
+    @_builtins.property
+    def trend_duration(self) -> _duration_pb2.Duration: ...
+    @_builtins.property
+    def ends(self) -> _containers.RepeatedCompositeFieldContainer[Global___OutlookEnd]: ...
+    @_builtins.property
+    def call_due_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        stamp: Global___MarginStamp | None = ...,
+        horizon_time: _timestamp_pb2.Timestamp | None = ...,
+        now: Global___OutlookFigures | None = ...,
+        known: Global___OutlookFigures | None = ...,
+        projected: Global___OutlookFigures | None = ...,
+        equity_trend: _builtins.str = ...,
+        maintenance_margin_trend: _builtins.str = ...,
+        trend_duration: _duration_pb2.Duration | None = ...,
+        ends: _abc.Iterable[Global___OutlookEnd] | None = ...,
+        parameter_set_id: _builtins.str = ...,
+        parameter_fraction: _builtins.str = ...,
+        call_number: _builtins.int = ...,
+        call_due_time: _timestamp_pb2.Timestamp | None = ...,
+        call_outstanding: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["call_due_time", b"call_due_time", "horizon_time", b"horizon_time", "known", b"known", "now", b"now", "projected", b"projected", "stamp", b"stamp", "trend_duration", b"trend_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_due_time", b"call_due_time", "call_number", b"call_number", "call_outstanding", b"call_outstanding", "ends", b"ends", "equity_trend", b"equity_trend", "horizon_time", b"horizon_time", "known", b"known", "maintenance_margin_trend", b"maintenance_margin_trend", "now", b"now", "parameter_fraction", b"parameter_fraction", "parameter_set_id", b"parameter_set_id", "projected", b"projected", "stamp", b"stamp", "trend_duration", b"trend_duration"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProjectUtilizationResponse: _TypeAlias = ProjectUtilizationResponse  # noqa: Y015

@@ -84,6 +84,11 @@ class MarginServiceStub(object):
                 request_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ListMarginHistoryRequest.SerializeToString,
                 response_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ListMarginHistoryResponse.FromString,
                 _registered_method=True)
+        self.ProjectUtilization = channel.unary_unary(
+                '/crossmargin.api.v1.MarginService/ProjectUtilization',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ProjectUtilizationRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ProjectUtilizationResponse.FromString,
+                _registered_method=True)
 
 
 class MarginServiceServicer(object):
@@ -149,6 +154,12 @@ class MarginServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ProjectUtilization(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MarginServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -201,6 +212,11 @@ def add_MarginServiceServicer_to_server(servicer, server):
                     servicer.ListMarginHistory,
                     request_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ListMarginHistoryRequest.FromString,
                     response_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ListMarginHistoryResponse.SerializeToString,
+            ),
+            'ProjectUtilization': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProjectUtilization,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ProjectUtilizationRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ProjectUtilizationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -473,6 +489,33 @@ class MarginService(object):
             '/crossmargin.api.v1.MarginService/ListMarginHistory',
             crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ListMarginHistoryRequest.SerializeToString,
             crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ListMarginHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProjectUtilization(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.MarginService/ProjectUtilization',
+            crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ProjectUtilizationRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ProjectUtilizationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,7 @@ class MarginServiceStub:
     WatchMargin: _grpc.UnaryStreamMultiCallable[_margin_service_pb2.WatchMarginRequest, _margin_service_pb2.WatchMarginResponse]
     ReproduceMargin: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.ReproduceMarginRequest, _margin_service_pb2.ReproduceMarginResponse]
     ListMarginHistory: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.ListMarginHistoryRequest, _margin_service_pb2.ListMarginHistoryResponse]
+    ProjectUtilization: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.ProjectUtilizationRequest, _margin_service_pb2.ProjectUtilizationResponse]
 
 @_typing.type_check_only
 class MarginServiceAsyncStub(MarginServiceStub):
@@ -55,6 +56,7 @@ class MarginServiceAsyncStub(MarginServiceStub):
     WatchMargin: _aio.UnaryStreamMultiCallable[_margin_service_pb2.WatchMarginRequest, _margin_service_pb2.WatchMarginResponse]  # type: ignore[assignment]
     ReproduceMargin: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.ReproduceMarginRequest, _margin_service_pb2.ReproduceMarginResponse]  # type: ignore[assignment]
     ListMarginHistory: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.ListMarginHistoryRequest, _margin_service_pb2.ListMarginHistoryResponse]  # type: ignore[assignment]
+    ProjectUtilization: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.ProjectUtilizationRequest, _margin_service_pb2.ProjectUtilizationResponse]  # type: ignore[assignment]
 
 class MarginServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -126,5 +128,12 @@ class MarginServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _margin_service_pb2.ListMarginHistoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_margin_service_pb2.ListMarginHistoryResponse, _abc.Awaitable[_margin_service_pb2.ListMarginHistoryResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ProjectUtilization(
+        self,
+        request: _margin_service_pb2.ProjectUtilizationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_margin_service_pb2.ProjectUtilizationResponse, _abc.Awaitable[_margin_service_pb2.ProjectUtilizationResponse]]: ...
 
 def add_MarginServiceServicer_to_server(servicer: MarginServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -11,6 +11,7 @@ from crossmargin.domain.band_memory import BandState
 from crossmargin.domain.identifiers import AccountRef, InstrumentId
 from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.margin_history import HistoryTiers, MarginPoint, StoredPoint
+from crossmargin.domain.outlook import Trend
 from crossmargin.domain.peg import PegStanding
 
 
@@ -47,6 +48,10 @@ class MarginHistory(Protocol):
 
     async def list_points(self, ref: AccountRef, chosen: HistoryFilter, *, after_run: int, limit: int) -> Sequence[StoredPoint]:
         """Return points of an account, oldest first, of runs after the number given; UNKNOWN_ACCOUNT."""
+        ...
+
+    async def trends(self, *, since: datetime) -> Mapping[AccountRef, Trend]:
+        """Return what `trend_of` says of each account's points from a time on; accounts without an undisturbed pair are left out."""
         ...
 
     async def thin(self, tiers: HistoryTiers) -> int:
