@@ -9,6 +9,7 @@ import typer
 
 from crossmargin_cli import (
     accounts,
+    audit,
     backtest,
     book,
     calls,
@@ -71,6 +72,7 @@ app.add_typer(collateral.app, name="collateral")
 app.add_typer(limits.app, name="limits")
 app.add_typer(halt.app, name="halt")
 app.add_typer(pending.app, name="pending")
+app.add_typer(audit.app, name="audit")
 app.add_typer(history.app, name="import")
 app.add_typer(quotes.app, name="quotes")
 app.add_typer(market.app, name="market")

@@ -13,6 +13,8 @@ import grpc
 from crossmargin.api.v1 import (
     account_service_pb2,
     account_service_pb2_grpc,
+    audit_service_pb2,
+    audit_service_pb2_grpc,
     book_service_pb2,
     book_service_pb2_grpc,
     collateral_service_pb2,
@@ -105,6 +107,7 @@ class Client:
         self._calls = margin_call_service_pb2_grpc.MarginCallServiceStub(self._channel)
         self._margin = margin_service_pb2_grpc.MarginServiceStub(self._channel)
         self._market = market_service_pb2_grpc.MarketServiceStub(self._channel)
+        self._audit = audit_service_pb2_grpc.AuditServiceStub(self._channel)
         self._pending = pending_request_service_pb2_grpc.PendingRequestServiceStub(self._channel)
         self._reconciliation = reconciliation_service_pb2_grpc.ReconciliationServiceStub(self._channel)
         self._reference = reference_service_pb2_grpc.ReferenceServiceStub(self._channel)
@@ -201,6 +204,23 @@ class Client:
     def get_limits(self, scope: str) -> account_service_pb2.ExposureLimits:
         """Return the limits of clients/{client} or clients/{client}/accounts/{account}."""
         return self._call(self._accounts.GetLimits, requests.get_limits(scope)).limits
+
+    def list_audit_events(
+        self,
+        *,
+        principal: str = "",
+        client_id: str = "",
+        kind: audit_service_pb2.AuditKind.ValueType = audit_service_pb2.AUDIT_KIND_UNSPECIFIED,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> Iterator[audit_service_pb2.AuditEvent]:
+        """Yield who was turned away, and who looked at what is not his own, newest first: from `start` on and before `end`.
+
+        For risk and auditors of the whole house; each page that is read is itself an event.
+        """
+        request = requests.list_audit_events(principal=principal, client_id=client_id, kind=kind, start=start, end=end)
+        for page in self._pages(self._audit.ListAuditEvents, request):
+            yield from page.events
 
     def list_pending_requests(
         self,

@@ -9,6 +9,7 @@ from typing import Final, Protocol, TypeVar
 
 from crossmargin.api.v1 import (
     account_service_pb2,
+    audit_service_pb2,
     book_service_pb2,
     collateral_service_pb2,
     margin_call_service_pb2,
@@ -392,6 +393,20 @@ def set_limits(
 def get_limits(scope: str) -> account_service_pb2.GetLimitsRequest:
     """Return the request for the limits of a client or account."""
     return account_service_pb2.GetLimitsRequest(scope=scope)
+
+
+def list_audit_events(
+    *, principal: str, client_id: str, kind: audit_service_pb2.AuditKind.ValueType, start: datetime | None, end: datetime | None
+) -> audit_service_pb2.ListAuditEventsRequest:
+    """Return the request for the first page of the audit trail."""
+    return audit_service_pb2.ListAuditEventsRequest(
+        principal=principal,
+        client_id=client_id,
+        kind=kind,
+        start_time=None if start is None else timestamp_of(start, field="start"),
+        end_time=None if end is None else timestamp_of(end, field="end"),
+        page_size=PAGE_SIZE,
+    )
 
 
 def list_pending_requests(

@@ -114,6 +114,7 @@ from crossmargin.usecases.list_due_events import ListDueEvents
 from crossmargin.usecases.note_break import NoteBreak
 from crossmargin.usecases.parameters_in_force import ParametersInForce
 from crossmargin.usecases.plan_liquidation import ApproveLiquidation, PlanLiquidation
+from crossmargin.usecases.ports.audit_event import AuditTrail
 from crossmargin.usecases.ports.books import BookReader
 from crossmargin.usecases.ports.breaker import BreakerStore
 from crossmargin.usecases.ports.instrument import InstrumentReader
@@ -373,6 +374,7 @@ class Ports:
     quote_metrics: QuoteMetricsPort
     request_reports: RequestReports
     call_reports: CallReports
+    audit: AuditTrail
 
 
 def postgres_ports(database: Database, *, compute: ComputePool, registry: CollectorRegistry, halt_alert_s: float) -> Ports:
@@ -394,6 +396,7 @@ def postgres_ports(database: Database, *, compute: ComputePool, registry: Collec
         quote_metrics=QuoteMetrics(registry),
         request_reports=RequestMetrics(registry, halt_alert_s=halt_alert_s),
         call_reports=CallMetrics(registry),
+        audit=PostgresAuditTrail(database),
     )
 
 
@@ -453,6 +456,7 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket, *, withdrawal_a
         set_exposure_limits=SetExposureLimits(ports.writer, ports.books, two_persons),
         cancel_pending_request=CancelPendingRequest(ports.writer, ports.pending),
         pending=ports.pending,
+        audit=ports.audit,
         reconcile_statement=ReconcileStatement(ports.writer, ports.reconciliation),
         note_break=NoteBreak(ports.writer, ports.reconciliation, ports.clock),
         reconciliation=ports.reconciliation,
@@ -526,7 +530,7 @@ async def _serve(settings: Settings, url: str, tracing: Tracing | None) -> None:
         DatabaseMetrics(registry, database.pool_statistics)
         current_market = CurrentMarket(ports.instruments, ports.market, ports.parameters, ports.compute)
         use_cases = build_use_cases(ports, current_market, withdrawal_alone_limit=settings.withdrawal_alone_limit)
-        audit = KeepAudit(PostgresAuditTrail(database), log_audit_event, ports.clock)
+        audit = KeepAudit(ports.audit, log_audit_event, ports.clock)
         resources.push_async_callback(_flush, audit)
         counted = RpcMetrics(registry)
         server = build_server(

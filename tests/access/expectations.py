@@ -25,14 +25,15 @@ class Expected:
     letters: str
     fields: tuple[str, ...] = ()
     unnamed: str = NOBODY
+    is_of_house: bool = False
 
     @property
     def roles(self) -> frozenset[str]:
         return frozenset(LETTERS[letter] for letter in self.letters)
 
 
-def _of(letters: str, *fields: str, unnamed: str = "") -> Expected:
-    return Expected(letters, fields, unnamed or (REFUSED_EMPTY if fields else NOBODY))
+def _of(letters: str, *fields: str, unnamed: str = "", is_of_house: bool = False) -> Expected:
+    return Expected(letters, fields, unnamed or (REFUSED_EMPTY if fields else NOBODY), is_of_house)
 
 
 EXPECTED: Final = {
@@ -48,6 +49,7 @@ EXPECTED: Final = {
     "AccountService/SetLimits": _of("R", "limits.scope"),
     "AccountService/GetLimits": _of(READERS, "scope"),
     "AccountService/SetMethodology": _of("R", "account"),
+    "AuditService/ListAuditEvents": _of("RA", "client_id", unnamed=HOUSE, is_of_house=True),
     "BookService/RecordTrades": _of("TO", "account"),
     "BookService/CancelTrade": _of("O", "account"),
     "BookService/ListTrades": _of(READERS, "account"),
@@ -93,9 +95,9 @@ EXPECTED: Final = {
     "MarketService/ImportHistory": _of("PR"),
     "MarketService/GetBreakers": _of("ROA", unnamed=HOUSE),
     "MarketService/ResetBreaker": _of("R", unnamed=HOUSE),
-    "PendingRequestService/ListPendingRequests": _of("ROA", "client_id", unnamed=HOUSE),
-    "PendingRequestService/GetPendingRequest": _of("ROA", unnamed=HOUSE),
-    "PendingRequestService/CancelPendingRequest": _of("RO", unnamed=HOUSE),
+    "PendingRequestService/ListPendingRequests": _of("ROA", "client_id", unnamed=INSIDE),
+    "PendingRequestService/GetPendingRequest": _of("ROA", unnamed=INSIDE),
+    "PendingRequestService/CancelPendingRequest": _of("RO", unnamed=INSIDE),
     "ReconciliationService/ReconcileStatement": _of("O", "lines.account", "accounts", unnamed=HOUSE),
     "ReconciliationService/ListBreaks": _of("ROA", "account", unnamed=INSIDE),
     "ReconciliationService/ExplainBreak": _of("O", "account"),

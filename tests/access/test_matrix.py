@@ -36,6 +36,8 @@ def expected_verdict(name: str, role: str, client: str, *, is_house: bool) -> st
     expected = EXPECTED[name]
     if role not in expected.roles:
         return "denied"
+    if expected.is_of_house and not is_house:
+        return "denied"
     if is_house or not expected.fields:
         return "denied" if expected.unnamed == HOUSE and not is_house else "in"
     if client == FOREIGN:

@@ -10,10 +10,12 @@ import psycopg
 import pytest
 
 from crossmargin.domain.account import Client
+from crossmargin.domain.client_scope import NO_CLIENT, WHOLE_HOUSE, ClientScope
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.identifiers import ClientId, PendingRequestId
 from crossmargin.domain.pending_request import LIFETIME, Asked, PendingEnd, PendingState, ask_first
+from crossmargin.usecases.caller import ADMITTED, Caller
 from crossmargin.usecases.ports.page import Page
 from crossmargin.usecases.ports.pending_request import PendingFilter, pending_key
 from tests.contract.storage import sql
@@ -126,6 +128,29 @@ async def test_they_are_listed_oldest_first_page_by_page_and_by_client_and_state
     assert [one.pending_id for one in await storage.pending.list_pending(PendingFilter(ALPHA), Page(9))] == [names[0], names[3]]
     waiting = PendingFilter(ALPHA, PendingState.AWAITING)
     assert [one.pending_id for one in await storage.pending.list_pending(waiting, Page(9))] == names[:1]
+
+
+@pytest.mark.parametrize(
+    ("scope", "seen"),
+    [(WHOLE_HOUSE, {0, 1, 2}), (ClientScope(frozenset({ALPHA})), {0}), (ClientScope(frozenset({ALPHA, BETA})), {0, 1}), (NO_CLIENT, set())],
+)
+async def test_work_for_some_clients_finds_theirs_and_none_of_others_or_of_the_house(storage, scope, seen):
+    asked = [a_request(f"r{n}", client_id=client_id) for n, client_id in enumerate((ALPHA, BETA, None))]
+    for one in asked:
+        await storage.create(one)
+    token = ADMITTED.set(Caller("alice", scope=scope))
+    try:
+        listed = await storage.pending.list_pending(ANY, Page(9))
+        for number, one in enumerate(asked):
+            if number in seen:
+                assert (await storage.pending.get_pending(one.pending_id)).asked == one.asked
+            else:
+                refused = await refusal(storage.pending.get_pending(one.pending_id))
+                nowhere = await refusal(storage.pending.get_pending(PendingRequestId("0" * 16)))
+                assert (refused.reason, refused.message.replace(one.pending_id, "0" * 16)) == (nowhere.reason, nowhere.message)
+    finally:
+        ADMITTED.reset(token)
+    assert [one.pending_id for one in listed] == [asked[number].pending_id for number in sorted(seen)]
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ class Desk:
             quote_metrics=MemoryQuoteMetrics(),
             request_reports=MemoryRequestReports(),
             call_reports=MemoryCallReports(),
+            audit=storage.audit,
         )
         self.use_cases = self.replica()
         self._number = 0

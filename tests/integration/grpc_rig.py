@@ -20,6 +20,7 @@ from grpc_status import rpc_status
 
 from crossmargin.adapters.grpc_server.context import local_caller
 from crossmargin.adapters.grpc_server.server import Access, build_server
+from crossmargin.adapters.memory.audit_trail import MemoryAuditTrail
 from crossmargin.adapters.memory.books import MemoryBookReader
 from crossmargin.adapters.memory.breakers import MemoryBreakerStore
 from crossmargin.adapters.memory.database import MemoryDatabase
@@ -188,6 +189,7 @@ async def memory_use_cases(*, clock: Clock | None = None, **changes: Any) -> Asy
         quote_metrics=MemoryQuoteMetrics(),
         request_reports=MemoryRequestReports(),
         call_reports=MemoryCallReports(),
+        audit=MemoryAuditTrail(database),
     )
     parameters = risk_parameters(observation_count=100, minimum_observation_count=50, **changes)
 

@@ -507,3 +507,25 @@ def test_limits_and_halts_are_set_and_seen(target):
     resumed = by_two("halt", "resume", "--client", "summit-directional", "--reason", "over", target=target)["state"]
     assert (resumed["halted"], resumed["changed_by"]) == (False, "alice and bob")
     assert run("halt", "show", target=target).returncode == 2
+
+
+def test_the_audit_trail_is_read_by_who_and_when_and_reading_is_in_it(target):
+    first = run_json("audit", "list", "--client", "nobody-of-ours", target=target)
+    assert [event["method"] for event in first["events"]][:1] in ([], ["AuditService/ListAuditEvents"])
+    again = wait_for_event("nobody-of-ours", target=target)
+    assert again["kind"] == "AUDIT_KIND_PRIVILEGED_CALL"
+    assert again["client_ids"] == ["nobody-of-ours"]
+    shown = run("audit", "list", "--client", "nobody-of-ours", "--kind", "privileged", target=target)
+    assert "AuditService/ListAuditEvents" in shown.stdout, shown.stderr
+    assert run("audit", "list", "--principal", "nobody", "--since", "1m", target=target).stdout.startswith("Nothing of the kind")
+    misused = run("audit", "list", "--kind", "strange", target=target)
+    assert (misused.returncode, "expected denied or privileged" in misused.stderr) == (2, True)
+
+
+def wait_for_event(client, *, target):
+    """The newest event that names a client, once it is in the storage, where events come in batches."""
+    for _ in range(50):
+        found = run_json("audit", "list", "--client", client, target=target)["events"]
+        if found:
+            return found[0]
+    raise AssertionError("the trail never told of its being read")

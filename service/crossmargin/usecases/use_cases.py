@@ -27,6 +27,7 @@ from crossmargin.usecases.list_due_events import ListDueEvents
 from crossmargin.usecases.note_break import NoteBreak
 from crossmargin.usecases.parameters_in_force import ParametersInForce
 from crossmargin.usecases.plan_liquidation import ApproveLiquidation, PlanLiquidation
+from crossmargin.usecases.ports.audit_event import AuditTrail
 from crossmargin.usecases.ports.books import BookReader
 from crossmargin.usecases.ports.breaker import BreakerStore
 from crossmargin.usecases.ports.instrument import InstrumentReader
@@ -140,3 +141,4 @@ class UseCases:
     parameters: ParameterStore
     reconciliation: ReconciliationStore
     pending: PendingRequests
+    audit: AuditTrail

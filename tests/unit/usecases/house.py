@@ -12,6 +12,7 @@ from itertools import count
 from random import Random
 from typing import TypeVar
 
+from crossmargin.adapters.memory.audit_trail import MemoryAuditTrail
 from crossmargin.adapters.memory.books import MemoryBookReader
 from crossmargin.adapters.memory.breakers import MemoryBreakerStore
 from crossmargin.adapters.memory.database import MemoryDatabase
@@ -205,6 +206,7 @@ def an_empty_house(compute: CountingPool) -> House:
         quote_metrics=MemoryQuoteMetrics(),
         request_reports=MemoryRequestReports(),
         call_reports=MemoryCallReports(),
+        audit=MemoryAuditTrail(database),
     )
     current_market = CurrentMarket(ports.instruments, ports.market, ports.parameters, compute)
     return House(database, compute, clock, ports, current_market, build_use_cases(ports, current_market))

@@ -12,6 +12,8 @@ from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.domain.audit_event import AuditEvent, AuditKind
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.usecases.keep_audit import LARGEST_BATCH, KeepAudit
+from crossmargin.usecases.ports.audit_event import AuditFilter
+from crossmargin.usecases.ports.page import Page
 from tests.builders import AS_OF
 from tests.unit.usecases.house import SteppedClock
 
@@ -41,7 +43,8 @@ def trail():
 
 
 async def stored(trail) -> list[AuditEvent]:
-    return [one.event for one in await trail.list_events(after=0, limit=10_000)]
+    found = await trail.list_events(AuditFilter(), Page(10_000))
+    return [one.event for one in reversed(found)]
 
 
 async def test_events_are_logged_at_once_and_stored_in_their_order(trail):

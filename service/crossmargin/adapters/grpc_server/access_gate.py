@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 
 from google.protobuf.message import Message
 
@@ -79,16 +79,21 @@ class AccessGate:
         """
         rule = self.policy[path]
         names = rule.named_by(request)
+        if rule.is_of_house and not caller.scope.is_whole_house:
+            self._refuse_house(rule, caller)
         outside = None if caller.scope.is_whole_house else next((name for name in names if not caller.scope.covers(_client_of(name))), None)
         if outside is not None:
             self._tell(AuditKind.DENIED, rule, caller, names, Cause.FOREIGN_CLIENT)
             raise _unknown(outside)
         if not names and rule.unnamed is Unnamed.HOUSE and not caller.scope.is_whole_house:
-            denial = permission_denied(rule.method, caller, Cause.HOUSE)
-            self._tell_denial(rule, denial)
-            raise denial
+            self._refuse_house(rule, caller)
         if rule.is_audited or _opening(rule, caller) == _AUDITOR:
             self._tell(AuditKind.PRIVILEGED_CALL, rule, caller, names)
+
+    def _refuse_house(self, rule: AccessRule, caller: Caller) -> NoReturn:
+        denial = permission_denied(rule.method, caller, Cause.HOUSE)
+        self._tell_denial(rule, denial)
+        raise denial
 
     def _known(self, rule: AccessRule, context: Context) -> Caller:
         caller = self.identify(context)

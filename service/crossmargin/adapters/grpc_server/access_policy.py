@@ -16,7 +16,7 @@ from crossmargin.domain.role import Role
 
 PACKAGE: Final = "crossmargin.api.v1."
 ANYONE: Final = "anyone"
-_KEYS: Final = frozenset({"roles", "clients", "unnamed", "audited", "urgent"})
+_KEYS: Final = frozenset({"roles", "clients", "unnamed", "house", "audited", "urgent"})
 _ACCOUNT_PATTERN: Final = b"clients/"
 _DEEPEST: Final = 6
 
@@ -45,6 +45,7 @@ class AccessRule:
         roles: Any one of them opens it; None for anyone.
         paths: The fields that name clients or accounts.
         names: Yields what a request says in these fields, where they are filled.
+        is_of_house: Whether it concerns the whole house whomever it names.
     """
 
     method: str
@@ -52,6 +53,7 @@ class AccessRule:
     paths: tuple[str, ...]
     names: tuple[Names, ...]
     unnamed: Unnamed
+    is_of_house: bool
     is_audited: bool
     is_urgent: bool
 
@@ -117,6 +119,7 @@ def _rule(name: str, entry: object, method: MethodDescriptor) -> AccessRule:
         paths,
         tuple(_names(method.input_type, path) for path in paths),
         _unnamed(entry, paths),
+        _flag(entry, "house"),
         _flag(entry, "audited"),
         _flag(entry, "urgent"),
     )

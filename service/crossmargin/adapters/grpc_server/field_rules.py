@@ -41,6 +41,7 @@ PATTERN_WORDS: Final[Mapping[str, str]] = {
     r"^((0|[1-9][0-9]{0,2})(\.[0-9]{1,18})?)?$": "nothing, or a decimal fraction above zero, such as 0.01",
     "^([A-Z0-9][A-Za-z0-9._-]{0,63})?$": "nothing, or an issuer or a rating such as IG-A",
     "^[!-~]{1,128}$": "1 to 128 printable ASCII characters without spaces, such as a UUID",
+    "^[!-~]{0,128}$": "at most 128 printable ASCII characters without spaces",
     "^[ -~]{1,128}$": "1 to 128 printable ASCII characters",
     "^[ -~]{0,128}$": "at most 128 printable ASCII characters",
     "^[A-Z]{3}$": "an ISO 4217 code such as USD",

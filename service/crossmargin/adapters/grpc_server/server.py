@@ -18,6 +18,7 @@ from protovalidate import Validator
 from crossmargin.adapters.grpc_server.access_gate import AccessGate
 from crossmargin.adapters.grpc_server.access_policy import read_policy, shipped_policy
 from crossmargin.adapters.grpc_server.account_service import AccountService
+from crossmargin.adapters.grpc_server.audit_service import AuditService
 from crossmargin.adapters.grpc_server.book_service import BookService
 from crossmargin.adapters.grpc_server.call_limits import CallLimits
 from crossmargin.adapters.grpc_server.collateral_service import CollateralService
@@ -33,6 +34,8 @@ from crossmargin.adapters.grpc_server.risk_service import RiskService
 from crossmargin.api.v1 import (
     account_service_pb2,
     account_service_pb2_grpc,
+    audit_service_pb2,
+    audit_service_pb2_grpc,
     book_service_pb2,
     book_service_pb2_grpc,
     collateral_service_pb2,
@@ -63,6 +66,7 @@ SERVICES: Final[tuple[ServiceDescriptor, ...]] = tuple(
     for file in (
         reference_service_pb2,
         account_service_pb2,
+        audit_service_pb2,
         book_service_pb2,
         collateral_service_pb2,
         market_service_pb2,
@@ -204,6 +208,7 @@ def build_server(
     )
     reference_service_pb2_grpc.add_ReferenceServiceServicer_to_server(ReferenceService(use_cases), server)
     account_service_pb2_grpc.add_AccountServiceServicer_to_server(AccountService(use_cases), server)
+    audit_service_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(use_cases), server)
     book_service_pb2_grpc.add_BookServiceServicer_to_server(BookService(use_cases, validator), server)
     collateral_service_pb2_grpc.add_CollateralServiceServicer_to_server(CollateralService(use_cases), server)
     market_service_pb2_grpc.add_MarketServiceServicer_to_server(MarketService(use_cases), server)

@@ -7,8 +7,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from crossmargin.adapters.memory.database import Contents, MemoryDatabase
+from crossmargin.domain.client_scope import ClientScope
 from crossmargin.domain.identifiers import PendingRequestId
 from crossmargin.domain.pending_request import LIFETIME, PendingEnd, PendingRequest, PendingState
+from crossmargin.usecases.caller import admitted_scope
 from crossmargin.usecases.ports.page import Page
 from crossmargin.usecases.ports.pending_request import PendingFilter, pending_key
 from crossmargin.usecases.storage_errors import unknown_client, unknown_pending_request
@@ -22,19 +24,28 @@ class MemoryPendingRequests:
 
     async def get_pending(self, pending_id: PendingRequestId) -> PendingRequest:
         """Return a pending request as it stands now; UNKNOWN_PENDING_REQUEST if there is none."""
-        return pending_of(self._database.contents, pending_id, now=self._database.now())
+        found = pending_of(self._database.contents, pending_id, now=self._database.now())
+        if not _is_inside(found, admitted_scope()):
+            raise unknown_pending_request(pending_id)
+        return found
 
     async def list_pending(self, chosen: PendingFilter, page: Page) -> Sequence[PendingRequest]:
         """Return pending requests, oldest first."""
-        contents, now = self._database.contents, self._database.now()
+        contents, now, scope = self._database.contents, self._database.now(), admitted_scope()
         found = sorted((pending_of(contents, pending_id, now=now) for pending_id in contents.pending), key=pending_key)
         return [
             one
             for one in found
-            if (page.after is None or pending_key(one) > page.after)
+            if _is_inside(one, scope)
+            and (page.after is None or pending_key(one) > page.after)
             and chosen.client_id in {None, one.asked.client_id}
             and chosen.state in {None, one.state}
         ][: page.size]
+
+
+def _is_inside(pending: PendingRequest, scope: ClientScope) -> bool:
+    client_id = pending.asked.client_id
+    return scope.is_whole_house if client_id is None else scope.covers(client_id)
 
 
 def pending_of(contents: Contents, pending_id: PendingRequestId, *, now: datetime) -> PendingRequest:

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from typing import Final
 
 from psycopg.types.json import Jsonb
-from sqlalchemy import BigInteger, Integer, bindparam, select
+from sqlalchemy import BigInteger, DateTime, Integer, Text, any_, bindparam, or_, select
 
 from crossmargin.adapters.postgres.database import Database, Row
 from crossmargin.adapters.postgres.statements import Statement, compiled
 from crossmargin.adapters.postgres.tables import audit_event
 from crossmargin.domain.audit_event import AuditEvent, AuditKind
 from crossmargin.domain.role import Role
-from crossmargin.usecases.ports.audit_event import StoredAuditEvent
+from crossmargin.usecases.ports.audit_event import AuditFilter, StoredAuditEvent
+from crossmargin.usecases.ports.page import Page
 
 # One statement for all of them, numbered in the order they came.
 _APPEND: Final = Statement(
@@ -30,10 +31,22 @@ _APPEND: Final = Statement(
     {},
     frozenset({"events"}),
 )
-_AFTER: Final = compiled(
+_PRINCIPAL: Final = bindparam("principal", type_=Text)
+_CLIENT: Final = bindparam("client_id", type_=Text)
+_KIND: Final = bindparam("kind", type_=Text)
+_START, _END = (bindparam(name, type_=DateTime(timezone=True)) for name in ("start", "end"))
+_BEFORE: Final = bindparam("before", type_=BigInteger)
+_LIST: Final = compiled(
     select(audit_event)
-    .where(audit_event.c.number > bindparam("after", type_=BigInteger))
-    .order_by(audit_event.c.number)
+    .where(
+        or_(_PRINCIPAL.is_(None), audit_event.c.principal == _PRINCIPAL),
+        or_(_CLIENT.is_(None), any_(audit_event.c.clients) == _CLIENT),
+        or_(_KIND.is_(None), audit_event.c.kind == _KIND),
+        or_(_START.is_(None), audit_event.c.happened_at >= _START),
+        or_(_END.is_(None), audit_event.c.happened_at < _END),
+        or_(_BEFORE.is_(None), audit_event.c.number < _BEFORE),
+    )
+    .order_by(audit_event.c.number.desc())
     .limit(bindparam("size", type_=Integer))
 )
 
@@ -49,9 +62,19 @@ class PostgresAuditTrail:
         if events:
             await self._database.house_rows(_APPEND, events=Jsonb([_document(event) for event in events]))
 
-    async def list_events(self, *, after: int, limit: int) -> Sequence[StoredAuditEvent]:
-        """Return events in the order of their numbers, those after a number."""
-        return [StoredAuditEvent(row["number"], _event(row)) for row in await self._database.house_rows(_AFTER, after=after, size=limit)]
+    async def list_events(self, chosen: AuditFilter, page: Page) -> Sequence[StoredAuditEvent]:
+        """Return events, newest first; the wall around the table lets nobody see any but the whole house."""
+        rows = await self._database.rows(
+            _LIST,
+            principal=chosen.principal,
+            client_id=chosen.client_id,
+            kind=None if chosen.kind is None else chosen.kind.value,
+            start=chosen.start,
+            end=chosen.end,
+            before=None if page.after is None else int(page.after),
+            size=page.size,
+        )
+        return [StoredAuditEvent(row["number"], _event(row)) for row in rows]
 
 
 def _document(event: AuditEvent) -> dict[str, object]:

@@ -9,11 +9,13 @@ from psycopg import errors
 from sqlalchemy import DateTime, Integer, Interval, Text, and_, bindparam, case, cast, func, literal, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
+from crossmargin.adapters.postgres.client_scope import is_inside_scope, scope_values
 from crossmargin.adapters.postgres.database import Connection, Database, Row
 from crossmargin.adapters.postgres.statements import Statement, compiled
 from crossmargin.adapters.postgres.tables import pending_request
 from crossmargin.domain.identifiers import ClientId, PendingRequestId
 from crossmargin.domain.pending_request import LIFETIME, Asked, PendingEnd, PendingRequest, PendingState
+from crossmargin.usecases.caller import admitted_scope
 from crossmargin.usecases.ports.page import Page
 from crossmargin.usecases.ports.pending_request import PendingFilter
 from crossmargin.usecases.storage_errors import unknown_client, unknown_pending_request
@@ -31,11 +33,15 @@ _PENDING: Final = select(
     _STATE.label("state"),
 )
 _BY_ID: Final = compiled(_PENDING.where(_IS_IT))
+_IS_INSIDE: Final = is_inside_scope(_TABLE.c.client_id)
+"""One of the house has no client, and is inside the whole house alone."""
+_BY_ID_INSIDE: Final = compiled(_PENDING.where(_IS_IT, _IS_INSIDE))
 _CLIENT: Final = bindparam("client_id", type_=Text)
 _WANTED_STATE: Final = bindparam("wanted_state", type_=Text)
 _AFTER: Final = tuple_(bindparam("after_time", type_=DateTime(timezone=True)), bindparam("after_id", type_=Text))
 _LIST: Final = compiled(
     _PENDING.where(
+        _IS_INSIDE,
         or_(_CLIENT.is_(None), _TABLE.c.client_id == _CLIENT),
         or_(_WANTED_STATE.is_(None), _STATE == _WANTED_STATE),
         tuple_(_TABLE.c.asked_at, _TABLE.c.pending_id) > _AFTER,
@@ -71,7 +77,7 @@ class PostgresPendingRequests:
 
     async def get_pending(self, pending_id: PendingRequestId) -> PendingRequest:
         """Return a pending request as it stands now; UNKNOWN_PENDING_REQUEST if there is none."""
-        return _found(await self._database.row(_BY_ID, pending_id=pending_id), pending_id)
+        return _found(await self._database.row(_BY_ID_INSIDE, pending_id=pending_id, **scope_values(admitted_scope())), pending_id)
 
     async def list_pending(self, chosen: PendingFilter, page: Page) -> Sequence[PendingRequest]:
         """Return pending requests, oldest first."""
@@ -83,6 +89,7 @@ class PostgresPendingRequests:
             after_time=after_time,
             after_id=after_id,
             size=page.size,
+            **scope_values(admitted_scope()),
         )
         return [_from_row(row) for row in rows]
 

@@ -697,3 +697,4 @@ audit_event: Final = Table(
     CheckConstraint("kind IN ('denied', 'privileged_call')", name="kind_is_known"),
 )
 Index("audit_event_by_principal", audit_event.c.principal, audit_event.c.number)
+Index("audit_event_by_time", audit_event.c.happened_at)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from crossmargin.domain.audit_event import AuditEvent
+from crossmargin.domain.audit_event import AuditEvent, AuditKind
+from crossmargin.domain.identifiers import ClientId
+from crossmargin.usecases.ports.page import Page
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,17 @@ class StoredAuditEvent:
 
     number: int
     event: AuditEvent
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which events to list; what is None chooses all. From `start` on, and before `end`."""
+
+    principal: str | None = None
+    client_id: ClientId | None = None
+    kind: AuditKind | None = None
+    start: datetime | None = None
+    end: datetime | None = None
 
 
 class AuditTrail(Protocol):
@@ -28,6 +42,6 @@ class AuditTrail(Protocol):
         """
         ...
 
-    async def list_events(self, *, after: int, limit: int) -> Sequence[StoredAuditEvent]:
-        """Return events in the order of their numbers, those after a number."""
+    async def list_events(self, chosen: AuditFilter, page: Page) -> Sequence[StoredAuditEvent]:
+        """Return events, newest first, to work that is let in to the whole house; `page.after` is the number of the last one seen."""
         ...

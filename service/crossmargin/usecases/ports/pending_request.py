@@ -20,7 +20,10 @@ class PendingFilter:
 
 
 class PendingRequests(Protocol):
-    """What one person has asked for and a second one has to, and what has become of it."""
+    """What one person has asked for and a second one has to, and what has become of it.
+
+    Of clients outside the scope of the work at hand, and of the house where that scope is not the whole of it, there are none.
+    """
 
     async def get_pending(self, pending_id: PendingRequestId) -> PendingRequest:
         """Return a pending request as it stands now; UNKNOWN_PENDING_REQUEST if there is none."""
