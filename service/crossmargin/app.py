@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
 from hashlib import sha256
 from importlib.metadata import version as version_of
@@ -79,7 +80,7 @@ from crossmargin.adapters.runtime.open_files import allow_open_files
 from crossmargin.adapters.runtime.readiness import Readiness
 from crossmargin.adapters.runtime.ready_file import write_ready_file
 from crossmargin.adapters.runtime.standard_parameters import standard_parameters
-from crossmargin.config import WITHDRAWAL_ALONE_LIMIT, Settings
+from crossmargin.config import WITHDRAWAL_ALONE_LIMIT, WITHDRAWAL_WINDOW, Settings
 from crossmargin.domain.audit_event import AuditEvent
 from crossmargin.domain.errors import DomainError
 from crossmargin.domain.parameter_governance import put_in_force
@@ -400,7 +401,13 @@ def postgres_ports(database: Database, *, compute: ComputePool, registry: Collec
     )
 
 
-def build_use_cases(ports: Ports, current_market: CurrentMarket, *, withdrawal_alone_limit: Decimal = WITHDRAWAL_ALONE_LIMIT) -> UseCases:
+def build_use_cases(
+    ports: Ports,
+    current_market: CurrentMarket,
+    *,
+    withdrawal_alone_limit: Decimal = WITHDRAWAL_ALONE_LIMIT,
+    withdrawal_window: timedelta = WITHDRAWAL_WINDOW,
+) -> UseCases:
     """Return every use case over the ports."""
     two_persons = TwoPersons(ports.pending)
     change_call = ChangeCall(ports.writer, ports.calls, ports.call_reports, ports.clock)
@@ -448,7 +455,7 @@ def build_use_cases(ports: Ports, current_market: CurrentMarket, *, withdrawal_a
         release_reservation=ReleaseReservation(ports.writer),
         read_standing=ReadStanding(ports.books, current_market, ports.compute),
         withdraw_collateral=WithdrawCollateral(
-            decide_on_market, ports.books, ports.instruments, ports.compute, two_persons, withdrawal_alone_limit
+            decide_on_market, ports.books, ports.instruments, ports.compute, two_persons, withdrawal_alone_limit, withdrawal_window
         ),
         transfer_collateral=TransferCollateral(decide_on_market, ports.books, ports.instruments, ports.compute),
         halt_trading=HaltTrading(ports.writer, ports.books),
@@ -529,7 +536,12 @@ async def _serve(settings: Settings, url: str, tracing: Tracing | None) -> None:
         publish_build(registry, version=version_of("crossmargin"), schema_revision=expected_revision())
         DatabaseMetrics(registry, database.pool_statistics)
         current_market = CurrentMarket(ports.instruments, ports.market, ports.parameters, ports.compute)
-        use_cases = build_use_cases(ports, current_market, withdrawal_alone_limit=settings.withdrawal_alone_limit)
+        use_cases = build_use_cases(
+            ports,
+            current_market,
+            withdrawal_alone_limit=settings.withdrawal_alone_limit,
+            withdrawal_window=timedelta(seconds=settings.withdrawal_window_s),
+        )
         audit = KeepAudit(ports.audit, log_audit_event, ports.clock)
         resources.push_async_callback(_flush, audit)
         counted = RpcMetrics(registry)

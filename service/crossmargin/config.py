@@ -15,6 +15,7 @@ from crossmargin.domain.margin_history import HistoryTiers
 
 SECRETS: Final = ("database_url", "migration_url")
 WITHDRAWAL_ALONE_LIMIT: Final = Decimal(1_000_000)
+WITHDRAWAL_WINDOW: Final = timedelta(hours=24)
 
 
 def _host_and_port(address: str) -> str:
@@ -101,6 +102,12 @@ class Settings(BaseSettings):
         default=WITHDRAWAL_ALONE_LIMIT,
         ge=0,
         description="Market value in USD of a withdrawal above which a second person has to ask for it too. 0: always.",
+    )
+    withdrawal_window_s: float = Field(
+        default=WITHDRAWAL_WINDOW.total_seconds(),
+        ge=0,
+        le=2_592_000,
+        description="Seconds in which withdrawals of a client by one person alone count together for that limit. 0: each by itself.",
     )
     call_time: time | None = Field(
         default=None,

@@ -8,11 +8,21 @@ from decimal import Decimal
 
 import pytest
 
-from crossmargin.domain.book import EntryKind, NewEntry, Trade, entry_from_settlement, entry_from_trade, reversing_entry
+from crossmargin.domain.book import (
+    EntryKind,
+    NewEntry,
+    Trade,
+    Withdrawal,
+    entry_from_settlement,
+    entry_from_trade,
+    entry_from_withdrawal,
+    reversing_entry,
+)
 from crossmargin.domain.entry_details import EntryDetails
 from crossmargin.domain.errors import DomainError, Reason
-from crossmargin.domain.identifiers import BookId, InstrumentId
+from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId
 from crossmargin.domain.lifecycle_event import application_name, settlement_event
+from crossmargin.domain.pending_request import Persons
 from crossmargin.usecases.ports.books import BookedEntry
 from tests.builders import AS_OF
 from tests.contract.storage import CORE, DESK, OTHER, a_deposit, a_request, decide_entries
@@ -175,6 +185,30 @@ async def test_what_was_held_at_a_time_is_what_took_effect_by_then_whenever_it_w
     with pytest.raises(DomainError) as refused:
         await storage.books.instrument_positions(OTHER, perpetual, until=AS_OF)
     assert refused.value.reason is Reason.UNKNOWN_ACCOUNT
+
+
+async def test_what_one_person_withdrew_for_a_client_is_added_up_over_its_accounts_from_a_time_on(storage):
+    second, stranger = AccountRef(CORE.client_id, AccountId("second")), AccountRef(ClientId("gamma"), AccountId("core"))
+    await storage.open_accounts(CORE, second, stranger)
+
+    async def withdraw(account, quantity, instrument=the.CASH, *, at=AS_OF, persons=None):
+        withdrawal = Withdrawal(account, BookId("main"), instrument.instrument_id, Decimal(quantity))
+        await write(storage, f"{account} {quantity}", entry_from_withdrawal(withdrawal, instrument, effective_at=at, persons=persons))
+
+    async def left(since=AS_OF, client_id=CORE.client_id):
+        return dict(await storage.books.withdrawn_alone(client_id, since=since))
+
+    await write(storage, "deposit", a_deposit(CORE, 1_000))
+    assert await left() == {}
+    await withdraw(CORE, "10.5")
+    await withdraw(second, "4", at=AS_OF + timedelta(hours=1))
+    await withdraw(second, "0.25", the.COIN)
+    await withdraw(CORE, "100", persons=Persons("alice", "bob"))
+    await withdraw(CORE, "1000", at=AS_OF - timedelta(microseconds=1))
+    await withdraw(stranger, "7")
+    assert await left() == {InstrumentId("USD"): Decimal("14.5"), BTC: Decimal("0.25")}
+    assert await left(AS_OF + timedelta(seconds=1)) == {InstrumentId("USD"): Decimal(4)}
+    assert await left(client_id=ClientId("gamma")) == {InstrumentId("USD"): Decimal(7)}
 
 
 async def test_accounts_with_an_instrument_are_those_that_hold_it_or_did(storage):

@@ -99,6 +99,7 @@ def test_a_bad_address_is_shown_with_an_example_of_a_good_one(name, address):
         ("connection_count", ("2", "200"), ("1", "201", "x")),
         ("client_label_limit", ("1",), ("0", "-1")),
         ("withdrawal_alone_limit", ("0", "1000000000"), ("-1", "nan", "x")),
+        ("withdrawal_window_s", ("0", "2592000"), ("-1", "2592001", "x")),
         ("drain_s", ("0", "300"), ("-0.1", "301", "nan")),
     ],
 )

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Final
 
 from crossmargin.domain.approval import MarginNeed
 from crossmargin.domain.book import Withdrawal, append_to_chain, check_can_be_moved, entry_from_withdrawal
+from crossmargin.domain.errors import DomainError
 from crossmargin.domain.halt import halted
+from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.instrument import Instrument
-from crossmargin.domain.money import EXACT
+from crossmargin.domain.money import EXACT, exact_sum
 from crossmargin.domain.pending_request import Asked, PendingRequest
 from crossmargin.domain.position import Position
 from crossmargin.domain.reservation import fill_blocks
@@ -21,12 +25,15 @@ from crossmargin.usecases.decide_on_market import DecideOnMarket
 from crossmargin.usecases.known_instruments import known_instruments
 from crossmargin.usecases.ports.books import BookReader, Books
 from crossmargin.usecases.ports.instrument import InstrumentReader
+from crossmargin.usecases.ports.page import Page
 from crossmargin.usecases.ports.runtime import ComputePool
 from crossmargin.usecases.ports.writing import Decision
 from crossmargin.usecases.read_unsettled import Unsettled
 from crossmargin.usecases.refusals import encode_outcome, encode_refusal, outcome_or_refusal
 from crossmargin.usecases.release_collateral import CollateralRelease, weigh_release
 from crossmargin.usecases.two_persons import TwoPersons, await_second_person
+
+_ACCOUNTS_AT_ONCE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,8 @@ class WithdrawCollateral:
     Attributes:
         alone_limit: Market value in base currency up to which one person alone may withdraw; above it a second one has to. Both times it
             is decided whether it may leave: what could be spared when the first one asked may not be any more when the second does.
+        alone_window: What one person alone withdrew for a client counts together for so long, from whichever of its accounts, at what it
+            is worth now, so that much cannot leave in parts; zero for each withdrawal by itself.
     """
 
     decide_on_market: DecideOnMarket
@@ -58,6 +67,7 @@ class WithdrawCollateral:
     compute: ComputePool
     two_persons: TwoPersons
     alone_limit: Decimal
+    alone_window: timedelta
 
     async def __call__(self, withdrawal: Withdrawal, *, caller: Caller) -> Withdrawn | PendingRequest:
         """Return the booked withdrawal, or what awaits a second person.
@@ -82,13 +92,14 @@ class WithdrawCollateral:
             release = await self.compute.run(lambda: _weigh(books, view, withdrawal, instrument, unsettled))
             if release.refusal is not None:
                 return Decision(encode_refusal(release.refusal))
-            if confirmation is None and self._needs_second_person(withdrawal, view):
+            if confirmation is None and await self._needs_second_person(withdrawal, view, books.now):
                 return await_second_person(asked, caller=caller)
             entries = append_to_chain(head, (entry,))
             response = encode_outcome({"sequence": entries[-1].sequence, "excess_after": str(release.after.excess)})
             return Decision(response, entries, records=() if confirmation is None else (confirmation.end,))
 
-        request = caller.write_request("Withdraw", [repr(withdrawal)], (withdrawal.account,), is_fact=False)
+        accounts = await self._counted_together(withdrawal.account)
+        request = caller.write_request("Withdraw", [repr(withdrawal)], accounts, is_fact=False)
         outcome = await self.decide_on_market(request, decide)
         awaited = await self.two_persons.awaited(outcome)
         if awaited is not None:
@@ -106,11 +117,30 @@ class WithdrawCollateral:
         release = await self.compute.run(lambda: _weigh(books, view, withdrawal, instrument, unsettled))
         if release.refusal is not None:
             raise release.refusal
-        return Withdrawn(0, release.after.excess, replayed=False, needs_second_person=self._needs_second_person(withdrawal, view))
+        needs_second_person = await self._needs_second_person(withdrawal, view, books.now)
+        return Withdrawn(0, release.after.excess, replayed=False, needs_second_person=needs_second_person)
 
-    def _needs_second_person(self, withdrawal: Withdrawal, view: MarketView) -> bool:
-        leaving = Position(withdrawal.book_id, withdrawal.instrument_id, withdrawal.quantity)
-        return market_value_of(leaving, view.market) > self.alone_limit
+    async def _needs_second_person(self, withdrawal: Withdrawal, view: MarketView, now: datetime) -> bool:
+        value = market_value_of(Position(withdrawal.book_id, withdrawal.instrument_id, withdrawal.quantity), view.market)
+        if value > self.alone_limit or not self.alone_window:
+            return value > self.alone_limit
+        left = await self.books.withdrawn_alone(withdrawal.account.client_id, since=now - self.alone_window)
+        try:
+            before = [market_value_of(Position(withdrawal.book_id, *each), view.market) for each in left.items()]
+        except DomainError:
+            return True  # what has left and cannot be valued any more may have been anything
+        return exact_sum([value, *before]) > self.alone_limit
+
+    async def _counted_together(self, account: AccountRef) -> tuple[AccountRef, ...]:
+        """Return the accounts that nothing else may leave meanwhile, so that two withdrawals at one moment count together as well."""
+        found, page = {account}, Page(_ACCOUNTS_AT_ONCE)
+        while self.alone_window:
+            some = await self.books.list_accounts(account.client_id, page)
+            found.update(one.ref for one in some)
+            if len(some) < page.size:
+                break
+            page = Page(_ACCOUNTS_AT_ONCE, str(some[-1].ref))
+        return tuple(sorted(found))
 
     async def _instrument(self, withdrawal: Withdrawal) -> Instrument:
         known = await known_instruments(self.instruments, [withdrawal.instrument_id])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -17,7 +18,7 @@ from crossmargin.domain.pending_request import PendingRequest, PendingState, Per
 from crossmargin.usecases.ports.page import Page
 from crossmargin.usecases.ports.pending_request import PendingFilter
 from crossmargin.usecases.withdraw_collateral import Withdrawn
-from tests.unit.usecases.house import BTC, CORE, USD
+from tests.unit.usecases.house import BTC, CORE, NOON, USD
 from tests.unit.usecases.refusals import refused
 
 D = Decimal
@@ -182,20 +183,57 @@ async def test_both_names_are_kept_with_what_they_did(house):
     assert booked.entry.entry.details.persons == Persons("alice", "bob")
 
 
-async def test_a_withdrawal_up_to_the_limit_is_one_persons(house):
+@pytest.mark.parametrize(
+    ("quantity", "instrument", "alone"),
+    [("1000000", USD, True), ("1000000.01", USD, False), ("16.6", BTC, True), ("16.7", BTC, False)],
+)
+async def test_a_withdrawal_up_to_the_limit_is_one_persons(house, quantity, instrument, alone):
     await house.deposit("5000000")
     await house.deposit("100", BTC)
-    for quantity, instrument, alone in (
-        ("1000000", USD, True),
-        ("1000000.01", USD, False),
-        ("16.6", BTC, True),
-        ("16.7", BTC, False),
-    ):
-        withdrawal = Withdrawal(CORE, BookId("main"), instrument, D(quantity))
-        tried = await house.use_cases.withdraw_collateral.validate(withdrawal)
-        assert tried.needs_second_person is not alone
-        done = await house.use_cases.withdraw_collateral(withdrawal, caller=house.caller(principal="alice"))
-        assert isinstance(done, Withdrawn if alone else PendingRequest)
+    assert await withdraws_alone(house, quantity, instrument) is alone
+
+
+async def withdraws_alone(house, quantity, instrument=USD, *, account=CORE):
+    """Whether one person may, tried first and then done."""
+    withdrawal = Withdrawal(account, BookId("main"), instrument, D(quantity))
+    tried = await house.use_cases.withdraw_collateral.validate(withdrawal)
+    done = await house.use_cases.withdraw_collateral(withdrawal, caller=house.caller(principal="alice"))
+    assert tried.needs_second_person is isinstance(done, PendingRequest)
+    return isinstance(done, Withdrawn)
+
+
+async def test_what_one_person_withdraws_in_a_day_counts_together(house):
+    """So that much does not leave in parts: from any account of the client, in any asset, at what it is worth now."""
+    second, other = await house.open_account("second"), await house.open_account("core", client="beta")
+    for account in (CORE, second, other):
+        await house.deposit("5000000", account=account)
+    await house.deposit("100", BTC)
+    assert await withdraws_alone(house, "400000")
+    assert await withdraws_alone(house, "5", BTC)
+    assert await withdraws_alone(house, "300000", account=second)
+    assert not await withdraws_alone(house, "0.01")
+    assert not await withdraws_alone(house, "1", account=second)
+    assert await withdraws_alone(house, "1000000", account=other)
+    house.database.clock_offset = timedelta(hours=24, seconds=1)
+    await house.publish(at=NOON + timedelta(days=1))
+    assert await withdraws_alone(house, "1000000", account=second)
+
+
+async def test_what_two_persons_withdrew_leaves_one_person_what_he_may(house):
+    await house.deposit("5000000")
+    verb = withdraw_verb(house)
+    asked = await ask(house, verb)
+    await verb.call(house.caller(principal="bob", confirms=asked.pending_id))
+    assert await withdraws_alone(house, "1000000")
+
+
+async def test_of_two_withdrawals_at_one_moment_from_two_accounts_one_waits(house):
+    second = await house.open_account("second")
+    for account in (CORE, second):
+        await house.deposit("5000000", account=account)
+    both = [Withdrawal(account, BookId("main"), USD, D(600_000)) for account in (CORE, second)]
+    done = await asyncio.gather(*(house.use_cases.withdraw_collateral(each, caller=house.caller(principal="alice")) for each in both))
+    assert sorted(type(one).__name__ for one in done) == ["PendingRequest", "Withdrawn"]
 
 
 async def test_margin_is_decided_anew_when_the_second_person_comes(house):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 
 from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.domain.book import Entry, EntryKind, Posting
-from crossmargin.domain.identifiers import AccountRef, BookId, InstrumentId
+from crossmargin.domain.identifiers import AccountRef, BookId, ClientId, InstrumentId
 from crossmargin.domain.lifecycle_event import is_application_of, is_event_of, settlement_event
-from crossmargin.domain.money import exact_sum
+from crossmargin.domain.money import EXACT, exact_sum
 from crossmargin.domain.position import Position
 from crossmargin.usecases.ports.books import BookedEntry, BookedEvent, InstrumentPositions
 from crossmargin.usecases.storage_errors import unknown_account
@@ -98,6 +99,18 @@ class MemoryLedgerReader:
             for book, own in sorted(legs.items())
         ]
         return InstrumentPositions(last, tuple(position for position in held if position.quantity or position.cost))
+
+    async def withdrawn_alone(self, client_id: ClientId, *, since: datetime) -> Mapping[InstrumentId, Decimal]:
+        """Return what has left a client's accounts by withdrawals of one person."""
+        left: defaultdict[InstrumentId, list[Decimal]] = defaultdict(list)
+        for (ref, _), stored in self._contents.entries.items():
+            entry = stored.entry
+            is_alone = entry.kind is EntryKind.WITHDRAWAL and entry.details.persons is None
+            if ref.client_id == client_id and is_alone and entry.effective_at >= since:
+                for leg in entry.postings:
+                    if leg.ledger_account == ref.account_id:
+                        left[leg.instrument_id].append(EXACT.minus(leg.quantity))
+        return {instrument_id: exact_sum(quantities) for instrument_id, quantities in left.items()}
 
     async def accounts_with(self, instrument_id: InstrumentId) -> Sequence[AccountRef]:
         """Return the accounts that hold an instrument or ever held it, in the order of their names."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -21,6 +22,7 @@ from sqlalchemy import (
     cast,
     func,
     literal,
+    literal_column,
     or_,
     select,
     true,
@@ -193,6 +195,20 @@ _POSITIONS_UNTIL: Final = compiled(
     .where(_IS_HEAD)
     .order_by(_HELD_AT.c.book_id)
 )
+_WITHDRAWN_ALONE: Final = compiled(
+    select(posting.c.instrument_id, func.sum(-cast(posting.c.quantity, Numeric)).label("quantity"))
+    .join_from(entry, posting, _of_entry(posting))
+    .outerjoin(entry_details, _of_entry(entry_details))
+    .where(
+        entry.c.client_id == text_of("client_id"),
+        # Written out, so that the index of withdrawals is known to do.
+        entry.c.kind == literal_column(f"'{EntryKind.WITHDRAWAL.value}'"),
+        entry.c.effective_at >= bindparam("since", type_=DateTime(timezone=True)),
+        posting.c.ledger_account == entry.c.account_id,
+        or_(entry_details.c.details.is_(None), cast(entry_details.c.details, JSONB)["persons"].is_(None)),
+    )
+    .group_by(posting.c.instrument_id)
+)
 _ACCOUNTS_WITH: Final = compiled(
     select(position.c.client_id, position.c.account_id)
     .where(position.c.instrument_id == text_of("instrument_id"))
@@ -287,6 +303,11 @@ class PostgresLedgerReader:
             raise unknown_account(ref)
         held = [Position(BookId(row["book_id"]), instrument_id, row["quantity"], row["cost"]) for row in rows if row["book_id"] is not None]
         return InstrumentPositions(rows[0]["sequence"], tuple(held))
+
+    async def withdrawn_alone(self, client_id: ClientId, *, since: datetime) -> Mapping[InstrumentId, Decimal]:
+        """Return what has left a client's accounts by withdrawals of one person."""
+        rows = await self._database.rows(_WITHDRAWN_ALONE, client_id=client_id, since=since)
+        return {InstrumentId(row["instrument_id"]): row["quantity"] for row in rows}
 
     async def accounts_with(self, instrument_id: InstrumentId) -> Sequence[AccountRef]:
         """Return the accounts that hold an instrument or ever held it, in the order of their names."""

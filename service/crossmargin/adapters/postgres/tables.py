@@ -112,6 +112,7 @@ entry: Final = Table(
     ForeignKeyConstraint(["client_id", "account_id"], ["account.client_id", "account.account_id"], name="entry_account_fk"),
     CheckConstraint("sequence >= 1", name="sequence_is_positive"),
 )
+Index("entry_withdrawals", entry.c.client_id, entry.c.effective_at, postgresql_where=text("kind = 'withdrawal'"))
 
 # What an entry says beyond its postings, for the few that say anything. The text is what the chain hashes; the two names beside it are
 # in the text too, and are here so that no entry can be taken back twice and no event be booked twice.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Protocol
 
 from crossmargin.domain.account import Account, AccountHead, Client
@@ -115,6 +116,10 @@ class LedgerReader(Protocol):
 
     async def instrument_positions(self, ref: AccountRef, instrument_id: InstrumentId, *, until: datetime) -> InstrumentPositions:
         """Return what was held at a time: the sum of the entries that took effect by then, whenever they were booked; UNKNOWN_ACCOUNT."""
+        ...
+
+    async def withdrawn_alone(self, client_id: ClientId, *, since: datetime) -> Mapping[InstrumentId, Decimal]:
+        """Return what has left all accounts of a client since a time, by withdrawals that one person asked for and no second one."""
         ...
 
     async def accounts_with(self, instrument_id: InstrumentId) -> Sequence[AccountRef]:
