@@ -38,7 +38,7 @@ def run_online() -> None:
     url = context.config.attributes.get("url") or os.environ["CROSSMARGIN_DATABASE_URL"]
     engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool, hide_parameters=True)
     with engine.connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": MIGRATION_LOCK})
+        _take_turn(connection)
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
         connection.execute(text(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'"))
         connection.commit()
@@ -48,6 +48,13 @@ def run_online() -> None:
             # Walls are those of the newest schema: on the way down there may be no column yet that one of them names.
             if walls.execute("SELECT version_num FROM alembic_version").fetchall() == [(context.script.get_current_head(),)]:
                 _when_tables_are_free(lambda: raise_walls(walls))
+
+
+def _take_turn(connection: Connection) -> None:
+    # Asked for again and again. Whoever waits inside a statement has a snapshot, and an index that is built meanwhile waits for that.
+    while not connection.execute(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": MIGRATION_LOCK}).scalar_one():
+        connection.commit()
+        time.sleep(PAUSE_S)
 
 
 def _migrate(connection: Connection) -> None:

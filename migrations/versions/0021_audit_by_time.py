@@ -11,8 +11,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.execute("CREATE INDEX audit_event_by_time ON audit_event (happened_at)")
+    # Nobody's writes wait while it is built. A build that was given up leaves a part of it behind.
+    with op.get_context().autocommit_block():
+        op.execute("DROP INDEX CONCURRENTLY IF EXISTS audit_event_by_time")
+        op.execute("CREATE INDEX CONCURRENTLY IF NOT EXISTS audit_event_by_time ON audit_event (happened_at)")
 
 
 def downgrade() -> None:
-    op.execute("DROP INDEX audit_event_by_time")
+    with op.get_context().autocommit_block():
+        op.execute("DROP INDEX CONCURRENTLY IF EXISTS audit_event_by_time")

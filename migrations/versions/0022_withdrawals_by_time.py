@@ -1,4 +1,4 @@
-"""What one person withdrew for a client lately is added up under the lock of its accounts, so it has to be found without looking for it."""
+"""What one person withdrew for a client lately is added up under locks, so it has to be found without looking for it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.execute("CREATE INDEX entry_withdrawals ON entry (client_id, effective_at) WHERE kind = 'withdrawal'")
+    # Nobody's writes wait while it is built. A build that was given up leaves a part of it behind.
+    with op.get_context().autocommit_block():
+        op.execute("DROP INDEX CONCURRENTLY IF EXISTS entry_withdrawals")
+        op.execute("CREATE INDEX CONCURRENTLY IF NOT EXISTS entry_withdrawals ON entry (client_id, effective_at) WHERE kind = 'withdrawal'")
 
 
 def downgrade() -> None:
-    op.execute("DROP INDEX entry_withdrawals")
+    with op.get_context().autocommit_block():
+        op.execute("DROP INDEX CONCURRENTLY IF EXISTS entry_withdrawals")
