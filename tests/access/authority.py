@@ -131,11 +131,13 @@ class Issuer:
         return jwt.encode(wanted, key or self.key, algorithm=algorithm, headers={"typ": "at+jwt", "kid": self.key_id} | (headers or {}))
 
 
-def allow_list(workloads: dict[str, tuple[list[str], list[str] | str]], *, principals=(), tokens=()) -> str:
-    """The text of an allow-list: roles and clients behind each SPIFFE id, and who was revoked."""
+def allow_list(workloads: dict[str, tuple[list[str], list[str] | str]], *, principals=(), tokens=(), publishes=None) -> str:
+    """The text of an allow-list: roles and clients behind each SPIFFE id, sources where they are fewer than all, and who was revoked."""
+    publishes = publishes or {}
     parts = []
     for name, (roles, clients) in workloads.items():
-        parts.append(f'[workloads."{name}"]\nroles = {json.dumps(roles)}\nclients = {json.dumps(clients)}\n')
+        sources = json.dumps(publishes.get(name, "*"))
+        parts.append(f'[workloads."{name}"]\nroles = {json.dumps(roles)}\nclients = {json.dumps(clients)}\nsources = {sources}\n')
     return "\n".join([*parts, f"[revoked]\nprincipals = {json.dumps(list(principals))}\ntokens = {json.dumps(list(tokens))}\n"])
 
 

@@ -11,6 +11,7 @@ from typing import Final
 from crossmargin.domain.client_scope import NO_CLIENT, WHOLE_HOUSE, ClientScope
 from crossmargin.domain.identifiers import AccountRef, PendingRequestId
 from crossmargin.domain.role import Role
+from crossmargin.domain.source_scope import NO_SOURCE, SourceScope
 from crossmargin.usecases.ports.writing import WriteRequest
 
 
@@ -23,6 +24,7 @@ class Caller:
         confirms: The pending request that this one is the second person's agreement to; None when it is none's.
         roles: Those that the call may be made under. Nothing, unless it was proved.
         scope: Whose books he may see and move. Nobody's, unless it was proved.
+        sources: Those that he may publish for. None, unless it was proved.
         workload: The SPIFFE id of the certificate he came with; empty on this machine, where none is asked for.
         token: Names the token in the audit trail; see `AuditEvent`.
     """
@@ -32,6 +34,7 @@ class Caller:
     confirms: PendingRequestId | None = None
     roles: frozenset[Role] = frozenset()
     scope: ClientScope = NO_CLIENT
+    sources: SourceScope = NO_SOURCE
     workload: str = ""
     token: str = ""
 

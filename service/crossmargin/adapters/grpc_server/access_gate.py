@@ -21,6 +21,7 @@ from crossmargin.usecases.storage_errors import unknown_account, unknown_client
 
 _NOBODY: Final = Caller("")
 _AUDITOR: Final = frozenset({Role.AUDITOR})
+_PUBLISHER: Final = frozenset({Role.PUBLISHER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class AccessGate:
             return
         try:
             now = self._known(rule, context)
-            if (now.roles, now.scope) != (caller.roles, caller.scope):
+            if (now.roles, now.scope, now.sources) != (caller.roles, caller.scope, caller.sources):
                 raise unauthenticated(Cause.CHANGED, principal=caller.principal, workload=caller.workload, token=caller.token)
         except DenialError as denial:
             self._tell_denial(rule, denial)
@@ -75,9 +76,11 @@ class AccessGate:
         What is not is answered like what does not exist: nobody looks whether it does, so neither text nor time can tell.
 
         Raises:
-            DomainError: UNKNOWN_CLIENT, UNKNOWN_ACCOUNT; PERMISSION_DENIED for what concerns the whole house.
+            DomainError: UNKNOWN_CLIENT, UNKNOWN_ACCOUNT; PERMISSION_DENIED for what concerns the whole house, and for sources of market
+                data that a publisher does not publish for.
         """
         rule = self.policy[path]
+        self._check_sources(rule, caller, request)
         names = rule.named_by(request)
         if rule.is_of_house and not caller.scope.is_whole_house:
             self._refuse_house(rule, caller)
@@ -89,6 +92,16 @@ class AccessGate:
             self._refuse_house(rule, caller)
         if rule.is_audited or _opening(rule, caller) == _AUDITOR:
             self._tell(AuditKind.PRIVILEGED_CALL, rule, caller, names)
+
+    def _check_sources(self, rule: AccessRule, caller: Caller, request: Message) -> None:
+        # Whoever may make the call in another role, such as risk, does not speak for a source.
+        if rule.sources is None or caller.sources.is_every_source or _opening(rule, caller) != _PUBLISHER:
+            return
+        named = [source for sources in rule.sources for source in sources(request)]
+        if not named or not all(map(caller.sources.covers, named)):
+            denial = permission_denied(rule.method, caller, Cause.SOURCE)
+            self._tell_denial(rule, denial)
+            raise denial
 
     def _refuse_house(self, rule: AccessRule, caller: Caller) -> NoReturn:
         denial = permission_denied(rule.method, caller, Cause.HOUSE)

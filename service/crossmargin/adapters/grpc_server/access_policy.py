@@ -16,7 +16,7 @@ from crossmargin.domain.role import Role
 
 PACKAGE: Final = "crossmargin.api.v1."
 ANYONE: Final = "anyone"
-_KEYS: Final = frozenset({"roles", "clients", "unnamed", "house", "audited", "urgent"})
+_KEYS: Final = frozenset({"roles", "clients", "unnamed", "house", "sources", "audited", "urgent"})
 _ACCOUNT_PATTERN: Final = b"clients/"
 _DEEPEST: Final = 6
 
@@ -45,6 +45,7 @@ class AccessRule:
         roles: Any one of them opens it; None for anyone.
         paths: The fields that name clients or accounts.
         names: Yields what a request says in these fields, where they are filled.
+        sources: Yields the sources of market data that a request is of; None for a call that is of none. One that names none is of all.
         is_of_house: Whether it concerns the whole house whomever it names.
     """
 
@@ -54,6 +55,7 @@ class AccessRule:
     names: tuple[Names, ...]
     unnamed: Unnamed
     is_of_house: bool
+    sources: tuple[Names, ...] | None
     is_audited: bool
     is_urgent: bool
 
@@ -120,6 +122,7 @@ def _rule(name: str, entry: object, method: MethodDescriptor) -> AccessRule:
         tuple(_names(method.input_type, path) for path in paths),
         _unnamed(entry, paths),
         _flag(entry, "house"),
+        tuple(_names(method.input_type, path) for path in entry["sources"]) if "sources" in entry else None,
         _flag(entry, "audited"),
         _flag(entry, "urgent"),
     )

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 from crossmargin.domain.client_scope import WHOLE_HOUSE, ClientScope
 from crossmargin.domain.errors import DomainError
-from crossmargin.domain.identifiers import ClientId
+from crossmargin.domain.identifiers import ClientId, SourceId
 from crossmargin.domain.role import Role
+from crossmargin.domain.source_scope import EVERY_SOURCE, NO_SOURCE, SourceScope
 
-EVERY_CLIENT = "*"
+EVERY = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Workload:
 
     roles: frozenset[Role]
     scope: ClientScope
+    sources: SourceScope = NO_SOURCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ def parse_allow_list(raw: bytes) -> AllowList:
         [workloads."spiffe://broker.example/oms"]
         roles = ["trader"]
         clients = ["alpha"]        # or "*"
+        sources = []               # or "*"; for publishers, and none unless it is there
 
         [revoked]
         principals = ["mallory"]
@@ -58,7 +61,7 @@ def parse_allow_list(raw: bytes) -> AllowList:
 
 def scope_from_clients(clients: object) -> ClientScope:
     """Return the scope that a list of client ids, or "*" for the whole house, gives; ValueError for anything else."""
-    if clients == EVERY_CLIENT:
+    if clients == EVERY:
         return WHOLE_HOUSE
     if not isinstance(clients, list) or not all(isinstance(client, str) for client in clients):
         raise ValueError('clients: expected a list of client ids, or "*" for the whole house')
@@ -66,6 +69,18 @@ def scope_from_clients(clients: object) -> ClientScope:
         return ClientScope(frozenset(map(ClientId, clients)))
     except DomainError as error:
         raise ValueError(f"clients: {error.message}") from None
+
+
+def sources_from_names(sources: object) -> SourceScope:
+    """Return the scope that a list of sources of market data, or "*" for every one, gives; ValueError for anything else."""
+    if sources == EVERY:
+        return EVERY_SOURCE
+    if not isinstance(sources, list) or not all(isinstance(source, str) for source in sources):
+        raise ValueError('sources: expected a list of sources, or "*" for every one')
+    try:
+        return SourceScope(frozenset(map(SourceId, sources)))
+    except DomainError as error:
+        raise ValueError(f"sources: {error.message}") from None
 
 
 def roles_from_names(names: object) -> frozenset[Role]:
@@ -76,9 +91,10 @@ def roles_from_names(names: object) -> frozenset[Role]:
 
 
 def _workload(name: str, entry: object) -> Workload:
-    if not name.startswith("spiffe://") or not isinstance(entry, dict) or entry.keys() != {"roles", "clients"}:
-        raise ValueError(f'allow-list: workload {name!r}: expected "spiffe://..." with roles and clients')
+    if not name.startswith("spiffe://") or not isinstance(entry, dict) or entry.keys() - {"sources"} != {"roles", "clients"}:
+        raise ValueError(f'allow-list: workload {name!r}: expected "spiffe://..." with roles and clients, and sources for a publisher')
     try:
-        return Workload(roles_from_names(entry["roles"]), scope_from_clients(entry["clients"]))
+        sources = sources_from_names(entry.get("sources", []))
+        return Workload(roles_from_names(entry["roles"]), scope_from_clients(entry["clients"]), sources)
     except ValueError as error:
         raise ValueError(f"allow-list: workload {name!r}: {error}") from None

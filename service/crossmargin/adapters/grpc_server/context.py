@@ -14,6 +14,7 @@ from crossmargin.domain.client_scope import WHOLE_HOUSE, ClientScope
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import ClientId, PendingRequestId
 from crossmargin.domain.role import ALL_ROLES, Role
+from crossmargin.domain.source_scope import EVERY_SOURCE
 from crossmargin.usecases.caller import ADMITTED, Caller
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
@@ -49,7 +50,12 @@ def local_caller(context: Context) -> Caller:
     if transport != _PLAIN or not context.peer().startswith(_LOOPBACK):
         raise unauthenticated(Cause.NOT_LOCAL)
     given = dict(context.invocation_metadata() or ())
-    return Caller(_principal(given.get(PRINCIPAL_KEY)), roles=_roles(given.get(ROLES_KEY)), scope=_scope(given.get(CLIENTS_KEY)))
+    return Caller(
+        _principal(given.get(PRINCIPAL_KEY)),
+        roles=_roles(given.get(ROLES_KEY)),
+        scope=_scope(given.get(CLIENTS_KEY)),
+        sources=EVERY_SOURCE,
+    )
 
 
 def _principal(given: str | bytes | None) -> str:

@@ -37,6 +37,7 @@ class Cause(Enum):
     ROLE = "no role of the caller opens the call"
     HOUSE = "it concerns the whole house, and the caller is let in to some clients"
     FOREIGN_CLIENT = "a client outside those that the caller is let in to"
+    SOURCE = "a source of market data that the caller does not publish for"
     CHANGED = "what the caller may do has changed since the stream began"
 
 

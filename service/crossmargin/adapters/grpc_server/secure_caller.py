@@ -50,6 +50,7 @@ class SecureCaller:
             token.principal,
             roles=token.roles & workload.roles,
             scope=token.scope.within(workload.scope),
+            sources=token.sources.within(workload.sources),
             workload=certificate.workload,
             token=token.token_id,
         )

@@ -16,10 +16,11 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurv
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from crossmargin.adapters.grpc_server.allow_list import roles_from_names, scope_from_clients
+from crossmargin.adapters.grpc_server.allow_list import EVERY, roles_from_names, scope_from_clients, sources_from_names
 from crossmargin.adapters.grpc_server.denial import Cause, unauthenticated
 from crossmargin.domain.client_scope import ClientScope
 from crossmargin.domain.role import Role
+from crossmargin.domain.source_scope import SourceScope
 
 CLOCK_SKEW_S: Final = 5
 """How far the issuer's clock may be from ours, either way."""
@@ -48,6 +49,7 @@ class Token:
     """What a token says that was found to be genuine.
 
     Attributes:
+        sources: Those that it may publish for; every one that its workload may when it does not say.
         token_id: The first half of the SHA-256 of its `jti`; what is kept in the audit trail.
         jti: Its own id, by which it can be revoked.
         thumbprint: Of the certificate that it was made for.
@@ -57,6 +59,7 @@ class Token:
     principal: str
     roles: frozenset[Role]
     scope: ClientScope
+    sources: SourceScope
     token_id: str
     jti: str
     thumbprint: str
@@ -197,6 +200,7 @@ def _token(claims: Mapping[str, Any], *, longest_s: float, skew_limit: float) ->
         principal,
         roles_from_names(claims["roles"]),
         scope_from_clients(claims["clients"]),
+        sources_from_names(claims.get("sources", EVERY)),
         token_id,
         jti,
         _text(claims["cnf"]["x5t#S256"]),

@@ -162,7 +162,8 @@ def _allow_list(callers: Sequence[DevCaller]) -> str:
     for caller in callers:
         roles = json.dumps([role.value for role in caller.roles])
         clients = json.dumps("*" if caller.clients is None else list(caller.clients))
-        entries.append(f'[workloads."{_workload(caller)}"]\nroles = {roles}\nclients = {clients}\n')
+        sources = 'sources = "*"\n' if Role.PUBLISHER in caller.roles else ""
+        entries.append(f'[workloads."{_workload(caller)}"]\nroles = {roles}\nclients = {clients}\n{sources}')
     return "\n".join([*entries, "[revoked]\nprincipals = []\ntokens = []\n"])
 
 

@@ -11,6 +11,7 @@ from crossmargin.domain.client_scope import WHOLE_HOUSE, ClientScope
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import ClientId
 from crossmargin.domain.role import ALL_ROLES, Role
+from crossmargin.domain.source_scope import EVERY_SOURCE
 from crossmargin.usecases.caller import Caller
 
 PLAIN = {"transport_security_type": [b"insecure"]}
@@ -37,7 +38,7 @@ class Call:
 @pytest.mark.parametrize("peer", ["ipv4:127.0.0.1:50000", "ipv6:[::1]:50000", "ipv6:%5B::1%5D:50000"])
 def test_a_name_given_on_this_machine_counts(peer):
     assert local_caller(Call(peer)).principal == "alice"
-    assert local_caller(Call(peer, metadata=())) == Caller(LOCAL_PRINCIPAL, roles=ALL_ROLES, scope=WHOLE_HOUSE)
+    assert local_caller(Call(peer, metadata=())) == Caller(LOCAL_PRINCIPAL, roles=ALL_ROLES, scope=WHOLE_HOUSE, sources=EVERY_SOURCE)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_whoever_is_here_may_make_himself_less():
     caller = local_caller(Call(metadata=given))
     assert caller.roles == {Role.TRADER, Role.RISK}
     assert caller.scope == ClientScope(frozenset({ClientId("alpha"), ClientId("beta")}))
-    assert local_caller(Call(metadata=((ROLES_KEY, ""), (CLIENTS_KEY, "")))) == Caller(LOCAL_PRINCIPAL)
+    assert local_caller(Call(metadata=((ROLES_KEY, ""), (CLIENTS_KEY, "")))) == Caller(LOCAL_PRINCIPAL, sources=EVERY_SOURCE)
 
 
 @pytest.mark.parametrize(("key", "value"), [(ROLES_KEY, "king"), (ROLES_KEY, b"risk"), (CLIENTS_KEY, "Alpha"), (CLIENTS_KEY, b"alpha")])

@@ -7,8 +7,9 @@ import pytest
 from crossmargin.adapters.grpc_server.allow_list import parse_allow_list
 from crossmargin.adapters.grpc_server.watched_file import LOOK_EVERY_S, WatchedFile
 from crossmargin.domain.client_scope import WHOLE_HOUSE, ClientScope
-from crossmargin.domain.identifiers import ClientId
+from crossmargin.domain.identifiers import ClientId, SourceId
 from crossmargin.domain.role import Role
+from crossmargin.domain.source_scope import EVERY_SOURCE, NO_SOURCE, SourceScope
 
 
 class Timer:
@@ -72,11 +73,16 @@ def test_an_allow_list_says_who_may_be_what_and_who_was_revoked():
     found = parse_allow_list(
         b'[workloads."spiffe://a/oms"]\nroles = ["trader"]\nclients = ["alpha"]\n'
         b'[workloads."spiffe://a/desk"]\nroles = ["risk", "auditor"]\nclients = "*"\n'
+        b'[workloads."spiffe://a/feed"]\nroles = ["publisher"]\nclients = []\nsources = ["exchange-a"]\n'
+        b'[workloads."spiffe://a/market"]\nroles = ["publisher"]\nclients = []\nsources = "*"\n'
         b'[revoked]\nprincipals = ["mallory"]\ntokens = ["t1"]\n'
     )
     assert found.workloads["spiffe://a/oms"].scope == ClientScope(frozenset({ClientId("alpha")}))
     assert found.workloads["spiffe://a/desk"].roles == {Role.RISK, Role.AUDITOR}
     assert found.workloads["spiffe://a/desk"].scope == WHOLE_HOUSE
+    assert found.workloads["spiffe://a/desk"].sources == NO_SOURCE
+    assert found.workloads["spiffe://a/feed"].sources == SourceScope(frozenset({SourceId("exchange-a")}))
+    assert found.workloads["spiffe://a/market"].sources == EVERY_SOURCE
     assert (found.revoked_principals, found.revoked_tokens) == ({"mallory"}, {"t1"})
     assert parse_allow_list(b"").workloads == {}
 
@@ -90,6 +96,9 @@ def test_an_allow_list_says_who_may_be_what_and_who_was_revoked():
         '[workloads."spiffe://a/oms"]\nroles = ["trader"]\nclients = "alpha"',
         '[workloads."spiffe://a/oms"]\nroles = ["trader"]\nclients = ["Alpha"]',
         '[workloads."spiffe://a/oms"]\nroles = ["trader"]',
+        '[workloads."spiffe://a/oms"]\nroles = ["publisher"]\nclients = []\nsources = "exchange-a"',
+        '[workloads."spiffe://a/oms"]\nroles = ["publisher"]\nclients = []\nsources = ["Exchange A"]',
+        '[workloads."spiffe://a/oms"]\nroles = ["publisher"]\nsources = "*"',
         '[workloads."spiffe://a/oms"]\nroles = ["trader"]\nclients = "*"\nclient = "alpha"',
         "[workload]",
         "[workloads",
