@@ -70,6 +70,32 @@ async def test_it_is_answered_in_the_words_for_one_that_does_not_exist(rig, name
     assert everything.refusal == own.refusal
 
 
+class Untouched:
+    """Use cases that remember which of them a call came to."""
+
+    def __init__(self) -> None:
+        self.touched: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        self.touched.append(name)
+        raise AssertionError(name)
+
+
+async def test_no_call_comes_past_the_gate_with_a_client_that_is_not_the_callers():
+    """Nothing is asked of anything behind it, on any RPC: so the time that an answer takes cannot tell what is there."""
+    untouched = Untouched()
+    async with served(untouched) as rig:
+        untouched.touched.clear()
+        for name, expected in NAMING.items():
+            for client in ("beta", "nobody"):
+                request = request_of(METHODS[name], expected.fields, client)
+                assert (await answer_to(rig.channel, METHODS[name], request, as_role(role_for(name)))).verdict == "unknown"
+        assert untouched.touched == []
+        own = request_of(METHODS["AccountService/GetClient"], ("client_id",), "alpha")
+        await answer_to(rig.channel, METHODS["AccountService/GetClient"], own, as_role("trader"))
+        assert untouched.touched == ["books"]
+
+
 async def test_nobody_looks_whether_it_exists():
     """So the time that the answer takes cannot tell: the storage is not asked, for a foreign client as little as for an unknown one."""
     async with memory_use_cases() as use_cases:

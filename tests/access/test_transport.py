@@ -10,6 +10,9 @@ import grpc
 import pytest
 import pytest_asyncio
 
+from crossmargin.adapters.grpc_server.interceptors import REAUTHORISE_S
+from crossmargin.adapters.grpc_server.tokens import CLOCK_SKEW_S
+from crossmargin.adapters.grpc_server.watched_file import LOOK_EVERY_S
 from crossmargin.api.v1 import account_service_pb2 as accounts_pb
 from crossmargin.api.v1 import book_service_pb2 as books_pb
 from crossmargin.api.v1.account_service_pb2_grpc import AccountServiceStub
@@ -145,6 +148,11 @@ async def test_token_and_workload_each_give_at_most_what_the_other_does(address,
         assert await code(GET, clients=["beta"]) == "NOT_FOUND"
         assert await code(GET, roles=["operations"]) == "PERMISSION_DENIED"
         assert await code(GET, roles=["operations", "risk"]) == "OK"
+
+
+def test_whoever_loses_his_access_loses_his_streams_within_thirty_seconds():
+    """At worst: the files are looked at a second late, clocks differ as much as they may, and the stream was asked the moment before."""
+    assert LOOK_EVERY_S + CLOCK_SKEW_S + REAUTHORISE_S <= 30
 
 
 async def first_of(stream):

@@ -14,6 +14,7 @@ from tests.observability.dashboards import CHART
 VALUE_SETS = sorted((CHART / "ci").glob("*-values.yaml"))
 LEAST: Mapping[str, Any] = {
     "database": {"existingSecret": "crossmargin-db"},
+    "migrate": {"existingSecret": "crossmargin-db-owner"},
     "tls": {"existingSecret": "crossmargin-tls"},
     "access": {"existingSecret": "crossmargin-access", "tokenIssuer": "https://issuer.example.com"},
 }

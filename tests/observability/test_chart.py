@@ -292,6 +292,7 @@ def test_dashboards_reach_grafana_as_they_are_written():
     [
         ({"tls": LEAST["tls"]}, "database.existingSecret is empty. Name a Secret"),
         ({"database": LEAST["database"]}, "exposure is tls and tls.existingSecret is empty."),
+        ({**LEAST, "migrate": {}}, "exposure is tls and migrate.existingSecret is empty. Name a Secret with the URL of the user that owns"),
         ({**LEAST, "access": {}}, "exposure is tls and access.existingSecret is empty."),
         ({**LEAST, "access": {"existingSecret": "crossmargin-access"}}, "exposure is tls and access.tokenIssuer is empty."),
         (

@@ -14,6 +14,9 @@
 {{- if not $values.access.tokenIssuer }}
 {{- fail "exposure is tls and access.tokenIssuer is empty. Say what tokens name as their issuer (iss)." }}
 {{- end }}
+{{- if and $values.migrate.enabled (not $values.migrate.existingSecret) }}
+{{- fail "exposure is tls and migrate.existingSecret is empty. Name a Secret with the URL of the user that owns the tables: the service refuses to work as their owner, for whom the database could not keep clients apart. Or set migrate.enabled: false and migrate by hand." }}
+{{- end }}
 {{- else if $values.tls.existingSecret }}
 {{- fail (printf "tls.existingSecret is %s, but the service reads it with exposure: tls only and exposure is %s. Set exposure: tls, or leave tls.existingSecret empty." $values.tls.existingSecret $values.exposure) }}
 {{- end }}
