@@ -130,7 +130,7 @@ class RequestMachine(RuleBasedStateMachine):
         self.record_trades = RecordTrades(storage.writer, storage.instruments, market, compute, MemoryRequestReports())
         self.deposit_collateral = DepositCollateral(storage.writer, storage.instruments)
         self.withdraw_collateral = WithdrawCollateral(
-            on_market, storage.books, storage.instruments, compute, TwoPersons(storage.pending), alone_limit=Decimal(10**12)
+            on_market, storage.books, storage.instruments, compute, TwoPersons(storage.pending), Decimal(10**12), timedelta(hours=24)
         )
         self.transfer_collateral = TransferCollateral(on_market, storage.books, storage.instruments, compute)
 
