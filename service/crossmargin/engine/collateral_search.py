@@ -15,7 +15,7 @@ from crossmargin.engine.collateral_choice import TOLERANCE, choices
 from crossmargin.engine.collateral_doubts import least_risked, worth_a_search
 from crossmargin.engine.collateral_split import CollateralSplit, HeldAssets, held_assets, split_collateral
 from crossmargin.engine.portfolio_arrays import HaircutSchedule, MarginRates, PortfolioArrays
-from crossmargin.engine.required_margin import RequiredMargin, ScenarioProfits, profits_of, required_of
+from crossmargin.engine.required_margin import RequiredMargin, ScenarioProfits, profits_of, required_of, tail_contributions
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 
 _GRID: Final = 4
@@ -99,7 +99,10 @@ class _Search:
         if not len(over):
             return best
         out = self._required(np.minimum(risked_fraction, least))
-        hedging = [holding for holding in over.tolist() if self._better(out, self._with(out, holding, least[holding] + _PROBE)) is not out]
+        # What adds to the requirement hedges nothing, so a little more of it need not be tried.
+        adds = tail_contributions(out, self._market, self._rates, holding_count=len(self._arrays.row))
+        perhaps = [holding for holding in over.tolist() if adds[holding] < 0.0 or least[holding] == 0.0]
+        hedging = [holding for holding in perhaps if self._better(out, self._with(out, holding, least[holding] + _PROBE)) is not out]
         return self._better(best, self.along(np.array(hedging, dtype=np.int64), out, least))
 
     def along(self, holdings: Index, best: RequiredMargin, least: ByHolding) -> RequiredMargin:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from crossmargin.domain.account import AccountMode
 from crossmargin.domain.house import NO_HOUSE
 from crossmargin.domain.margin import GapLoss, MarginResult, MarginStamp
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine import ENGINE_VERSION
-from crossmargin.engine.attribution import euler_contributions, worst_scenarios
-from crossmargin.engine.axes import ByClass, ByGroup, ByGroupScenario, ByHolding
+from crossmargin.engine.attribution import worst_scenarios
+from crossmargin.engine.axes import ByClass, ByGroup, ByHolding
 from crossmargin.engine.charges import AccountCharges, ChargeLine, Exposures
 from crossmargin.engine.collateral_search import best_required
 from crossmargin.engine.collateral_split import CollateralSplit
@@ -36,7 +34,7 @@ from crossmargin.engine.portfolio_arrays import (
     margin_rates,
     portfolio_arrays,
 )
-from crossmargin.engine.required_margin import level_weights
+from crossmargin.engine.required_margin import tail_contributions
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 
 
@@ -120,9 +118,6 @@ def margin_figures(arrays: PortfolioArrays, market: RevaluedMarket, rates: Margi
     """
     required = best_required(arrays, market, rates, schedule)
     netted, charges, group_count = required.netted, required.charges, len(required.netted.groups)
-    levels = level_weights(rates, group_count, len(netted.classes))
-    levels[:group_count] += required.stretch  # the stretched tail mean is attributed as the tail mean itself is
-    marginal = required.tails * np.where(required.tail_losses > 0, levels, 0.0)[:, np.newaxis]
     requirement = required.requirement
     return MarginFigures(
         split=required.split,
@@ -135,14 +130,7 @@ def margin_figures(arrays: PortfolioArrays, market: RevaluedMarket, rates: Margi
         exposures=required.exposures,
         charges=charges,
         initial_only=required.initial_only,
-        contribution=charges.contribution
-        + euler_contributions(
-            required.legs,
-            market,
-            groups=netted.groups,
-            marginal_weight=_by_group(marginal, netted),
-            holding_count=len(arrays.row),
-        ),
+        contribution=charges.contribution + tail_contributions(required, market, rates, holding_count=len(arrays.row)),
     )
 
 
@@ -165,10 +153,3 @@ def stamp_of(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParam
 def _gap(figures: MarginFigures, market: RevaluedMarket) -> GapLoss:
     scale = float(figures.split.gross_value.sum()) + figures.gross
     return gap_loss(figures.split.equity, figures.netted.account_pnl, market.scenarios, scale=scale)
-
-
-def _by_group(marginal: ByGroupScenario, netted: NettedPnl) -> ByGroupScenario:
-    """Return [U, S] what a loss of 1 in a group adds: through its own tail, its class's and the account's."""
-    group_count = len(netted.groups)
-    by_class = marginal[group_count:-1][netted.group_class]
-    return np.asarray(marginal[:group_count] + by_class + marginal[-1])

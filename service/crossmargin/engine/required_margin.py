@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crossmargin.engine.axes import ByGroup, ByRow, ByRowScenario
+from crossmargin.engine.attribution import euler_contributions
+from crossmargin.engine.axes import ByGroup, ByGroupScenario, ByHolding, ByRow, ByRowScenario
 from crossmargin.engine.charges import (
     DEPEG,
     AccountCharges,
@@ -103,6 +104,17 @@ def profits_of(split: CollateralSplit, arrays: PortfolioArrays, market: Revalued
     return ScenarioProfits(split, legs, netted)
 
 
+def tail_contributions(required: RequiredMargin, market: RevaluedMarket, rates: MarginRates, *, holding_count: int) -> ByHolding:
+    """Return [H] what each holding adds to the market requirement and to the stretched tail means of the liquidity charge."""
+    netted, group_count = required.netted, len(required.netted.groups)
+    levels = level_weights(rates, group_count, len(netted.classes))
+    levels[:group_count] += required.stretch  # the stretched tail mean is attributed as the tail mean itself is
+    marginal = required.tails * np.where(required.tail_losses > 0, levels, 0.0)[:, np.newaxis]
+    return euler_contributions(
+        required.legs, market, groups=netted.groups, marginal_weight=_by_group(marginal, netted), holding_count=holding_count
+    )
+
+
 def level_weights(rates: MarginRates, group_count: int, class_count: int) -> ByGroup:
     """Return [R] the weight of each tail mean in the market requirement: groups, then classes, then the account."""
     return np.concatenate(
@@ -112,3 +124,10 @@ def level_weights(rates: MarginRates, group_count: int, class_count: int) -> ByG
             [rates.offset_across_classes],
         )
     )
+
+
+def _by_group(marginal: ByRowScenario, netted: NettedPnl) -> ByGroupScenario:
+    """Return [U, S] what a loss of 1 in a group adds: through its own tail, its class's and the account's."""
+    group_count = len(netted.groups)
+    by_class = marginal[group_count:-1][netted.group_class]
+    return np.asarray(marginal[:group_count] + by_class + marginal[-1])
