@@ -18,6 +18,7 @@ D = Decimal
 MARKET = a_market()
 CONTRACTS = ["PERP", "FUTURE", "FUTURE-WITH-CARRY", "PERP-USDC"]
 ACCOUNTS = [AccountRef(ClientId("alpha"), AccountId(name)) for name in ("first", "second", "third")]
+BUCKETS = [AccountRef(ClientId("alpha"), AccountId(name)) for name in ("bucket", "bucket-2")]
 ROWS = {name: {"spread_fraction": "0.004", "average_daily_volume": "5000"} for name in ("BTC", "XRP", "USDC", "RLUSD")}
 TIERS = [{"up_to": "20000", "haircut_fraction": "0.2"}, {"up_to": "60000", "haircut_fraction": "0.3"}]
 RULES = parameters(
@@ -112,14 +113,15 @@ def test_splitting_a_hedge_in_proportion_never_lowers_the_basis_charge(book, of_
     st.dictionaries(st.sampled_from([*CONTRACTS, "BTC", "RLUSD", "USDC", "XRP"]), amounts, min_size=1),
     st.dictionaries(st.sampled_from([*CONTRACTS, "BTC", "RLUSD", "USDC", "XRP"]), amounts, min_size=1),
     st.dictionaries(st.sampled_from(CONTRACTS), amounts),
+    st.sampled_from([RULES, CHARGED]),
 )
-def test_whatever_a_bucket_holds_its_core_is_margined_to_the_same_bit(core, bucket, other_core):
-    """But for the cap on what all clients of the house hold together, which is everybody's."""
+def test_whatever_a_bucket_holds_its_core_is_margined_to_the_same_bit(core, bucket, other_core, rules):
+    """Two buckets with the same. But for the cap on what all clients of the house hold together, which is everybody's."""
     accounts = [(core, ACCOUNTS[0], AccountMode.CROSS), (other_core, ACCOUNTS[1], AccountMode.CROSS)]
     without = [a_portfolio(_as_held(book), account=account, mode=mode) for book, account, mode in accounts]
-    beside = a_portfolio(_as_held(bucket), account=ACCOUNTS[2], mode=AccountMode.ISOLATED)
-    views = [replace(house_view(portfolios, MARKET, RULES), held={}) for portfolios in (without, [*without, beside])]
-    first, second = (compute_margin(a_portfolio(_as_held(core), account=ACCOUNTS[0], house=view), MARKET, RULES) for view in views)
+    beside = [a_portfolio(_as_held(bucket), account=account, mode=AccountMode.ISOLATED) for account in BUCKETS]
+    views = [replace(house_view(portfolios, MARKET, rules), held={}) for portfolios in (without, [*without, *beside])]
+    first, second = (compute_margin(a_portfolio(_as_held(core), account=ACCOUNTS[0], house=view), MARKET, rules) for view in views)
     assert replace(first, stamp=second.stamp) == second
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossmargin.engine.axes import ByHolding, Index
-from crossmargin.engine.collateral_choice import TOLERANCE
 from crossmargin.engine.collateral_split import CollateralSplit, HeldAssets
 from crossmargin.engine.collateral_terms import HoldingTerms
 from crossmargin.engine.portfolio_arrays import MarginRates, PortfolioArrays
@@ -32,20 +32,20 @@ def least_risked(split: CollateralSplit, movable: NDArray[np.bool_]) -> ByHoldin
     return np.minimum(least, split.risked_fraction)
 
 
+def slow_groups(looked: Sequence[RequiredMargin]) -> frozenset[int]:
+    """Return the offset groups that are charged, in some of the splits looked at, for the days that closing them out takes."""
+    return frozenset(group for each in looked for group in each.exposures.groups[each.stretch > 0.0].tolist())
+
+
 def worth_a_search(
-    required: RequiredMargin, held: HeldAssets, arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates
+    split: CollateralSplit, held: HeldAssets, arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates, *, slow: frozenset[int]
 ) -> Index:
     """Return the places along axis H of collateral whose risked part had better be found by the excess after charges.
 
     They are holdings left to policy AUTO of which one more dollar, pledged, adds less than the charges on it might take if it is risked,
-    or whose group is charged for the days that it takes to sell; and only where there are charges worth more than the tolerance of the
-    choice before charges.
+    or that are in one of the `slow` groups.
     """
     undecided = np.isnan(arrays.risked_fraction)
-    avoidable = rates.initial_margin_multiple * (required.charges.maintenance_margin - required.market_requirement)
-    if not undecided.any() or avoidable <= TOLERANCE * abs(required.excess(rates)):
-        return np.zeros(0, dtype=np.int64)
-    split = required.split
     alone = split.value_in_equity[list(held.collateral)]
     slopes = held.limited(alone).slope
     found = []
@@ -54,7 +54,8 @@ def worth_a_search(
             continue
         pledged = terms.value * (1.0 - float(split.risked_fraction[holding]))
         adds = slope * terms.pledged_slope(pledged)
-        if adds < _charged_at_most(holding, terms, arrays, market, rates) or _is_slow(holding, required, arrays, market):
+        is_slow = not slow.isdisjoint(market.leg_group[_legs(holding, arrays, market)].tolist())
+        if is_slow or adds < _charged_at_most(holding, terms, arrays, market, rates):
             found.append(holding)
     return np.array(found, dtype=np.int64)
 
@@ -76,12 +77,6 @@ def _charged_at_most(holding: int, terms: HoldingTerms, arrays: PortfolioArrays,
     slipped = charges.depeg_haircut_slope * below if below > 0.0 else 0.0
     maintenance = float(exposure @ np.array(by_group)) + basis + float(np.maximum(joint, 0.0).sum())
     return rates.initial_margin_multiple * maintenance + slipped
-
-
-def _is_slow(holding: int, required: RequiredMargin, arrays: PortfolioArrays, market: RevaluedMarket) -> bool:
-    """Return whether a group that the holding is in is charged for the days that closing it out takes."""
-    is_own = np.isin(required.exposures.groups, market.leg_group[_legs(holding, arrays, market)])
-    return bool((required.stretch[is_own] > 0.0).any())
 
 
 def _legs(holding: int, arrays: PortfolioArrays, market: RevaluedMarket) -> slice:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Final
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from crossmargin.engine.axes import ByHolding, Index
 from crossmargin.engine.charges import ineligible_holdings
 from crossmargin.engine.collateral_choice import TOLERANCE, choices
-from crossmargin.engine.collateral_doubts import least_risked, worth_a_search
+from crossmargin.engine.collateral_doubts import least_risked, slow_groups, worth_a_search
 from crossmargin.engine.collateral_split import CollateralSplit, HeldAssets, held_assets, split_collateral
 from crossmargin.engine.portfolio_arrays import HaircutSchedule, MarginRates, PortfolioArrays
 from crossmargin.engine.required_margin import RequiredMargin, ScenarioProfits, profits_of, required_of, tail_contributions
@@ -44,8 +44,12 @@ def best_required(arrays: PortfolioArrays, market: RevaluedMarket, rates: Margin
     """
     held = held_assets(arrays, market, schedule, ineligible_holdings(arrays, market, rates.charges))
     search = _Search(held, arrays, market, rates)
-    best = search.leaving_out(search.of_choices())
-    return search.along(worth_a_search(best, held, arrays, market, rates), best, np.zeros(len(arrays.row)))
+    looked, at_most = search.of_choices()
+    best = search.leaving_out(search.best_of(looked))
+    if at_most - best.excess(rates) <= TOLERANCE * abs(at_most):
+        return best
+    slow = slow_groups(looked)
+    return search.along(worth_a_search(best.split, held, arrays, market, rates, slow=slow), best, np.zeros(len(arrays.row)))
 
 
 def best_split(arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates, schedule: HaircutSchedule) -> CollateralSplit:
@@ -67,17 +71,19 @@ class _Search:
     def __init__(self, held: HeldAssets, arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates) -> None:
         self._held, self._arrays, self._market, self._rates = held, arrays, market, rates
 
-    def of_choices(self) -> RequiredMargin:
-        """Return the best of the splits that are worth looking at before charges."""
-        best: RequiredMargin | None = None
-        for choice in choices(self._arrays, self._market, self._held, self._rates):
+    def of_choices(self) -> tuple[list[RequiredMargin], float]:
+        """Return the splits that are worth looking at before charges, and the most excess that any split has before them."""
+        looked: list[RequiredMargin] = []
+        found = choices(self._arrays, self._market, self._held, self._rates)
+        for choice in found:
             # Charges only take, so a choice that has less before them is not worth its figures.
-            if best is None or choice.excess > best.excess(self._rates):
-                required = self._required(choice.risked_fraction)
-                best = required if best is None else self._better(best, required)
-        if best is None:
-            raise ValueError("there is no way to split the collateral")
-        return best
+            if not looked or choice.excess > self.best_of(looked).excess(self._rates):
+                looked.append(self._required(choice.risked_fraction))
+        return looked, found[0].excess
+
+    def best_of(self, looked: Sequence[RequiredMargin]) -> RequiredMargin:
+        """Return the one with the most excess; the first of those that are alike."""
+        return reduce(self._better, looked)
 
     def leaving_out(self, best: RequiredMargin) -> RequiredMargin:
         """Return the best split in which what is over a limit is not risked, or only so far as it hedges.
@@ -129,7 +135,7 @@ class _Search:
         parts = sorted(seen)
         top = max(range(len(parts)), key=lambda place: excess(parts[place]))
         _climb(excess, parts[max(top - 1, 0)], parts[min(top + 1, len(parts) - 1)])
-        return reduce(self._better, (seen[part] for part in sorted(seen)), best)
+        return self.best_of([best, *(seen[part] for part in sorted(seen))])
 
     def _with(self, required: RequiredMargin, holding: int, part: float) -> RequiredMargin:
         fraction = required.split.risked_fraction.copy()

@@ -8,7 +8,7 @@ import pytest
 
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.engine.charges import ineligible_holdings
-from crossmargin.engine.collateral_doubts import worth_a_search
+from crossmargin.engine.collateral_doubts import slow_groups, worth_a_search
 from crossmargin.engine.collateral_search import best_required, best_split
 from crossmargin.engine.collateral_split import held_assets, split_collateral
 from crossmargin.engine.portfolio_arrays import haircut_rates, margin_rates, portfolio_arrays
@@ -66,16 +66,17 @@ def test_a_split_alone_is_the_split_of_the_margin(policy, quantity):
     assert best_split(arrays, MARKET, rates, schedule).risked_fraction.tolist() == required.split.risked_fraction.tolist()
 
 
-@pytest.mark.parametrize(("quantity", "short"), [(300, 0), (700, 0), (950, 0), (950, 400), (950, 900), (400, 900)])
+@pytest.mark.parametrize("quantity", [100, 300, 700, 950, 1000, 1300, 3000])
+@pytest.mark.parametrize("short", [0, 90, 400, 900])
 def test_auto_finds_the_top_of_what_is_left_after_charges(quantity, short):
-    """Of a coin that takes weeks to sell: no split of a fine grid leaves more."""
-    book = {"BTC": quantity, "USD": 100} | ({"PERP": (-short, -100 * short)} if short else {})
+    """Of a coin that takes weeks to sell: no split of a fine grid leaves more. From 1,000 on the best of the three ends is all pledged."""
+    book = {"BTC": quantity, "USD": -100 * quantity // 2} | ({"PERP": (-short, -100 * short)} if short else {})
     best, rates = _best(book, policy=AUTO, tiers=TIERS, rows=SLOW)
     arrays = portfolio_arrays(a_portfolio(book, policies={"BTC": AUTO}), MARKET)
     schedule = _rules(tiers=TIERS, rows=SLOW)[1]
     held = held_assets(arrays, MARKET, schedule, ineligible_holdings(arrays, MARKET, rates.charges))
     grid = []
-    for part in np.linspace(0.0, 1.0, 401):
+    for part in np.linspace(0.0, 1.0, 201):
         fraction = np.where(np.isnan(arrays.risked_fraction), part, arrays.risked_fraction)
         grid.append(required_of(split_collateral(held, arrays, fraction), arrays, MARKET, rates).excess(rates))
     assert best.excess(rates) >= max(grid) - 1e-6 * abs(max(grid))
@@ -90,7 +91,6 @@ def test_nothing_is_searched_for_where_a_pledge_adds_more_than_charges_take():
     assert _searched(book, tiers=TIERS, rows=SLOW | {"BTC": SLOW["BTC"] | {"average_daily_volume": "1"}}, basis=basis) == [0]
     assert _searched(book, tiers=[{"up_to": "100", "haircut_fraction": "0.2"}], rows=quick, basis=basis) == [0]
     assert _searched(book, tiers=TIERS[:1], rows=quick, absolute_limit=900, basis=basis) == [0]
-    assert _searched(book, tiers=[{"up_to": "100", "haircut_fraction": "0.2"}]) == []  # nothing is charged
 
 
 def test_every_charge_that_a_coin_may_be_charged_is_in_what_it_may_be_charged():
@@ -109,7 +109,7 @@ def _searched(book, *, name="BTC", market=MARKET, **rules):
     arrays = portfolio_arrays(a_portfolio(book, policies={name: AUTO}), market)
     held = held_assets(arrays, market, schedule, ineligible_holdings(arrays, market, rates.charges))
     required = required_of(split_collateral(held, arrays, np.full(len(book), 0.5)), arrays, market, rates)
-    return worth_a_search(required, held, arrays, market, rates).tolist()
+    return worth_a_search(required.split, held, arrays, market, rates, slow=slow_groups([required])).tolist()
 
 
 def _best(book, *, policy, **rules):
