@@ -82,6 +82,15 @@ def test_auto_finds_the_top_of_what_is_left_after_charges(quantity, short):
     assert best.excess(rates) >= max(grid) - 1e-6 * abs(max(grid))
 
 
+def test_what_takes_long_to_sell_is_searched_for_however_little_a_pledge_costs():
+    """A tenth counts pledged. All risked is worse than all pledged, where nothing is slow, and a part of it better than both."""
+    book, dear = {"BTC": 3000, "USD": 100}, {"flat": "0.9", "residual": "0.02", "rows": SLOW}
+    best, rates = _best(book, policy=AUTO, **dear)
+    pledged, risked = (_best(book, policy=policy, **dear)[0].excess(rates) for policy in (PLEDGED, RISKED))
+    assert risked < pledged < 0.9 * best.excess(rates)
+    assert 0.0 < best.split.risked_fraction[0] < 1.0
+
+
 def test_nothing_is_searched_for_where_a_pledge_adds_more_than_charges_take():
     """Within its tiers and quick to sell: however much of the account charges are, the split before charges is kept."""
     book = {"BTC": 12, "USD": 100, "PERP": (-10, -1000)}  # of 1,200 dollars 600 are pledged
