@@ -42,10 +42,17 @@ def test_what_is_over_a_limit_stays_in_the_scenarios_as_far_as_it_hedges(short, 
 def test_a_hedge_stays_when_the_limit_tightens_because_cash_is_withdrawn():
     """A share of what counts: with less cash beside it more of the coin is over its limit, and the short is hedged as before."""
     book = {"BTC": 20, "PERP": (-20, -2000)}
-    for dollars in (8000, 2000, 500):
+    for dollars in (8000, 2000, 500, 0):
         required, _ = _best(book | {"USD": dollars}, policy=RISKED, share_limit="0.2")
         assert required.split.risked_fraction[0] == 1.0
         assert required.market_requirement == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_coin_that_counts_for_nothing_at_all_hedges_as_far_as_it_can():
+    """By itself it is over its share of what counts whole."""
+    required, _ = _best({"BTC": 40, "PERP": (-20, -2000)}, policy=RISKED, share_limit="0.2")
+    assert required.split.over_limit.tolist() == [4000.0, 0.0]
+    assert required.split.risked_fraction[0] == pytest.approx(0.5, abs=2e-5)
 
 
 def test_a_share_decided_beforehand_is_not_decided_again():
