@@ -14,7 +14,7 @@ from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId, InstrumentId, SnapshotId
 from crossmargin.domain.margin_call import CallTerms
 from crossmargin.usecases.ports.leadership import LeadershipLostError
-from crossmargin.usecases.ports.margin_call import CallFilter, call_key
+from crossmargin.usecases.ports.margin_call import CallFilter, EntrySpan, call_key
 from crossmargin.usecases.ports.page import Page
 from crossmargin.usecases.ports.writing import UnderLead
 from tests.contract.storage import CORE, OTHER, a_request, decide_records
@@ -115,6 +115,16 @@ async def test_deliveries_are_those_between_two_entries(storage):
     assert await storage.calls.deliveries(CORE, after_sequence=1, until_sequence=3) == {InstrumentId("USD"): D(12)}
     assert await storage.calls.deliveries(CORE, after_sequence=1, until_sequence=2) == {InstrumentId("USD"): D(7)}
     assert await storage.calls.deliveries(CORE, after_sequence=3, until_sequence=9) == {}
+
+
+async def test_deliveries_of_many_are_those_of_each_and_nobody_elses(storage):
+    await storage.open_accounts(OTHER)
+    await storage.book(a_request("one", CORE), CORE, 100, 7)
+    await storage.book(a_request("two", OTHER), OTHER, 5, 11)
+    spans = {CORE: EntrySpan(1, 2), OTHER: EntrySpan(0, 1)}
+    assert await storage.calls.deliveries_of(spans) == {CORE: {InstrumentId("USD"): D(7)}, OTHER: {InstrumentId("USD"): D(5)}}
+    assert await storage.calls.deliveries_of({CORE: EntrySpan(2, 9), OTHER: EntrySpan(1, 2)}) == {OTHER: {InstrumentId("USD"): D(11)}}
+    assert await storage.calls.deliveries_of({}) == {}
 
 
 async def test_terms_replace_those_of_the_same_scope(storage):

@@ -15,14 +15,14 @@ from crossmargin.domain.breaker import paused_by
 from crossmargin.domain.call_agreement import CallAgreement, agreement_of
 from crossmargin.domain.call_life import CallChange, CallStanding, CallState, CallTrigger, MarginCall, escalate_overdue, issue, review
 from crossmargin.domain.call_need import call_standing, delivered_value, may_be_called
-from crossmargin.domain.identifiers import AccountRef
+from crossmargin.domain.identifiers import AccountRef, InstrumentId
 from crossmargin.domain.margin import Band, MarginResult
 from crossmargin.domain.market_gate import Action, at_least
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.ports.breaker import BreakerStore
-from crossmargin.usecases.ports.margin_call import CallReports, CallStore
+from crossmargin.usecases.ports.margin_call import CallReports, CallStore, EntrySpan
 from crossmargin.usecases.ports.runtime import Clock
 from crossmargin.usecases.ports.writing import Decision, UnderLead, Writer
 from crossmargin.usecases.refusals import encode_outcome
@@ -72,6 +72,7 @@ class ReviewCalls:
         """
         schedule = self.last_schedule()
         last, agreements = await self.calls.last_calls(), await self.calls.agreements()
+        moved = await self._deliveries(seen, last)
         is_paused = bool(paused_by(await self.breakers.list_breakers(), Action.MARGIN_CALL))
         for account in sorted(seen):
             if not may_be_called(seen[account].portfolio.mode):
@@ -79,7 +80,7 @@ class ReviewCalls:
             judged = JudgedAccount(seen[account], agreement_of(account, agreements), parameters)
             call = last.get(account)
             if call is not None and call.is_open:
-                await self._review(call, judged, epoch, may_press=not is_paused)
+                await self._review(call, judged, moved.get(account, {}), epoch, may_press=not is_paused)
             elif not is_paused:
                 await self._issue(account, call, judged, epoch, schedule if schedule != self._scheduled else None)
         self._scheduled = self._scheduled if is_paused else schedule
@@ -116,17 +117,30 @@ class ReviewCalls:
 
         await self._write(account, 0 if before is None else before.last_notice, epoch, step)
 
-    async def _review(self, call: MarginCall, judged: JudgedAccount, epoch: int, *, may_press: bool) -> None:
-        until = judged.seen.result.stamp.sequence
+    async def _deliveries(
+        self, seen: Mapping[AccountRef, AccountSeen], last: Mapping[AccountRef, MarginCall]
+    ) -> Mapping[AccountRef, Mapping[InstrumentId, Decimal]]:
+        """Return what came in for every open call since it was last looked at, up to the entry that its account was margined on."""
+        spans = {
+            account: EntrySpan(call.recognised_to, seen[account].result.stamp.sequence)
+            for account, call in last.items()
+            if call.is_open and account in seen and seen[account].result.stamp.sequence > call.recognised_to
+        }
+        return await self.calls.deliveries_of(spans)
+
+    async def _review(
+        self, call: MarginCall, judged: JudgedAccount, moved: Mapping[InstrumentId, Decimal], epoch: int, *, may_press: bool
+    ) -> None:
+        """Take the steps that a call is due; the first one recognises all that came in."""
+        delivered = delivered_value(moved, judged.seen.result)
         for _ in range(_MOST_STEPS):
-            moved = await self.calls.deliveries(call.account, after_sequence=call.recognised_to, until_sequence=until)
-            step = judged.review_step(call, delivered_value(moved, judged.seen.result), may_press=may_press)
+            step = judged.review_step(call, delivered, may_press=may_press)
             if step(call, self.clock.now()) is None:
                 return
             change = await self._write(call.account, call.last_notice, epoch, step)
             if change is None or not change.call.is_open:
                 return
-            call = change.call
+            call, delivered = change.call, None
 
     async def _write(self, account: AccountRef, last_notice: int, epoch: int, step: _Step) -> CallChange | None:
         done: list[CallChange] = []

@@ -82,6 +82,29 @@ def test_part_of_it_is_recognised_and_each_entry_once():
     )
 
 
+def test_what_came_in_before_a_call_meets_nothing_of_it_and_no_entry_is_ever_looked_at_again():
+    assert (CALL.sequence, CALL.recognised_to) == (5, 5)
+    later = replace(CALL, recognised_to=12)
+    assert reviewed(later, delivered=D(40_000)).call.recognised_to == 12, "the margin was of an entry before"
+
+
+def test_a_call_is_as_provisional_as_the_market_it_was_issued_on_until_two_persons_press_it():
+    doubted = replace(STANDING, is_provisional=True)
+    call = issue(CORE, doubted, house_agreement(CORE.client_id), CallTrigger.BAND, None, at=NOW, by="crossmargin").call
+    assert call.is_provisional
+    assert not escalate(call, at=NOW, by="alice and bob", text="no answer").call.is_provisional
+
+
+def test_nothing_is_outstanding_on_a_closed_call():
+    assert waive(CALL, at=NOW, by="alice and bob", text="moved out").call.outstanding == 0
+    assert not replace(in_state(CallState.WAIVED)).is_overdue(CALL.due_at)
+
+
+def test_a_call_is_raised_by_a_cent_at_least():
+    assert reviewed(least="0") is None
+    assert reviewed(least="0", needed=D("100000.01")).call.amount == D("100000.01")
+
+
 def test_what_was_taken_out_again_is_not_met():
     part = reviewed(delivered=D(40_000)).call
     back = reviewed(part, delivered=D(-30_000))

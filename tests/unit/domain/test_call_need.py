@@ -9,9 +9,10 @@ import pytest
 
 from crossmargin.domain.account import AccountMode
 from crossmargin.domain.band_memory import BandState
+from crossmargin.domain.book import EntryKind
 from crossmargin.domain.call_agreement import house_agreement
 from crossmargin.domain.call_life import CallTrigger
-from crossmargin.domain.call_need import call_standing, delivered_value, may_be_called, needed_delivery
+from crossmargin.domain.call_need import DELIVERIES, call_standing, delivered_value, may_be_called, needed_delivery
 from crossmargin.domain.identifiers import ClientId, InstrumentId
 from crossmargin.domain.margin import Band, CollateralLine, DataQuality
 from crossmargin.domain.margin_call import CallTerms
@@ -98,6 +99,50 @@ def test_a_call_is_needed_until_the_band_is_left_and_pressed_only_by_what_is_so_
     assert (standing.is_past_the_line, standing.is_provisional, standing.delivered) == (True, True, D(1))
     scheduled = call_standing(result_of("1010", "800"), remembered, agreement, LINES, trigger=CallTrigger.SCHEDULE, delivered=None)
     assert not scheduled.is_called_for
+
+
+def test_a_band_that_is_only_remembered_presses_nobody_and_confirmed_data_is_not_provisional():
+    agreement = house_agreement(ClientId("alpha"))
+    back = replace(a_result(band=Band.MARGIN_CALL), quality=QUALITY)
+    standing = call_standing(back, BandState(Band.LIQUIDATION), agreement, LINES, trigger=CallTrigger.BAND, delivered=None)
+    assert (standing.is_called_for, standing.is_past_the_line, standing.is_provisional) == (True, False, False)
+    better = a_result(band=Band.AT_RISK)
+    standing = call_standing(better, BandState(Band.MARGIN_CALL), agreement, LINES, trigger=CallTrigger.BAND, delivered=None)
+    assert standing.is_called_for, "it has not left the band by more than the hysteresis"
+
+
+def test_at_the_initial_margin_to_the_cent_nobody_is_short():
+    agreement = house_agreement(ClientId("alpha"))
+    exact, short = (result_of(equity, "700", initial="1000") for equity in ("1000", "999.99"))
+    called = [
+        call_standing(result, BandState(Band.AT_RISK), agreement, LINES, trigger=CallTrigger.SCHEDULE, delivered=None).is_called_for
+        for result in (exact, short)
+    ]
+    assert called == [False, True]
+
+
+def test_what_moves_in_and_out_by_itself_is_delivered_and_what_a_trade_or_an_event_moves_is_not():
+    assert {EntryKind.DEPOSIT, EntryKind.WITHDRAWAL, EntryKind.TRANSFER} == DELIVERIES
+
+
+@pytest.mark.parametrize(
+    ("equity", "maintenance", "terms", "expected"),
+    [
+        # By hand: maintenance / 0.8 is what equity has to be; what is missing, at least the minimum, up to the next unit.
+        ("7600000", "6400000", (0, 500_000, 10_000), 0),  # 8,000,000 needed, 400,000 missing: below the minimum
+        ("7500000", "6400000", (0, 500_000, 10_000), 500_000),  # exactly the minimum moves
+        ("7499999.99", "6400000", (0, 500_000, 10_000), 510_000),  # a cent more is the next unit
+        ("7123456.78", "6400000", (0, 0, 0), "876543.22"),  # without terms to the cent
+        ("7123456.78", "6400000", (250_000, 100_000, 1_000), 627_000),  # 626,543.22 above the threshold
+        ("7900000", "6400000", (250_000, 0, 0), 0),  # 100,000 missing, all of it below the threshold: not asked for, nor returned
+        ("1", "0.01", (0, 0, 1_000), 0),
+        ("0.01", "0.01", (0, 0, 1_000), 1_000),  # 0.02 needed, 0.01 missing: a whole unit
+        ("0", "333.33", (0, 0, 0), "416.67"),  # 416.6625, up to the cent
+        ("-100.01", "333.33", (0, 0, 100), 600),  # 416.67 + 100.01 = 516.68
+    ],
+)
+def test_ten_calls_by_hand(equity, maintenance, terms, expected):
+    assert needed(result_of(equity, maintenance), terms=CallTerms(*map(D, terms))) == D(expected)
 
 
 def test_an_isolated_account_is_closed_and_never_called():

@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import time, timedelta
 from decimal import Decimal
+from typing import ClassVar
 
 import pytest
 
+from crossmargin.adapters.memory.margin_calls import MemoryCallStore
 from crossmargin.domain.account import Account, AccountMode
-from crossmargin.domain.band_memory import next_band_state
+from crossmargin.domain.band_memory import BandState, next_band_state
+from crossmargin.domain.book import Withdrawal
 from crossmargin.domain.breaker import BreakerKind
-from crossmargin.domain.call_life import CallState, CallTrigger, DisputeReason, NoticeKind
+from crossmargin.domain.call_agreement import house_agreement
+from crossmargin.domain.call_life import CallState, CallTrigger, DisputeReason, MarginCall, NoticeKind
 from crossmargin.domain.errors import Reason
-from crossmargin.domain.identifiers import AccountId, AccountRef
+from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, InstrumentId
 from crossmargin.domain.margin import Band
+from crossmargin.domain.margin_call import CallTerms
 from crossmargin.domain.margin_history import margin_point
 from crossmargin.domain.pending_request import PendingRequest
 from crossmargin.usecases.evaluate_margin import portfolio_of
@@ -101,6 +106,50 @@ async def test_a_call_is_met_in_parts_and_the_next_deficit_is_a_call_of_its_own(
     assert await notices(house) == [NoticeKind.ISSUED, NoticeKind.PARTIALLY_MET, NoticeKind.MET, NoticeKind.ISSUED]
 
 
+async def test_what_came_in_for_all_open_calls_is_read_at_once_and_nothing_twice(house):
+    """Three accounts, one of them with a delivery in two steps: one read of deliveries a review, whoever has a call."""
+
+    class Counting(MemoryCallStore):
+        reads: ClassVar[list[int]] = []
+
+        async def deliveries_of(self, spans):
+            self.reads.append(len(spans))
+            return await super().deliveries_of(spans)
+
+    monitor = Monitor(house)
+    await fall_short(house)
+    beta = await house.open_account("core", client="beta")
+    await house.trade("10", account=beta)
+    await house.deposit("150000", account=beta)
+    monitor.review.calls = Counting(house.database)
+    seen, parameters = {}, None
+    for _ in range(2):
+        view = await house.current_market()
+        parameters = view.parameters
+        for account in (CORE, beta):
+            portfolio = portfolio_of(await house.ports.books.account_state(account))
+            result = view.margin(portfolio)
+            seen[account] = AccountSeen(result, BandState(Band.MARGIN_CALL), portfolio)
+        await monitor.review(seen, parameters, epoch=house.database.epoch)
+        await house.deposit("2000")
+        await house.deposit("3000", account=beta)
+    assert {call.met for call in (await house.ports.calls.last_calls()).values()} == {D(2_000), D(3_000)}
+    assert Counting.reads == [0, 2]
+
+
+async def test_a_withdrawal_takes_back_what_was_recognised(house, monitor):
+    await fall_short(house, "0.85")
+    call = await monitor.look()
+    await house.deposit("4000")
+    assert (await monitor.look()).met == 4_000
+    await house.trade("-9")
+    gone = Withdrawal(CORE, BookId("main"), InstrumentId("USD"), D(1_000))
+    await house.use_cases.withdraw_collateral(gone, caller=house.caller())
+    await house.trade("9")
+    back = await monitor.look()
+    assert (back.number, back.met, back.amount) == (1, 3_000, call.amount)
+
+
 async def test_a_delivery_is_recognised_at_once_when_somebody_asks(house, monitor):
     await fall_short(house)
     call = await monitor.look()
@@ -169,6 +218,80 @@ async def test_a_tripped_breaker_pauses_calls_and_recognises_what_comes(house, m
     assert (await monitor.look()).state is CallState.MET
 
 
+async def test_a_tripped_breaker_raises_and_escalates_nothing_either(house, monitor):
+    await fall_short(house, "0.85")
+    call = await monitor.look()
+    await house.ports.breakers.trip(BreakerKind.CALLS, at=NOON, cause="too many")
+    await house.trade("5")
+    assert await monitor.look() == call
+    house.clock.move_to(call.due_at)
+    await monitor.review.escalate_overdue(epoch=house.database.epoch)
+    assert await house.ports.calls.last_call(CORE) == call
+
+
+async def test_a_call_is_not_raised_by_less_than_the_client_would_have_to_deliver(house, monitor):
+    terms = CallTerms(D(0), D(5_000), D(1_000))
+    house.database.contents.call_agreements[CORE.client_id, None] = replace(house_agreement(CORE.client_id), terms=terms)
+    await fall_short(house, "0.85")
+    call = await monitor.look(call_increase_fraction=D(0))
+    await house.trade("0.1")
+    assert await monitor.look(call_increase_fraction=D(0)) == call, "some 2,000 dollars more are missing"
+    await house.trade("0.3")
+    assert (await monitor.look(call_increase_fraction=D(0))).amount >= call.amount + 5_000
+
+
+async def test_a_band_that_is_only_remembered_starts_no_call(house, monitor):
+    await fall_short(house, "0.79")
+    view, parameters = await house.current_market(), (await house.current_market()).parameters
+    portfolio = portfolio_of(await house.ports.books.account_state(CORE))
+    remembered = AccountSeen(view.margin(portfolio), BandState(Band.MARGIN_CALL), portfolio)
+    await monitor.review({CORE: remembered}, parameters, epoch=house.database.epoch)
+    assert await house.ports.calls.last_call(CORE) is None
+
+
+class Stale(MemoryCallStore):
+    """What a review read before somebody else wrote: the lists are old, what is read under the lock is not."""
+
+    known: ClassVar[dict[AccountRef, MarginCall]] = {}
+
+    async def last_calls(self):
+        return self.known
+
+    async def last_call(self, ref):
+        return (await super().last_calls()).get(ref)
+
+
+async def test_a_call_that_another_has_issued_meanwhile_is_not_issued_again(house, monitor):
+    await fall_short(house)
+    call = await monitor.look()
+    monitor.review.calls = Stale(house.database)
+    Stale.known = {}
+    assert await monitor.look() == call
+    assert await notices(house) == [NoticeKind.ISSUED]
+
+
+async def test_a_call_that_somebody_has_changed_meanwhile_is_left_to_the_next_review(house, monitor):
+    await fall_short(house)
+    call = await monitor.look()
+    said = await house.use_cases.acknowledge_call(CORE, 1, text="", caller=house.caller())
+    await house.deposit(str(call.amount))
+    monitor.review.calls = Stale(house.database)
+    Stale.known = {CORE: call}
+    assert await monitor.look() == said
+    monitor.review.calls = house.ports.calls
+    assert (await monitor.look()).state is CallState.MET
+
+
+async def test_what_came_in_and_what_presses_are_both_done_at_one_review(house, monitor):
+    await fall_short(house, "0.85")
+    await monitor.look()
+    await house.trade("4")
+    await house.deposit("2000")
+    call = await monitor.look()
+    assert (call.state, call.met) == (CallState.ESCALATED, 2_000)
+    assert (await notices(house))[1:] == [NoticeKind.PARTIALLY_MET, NoticeKind.ESCALATED, NoticeKind.INCREASED]
+
+
 async def test_an_account_that_is_short_at_its_levels_alone_is_not_called(house, monitor):
     """What a doubted market makes of the band is the gate's; the call follows the band."""
     await fall_short(house)
@@ -196,6 +319,29 @@ async def test_by_schedule_whoever_is_below_the_initial_margin_is_called_once(ho
     assert (await monitor.look(change=lifted)).number == 1, "not before the time"
     house.clock.move_to(NOON + timedelta(hours=1))
     assert (await monitor.look(change=lifted)).number == 2
+
+
+async def test_by_schedule_is_at_its_time_and_not_whenever_an_account_falls_short(house):
+    await fall_short(house, "0.79")
+    monitor = Monitor(house, call_time=time(11))
+
+    def lifted(result):
+        return replace(result, requirement=replace(result.requirement, initial_margin=result.equity.equity + 5000))
+
+    def covered(result):
+        return replace(result, requirement=replace(result.requirement, initial_margin=result.equity.equity))
+
+    assert await monitor.look(change=covered) is None
+    assert await monitor.look(change=lifted) is None, "today's was at 11"
+    house.clock.move_to(NOON + timedelta(hours=23))
+    await house.ports.breakers.trip(BreakerKind.CALLS, at=NOON, cause="too many")
+    assert await monitor.look(change=lifted) is None
+    await house.ports.breakers.reset(BreakerKind.CALLS, at=NOON, by="alice", note="real")
+    call = await monitor.look(change=lifted)
+    assert call.trigger is CallTrigger.SCHEDULE, "what a breaker held back is made up for"
+    await house.deposit("5000")
+    await monitor.look()
+    assert (await Monitor(house, call_time=time(11)).look(change=lifted)).number == 1, "another leader calls nobody twice for one time"
 
 
 async def test_a_waived_call_is_not_issued_again_until_the_account_has_been_back(house, monitor):

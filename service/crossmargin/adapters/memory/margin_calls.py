@@ -13,7 +13,7 @@ from crossmargin.domain.call_life import CallNotice, MarginCall
 from crossmargin.domain.call_need import DELIVERIES
 from crossmargin.domain.identifiers import AccountRef, InstrumentId
 from crossmargin.domain.money import exact_sum
-from crossmargin.usecases.ports.margin_call import CallFilter, call_key
+from crossmargin.usecases.ports.margin_call import CallFilter, EntrySpan, call_key
 from crossmargin.usecases.ports.page import Page
 from crossmargin.usecases.storage_errors import unknown_account, unknown_call, unknown_client
 
@@ -65,6 +65,15 @@ class MemoryCallStore:
                     if leg.ledger_account == ref.account_id:
                         moved[leg.instrument_id] = exact_sum((moved.get(leg.instrument_id, Decimal(0)), leg.quantity))
         return moved
+
+    async def deliveries_of(self, spans: Mapping[AccountRef, EntrySpan]) -> Mapping[AccountRef, Mapping[InstrumentId, Decimal]]:
+        """Return the same for many accounts."""
+        found = {}
+        for ref, span in spans.items():
+            moved = await self.deliveries(ref, after_sequence=span.after, until_sequence=span.until)
+            if moved:
+                found[ref] = moved
+        return found
 
     async def agreements(self) -> Agreements:
         """Return every agreement that was ever set."""

@@ -18,7 +18,7 @@ from crossmargin.domain.call_life import CallNotice, CallState, CallTrigger, Mar
 from crossmargin.domain.call_need import DELIVERIES
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId, InstrumentId, SnapshotId
 from crossmargin.domain.margin_call import CallTerms
-from crossmargin.usecases.ports.margin_call import CallFilter
+from crossmargin.usecases.ports.margin_call import CallFilter, EntrySpan
 from crossmargin.usecases.ports.page import Page
 from crossmargin.usecases.storage_errors import unknown_account, unknown_call, unknown_client
 
@@ -67,23 +67,43 @@ _NOTICES: Final = compiled(
     .limit(bindparam("size", type_=BigInteger))
 )
 _EXISTS: Final = compiled(select(account.c.account_id).where(account.c.client_id == _CLIENT, account.c.account_id == _ACCOUNT))
+# One row for each account that is asked about: the same statement for one of them and for thousands.
+_SPAN: Final = (
+    func.unnest(
+        bindparam("clients", type_=ARRAY(Text)),
+        bindparam("accounts", type_=ARRAY(Text)),
+        bindparam("after_sequences", type_=ARRAY(BigInteger)),
+        bindparam("until_sequences", type_=ARRAY(BigInteger)),
+    )
+    .table_valued("client_id", "account_id", "after_sequence", "until_sequence", name="span")
+    .render_derived()
+)
 _DELIVERIES: Final = compiled(
-    select(posting.c.instrument_id, cast(func.sum(posting.c.quantity), Numeric).label("quantity"))
-    .join(
-        entry,
-        (entry.c.client_id == posting.c.client_id)
-        & (entry.c.account_id == posting.c.account_id)
-        & (entry.c.sequence == posting.c.sequence),
+    select(
+        entry.c.client_id,
+        entry.c.account_id,
+        posting.c.instrument_id,
+        cast(func.sum(posting.c.quantity), Numeric).label("quantity"),
+    )
+    .select_from(
+        _SPAN.join(
+            entry,
+            (entry.c.client_id == _SPAN.c.client_id)
+            & (entry.c.account_id == _SPAN.c.account_id)
+            & (entry.c.sequence > _SPAN.c.after_sequence)
+            & (entry.c.sequence <= _SPAN.c.until_sequence),
+        ).join(
+            posting,
+            (entry.c.client_id == posting.c.client_id)
+            & (entry.c.account_id == posting.c.account_id)
+            & (entry.c.sequence == posting.c.sequence),
+        )
     )
     .where(
-        entry.c.client_id == _CLIENT,
-        entry.c.account_id == _ACCOUNT,
-        entry.c.sequence > bindparam("after_sequence", type_=BigInteger),
-        entry.c.sequence <= bindparam("until_sequence", type_=BigInteger),
         entry.c.kind == any_(bindparam("kinds", type_=ARRAY(Text))),
         posting.c.ledger_account == posting.c.account_id,
     )
-    .group_by(posting.c.instrument_id)
+    .group_by(entry.c.client_id, entry.c.account_id, posting.c.instrument_id)
 )
 _KINDS: Final = sorted(kind.value for kind in DELIVERIES)
 _AGREEMENTS: Final = compiled(select(call_agreement))
@@ -152,10 +172,24 @@ class PostgresCallStore:
 
     async def deliveries(self, ref: AccountRef, *, after_sequence: int, until_sequence: int) -> Mapping[InstrumentId, Decimal]:
         """Return what deposits and transfers between two entries brought in, less what was taken out."""
+        return (await self.deliveries_of({ref: EntrySpan(after_sequence, until_sequence)})).get(ref, {})
+
+    async def deliveries_of(self, spans: Mapping[AccountRef, EntrySpan]) -> Mapping[AccountRef, Mapping[InstrumentId, Decimal]]:
+        """Return the same for many accounts, with one read."""
+        if not spans:
+            return {}
         rows = await self._database.rows(
-            _DELIVERIES, **_name(ref), after_sequence=after_sequence, until_sequence=until_sequence, kinds=_KINDS
+            _DELIVERIES,
+            clients=[ref.client_id for ref in spans],
+            accounts=[ref.account_id for ref in spans],
+            after_sequences=[span.after for span in spans.values()],
+            until_sequences=[span.until for span in spans.values()],
+            kinds=_KINDS,
         )
-        return {InstrumentId(row["instrument_id"]): row["quantity"] for row in rows}
+        found: dict[AccountRef, dict[InstrumentId, Decimal]] = {}
+        for row in rows:
+            found.setdefault(_ref(row), {})[InstrumentId(row["instrument_id"])] = row["quantity"]
+        return found
 
     async def agreements(self) -> Agreements:
         """Return every agreement that was ever set."""

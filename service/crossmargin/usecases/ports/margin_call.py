@@ -26,6 +26,14 @@ class CallFilter:
     only_open: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class EntrySpan:
+    """Entries of an account after one and up to another, by their sequence."""
+
+    after: int
+    until: int
+
+
 class CallStore(Protocol):
     """Margin calls, what happened to them, and what was agreed about them. They are written by decisions (see `Record`)."""
 
@@ -53,6 +61,10 @@ class CallStore(Protocol):
 
     async def deliveries(self, ref: AccountRef, *, after_sequence: int, until_sequence: int) -> Mapping[InstrumentId, Decimal]:
         """Return what deposits and transfers between two entries brought in, less what was taken out; what nets to nothing is there too."""
+        ...
+
+    async def deliveries_of(self, spans: Mapping[AccountRef, EntrySpan]) -> Mapping[AccountRef, Mapping[InstrumentId, Decimal]]:
+        """Return the same for many accounts, each between two entries of its own, with one read; an account without any is left out."""
         ...
 
     async def agreements(self) -> Agreements:
