@@ -13,6 +13,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from crossmargin.adapters.postgres.books import PostgresBookReader
 from crossmargin.adapters.postgres.database import Database
 from crossmargin.usecases.evaluate_margin import portfolio_of
+from crossmargin.usecases.run_house import ACCOUNTS_AT_ONCE
 from tests.benchmarks.furniture import Furniture
 from tests.benchmarks.harness import Goal, Measured, Plan, Ratio, in_turn, seconds
 from tests.benchmarks.opponents.pgbench import binary
@@ -84,8 +85,10 @@ async def _read_all(url: str) -> None:
     await database.open()
     try:
         books = PostgresBookReader(database)
-        for ref in await books.account_sequences():
-            portfolio_of(await books.account_state(ref))
+        refs = sorted(await books.account_sequences())
+        for start in range(0, len(refs), ACCOUNTS_AT_ONCE):
+            for state in await books.account_states(refs[start : start + ACCOUNTS_AT_ONCE]):
+                portfolio_of(state)
     finally:
         await database.close()
 

@@ -114,6 +114,19 @@ async def test_the_state_of_an_account_has_head_positions_by_book_and_policies(s
     assert state.policies == {InstrumentId("USD"): CollateralPolicy.PLEDGED}
 
 
+async def test_states_of_many_accounts_are_those_of_each_and_nobody_elses(storage):
+    await storage.open_accounts(CORE, OTHER, REFS[0])
+    await storage.create(cash())
+    await storage.create(AccountCollateralPolicy(CORE, InstrumentId("USD"), CollateralPolicy.PLEDGED))
+    await storage.book(a_request("k1", CORE), CORE, 1, 2)
+    await storage.book(a_request("k2", OTHER), OTHER, 3)
+    # Of the names alone, the client of one and the account of another, there is no account.
+    mixed = AccountRef(REFS[0].client_id, AccountId("nobody"))
+    found = await storage.books.account_states([OTHER, mixed, CORE, OTHER])
+    assert list(found) == [await storage.books.account_state(ref) for ref in sorted((CORE, OTHER))]
+    assert list(await storage.books.account_states([])) == []
+
+
 async def test_sequences_name_every_open_account(storage):
     await storage.open_accounts(CORE, OTHER, REFS[0])
     await storage.book(a_request("k1", CORE), CORE, 1, 2)

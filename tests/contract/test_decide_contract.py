@@ -11,12 +11,15 @@ import pytest
 
 from crossmargin.domain.account import Account, AccountMode
 from crossmargin.domain.book import append_to_chain
+from crossmargin.domain.client_scope import ClientScope
 from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.halt import Halt
+from crossmargin.domain.house import HouseView
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId, InstrumentId, OffsetGroupId
 from crossmargin.domain.reservation import ReservationKind, ReservationStatus, filled_by
+from crossmargin.usecases.caller import ADMITTED, Caller
 from crossmargin.usecases.ports.writing import Decision
 from tests.builders import cash, coin
 from tests.contract.storage import CORE, OTHER, a_deposit, a_request, an_order, decide_reservation
@@ -318,3 +321,22 @@ async def test_positions_are_not_read_for_a_fact_without_limits(storage):
     limit = ExposureLimits(CORE.client_id, CORE.account_id, gross=D(1))
     await storage.create(limit)
     assert (await look(storage, CORE, is_fact=True)).states[CORE].positions[0].quantity == 5
+
+
+async def test_books_that_are_read_name_the_totals_over_all_accounts_that_were_the_latest(storage):
+    assert (await storage.books.read_books(CORE)).house_view_id is None
+    views = [HouseView({InstrumentId("BTC"): D(units)}, {}, {}) for units in (1, 2)]
+    for view in views:
+        await storage.market.record_house_view(view)
+        assert (await storage.books.read_books(CORE)).house_view_id == view.view_id
+
+
+async def test_whoever_is_let_see_one_client_is_told_of_the_latest_totals_too(storage):
+    view = HouseView({InstrumentId("BTC"): D(1)}, {}, {})
+    await storage.market.record_house_view(view)
+    token = ADMITTED.set(Caller("p", scope=ClientScope(frozenset({CORE.client_id}))))
+    try:
+        books = await storage.books.read_books(CORE)
+        assert (books.house_view_id, set(books.states)) == (view.view_id, {CORE})
+    finally:
+        ADMITTED.reset(token)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -25,6 +25,8 @@ from crossmargin.usecases.review_calls import AccountSeen, ReviewCalls
 from crossmargin.usecases.watch_breakers import WatchBreakers
 
 POLL_INTERVAL_S = 0.25
+ACCOUNTS_AT_ONCE: Final = 16
+"""Read in one question: enough that the way there and back does not count, and few enough that calls get their turn in between."""
 PASSING_KINDS: Final = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.EXHAUSTED})
 
 
@@ -91,11 +93,9 @@ class RunHouse:
         results: dict[AccountRef, MarginResult] = {}
         failed: dict[AccountRef, Reason] = {}
         portfolios: dict[AccountRef, Portfolio] = {}
-        for account in sorted(accounts):
-            try:
-                portfolios[account] = portfolio_of(await self.books.account_state(account))
-            except DomainError as error:
-                failed[account] = error.reason
+        names = sorted(accounts)
+        for start in range(0, len(names), ACCOUNTS_AT_ONCE):
+            await self._read(names[start : start + ACCOUNTS_AT_ONCE], portfolios, failed)
         # Totals over a part of the accounts would free limits that others use up.
         known = view if failed else await self._with_totals(portfolios, view)
         for account, portfolio in portfolios.items():
@@ -114,6 +114,20 @@ class RunHouse:
         seen = {account: AccountSeen(result, bands[account], portfolios[account]) for account, result in results.items()}
         await self.calls(seen, known.parameters, epoch=epoch)
         return frozenset(failed.values())
+
+    async def _read(
+        self, accounts: Sequence[AccountRef], portfolios: dict[AccountRef, Portfolio], failed: dict[AccountRef, Reason]
+    ) -> None:
+        """Read what some accounts hold; when that fails, one by one, so that what is wrong with one of them is said of it alone."""
+        try:
+            found = {state.account.ref: portfolio_of(state) for state in await self.books.account_states(accounts)}
+        except DomainError:
+            found = {}
+        for account in accounts:
+            try:
+                portfolios[account] = found.get(account) or portfolio_of(await self.books.account_state(account))
+            except DomainError as error:
+                failed[account] = error.reason
 
     async def _with_totals(self, portfolios: Mapping[AccountRef, Portfolio], view: MarketView) -> MarketView:
         house = await self.compute.run(lambda: house_view(portfolios.values(), view.market, view.parameters))

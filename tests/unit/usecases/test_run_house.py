@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -74,6 +74,10 @@ class InterruptedBooks(MemoryBookReader):
     async def account_state(self, ref: AccountRef) -> AccountState:
         self._check(ref == self.unreachable)
         return await super().account_state(ref)
+
+    async def account_states(self, refs: Sequence[AccountRef]) -> Sequence[AccountState]:
+        self._check(self.unreachable in refs)
+        return await super().account_states(refs)
 
     def _check(self, is_down: bool) -> None:
         if is_down:

@@ -62,6 +62,10 @@ class MemoryBookReader(MemoryLedgerReader):
         """Return what an account holds, consistent with one ledger sequence; UNKNOWN_ACCOUNT if there is none."""
         return _state_of(self._contents, ref)
 
+    async def account_states(self, refs: Sequence[AccountRef]) -> Sequence[AccountState]:
+        """Return what accounts hold as `account_state` does; unknown ones are left out."""
+        return [_state_of(self._contents, ref) for ref in sorted(set(refs)) if ref in self._contents.accounts]
+
     async def account_state_at(self, ref: AccountRef, sequence: int) -> AccountState:
         """Return what an account held as of one of its entries; UNKNOWN_ACCOUNT, SEQUENCE_NOT_REACHED."""
         account, head = await self.get_account(ref), self._contents.heads[ref]
@@ -77,7 +81,8 @@ class MemoryBookReader(MemoryLedgerReader):
 
     async def read_books(self, *refs: AccountRef) -> Books:
         """Return what a decision on accounts would be made on now; UNKNOWN_ACCOUNT."""
-        return books_of(self._database, WriteRequest("", "", "", b"", refs, is_fact=False))
+        books = books_of(self._database, WriteRequest("", "", "", b"", refs, is_fact=False))
+        return replace(books, house_view_id=next(reversed(self._database.house_views), None))
 
     async def list_reservations(self, ref: AccountRef, *, after_sequence: int, limit: int) -> Sequence[Reservation]:
         """Return reservations of an account in sequence order; UNKNOWN_ACCOUNT if there is no such account."""

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from sqlalchemy import BigInteger, Integer, Numeric, and_, bindparam, cast, func, literal, select, true, tuple_
+from sqlalchemy import ARRAY, BigInteger, Integer, Numeric, Text, and_, bindparam, cast, func, literal, select, true, tuple_
 
 from crossmargin.adapters.postgres.client_scope import is_inside_scope, scope_values
 from crossmargin.adapters.postgres.database import Database, Row
 from crossmargin.adapters.postgres.exposure_limits import LIMITS_OF, limits_from_row
 from crossmargin.adapters.postgres.halt import HALT_OF, HALTS_IN_FORCE, halt_from_row
 from crossmargin.adapters.postgres.ledger import PostgresLedgerReader, ref_from_row, side_by_side, text_of, together
-from crossmargin.adapters.postgres.market import market_version_from_row
+from crossmargin.adapters.postgres.market import LATEST_HOUSE_VIEW, market_version_from_row
 from crossmargin.adapters.postgres.reservation import COUNT_OPEN, OVERDUE, RESERVATIONS, reservation_from_row
 from crossmargin.adapters.postgres.statements import Statement, compiled
 from crossmargin.adapters.postgres.tables import account, account_head, client, collateral_policy, entry, position, posting
@@ -23,7 +23,7 @@ from crossmargin.domain.client_scope import WHOLE_HOUSE, ClientScope
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.halt import Halt, scope_of
-from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId
+from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, HouseViewId, InstrumentId
 from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.position import Position
 from crossmargin.domain.reservation import Reservation, ReservationStatus
@@ -78,14 +78,18 @@ _CHOSEN: Final = (
     .lateral("chosen")
 )
 # One statement sees one state of the database, so head, positions and policies belong together without any lock.
-_ACCOUNT_STATE: Final = compiled(
+_STATES: Final = (
     _ACCOUNT.add_columns(account_head.c.sequence, account_head.c.chain_hash, account_head.c.status, _HELD, _CHOSEN)
     .join_from(
         account, account_head, and_(account_head.c.client_id == account.c.client_id, account_head.c.account_id == account.c.account_id)
     )
     .join(_HELD, true())
     .join(_CHOSEN, true())
-    .where(_IS_ACCOUNT)
+)
+_ACCOUNT_STATE: Final = compiled(_STATES.where(_IS_ACCOUNT))
+_WANTED: Final = select(*(func.unnest(bindparam(name, type_=ARRAY(Text))) for name in ("client_ids", "account_ids")))
+_ACCOUNT_STATES: Final = compiled(
+    _STATES.where(tuple_(account.c.client_id, account.c.account_id).in_(_WANTED)).order_by(account.c.client_id, account.c.account_id)
 )
 _SEQUENCES: Final = compiled(
     select(account_head.c.client_id, account_head.c.account_id, account_head.c.sequence).where(
@@ -184,6 +188,11 @@ class PostgresBookReader(PostgresLedgerReader):
             raise unknown_account(ref)
         return account_state_from_row(row)
 
+    async def account_states(self, refs: Sequence[AccountRef]) -> Sequence[AccountState]:
+        """Return what accounts hold as `account_state` does; unknown ones are left out."""
+        names = {"client_ids": [ref.client_id for ref in refs], "account_ids": [ref.account_id for ref in refs]}
+        return [account_state_from_row(row) for row in await self._database.rows(_ACCOUNT_STATES, **names)]
+
     async def account_state_at(self, ref: AccountRef, sequence: int) -> AccountState:
         """Return what an account held as of one of its entries; UNKNOWN_ACCOUNT, SEQUENCE_NOT_REACHED."""
         now = await self.account_state(ref)
@@ -207,10 +216,11 @@ class PostgresBookReader(PostgresLedgerReader):
 
     async def read_books(self, *refs: AccountRef) -> Books:
         """Return what a decision on accounts would be made on now; UNKNOWN_ACCOUNT."""
-        rows = await self._database.rows(
-            _READ_BOOKS, client_ids=[ref.client_id for ref in refs], account_ids=[ref.account_id for ref in refs]
+        rows, house = await self._database.rows_and_house_rows(
+            _READ_BOOKS, LATEST_HOUSE_VIEW, client_ids=[ref.client_id for ref in refs], account_ids=[ref.account_id for ref in refs]
         )
-        return books_from_rows(rows, refs)
+        books = books_from_rows(rows, refs)
+        return replace(books, house_view_id=HouseViewId(house[0]["view_id"])) if house else books
 
     async def list_reservations(self, ref: AccountRef, *, after_sequence: int, limit: int) -> Sequence[Reservation]:
         """Return reservations of an account in sequence order; UNKNOWN_ACCOUNT if there is no such account."""

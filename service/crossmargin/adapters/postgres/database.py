@@ -7,6 +7,7 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 
 import psycopg
@@ -34,6 +35,13 @@ _READ_DEADLINE_S: Final = 5.0
 _RECONNECT_LIMIT_S: Final = 2.0
 _OPEN_LIMIT_S: Final = 10.0
 _CONNECT: Final[Mapping[str, Any]] = {"autocommit": True, "row_factory": dict_row, "connect_timeout": 3, "application_name": "crossmargin"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    statement: Statement
+    values: Mapping[str, object]
+    clients: str
 
 
 class Database:
@@ -124,11 +132,20 @@ class Database:
         Raises:
             DomainError: SERVICE_BUSY or STORAGE_UNAVAILABLE.
         """
-        return await self.shielded(self._rows(statement, statement.values(values), clients_setting()))
+        (found,) = await self.shielded(self._rows(_Read(statement, values, clients_setting())))
+        return found
 
     async def house_rows(self, statement: Statement, /, **values: object) -> list[Row]:
         """Return the rows of a read that the service makes for itself, whoever it works for: what it returns is told to no caller."""
-        return await self.shielded(self._rows(statement, statement.values(values), clients_setting(WHOLE_HOUSE)))
+        (found,) = await self.shielded(self._rows(_Read(statement, values, clients_setting(WHOLE_HOUSE))))
+        return found
+
+    async def rows_and_house_rows(self, statement: Statement, of_house: Statement, /, **values: object) -> tuple[list[Row], list[Row]]:
+        """Return the rows of a read, and those of one without values that the service makes for itself just before; in one message."""
+        house, found = await self.shielded(
+            self._rows(_Read(of_house, {}, clients_setting(WHOLE_HOUSE)), _Read(statement, values, clients_setting()))
+        )
+        return found, house
 
     async def row(self, statement: Statement, /, **values: object) -> Row | None:
         """Return the first row of a read, or None."""
@@ -180,17 +197,20 @@ class Database:
         except psycopg.Error as error:
             raise caller_error(error) from error
 
-    async def _rows(self, statement: Statement, values: dict[str, Any], clients: str) -> list[Row]:
+    async def _rows(self, *reads: _Read) -> list[list[Row]]:
+        sent = [((read.clients,), read.statement.sql, read.statement.values(read.values)) for read in reads]
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _READ_DEADLINE_S
         while True:
             try:
                 async with self.connection() as connection:
-                    # Both in one message and so in one transaction, which ends with it.
+                    cursors = []
+                    # All in one message and so in one transaction, which ends with it.
                     async with connection.pipeline():
-                        await connection.execute(SET_CLIENTS, (clients,))
-                        cursor = await connection.execute(statement.sql, values)
-                    return await cursor.fetchall()
+                        for clients, sql, values in sent:
+                            await connection.execute(SET_CLIENTS, clients)
+                            cursors.append(await connection.execute(sql, values))
+                    return [await cursor.fetchall() for cursor in cursors]
             except psycopg.Error as error:
                 if fault_of(error) is not Fault.LOST or loop.time() > deadline:
                     raise caller_error(error) from error

@@ -86,7 +86,7 @@ _SCENARIOS: Final = compiled(
 )
 
 _LATEST_VIEW: Final = select(house_view.c.view_id).order_by(house_view.c.recorded_order.desc()).limit(1)
-_LATEST_HOUSE_VIEW: Final = compiled(_LATEST_VIEW)
+LATEST_HOUSE_VIEW: Final = compiled(_LATEST_VIEW)
 _HOUSE_VIEW: Final = compiled(select(house_view.c.document).where(house_view.c.view_id == bindparam("view_id", type_=Text)).limit(1))
 _RECORD_HOUSE_VIEW: Final = compiled(
     insert(house_view)
@@ -181,7 +181,7 @@ class PostgresMarketStore:
 
     async def latest_house_view_id(self) -> HouseViewId | None:
         """Return the id of the view that was recorded last without reading it; None if there is none."""
-        rows = await self._database.house_rows(_LATEST_HOUSE_VIEW)
+        rows = await self._database.house_rows(LATEST_HOUSE_VIEW)
         return HouseViewId(rows[0]["view_id"]) if rows else None
 
     async def get_house_view(self, view_id: HouseViewId) -> HouseView:

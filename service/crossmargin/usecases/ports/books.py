@@ -14,7 +14,7 @@ from crossmargin.domain.client_scope import WHOLE_HOUSE, ClientScope
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.halt import Halt
-from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId
+from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, HouseViewId, InstrumentId
 from crossmargin.domain.position import Position
 from crossmargin.domain.reservation import Reservation, ReservationStatus
 from crossmargin.usecases.ports.market import MarketVersion
@@ -42,6 +42,8 @@ class Books:
         halts: Of the house and of these clients, where they are halted now; none are looked for when a fact is decided.
         now: The moment, by the clock of the storage.
         market_version: Of the market at that moment.
+        house_view_id: Of the latest totals over all accounts at that moment, None when there are none. A decision, which is made on the
+            totals at hand, is not told: None.
     """
 
     states: Mapping[AccountRef, AccountState]
@@ -50,6 +52,7 @@ class Books:
     halts: tuple[Halt, ...]
     now: datetime
     market_version: MarketVersion
+    house_view_id: HouseViewId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,10 @@ class BookReader(LedgerReader, Protocol):
 
     async def read_books(self, *refs: AccountRef) -> Books:
         """Return what a decision on accounts would be made on now, as of one moment, without any lock; UNKNOWN_ACCOUNT."""
+        ...
+
+    async def account_states(self, refs: Sequence[AccountRef]) -> Sequence[AccountState]:
+        """Return what accounts hold as `account_state` does, each consistent with one ledger sequence; unknown ones are left out."""
         ...
 
     async def list_reservations(self, ref: AccountRef, *, after_sequence: int, limit: int) -> Sequence[Reservation]:
