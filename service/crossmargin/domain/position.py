@@ -36,8 +36,17 @@ class Holding:
 
 def net_holdings(positions: Iterable[Position]) -> tuple[Holding, ...]:
     """Return the holdings of the positions, sorted by instrument; what nets to nothing is left out."""
-    totals: dict[InstrumentId, tuple[Decimal, Decimal]] = {}
-    for position in positions:
-        quantity, cost = totals.get(position.instrument_id, (Decimal(0), Decimal(0)))
-        totals[position.instrument_id] = (exact_sum((quantity, position.quantity)), exact_sum((cost, position.cost)))
-    return tuple(Holding(name, quantity, cost) for name, (quantity, cost) in sorted(totals.items()) if quantity or cost)
+    return holdings_with((), positions)
+
+
+def holdings_with(holdings: Iterable[Holding], changes: Iterable[Position]) -> tuple[Holding, ...]:
+    """Return holdings once positions have been added, sorted by instrument: what `net_holdings` says of all that is in either."""
+    totals = {holding.instrument_id: holding for holding in holdings}
+    for change in changes:
+        held = totals.get(change.instrument_id)
+        if held is None:
+            quantity, cost = change.quantity, change.cost
+        else:
+            quantity, cost = exact_sum((held.quantity, change.quantity)), exact_sum((held.cost, change.cost))
+        totals[change.instrument_id] = Holding(change.instrument_id, quantity, cost)
+    return tuple(totals[name] for name in sorted(totals) if totals[name].quantity or totals[name].cost)

@@ -24,7 +24,7 @@ from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.quote import Subject, subject_from_text
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.margin_bridges import UTILIZATION_UNIT, band_of
-from crossmargin.engine.methodologies.compute import compute
+from crossmargin.engine.methodologies.compute import compute, compute_brief
 from crossmargin.engine.revaluation import required_curves, required_factors, revalue_market
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket, part_of, with_rows_of
 
@@ -44,12 +44,14 @@ _KINK: Final = 2.0
 for a figure that is smooth on that scale or has one kink in between."""
 
 
-def margin_with_ends(portfolio: Portfolio, snapshot: MarketSnapshot, market: RevaluedMarket, parameters: RiskParameters) -> MarginResult:
+def margin_with_ends(
+    portfolio: Portfolio, snapshot: MarketSnapshot, market: RevaluedMarket, parameters: RiskParameters, *, is_brief: bool = False
+) -> MarginResult:
     """Return the margin of one account at a snapshot, with what doubted levels and marks leave open; raises what `compute` raises.
 
-    `market` is the snapshot revalued. With everything valid that the account is exposed to, this is `compute`.
+    `market` is the snapshot revalued. With everything valid that the account is exposed to, this is `compute`, or `compute_brief`.
     """
-    result = compute(portfolio, market, parameters)
+    result = (compute_brief if is_brief else compute)(portfolio, market, parameters)
     return gated(result, data_quality(portfolio, snapshot, market, parameters, result))
 
 
@@ -197,7 +199,7 @@ class _Account:
             return None
         if self._differs(market):
             self._exposing |= moved.keys()
-        return _figures(compute(self._portfolio, market, self._parameters))
+        return _figures(compute_brief(self._portfolio, market, self._parameters))
 
     def _differs(self, market: RevaluedMarket) -> bool:
         rest, rows = self._at_rest, [self._at_rest.row_of[name] for name in sorted(self._held)]

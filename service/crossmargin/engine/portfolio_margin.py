@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from crossmargin.domain.account import AccountMode
 from crossmargin.domain.house import NO_HOUSE
 from crossmargin.domain.margin import GapLoss, MarginResult, MarginStamp
@@ -34,7 +36,7 @@ from crossmargin.engine.portfolio_arrays import (
     margin_rates,
     portfolio_arrays,
 )
-from crossmargin.engine.required_margin import tail_contributions
+from crossmargin.engine.required_margin import RequiredMargin, tail_contributions
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 
 
@@ -52,7 +54,7 @@ class MarginFigures:
         charges: What is added to the market requirement; `charges.maintenance_margin` is the account's.
         initial_only: What only new risk has to cover.
         contribution: [H] contributions to the maintenance margin: Euler's of the tail means, and each charge by its own rule. They
-            add up to it.
+            add up to it. Empty unless the figures are explained.
     """
 
     split: CollateralSplit
@@ -73,17 +75,19 @@ class MarginFigures:
         return self.split.equity - rates.initial_margin_multiple * self.charges.maintenance_margin - initial_only
 
 
-def compute_margin(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters) -> MarginResult:
+def compute_margin(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters, *, is_explained: bool = True) -> MarginResult:
     """Return the margin of one account at one market.
 
     The same inputs give the same result, bit for bit. Money is rounded to the cent against the client: requirements up, values down.
+    What is not explained has no groups, contributions and worst scenarios, and is the same figures otherwise: whoever decides on an order
+    or asks what one would do needs no more, and most of the time goes into explaining.
 
     Raises:
         DomainError: For a holding that cannot be valued (see `portfolio_arrays`).
     """
     arrays = portfolio_arrays(portfolio, market, parameters.default_policy)
     rates = margin_rates(parameters, portfolio.mode)
-    figures = margin_figures(arrays, market, rates, haircut_rates(parameters))
+    figures = margin_figures(arrays, market, rates, haircut_rates(parameters), is_explained=is_explained)
     equity = equity_bridge(figures.split, arrays, market, rates.charges)
     requirement = requirement_bridge(
         gross=figures.gross,
@@ -103,15 +107,19 @@ def compute_margin(portfolio: Portfolio, market: RevaluedMarket, parameters: Ris
         requirement=requirement,
         utilization=utilization,
         band=band_of(utilization, parameters.bands),
-        groups=group_lines(figures.netted.groups, figures.group_requirement, market, scale=figures.gross),
-        contributions=contribution_lines(arrays, figures.contribution, requirement.maintenance_margin),
-        worst_scenarios=worst_scenarios(figures.netted.account_pnl, market.scenarios, scale=figures.gross),
+        groups=group_lines(figures.netted.groups, figures.group_requirement, market, scale=figures.gross) if is_explained else (),
+        contributions=contribution_lines(arrays, figures.contribution, requirement.maintenance_margin) if is_explained else (),
+        worst_scenarios=worst_scenarios(figures.netted.account_pnl, market.scenarios, scale=figures.gross) if is_explained else (),
         gap=None if portfolio.mode is AccountMode.CROSS else _gap(figures, market),
     )
 
 
-def margin_figures(arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates, schedule: HaircutSchedule) -> MarginFigures:
+def margin_figures(
+    arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates, schedule: HaircutSchedule, *, is_explained: bool = True
+) -> MarginFigures:
     """Return the figures of one account before any rounding, with its collateral split as `best_required` does.
+
+    Without contributions unless they are explained.
 
     Raises:
         FloatingPointError: When the market holds a profit that is not finite.
@@ -130,8 +138,12 @@ def margin_figures(arrays: PortfolioArrays, market: RevaluedMarket, rates: Margi
         exposures=required.exposures,
         charges=charges,
         initial_only=required.initial_only,
-        contribution=charges.contribution + tail_contributions(required, market, rates, holding_count=len(arrays.row)),
+        contribution=_contributions(required, len(arrays.row), market, rates) if is_explained else np.empty(0),
     )
+
+
+def _contributions(required: RequiredMargin, holding_count: int, market: RevaluedMarket, rates: MarginRates) -> ByHolding:
+    return required.charges.contribution + tail_contributions(required, market, rates, holding_count=holding_count)
 
 
 def stamp_of(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters) -> MarginStamp:

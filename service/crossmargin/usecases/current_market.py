@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from crossmargin.domain.house import NO_HOUSE, HouseView
-from crossmargin.domain.identifiers import InstrumentId, RiskParameterSetId
+from crossmargin.domain.identifiers import HouseViewId, InstrumentId, RiskParameterSetId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.market import FactorId, MarketSnapshot
@@ -22,7 +22,7 @@ from crossmargin.engine.revaluation import required_factors, revalue_market
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from crossmargin.engine.scenarios import build_scenario_set
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
-from crossmargin.usecases.known_needs import KnownNeeds
+from crossmargin.usecases.known_margins import KnownMargins
 from crossmargin.usecases.ports.instrument import InstrumentReader
 from crossmargin.usecases.ports.market import MarketStore, MarketVersion, ScenarioRecipe
 from crossmargin.usecases.ports.page import Page
@@ -42,7 +42,7 @@ class MarketView:
         previous: The same market under the set in force before, while its successor takes over by degrees; otherwise None.
         fraction: Share of this view's result; 1 without a ramp.
         house: What all accounts hold together, as the last house run found it.
-        needs: What portfolios needed in this very view; another view begins with none.
+        margins: What portfolios needed in this very view; another view begins with none.
     """
 
     snapshot: MarketSnapshot
@@ -52,7 +52,7 @@ class MarketView:
     previous: MarketView | None = None
     fraction: Decimal = Decimal(1)
     house: HouseView = NO_HOUSE
-    needs: KnownNeeds = field(default_factory=KnownNeeds, init=False, repr=False, compare=False)
+    margins: KnownMargins = field(default_factory=KnownMargins, init=False, repr=False, compare=False)
 
     def known(self, portfolio: Portfolio) -> Portfolio:
         """Return an account with what all accounts hold together, which its margin depends on."""
@@ -63,9 +63,16 @@ class MarketView:
 
         Raises what `compute` raises.
         """
-        return self._ramped(
-            margin_with_ends(self.known(portfolio), self.snapshot, self.market, self.parameters), MarketView.margin, portfolio
-        )
+        result = margin_with_ends(self.known(portfolio), self.snapshot, self.market, self.parameters)
+        return self._ramped(result, MarketView.margin, portfolio)
+
+    def brief_margin(self, portfolio: Portfolio) -> MarginResult:
+        """Return the same without what explains it (groups, contributions, worst scenarios), remembered; raises what `compute` raises."""
+        return self.margins.of(portfolio, lambda: self._brief_margin(portfolio))
+
+    def _brief_margin(self, portfolio: Portfolio) -> MarginResult:
+        result = margin_with_ends(self.known(portfolio), self.snapshot, self.market, self.parameters, is_brief=True)
+        return self._ramped(result, MarketView.brief_margin, portfolio)
 
     def margin_at_levels(self, portfolio: Portfolio) -> MarginResult:
         """Return the margin of an account at the levels of the snapshot, whatever is doubted of them; for the compute pool."""
@@ -125,6 +132,13 @@ class CurrentMarket:
     def cached(self) -> tuple[MarketView, MarketVersion] | None:
         """The market as it was last asked for, with what it was made of; None before the first time. Asks nobody."""
         return None if self._view is None or self._version is None else (self._view, self._version)
+
+    def at_hand(self, version: MarketVersion, house_view_id: HouseViewId | None) -> MarketView | None:
+        """Return the market as it was last asked for, if that is made of this and knows these totals over all accounts; asks nobody."""
+        view = self._view
+        if view is None or version != self._version:
+            return None
+        return view if house_view_id == (None if view.house is NO_HOUSE else view.house.view_id) else None
 
     def instruments_at_hand(self, names: Iterable[InstrumentId]) -> Mapping[InstrumentId, Instrument]:
         """Return those of the instruments that the market at hand has valued; asks nobody. What an instrument is never changes."""

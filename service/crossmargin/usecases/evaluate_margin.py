@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.portfolio import Portfolio
-from crossmargin.domain.position import net_holdings
+from crossmargin.domain.position import Position, holdings_with, net_holdings
 from crossmargin.usecases.current_market import CurrentMarket
 from crossmargin.usecases.ports.books import AccountState
 from crossmargin.usecases.ports.runtime import ComputePool
@@ -45,3 +46,9 @@ def portfolio_of(state: AccountState) -> Portfolio:
         state.policies,
         methodology=account.methodology,
     )
+
+
+def portfolio_with(portfolio: Portfolio, changes: Iterable[Position]) -> Portfolio:
+    """Return an account with positions on top, as it would be asked about if they were in its state."""
+    wanted = tuple(changes)
+    return replace(portfolio, holdings=holdings_with(portfolio.holdings, wanted)) if wanted else portfolio

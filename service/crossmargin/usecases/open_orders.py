@@ -10,9 +10,10 @@ from typing import Final, TypeAlias
 
 from crossmargin.domain.approval import MarginNeed
 from crossmargin.domain.money import exact_sum
-from crossmargin.domain.position import Position
+from crossmargin.domain.portfolio import Portfolio
+from crossmargin.domain.position import Position, net_holdings
 from crossmargin.usecases.current_market import MarketView
-from crossmargin.usecases.evaluate_margin import portfolio_of
+from crossmargin.usecases.evaluate_margin import portfolio_of, portfolio_with
 from crossmargin.usecases.ports.books import AccountState
 
 EXACT_BLOCKS: Final = 3
@@ -21,14 +22,19 @@ Block: TypeAlias = tuple[Position, ...]
 
 
 def worst_need(view: MarketView, state: AccountState, blocks: Sequence[Block], changes: Iterable[Position] = ()) -> MarginNeed:
-    """Return the worst need of what an account holds with `changes`, whichever parts of the blocks fill. Numpy work.
+    """Return the worst need of what an account holds with `changes`, whichever parts of the blocks fill. Numpy work."""
+    return worst_need_of(view, portfolio_of(state), blocks, changes)
+
+
+def worst_need_of(view: MarketView, held: Portfolio, blocks: Sequence[Block], changes: Iterable[Position] = ()) -> MarginNeed:
+    """Return the worst need of a portfolio with `changes`, whichever parts of the blocks fill. Numpy work.
 
     Margin is convex in what is held, so that the worst fills of a block are none or all of it (see `fill_blocks`). For a few blocks every
     combination is margined. Beyond them each further block adds what it would need alone: margin is subadditive, so this is never less.
     """
-    exact, rest = _split(view, state, blocks)
-    positions = (*state.positions, *changes)
-    needs = [_need(view, state, (*positions, *chain.from_iterable(filled))) for filled in _subsets(exact)]
+    exact, rest = _split(view, held, blocks)
+    changed = tuple(changes)
+    needs = [_need(view, portfolio_with(held, (*changed, *chain.from_iterable(filled)))) for filled in _subsets(exact)]
     worst = MarginNeed.worst(needs)
     least = [worst.least_excess, *(None if need.least_excess is None else min(Decimal(0), need.least_excess) for need in rest)]
     return MarginNeed(
@@ -38,16 +44,19 @@ def worst_need(view: MarketView, state: AccountState, blocks: Sequence[Block], c
     )
 
 
-def _split(view: MarketView, state: AccountState, blocks: Sequence[Block]) -> tuple[Sequence[Block], list[MarginNeed]]:
+def _split(view: MarketView, held: Portfolio, blocks: Sequence[Block]) -> tuple[Sequence[Block], list[MarginNeed]]:
     if len(blocks) <= EXACT_BLOCKS:
         return blocks, []
-    alone = sorted(((_need(view, state, block), block) for block in blocks), key=lambda pair: pair[0].initial_margin, reverse=True)
+    alone = sorted(
+        ((_need(view, replace(held, holdings=net_holdings(block))), block) for block in blocks),
+        key=lambda pair: pair[0].initial_margin,
+        reverse=True,
+    )
     return [block for _, block in alone[:EXACT_BLOCKS]], [need for need, _ in alone[EXACT_BLOCKS:]]
 
 
-def _need(view: MarketView, state: AccountState, positions: Iterable[Position]) -> MarginNeed:
-    portfolio = portfolio_of(replace(state, positions=tuple(positions)))
-    return view.needs.of(portfolio, lambda: MarginNeed.of(view.margin(portfolio)))
+def _need(view: MarketView, portfolio: Portfolio) -> MarginNeed:
+    return MarginNeed.of(view.brief_margin(portfolio))
 
 
 def _subsets(blocks: Sequence[Block]) -> Iterable[tuple[Block, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from crossmargin.domain.approval import MarginNeed
 from crossmargin.domain.book import NewEntry, Trade, entry_from_trade
@@ -13,8 +13,8 @@ from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.position import Position
 from crossmargin.domain.reservation import fill_blocks
 from crossmargin.usecases.current_market import CurrentMarket, MarketView
-from crossmargin.usecases.evaluate_margin import portfolio_of
-from crossmargin.usecases.known_instruments import known_instruments
+from crossmargin.usecases.evaluate_margin import portfolio_of, portfolio_with
+from crossmargin.usecases.known_instruments import instruments_by_name
 from crossmargin.usecases.ports.books import BookReader, Books
 from crossmargin.usecases.ports.instrument import InstrumentReader
 from crossmargin.usecases.ports.runtime import ComputePool
@@ -27,6 +27,7 @@ class TradePreview:
     """Margin without and with the trades, at one snapshot.
 
     Attributes:
+        before: Without what explains it, as `after`.
         need_before: The worst without the trades, over everything that open orders may do; that of `before` when there are none.
         need_after: The worst with an order for the trades as well, filled or not.
         acceptable: True when `is_approvable` says so of the two needs, and nothing that the trades touch is stale; what reduces risk is
@@ -58,13 +59,12 @@ class PreviewTrades:
         sequence = books.states[account].head.sequence
         if sequence < min_sequence:
             raise sequence_not_reached(account, sequence=sequence, wanted=min_sequence)
-        view = await self.current_market()
+        view = self.current_market.at_hand(books.market_version, books.house_view_id) or await self.current_market()
         return await self.compute.run(lambda: _preview(books, account, positions_from(entries, account), view))
 
     async def _entries(self, trades: Sequence[Trade]) -> list[NewEntry]:
-        known = await known_instruments(
-            self.instruments, (name for trade in trades for name in (trade.instrument_id, trade.settlement) if name)
-        )
+        names = [name for trade in trades for name in (trade.instrument_id, trade.settlement) if name]
+        known = await instruments_by_name(self.current_market, self.instruments, names)
         return [
             entry_from_trade(trade, known[trade.instrument_id], known[trade.settlement] if trade.settlement else None) for trade in trades
         ]
@@ -83,9 +83,10 @@ def positions_from(entries: Sequence[NewEntry], account: AccountRef) -> list[Pos
 def _preview(books: Books, account: AccountRef, changes: Sequence[Position], view: MarketView) -> TradePreview:
     state = books.states[account]
     weight = weigh_order(view, state, fill_blocks(books.reservations[account]), changes)
+    held = portfolio_of(state)
     return TradePreview(
-        before=view.margin(portfolio_of(state)),
-        after=view.margin(portfolio_of(replace(state, positions=(*state.positions, *changes)))),
+        before=view.brief_margin(held),
+        after=view.brief_margin(portfolio_with(held, changes)),
         need_before=weight.before,
         need_after=weight.after,
         acceptable=weight.is_approvable,

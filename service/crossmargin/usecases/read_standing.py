@@ -48,7 +48,7 @@ class ReadStanding:
         sequence = books.states[account].head.sequence
         if sequence < min_sequence:
             raise sequence_not_reached(account, sequence=sequence, wanted=min_sequence)
-        view = await self.current_market()
+        view = self.current_market.at_hand(books.market_version, books.house_view_id) or await self.current_market()
         return await self.compute.run(lambda: _standing(books, account, view))
 
 

@@ -103,7 +103,9 @@ class RecordTrades:
 
     async def _entries(self, trades: Sequence[Trade | DomainError]) -> list[NewEntry | DomainError]:
         named = {name for trade in trades if isinstance(trade, Trade) for name in (trade.instrument_id, trade.settlement) if name}
-        known = await self.instruments.get_instruments(sorted(named))
+        known = self.current_market.instruments_at_hand(named)
+        if len(known) < len(named):
+            known = await self.instruments.get_instruments(sorted(named))
         return [trade if isinstance(trade, DomainError) else _entry(trade, known) for trade in trades]
 
     async def _limit_flags(self, books: Books, account: AccountRef, booking: _Booking) -> Mapping[int, TradeFlag]:

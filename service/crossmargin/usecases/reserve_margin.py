@@ -28,7 +28,7 @@ from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.check_limits import order_refusal
 from crossmargin.usecases.current_market import MarketView
 from crossmargin.usecases.decide_on_market import DecideOnMarket
-from crossmargin.usecases.known_instruments import known_instruments
+from crossmargin.usecases.known_instruments import instruments_by_name
 from crossmargin.usecases.ports.books import Books
 from crossmargin.usecases.ports.instrument import InstrumentReader
 from crossmargin.usecases.ports.runtime import ComputePool
@@ -89,8 +89,7 @@ class ReserveMargin:
 
     async def _instruments(self, order: Order) -> tuple[Instrument, Instrument | None]:
         names = [name for name in (order.instrument_id, order.settlement) if name]
-        at_hand = self.decide_on_market.current_market.instruments_at_hand(names)
-        known = at_hand if len(at_hand) == len(set(names)) else await known_instruments(self.instruments, names)
+        known = await instruments_by_name(self.decide_on_market.current_market, self.instruments, names)
         return known[order.instrument_id], known[order.settlement] if order.settlement else None
 
 

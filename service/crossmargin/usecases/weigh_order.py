@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from crossmargin.domain.approval import MarginNeed, is_approvable, reduces_risk
 from crossmargin.domain.errors import DomainError
 from crossmargin.domain.margin import DataQuality
 from crossmargin.domain.market_gate import Action, market_refusal
+from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.position import Position
 from crossmargin.engine.market_ends import doubts_touched_by
 from crossmargin.usecases.current_market import MarketView
-from crossmargin.usecases.evaluate_margin import portfolio_of
-from crossmargin.usecases.open_orders import Block, worst_need
+from crossmargin.usecases.evaluate_margin import portfolio_of, portfolio_with
+from crossmargin.usecases.open_orders import Block, worst_need_of
 from crossmargin.usecases.ports.books import AccountState
 
 
@@ -34,11 +35,12 @@ class OrderWeight:
 
 def weigh_order(view: MarketView, state: AccountState, blocks: Sequence[Block], order: Sequence[Position]) -> OrderWeight:
     """Return what an order comes to whose whole fill changes positions by `order`; `blocks` are open already. Numpy work."""
-    before = worst_need(view, state, blocks)
-    after = MarginNeed.worst((before, worst_need(view, state, blocks, order)))
+    held = portfolio_of(state)
+    before = worst_need_of(view, held, blocks)
+    after = MarginNeed.worst((before, worst_need_of(view, held, blocks, order)))
     if reduces_risk(before, after):
         return OrderWeight(before, after, is_approvable=True, market_refusal=None)
-    quality = quality_with(view, state, order)
+    quality = _quality(view, portfolio_with(held, order))
     refusal = market_refusal(
         Action.RISK_INCREASING,
         () if quality is None else quality.doubted,
@@ -51,6 +53,10 @@ def weigh_order(view: MarketView, state: AccountState, blocks: Sequence[Block], 
 
 def quality_with(view: MarketView, state: AccountState, changes: Sequence[Position]) -> DataQuality | None:
     """Return what doubted market data leaves open of an account that holds `changes` as well; None when nothing is doubted."""
+    return _quality(view, portfolio_with(portfolio_of(state), changes))
+
+
+def _quality(view: MarketView, portfolio: Portfolio) -> DataQuality | None:
     if not view.snapshot.doubted_levels and not view.snapshot.doubted_marks:
         return None
-    return view.margin(portfolio_of(replace(state, positions=(*state.positions, *changes)))).quality
+    return view.brief_margin(portfolio).quality

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import count
@@ -35,6 +35,7 @@ from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.halt import Halt
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId, PendingRequestId, RiskParameterSetId
 from crossmargin.domain.instrument import Cash, CryptoAsset, FxForward, Instrument, Payoff, Perpetual
+from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
 from crossmargin.domain.pending_request import PendingRequest
 from crossmargin.usecases.caller import Caller
@@ -54,6 +55,11 @@ BITCOIN = Instrument(BTC, CryptoAsset(), 8, "BTC")
 ETHER = Instrument(ETH, CryptoAsset(), 18, "ETH")
 PERPETUAL = Instrument(BTC_PERP, Perpetual(BTC, USD, Decimal(1), Payoff.LINEAR), 3)
 CORE = AccountRef(ClientId("alpha"), AccountId("core"))
+
+
+def unexplained(result: MarginResult) -> MarginResult:
+    """A margin as whoever decides gets it: without what explains it."""
+    return replace(result, groups=(), contributions=(), worst_scenarios=())
 
 
 class CountingPool(ThreadComputePool):

@@ -8,8 +8,9 @@ from decimal import Decimal
 
 from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
 from crossmargin.domain.errors import Reason
+from crossmargin.domain.house import HouseView
 from crossmargin.domain.identifiers import AccountId, InstrumentId
-from tests.unit.usecases.house import BTC, BTC_PERP, CORE, EUROS, NOON, USD, perpetual_trade, spot_trade
+from tests.unit.usecases.house import BTC, BTC_PERP, CORE, EUROS, NOON, USD, perpetual_trade, spot_trade, unexplained
 from tests.unit.usecases.refusals import refused
 
 STRANGER = replace(CORE, account_id=AccountId("stranger"))
@@ -88,11 +89,41 @@ async def test_a_preview_says_what_booking_the_trades_then_shows(house):
     await house.deposit("100000")
     trades = [perpetual_trade("1"), spot_trade("-0.5")]
     preview = await house.use_cases.preview_trades(CORE, trades)
-    assert preview.before == await house.use_cases.evaluate_margin(CORE)
+    assert preview.before == unexplained(await house.use_cases.evaluate_margin(CORE))
     await house.use_cases.record_trades(CORE, trades, caller=house.caller())
     booked = await house.use_cases.evaluate_margin(CORE)
-    assert replace(preview.after, stamp=booked.stamp) == booked
+    assert replace(preview.after, stamp=booked.stamp) == unexplained(booked)
     assert preview.after.stamp.sequence == preview.before.stamp.sequence == 1
+
+
+async def test_a_preview_asks_for_the_market_only_when_it_is_another_one(house, monkeypatch):
+    await house.deposit("100000")
+    await house.use_cases.preview_trades(CORE, [perpetual_trade("1")])
+    asked = []
+    version = house.current_market.market.market_version
+
+    async def market_version():
+        asked.append(1)
+        return await version()
+
+    monkeypatch.setattr(house.current_market.market, "market_version", market_version)
+    before = await house.use_cases.preview_trades(CORE, [perpetual_trade("2")])
+    assert not asked
+    await house.publish("59000")
+    moved = await house.use_cases.preview_trades(CORE, [perpetual_trade("2")])
+    assert asked
+    assert moved.after.stamp.snapshot_id != before.after.stamp.snapshot_id
+
+
+async def test_a_preview_rests_on_the_latest_totals_over_all_accounts(house):
+    await house.deposit("100000")
+    trades = [perpetual_trade("1")]
+    assert (await house.use_cases.preview_trades(CORE, trades)).after.stamp.house_view_id is None
+    for units in ("1", "2"):
+        totals = HouseView({BTC: Decimal(units)}, {}, {})
+        await house.ports.market.record_house_view(totals)
+        preview = await house.use_cases.preview_trades(CORE, trades)
+        assert preview.before.stamp.house_view_id == preview.after.stamp.house_view_id == totals.view_id
 
 
 async def test_a_preview_of_no_trades_changes_nothing(house):

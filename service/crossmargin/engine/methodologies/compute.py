@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from crossmargin.domain.margin import MarginResult
@@ -24,6 +25,13 @@ METHODOLOGIES: Final[Mapping[Methodology, Compute]] = {
     Methodology.STANDARD_SCHEDULE: schedule_margin,
     Methodology.RATIO: fixed_rate_margin,
 }
+
+
+def compute_brief(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters) -> MarginResult:
+    """Return what `compute` does, without groups, contributions and worst scenarios: every other figure is the same. Errors as there."""
+    if portfolio.methodology is Methodology.EXPECTED_SHORTFALL:
+        return compute_margin(portfolio, market, parameters, is_explained=False)
+    return replace(compute(portfolio, market, parameters), groups=(), contributions=(), worst_scenarios=())
 
 
 def compute(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters) -> MarginResult:

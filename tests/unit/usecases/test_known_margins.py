@@ -8,16 +8,17 @@ from decimal import Decimal
 import pytest
 
 from crossmargin.domain.account import AccountMode
-from crossmargin.domain.approval import MarginNeed
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId
 from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.position import Holding, Position
-from crossmargin.usecases import known_needs
-from crossmargin.usecases.known_needs import KnownNeeds
+from crossmargin.usecases import known_margins
+from crossmargin.usecases.evaluate_margin import portfolio_of
+from crossmargin.usecases.known_margins import KnownMargins
 from crossmargin.usecases.open_orders import worst_need
-from tests.unit.usecases.house import BTC, BTC_PERP, CORE, USD
+from tests.unit.adapters.prometheus.results import a_result
+from tests.unit.usecases.house import BTC, BTC_PERP, CORE, USD, unexplained
 
 PORTFOLIO = Portfolio(CORE, AccountMode.CROSS, 7, (Holding(BTC, Decimal(1), Decimal(0)), Holding(USD, Decimal(5), Decimal(0))))
 OTHERS = {
@@ -32,8 +33,9 @@ SAME = {"sequence": 8, "house": None}
 """The house is that of the view, and the sequence says nothing but which entries came to these holdings."""
 
 
-def a_need(amount):
-    return MarginNeed(Decimal(amount), Decimal(0), Decimal(0))
+def a_margin(amount, *, sequence=7):
+    result = a_result(CORE, initial_margin=str(amount))
+    return replace(result, stamp=replace(result.stamp, sequence=sequence))
 
 
 def never():
@@ -42,29 +44,30 @@ def never():
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Portfolio)])
 def test_another_portfolio_is_another_whatever_it_differs_in(name):
-    needs = KnownNeeds()
-    assert needs.of(PORTFOLIO, lambda: a_need(1)) == a_need(1)
+    known = KnownMargins()
+    assert known.of(PORTFOLIO, lambda: a_margin(1)) == a_margin(1)
     if name in SAME:
-        assert needs.of(replace(PORTFOLIO, **{name: SAME[name]}), never) == a_need(1)
+        same = replace(PORTFOLIO, **{name: SAME[name]})
+        assert known.of(same, never) == a_margin(1, sequence=same.sequence)
     else:
-        assert needs.of(replace(PORTFOLIO, **{name: OTHERS[name]}), lambda: a_need(2)) == a_need(2)
-        assert needs.of(PORTFOLIO, never) == a_need(1)
+        assert known.of(replace(PORTFOLIO, **{name: OTHERS[name]}), lambda: a_margin(2)) == a_margin(2)
+        assert known.of(PORTFOLIO, never) == a_margin(1)
 
 
 def test_what_cannot_be_computed_is_asked_again():
-    needs = KnownNeeds()
+    known = KnownMargins()
     with pytest.raises(AssertionError):
-        needs.of(PORTFOLIO, never)
-    assert needs.of(PORTFOLIO, lambda: a_need(1)) == a_need(1)
+        known.of(PORTFOLIO, never)
+    assert known.of(PORTFOLIO, lambda: a_margin(1)) == a_margin(1)
 
 
 def test_the_oldest_goes_for_the_next(monkeypatch):
-    monkeypatch.setattr(known_needs, "MOST_KNOWN", 2)
-    needs = KnownNeeds()
+    monkeypatch.setattr(known_margins, "MOST_HOLDINGS", 2 * (1 + known_margins._OWN_WEIGHT))
+    known = KnownMargins()
     for number in range(3):
-        needs.of(replace(PORTFOLIO, holdings=(Holding(BTC, Decimal(number), Decimal(0)),)), lambda number=number: a_need(number))
-    assert len(needs) == 2
-    assert needs.of(replace(PORTFOLIO, holdings=(Holding(BTC, Decimal(0), Decimal(0)),)), lambda: a_need(9)) == a_need(9)
+        known.of(replace(PORTFOLIO, holdings=(Holding(BTC, Decimal(number), Decimal(0)),)), lambda number=number: a_margin(number))
+    assert len(known) == 2
+    assert known.of(replace(PORTFOLIO, holdings=(Holding(BTC, Decimal(0), Decimal(0)),)), lambda: a_margin(9)) == a_margin(9)
 
 
 async def test_a_decision_begins_with_what_the_one_before_ended_with(house):
@@ -74,10 +77,10 @@ async def test_a_decision_begins_with_what_the_one_before_ended_with(house):
     state = await house.ports.books.account_state(CORE)
     order = (Position(BookId("main"), BTC_PERP, Decimal(1), Decimal(60000)),)
     assert worst_need(view, state, (order,)) == worst_need(view, state, (), order)
-    assert len(view.needs) == 2, "without the order, and with it"
+    assert len(view.margins) == 2, "without the order, and with it"
     filled = replace(state, positions=(*state.positions, *order), head=replace(state.head, sequence=9))
     worst_need(view, filled, ())
-    assert len(view.needs) == 2
+    assert len(view.margins) == 2
 
 
 async def test_another_market_begins_with_nothing(house):
@@ -85,7 +88,18 @@ async def test_another_market_begins_with_nothing(house):
     await house.deposit("1000000")
     view = await house.current_market()
     worst_need(view, await house.ports.books.account_state(CORE), ())
-    assert len(view.needs) == 1
-    assert len(replace(view, fraction=Decimal("0.5")).needs) == 0
+    assert len(view.margins) == 1
+    assert len(replace(view, fraction=Decimal("0.5")).margins) == 0
     await house.publish("61000")
-    assert len((await house.current_market()).needs) == 0
+    assert len((await house.current_market()).margins) == 0
+
+
+async def test_what_is_remembered_is_what_would_be_computed_without_what_explains_it(house):
+    await house.publish()
+    await house.deposit("1000000")
+    view = await house.current_market()
+    portfolio = portfolio_of(await house.ports.books.account_state(CORE))
+    full = view.margin(portfolio)
+    assert full.contributions
+    for _ in range(2):
+        assert view.brief_margin(portfolio) == unexplained(full)
