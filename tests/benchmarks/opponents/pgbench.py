@@ -79,6 +79,8 @@ def timed(script: str, url: str, *, clients: int = 1, seconds: int = 2) -> Timed
         if done.returncode != 0 or "aborted" in done.stderr:
             raise RuntimeError(f"pgbench failed: {done.stderr[-1000:]}")
         took = [int(line.split()[2]) for log in folder.glob("log.*") for line in log.read_text().splitlines()]
+    if not took:
+        raise RuntimeError(f"pgbench made no transaction in {seconds} s: {done.stderr[-1000:]}")
     return Timed(statistics.median(took) / 1e6, len(took) / seconds)
 
 
