@@ -15,6 +15,7 @@ R  row          any profit vectors stacked on top of one another: each row is re
 G  move         hypothetical moves of the base state: another market each
 V  variable     what a program may choose: parts of holdings
 O  plane        linear functions of the variables, the smallest of which counts
+N  column       what the tail of a row may be made of: scenarios, or all of a tail at once
 E  entry        one for each variable that moves the profit of a row
 K  leg holding  one entry for each leg of each holding that is in the scenarios, in no order that matters
 
@@ -87,6 +88,10 @@ ByPlane: TypeAlias = NDArray[np.float64]
 """[O]"""
 ByPlaneVariable: TypeAlias = NDArray[np.float64]
 """[O, V]"""
+ByColumn: TypeAlias = NDArray[np.float64]
+"""[N]"""
+ByColumnVariable: TypeAlias = NDArray[np.float64]
+"""[N, V]"""
 ByEntry: TypeAlias = NDArray[np.float64]
 """[E]"""
 ByEntryScenario: TypeAlias = NDArray[np.float64]

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from crossmargin.engine.axes import ByEntry, ByEntryScenario, ByHolding, ByRow, ByRowScenario, ByScenario, ByVariable, Index
+from crossmargin.engine.axes import ByHolding, ByRow, ByRowScenario, ByScenario, ByVariable, Index
+from crossmargin.engine.collateral_columns import scenario_columns, tangent_columns
 from crossmargin.engine.collateral_program import Parts, Rows, parts_of, rows_of
 from crossmargin.engine.collateral_split import HeldAssets
+from crossmargin.engine.collateral_tails import SplitTails, split_tails
 from crossmargin.engine.portfolio_arrays import MarginRates, PortfolioArrays
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
-from crossmargin.engine.tail_mean import WorstScenarios, worst_of_rows
-from crossmargin.engine.tail_program import TailProgram, solve_tail_program
+from crossmargin.engine.tail_mean import worst_of_rows
+from crossmargin.engine.tail_program import Start, TailProgram, solve_tail_program
 
-TOLERANCE: Final = 8e-4
+TOLERANCE: Final = 9.5e-4
 """Of the excess before charges: what the chosen split may miss of the best one, a little less than is promised."""
 _SOLVER_SHARE: Final = 0.6
 """Of the tolerance, for the program on some of the scenarios; the rest is for what it does not see."""
 _LEAST_TOLERANCE: Final = 1e-6
 """Of the value that is split, where there is hardly any excess."""
 _FIRST_STEP: Final = (0.8, 0.2)
+"""Risked of every part that gains by it, and of every other."""
 _STEPS: Final = (0.4, 0.2)
-"""Of the way from all pledged to all risked, for every part that gains by it: found by trying; any would do."""
+"""How much more is risked of every part that gains by it then, and less of every other: found by trying; any would do."""
 _ROUNDS: Final = 8
+_BENT_SHARE: Final = 0.5
+"""Of the tolerance: how much of a row's tail mean tangents may miss before its scenarios are taken instead."""
 _NEAR_AN_END: Final = 0.01
 _POLISHED: Final = 4
 _FRACTION_PLACES: Final = 6
@@ -52,9 +57,10 @@ def choices(arrays: PortfolioArrays, market: RevaluedMarket, held: HeldAssets, r
 
     Among them are the best split there is, within TOLERANCE, all risked and all pledged. Before charges the excess is concave in the
     split, because what counts is, and tail means are convex: the largest value is that of a linear program (Rockafellar and Uryasev 2000)
-    over the parts of holdings between the bends of their haircuts. It is solved on the scenarios that were in a tail at the splits looked
-    at so far. The solver's weights bound what any split could have; as long as the bound is too far off, the scenarios and limits that
-    the split turned up are added, and the program is solved again.
+    over the parts of holdings between the bends of their haircuts. It is solved on what the splits looked at so far have shown: of most
+    tail means their tangents, of the widest the scenarios that were in a tail. Neither says more than there is, so the solver's weights
+    bound what any split could have; as long as the bound is too far off, what the split turned up is added, and the program is solved
+    again.
     """
     undecided = np.isnan(arrays.risked_fraction)
     decided = np.where(undecided, 1.0, arrays.risked_fraction)
@@ -68,13 +74,13 @@ def choices(arrays: PortfolioArrays, market: RevaluedMarket, held: HeldAssets, r
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Point:
-    """A split that was looked at. `x` [V]; `tails` over alpha; `slope` [V] of the excess; `cut`: the limits that bind."""
+    """A split that was looked at. `x` [V]; `slope` [V] of the excess; `cut`: the limits that bind; `tails` of all rows."""
 
     x: ByVariable
     excess: float
-    tails: WorstScenarios
     slope: ByVariable
     cut: _Cut
+    tails: SplitTails
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,21 +103,24 @@ class _Search:
         self._rest = float(held.market_value[others].sum()) - self._rows.constant
         self._points: list[_Point] = []
         self._bound = np.inf
+        # Tails that few holdings move bend little, so that tangents at a few splits say what they are; of the widest row scenarios do.
+        self._by_scenario = np.zeros(len(self._rows.level), dtype=np.bool_)
+        self._by_scenario[np.bincount(self._rows.entries.row).argmax() if len(self._rows.level) else []] = True
 
     def run(self) -> list[Choice]:
         risked, pledged = (self._look(np.full(len(self._parts.source), share)) for share in (1.0, 0.0))
-        # No splits that anybody wants: steps towards one, whose tails are most of those that the ends do not have.
+        # Steps towards a good split: tangents near it, and what lies in the tails there.
         towards = self._look(np.where(risked.slope + pledged.slope > 0.0, *_FIRST_STEP))
         for step in _STEPS:
             towards = self._look(np.clip(towards.x + step * np.sign(towards.slope), 0.0, 1.0))
         for _ in range(_ROUNDS):
-            best = max(self._points, key=lambda point: point.excess)
+            best = self._best()
             tolerance = max(
                 TOLERANCE * abs(best.excess), _LEAST_TOLERANCE * float(self._held.market_value[list(self._held.collateral)].sum())
             )
             if self._improve(best, tolerance):
                 break
-        best = self._polished(max(self._points, key=lambda point: point.excess))
+        best = self._polished(self._best())
         return [self._choice(point) for point in sorted((best, risked, pledged), key=lambda point: -point.excess)]
 
     def _choice(self, point: _Point) -> Choice:
@@ -121,52 +130,64 @@ class _Search:
         fraction[np.array(self._held.collateral)[self._parts.chosen]] = np.round(risked, _FRACTION_PLACES)
         return Choice(fraction, point.excess, self._bound)
 
+    def _best(self) -> _Point:
+        return max(self._points, key=lambda point: point.excess)
+
     def _look(self, x: ByVariable) -> _Point:
-        """Return a split with its excess before charges in all scenarios, and remember it."""
-        rows, parts = self._rows, self._parts
+        """Return a split with its excess before charges, and remember it with the bound that it gives."""
+        rows, parts, entries = self._rows, self._parts, self._rows.entries
         alone = parts.values(x)
         limited = self._held.limited(alone)
         total = float(limited.counted.sum())
         value_slope = limited.slope[parts.chosen][parts.source] * parts.gain
-        profit = rows.profits(parts.risked(x))
-        tails, means, by_entry = _tails_of(profit, rows.entry_profits, rows.entry_row, self._weights, self._alpha)
-        excess = self._rest + total - float(rows.linear @ x) - float(rows.level @ np.maximum(means, 0.0))
-        by_source = np.bincount(rows.entry_source, np.where(means > 0, rows.level, 0.0)[rows.entry_row] * by_entry, len(parts.chosen))
+        tails = split_tails(rows, parts.risked(x), self._weights, self._alpha)
+        excess = self._rest + total - float(rows.linear @ x) - float(rows.level @ np.maximum(tails.mean, 0.0))
+        by_source = np.bincount(entries.source, np.where(tails.mean > 0, rows.level, 0.0)[entries.row] * tails.gain, len(parts.chosen))
         slope = value_slope - rows.linear + by_source[parts.source] * parts.width
         cut = _Cut(total + float(limited.slope @ (parts.pledged_value - alone)), value_slope)
-        point = _Point(x, excess, tails, slope, cut)
+        point = _Point(x, excess, slope, cut, tails)
         self._points.append(point)
+        reach = float(np.maximum(-x * slope, (1.0 - x) * slope).sum())  # the excess is concave
+        self._bound = min(self._bound, excess + reach)
         return point
 
     def _improve(self, best: _Point, tolerance: float) -> bool:
         """Solve the program of what is known, and look at its split; return True when the best split known is good enough."""
-        reach = np.maximum(-best.x * best.slope, (1.0 - best.x) * best.slope).sum()  # the excess is concave
-        self._bound = min(self._bound, best.excess + float(reach))
         if self._bound - best.excess <= tolerance:
             return True
-        solution = solve_tail_program(self._program(), tolerance=_SOLVER_SHARE * tolerance)
+        start = Start(self._points[-1].x, self._bound - best.excess)
+        solution = solve_tail_program(self._program(), start, tolerance=_SOLVER_SHARE * tolerance)
         self._bound = min(self._bound, self._rest + solution.bound)
         near = _NEAR_AN_END
         point = self._look(np.where(solution.x < near, 0.0, np.where(solution.x > 1.0 - near, 1.0, solution.x)))
-        return self._bound - max(best.excess, point.excess) <= tolerance
+        if self._bound - max(best.excess, point.excess) <= tolerance:
+            return True
+        self._by_scenario |= self._bent(point, tolerance)
+        return False
+
+    def _bent(self, point: _Point, tolerance: float) -> NDArray[np.bool_]:
+        """Return [R] whether the tangents at the other splits said too little of a row's tail mean at this one."""
+        said = [other.tails.tangent(self._rows, point.tails.risked) for other in self._points if other is not point]
+        missing = np.maximum(point.tails.mean, 0.0) - np.maximum(np.max(said, axis=0), 0.0)
+        return np.asarray(self._rows.level * missing > _BENT_SHARE * tolerance)
 
     def _program(self) -> TailProgram:
-        """Return the program on the limits and the scenarios that are known."""
-        cuts = self._known_cuts()
-        places = self._known_places(len(cuts))
+        """Return the program on the limits, the tangents and the scenarios that are known."""
+        cuts, looks = self._known_cuts(), [point.tails for point in self._points]
         rows, parts = self._rows, self._parts
+        by_tangent, by_scenario = np.flatnonzero(~self._by_scenario), np.flatnonzero(self._by_scenario)
+        blocks = [tangent_columns(looks, rows, by_tangent)]
+        blocks += [scenario_columns(looks, rows, row, self._weights, self._alpha) for row in by_scenario.tolist()]
+        count = np.array([each for block in blocks for each in block.count], dtype=np.int64)
         return TailProgram(
             constant=np.array([cut.constant for cut in cuts]),
             slope=np.array([cut.slope for cut in cuts]),
             linear=rows.linear,
-            source=parts.source,
-            width=parts.width,
-            level=rows.level,
-            base=rows.base_at(places),
-            cap=self._weights[places] / self._alpha,
-            entry_row=rows.entry_row,
-            entry_source=rows.entry_source,
-            entry_profit=rows.entry_profits(places),
+            level=rows.level[np.concatenate((by_tangent, by_scenario))],
+            first=np.cumsum(count) - count,
+            base=np.concatenate([block.base for block in blocks]),
+            cap=np.concatenate([block.cap for block in blocks]),
+            profit=np.concatenate([block.by_source for block in blocks])[:, parts.source] * parts.width,
         )
 
     def _known_cuts(self) -> list[_Cut]:
@@ -175,18 +196,6 @@ class _Search:
             if not any(np.array_equal(point.cut.slope, cut.slope) for cut in cuts):
                 cuts.append(point.cut)
         return cuts
-
-    def _known_places(self, least: int) -> Index:
-        """Return [R, W] the scenarios that were in each row's tail so far, filled up with others to the same number."""
-        row_count, scenario_count = len(self._rows.level), len(self._weights)
-        seen = np.zeros((row_count, scenario_count), dtype=np.bool_)
-        for point in self._points:
-            row, place = np.nonzero(point.tails.weight > 0)
-            seen[row, point.tails.scenario[row, place]] = True
-        width = min(max(int(seen.sum(axis=1).max(initial=1)), least), scenario_count)
-        for each, missing in enumerate((width - seen.sum(axis=1)).tolist()):
-            seen[each, np.flatnonzero(~seen[each])[:missing]] = True
-        return np.flatnonzero(seen).reshape(row_count, width) % scenario_count
 
     def _polished(self, best: _Point) -> _Point:
         """Return the split with the fractions that are neither 0 nor 1 moved, one by one, to the bend of the excess next to them."""
@@ -208,16 +217,6 @@ class _Search:
         return float(limited.slope[place] * self._parts.gain[part] - self._rows.linear[part])
 
 
-def _tails_of(
-    profit: ByRowScenario, entry_profits: Callable[[Index], ByEntryScenario], entry_row: Index, weights: ByScenario, alpha: float
-) -> tuple[WorstScenarios, ByRow, ByEntry]:
-    """Return the tails of all rows, over alpha, their mean losses, and what each entry gains in the tail of its row."""
-    tails = worst_of_rows(profit, weights, alpha)
-    tails = WorstScenarios(tails.scenario, tails.weight / alpha)
-    means = -np.einsum("rs,rs->r", tails.weight, np.take_along_axis(profit, tails.scenario, axis=1))
-    return tails, means, np.einsum("es,es->e", entry_profits(tails.scenario), tails.weight[entry_row])
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Line:
     """The excess along one part: the rows it moves, their profits [R, S] where it stands, and what it adds to them."""
@@ -231,9 +230,9 @@ class _Line:
     @staticmethod
     def of(part: int, parts: Parts, rows: Rows, profit: ByRowScenario, x: ByVariable) -> _Line:
         """Return the line through x along one part; `profit` [R, S] is what all rows gain at x."""
-        own = np.flatnonzero(rows.entry_source == parts.source[part])
-        touched = rows.entry_row[own]
-        added = parts.width[part] * rows.entries_in_full(own)
+        own = rows.entries.take(rows.entries.source == parts.source[part])
+        touched = own.row
+        added = parts.width[part] * own.profits(rows.leg_pnl)
         return _Line(float(x[part]), touched, rows.level[touched], profit[touched], added)
 
     def bend(self, gain: float, weights: ByScenario, alpha: float) -> float:

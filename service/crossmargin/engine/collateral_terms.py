@@ -52,14 +52,12 @@ class HoldingTerms:
         Under a limit that counts first which keeps most: the pledged slices with a haircut below the residual one, then the risked
         amount, then the other slices. So the value is the largest that the limit allows, and concave in the split.
         """
-        pledged_value = self.value - risked_value
-        better = max((end for end, fraction in self.slices if fraction < self.residual_fraction), default=0.0)
-        first = min(pledged_value, better, self.largest)
-        risked = min(risked_value, self.largest - first)
-        if not self.slices:
-            return Counted(risked, 0.0, self.residual_fraction * risked)
-        pledged = first + min(pledged_value - first, self.largest - first - risked)
-        return Counted(risked, pledged, self.residual_fraction * risked + tiered_haircut(pledged, self.slices))
+        return Counted(*self._parts(risked_value))
+
+    def value_counted(self, risked_value: float) -> float:
+        """Return what `counted` comes to: `Counted.value`, without the parts."""
+        risked, pledged, haircut = self._parts(risked_value)
+        return risked + pledged - haircut
 
     def pledged_slope(self, pledged_value: float) -> float:
         """Return what one more dollar of the holding counts for when it is pledged beside `pledged_value`."""
@@ -69,9 +67,28 @@ class HoldingTerms:
 
     def bends(self) -> list[float]:
         """Return the risked values from nothing to all between which the value is linear, ascending."""
-        ends = [end for end, _ in self.slices if math.isfinite(end)]
-        inside = [self.value - end for end in ends] + [self.largest - end for end in ends] + [self.largest, self.value - self.largest]
-        return sorted({0.0, self.value, *(bend for bend in inside if 0.0 < bend < self.value)})
+        value, largest = self.value, self.largest
+        bends = {0.0, value, largest, value - largest}
+        for end, _ in self.slices:
+            bends.update((value - end, largest - end))
+        return sorted([bend for bend in bends if 0.0 <= bend <= value])
+
+    def _parts(self, risked_value: float) -> tuple[float, float, float]:
+        pledged_value, largest = self.value - risked_value, self.largest
+        first = min(pledged_value, self._better_pledged(), largest)
+        risked = min(risked_value, largest - first)
+        if not self.slices:
+            return risked, 0.0, self.residual_fraction * risked
+        pledged = first + min(pledged_value - first, largest - first - risked)
+        return risked, pledged, self.residual_fraction * risked + tiered_haircut(pledged, self.slices)
+
+    def _better_pledged(self) -> float:
+        """Return how much keeps more when it is pledged than when it is risked."""
+        better = 0.0
+        for end, fraction in self.slices:
+            if fraction < self.residual_fraction:
+                better = max(better, end)
+        return better
 
 
 NOT_ELIGIBLE = HoldingTerms(0.0, 0.0, 0.0, (), math.inf, NO_ISSUER)
@@ -134,6 +151,8 @@ def tiered_haircut(value: float, tiers: Sequence[tuple[float, float]]) -> float:
     """
     taken, lower = 0.0, 0.0
     for upper, fraction in tiers:
-        taken += fraction * max(0.0, min(value, upper) - lower)
+        if value <= upper:
+            return taken + fraction * max(0.0, value - lower)
+        taken += fraction * (upper - lower)
         lower = upper
-    return taken + max(0.0, value - lower)
+    return taken + (value - lower)

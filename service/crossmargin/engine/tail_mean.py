@@ -93,25 +93,24 @@ class WorstScenarios:
 
 def worst_of_rows(pnl: ByRowScenario, weights: ByScenario, alpha: float) -> WorstScenarios:
     """Return the tails of the rows of `pnl` [R, S]; among equal losses the earlier scenario comes first."""
-    bound = _upper_bound_of_tail(pnl, weights, alpha)
-    row, scenario = np.divmod(np.flatnonzero(pnl <= bound), pnl.shape[1])
-    # Of many equal losses at the bound, as in a row that nothing moves, no more are looked at than the tail could hold.
-    equal = pnl[row, scenario] == bound[row, 0]
-    before = np.cumsum(equal) - equal
-    first = np.searchsorted(row, np.arange(len(pnl)))
-    wanted = ~equal | (before - before[np.minimum(first, len(row) - 1)][row] < _scenarios_in_tail(weights, alpha))
-    row, scenario = row[wanted], scenario[wanted]
+    tail_count = _scenarios_in_tail(weights, alpha)
+    bound = _upper_bound_of_tail(pnl, tail_count)
+    row, scenario, value = _candidates(pnl, bound, tail_count)
     count = np.bincount(row, minlength=len(pnl))
-    place = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
-    shape = (len(pnl), int(count.max(initial=1)))
-    value, candidate, weight = np.full(shape, np.inf), np.zeros(shape, dtype=np.int64), np.zeros(shape)
-    value[row, place], candidate[row, place], weight[row, place] = pnl[row, scenario], scenario, weights[scenario]
-    order = np.argsort(value, axis=1, kind="stable")
-    candidate, weight = np.take_along_axis(candidate, order, axis=1), np.take_along_axis(weight, order, axis=1)
+    first, width = np.cumsum(count) - count, int(count.max(initial=1))
+    # Flat places in an array of one row for each row of `pnl`, filled up with what is worse than nothing.
+    place = np.arange(len(row)) + (np.arange(len(pnl)) * width - first)[row]
+    values, candidates, taken = np.full(len(pnl) * width, np.inf), np.zeros(len(pnl) * width, dtype=np.int64), np.zeros(len(pnl) * width)
+    values[place], candidates[place], taken[place] = value, scenario, weights[scenario]
+    order = np.argsort(values.reshape(-1, width), axis=1, kind="stable")
+    order += (np.arange(len(pnl)) * width)[:, np.newaxis]
+    weight = taken[order]
     # Added up row by row, so that a row's tail does not depend on its neighbours even in the last bit.
-    taken = np.clip(alpha - (np.cumsum(weight, axis=1) - weight), 0.0, weight)
-    width = int(np.flatnonzero(taken.any(axis=0)).max(initial=0)) + 1
-    return WorstScenarios(candidate[:, :width], taken[:, :width])
+    left = weight - np.cumsum(weight, axis=1)
+    left += alpha
+    np.maximum(np.minimum(left, weight, out=left), 0.0, out=left)
+    reached = int(np.flatnonzero(left.any(axis=0)).max(initial=0)) + 1
+    return WorstScenarios(candidates[order[:, :reached]], left[:, :reached])
 
 
 def tail_places(pnl: ByRowScenario, weights: ByScenario, alpha: float) -> Index:
@@ -120,7 +119,24 @@ def tail_places(pnl: ByRowScenario, weights: ByScenario, alpha: float) -> Index:
     return np.unique(tail.scenario[tail.weight > 0])
 
 
-def _upper_bound_of_tail(pnl: ByRowScenario, weights: ByScenario, alpha: float) -> ByRowScenario:
+def _candidates(pnl: ByRowScenario, bound: ByRowScenario, tail_count: int) -> tuple[Index, Index, ByScenario]:
+    """Return row, scenario and profit of all that may lie in the tails, which are at most the `bound` [R, 1] of their rows.
+
+    Of many equal losses at the bound, as in a row that nothing moves, no more are looked at than the tail could hold.
+    """
+    place = np.flatnonzero(pnl <= bound)
+    row, scenario = np.divmod(place, pnl.shape[1])
+    value = pnl.ravel()[place]
+    equal = value == bound[row, 0]
+    if int(equal.sum()) == len(pnl):
+        return row, scenario, value
+    before = np.cumsum(equal) - equal
+    first = np.searchsorted(row, np.arange(len(pnl)))
+    wanted = ~equal | (before - before[np.minimum(first, len(row) - 1)][row] < tail_count)
+    return row[wanted], scenario[wanted], value[wanted]
+
+
+def _upper_bound_of_tail(pnl: ByRowScenario, tail_count: int) -> ByRowScenario:
     """Return [R, 1] values that no scenario of the tail exceeds.
 
     The worst m scenarios hold the tail, m being how many of the lightest ones add up to alpha. Cut the scenarios into blocks: each of the
@@ -128,7 +144,6 @@ def _upper_bound_of_tail(pnl: ByRowScenario, weights: ByScenario, alpha: float) 
     scenarios leaves few candidates at a fraction of the cost.
     """
     scenario_count = pnl.shape[1]
-    tail_count = _scenarios_in_tail(weights, alpha)
     block_size = max(1, scenario_count // (_BLOCKS_PER_TAIL_SCENARIO * tail_count))
     block_count = scenario_count // block_size
     minima = pnl[:, : block_size * block_count].reshape(len(pnl), block_size, block_count).min(axis=1)
