@@ -13,7 +13,21 @@ from crossmargin.adapters.runtime.terminal import exit_code_of
 from tests.benchmarks.harness import Measured, Plan, say, table, write
 from tests.benchmarks.machine import machine, pin
 
-NAMES: Final = ("auto", "bonds", "event_loop", "house", "load", "margin", "options", "preview", "record", "reserve", "scrape")
+NAMES: Final = (
+    "auto",
+    "bonds",
+    "cold_start",
+    "event_loop",
+    "house",
+    "load",
+    "margin",
+    "memory",
+    "options",
+    "preview",
+    "record",
+    "reserve",
+    "scrape",
+)
 """A file each, with a function `run`."""
 
 

@@ -1,0 +1,75 @@
+"""The same account has the same numbers, bit for bit, on any number of threads and in whatever company it is margined."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from crossmargin.domain.collateral import CollateralPolicy
+from crossmargin.engine.netting import leg_holdings, netted_pnl, stacked
+from crossmargin.engine.portfolio_arrays import portfolio_arrays
+from crossmargin.engine.portfolio_margin import compute_margin
+from crossmargin.engine.tail_mean import tail_means
+from tests.benchmarks.houses import a_market, an_account, parameters_of_the_house
+from tests.builders import a_portfolio
+from tests.charge_books import a_market as a_charged_market
+from tests.charge_books import parameters
+
+ROOT = Path(__file__).parents[2]
+MARKET, RULES = a_market(300, 400), parameters_of_the_house()
+HOUSE = [an_account(seed, 20 + 15 * seed, MARKET) for seed in range(8)]
+SPLITS = """
+import hashlib, sys
+sys.path.insert(0, sys.argv[1])
+from crossmargin.engine.collateral_choice import choices
+from tests.benchmarks.auto_books import Shape, auto_book
+said = hashlib.sha256()
+for seed in range(4):
+    for choice in choices(*auto_book(seed, Shape()).asked):
+        said.update(choice.risked_fraction.tobytes())
+print(said.hexdigest())
+"""
+
+
+def test_the_order_of_accounts_and_the_number_of_threads_change_nothing():
+    alone = [compute_margin(portfolio, MARKET, RULES) for portfolio in HOUSE]
+    backwards = [compute_margin(portfolio, MARKET, RULES) for portfolio in reversed(HOUSE)]
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(lambda portfolio: compute_margin(portfolio, MARKET, RULES), HOUSE))
+    assert alone == backwards[::-1] == together
+
+
+def test_the_block_that_a_row_is_reduced_in_changes_nothing():
+    rows = np.concatenate([_rows(portfolio) for portfolio in HOUSE])
+    weights = MARKET.scenarios.weights
+    whole = tail_means(rows, weights, 0.025)
+    for size in (1, 7, 33):
+        parts = [tail_means(rows[start : start + size], weights, 0.025) for start in range(0, len(rows), size)]
+        assert np.concatenate(parts).tobytes() == whole.tobytes()
+
+
+def test_a_split_is_the_same_on_any_number_of_threads_of_the_linear_algebra():
+    assert len({_splits(threads) for threads in (1, 2, 5)}) == 1
+
+
+def test_what_was_margined_before_leaves_nothing_behind():
+    market, rules = a_charged_market(), parameters()
+    book = {"BTC": 3, "XRP": 200, "USD": 100, "PERP": (-2, -200)}
+    auto = a_portfolio(book, policies=dict.fromkeys(("BTC", "XRP"), CollateralPolicy.AUTO))
+    first = compute_margin(auto, market, rules)
+    compute_margin(a_portfolio(book, policies={"BTC": CollateralPolicy.PLEDGED}), market, rules)
+    assert compute_margin(auto, market, rules) == first
+
+
+def _rows(portfolio):
+    arrays = portfolio_arrays(portfolio, MARKET)
+    return stacked(netted_pnl(leg_holdings(arrays, arrays.quantity, MARKET), MARKET))
+
+
+def _splits(threads):
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+    command = [sys.executable, "-c", SPLITS, str(ROOT)]
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
