@@ -23,7 +23,7 @@ from crossmargin_cli.dev_certs import made_dev_certificates
 from crossmargin_cli.examples import callable_as, examples
 from crossmargin_cli.render import console_on, error_console, money
 from crossmargin_cli.security import choose_security
-from crossmargin_client import Client, decimal_of, moment_of
+from crossmargin_client import Busy, Client, DeadlineExceeded, Unavailable, decimal_of, moment_of
 
 _DEFAULT_DATA_DIR: Final = Path(".crossmargin")
 _DEFAULT_ADMIN: Final = "127.0.0.1:9464"
@@ -121,7 +121,7 @@ def _print_secure_steps(console: Console, crossmargin: str, certificates: Path, 
 
 
 def _move_market(client: Client, service: RunningService) -> None:
-    """Publish a new snapshot every tick, on from the latest one, until interrupted."""
+    """Publish a new snapshot every tick, on from the latest one, until interrupted. A tick that a busy machine misses is left out."""
     random = Random(SEED)  # noqa: S311 - a market, not a secret
     latest = client.get_snapshot().snapshot
     as_of = moment_of(latest.as_of_time)
@@ -131,6 +131,7 @@ def _move_market(client: Client, service: RunningService) -> None:
             service.process.check_alive()
             levels, marks = moved(latest.levels, latest.marks, random)
             as_of += _TICK
-            client.publish_snapshot(as_of, levels, marks)
-            latest = client.get_snapshot().snapshot
+            with contextlib.suppress(Busy, DeadlineExceeded, Unavailable):
+                client.publish_snapshot(as_of, levels, marks)
+                latest = client.get_snapshot().snapshot
             status.update(f"tick {tick}: BTC {money(decimal_of(latest.levels['spot:BTC']))}")

@@ -213,12 +213,19 @@ def serve(settings: Settings) -> None:
 
 
 def migrate(settings: Settings) -> str:
-    """Bring the database to the schema this release needs, and return a sentence that says so."""
+    """Bring the database to the schema this release needs, and return a sentence that says so.
+
+    Raises:
+        StartError: The database cannot be reached, or lacks roles that somebody else has to make.
+    """
     with _owner_url(settings) as url:
         try:
             upgrade(url)
         except RolesMissingError as error:
             raise StartError(str(error)) from error
+        except psycopg.OperationalError as error:
+            variable = "CROSSMARGIN_MIGRATION_URL" if settings.migration_url else "CROSSMARGIN_DATABASE_URL"
+            raise StartError(f"the database cannot be reached; check {variable} and that it lets this user in") from error
         return f"the database is at schema revision {current_revision(url)}"
 
 

@@ -23,7 +23,9 @@ _UNMARGINED = "clients/omega/accounts/core"
 _WATCHED = (_BASIS, _PAIRS, _VOLATILITY, "clients/harbour-macro/accounts/core", "clients/summit-directional/accounts/satellite")
 _CALL_EVERY_S = 0.2
 _QUOTE_EVERY_S = 2.0
+_SLIPPED = Decimal("0.985")
 _SEED = 20261128
+_PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,11 @@ def play(target: str, duration_s: float, *, report: Callable[[str], None]) -> No
     def share() -> float:
         return (monotonic() - began) / duration_s
 
-    with _beside(over, _CALL_EVERY_S, target, _Caller()), _beside(over, _QUOTE_EVERY_S, target, _Feeds(share)), Client(target) as client:
+    with (
+        _beside(over, _CALL_EVERY_S, target, _Caller()),
+        _beside(over, _QUOTE_EVERY_S, target, _Feeds(share)),
+        Client(target, timeout_s=_PATIENCE_S) as client,
+    ):
         for incident in INCIDENTS:
             over.wait(max(0.0, incident.share * duration_s - (monotonic() - began)))
             incident.act(client)
@@ -63,7 +69,7 @@ def _beside(over: Event, pause_s: float, target: str, act: Callable[[Client], No
 
     def work() -> None:
         try:
-            with Client(target) as client:
+            with Client(target, timeout_s=_PATIENCE_S) as client:
                 while not over.wait(pause_s):
                     act(client)
         except BaseException as error:  # noqa: BLE001 - raised where somebody sees it
@@ -102,7 +108,8 @@ class _Caller:
 class _Feeds:
     """Two sources that quote on from the demo's market after a third of the time, one of which goes bad.
 
-    From the middle on nobody quotes AVAX, so that its level grows stale; late in each quarter the second source is far off in XRP.
+    From the middle on nobody quotes AVAX, so that its level grows stale; late in each quarter the second source is far off in XRP; from 0.6
+    on both say that RLUSD has slipped.
     """
 
     def __init__(self, share: Callable[[], float]) -> None:
@@ -118,6 +125,8 @@ class _Feeds:
         snapshot = client.get_snapshot().snapshot
         levels, marks = moved(snapshot.levels, snapshot.marks, self._random)
         said = {name: value for name, value in {**levels, **marks}.items() if share < 0.5 or name != "spot:AVAX"}
+        if share > 0.6:
+            said["spot:RLUSD"] = _SLIPPED
         _publish(client, "exchange-a", said)
         _publish(client, "exchange-b", _far_off(said) if share % 0.25 > 0.15 else said)
         if self._turn % 5 == 0:
@@ -162,8 +171,15 @@ def _halt(client: Client) -> None:
 
 
 def _breach_limit(client: Client) -> None:
-    client.set_limits(values.exposure_limits(_DIRECTIONAL, gross="1"))
+    limits = values.exposure_limits(_DIRECTIONAL, gross="1")
+    asked = client.set_limits(limits).pending_request
+    with Client(client.target, principal="second-person", timeout_s=_PATIENCE_S) as second:
+        second.set_limits(limits, confirms=asked.pending_id)
     client.record_trades(_DIRECTIONAL, [trade("BTC-USD-PERP", "1", "91500", executed_at=datetime.now(UTC))])
+
+
+def _buy_into_a_call(client: Client) -> None:
+    client.record_trades(_DIRECTIONAL, [trade("BTC-USD-PERP", "40", "91500", executed_at=datetime.now(UTC))])
 
 
 def _book_what_has_no_price(client: Client) -> None:
@@ -180,7 +196,9 @@ INCIDENTS: Sequence[Incident] = (
     Incident(0.14, "an order of parallax-pairs is refused", _refused_reservation),
     Incident(0.20, "a trade of summit-directional breaches a limit: a fact, booked and flagged", _breach_limit),
     Incident(0.25, "omega deposits what has no price", _book_what_has_no_price),
+    Incident(0.30, "summit-directional buys so much that its margin is called", _buy_into_a_call),
     Incident(1 / 3, "two sources begin to quote; now and then one of them says what cannot be", lambda _: None),
     Incident(0.4, "exchange-b is 30% off in XRP for a while, and again in each quarter", lambda _: None),
     Incident(0.5, "nobody quotes AVAX any more", lambda _: None),
+    Incident(0.6, "RLUSD slips to 0.985", lambda _: None),
 )

@@ -124,9 +124,9 @@ def _draw_lines(axes: Axes, panel: dict[str, Any], shown: Sequence[Shown], windo
     if "min" in settings:
         axes.set_ylim(bottom=settings["min"])
     if settings["custom"].get("thresholdsStyle", {}).get("mode") == "dashed":
-        for step in settings["thresholds"]["steps"]:
-            if step["value"] is not None:
-                axes.axhline(step["value"], color=_line_colour(settings, step), linestyle="--", linewidth=0.9)
+        steps = settings["thresholds"]["steps"]
+        for place, step in enumerate(steps[1:], start=1):
+            axes.axhline(step["value"], color=_COLOURS[line_colour(steps, place)], linestyle="--", linewidth=0.9)
     axes.set_xlim(*(_moment(moment) for moment in (window.start, window.end)))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=settings["unit"] == "none"))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: text_of({**settings, "mappings": []}, value)))
@@ -156,9 +156,13 @@ def _label(settings: dict[str, Any], each: Shown) -> str:
     return text.replace("$", r"\$")  # or the text between two dollars is taken for a formula
 
 
-def _line_colour(settings: dict[str, Any], step: dict[str, Any]) -> str:
-    # A line that is transparent above is the lower end of what is coloured below it.
-    return _COLOURS[settings["thresholds"]["steps"][0]["color"] if step["color"] == "transparent" else step["color"]]
+def line_colour(steps: Sequence[dict[str, Any]], place: int) -> str:
+    """Return the colour that Grafana gives the line of a threshold.
+
+    Up to a step that is transparent, steps are upper ends: the line has the colour of what is below it.
+    """
+    last_upper_end = next((number for number, step in enumerate(steps) if step["color"] == "transparent"), -1)
+    return str(steps[place - 1 if place <= last_upper_end else place]["color"])
 
 
 def _draw_bars(axes: Axes, panel: dict[str, Any], shown: Sequence[Shown], _: Window) -> None:

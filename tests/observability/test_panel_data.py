@@ -8,7 +8,7 @@ import pytest
 
 from tests.observability.dashboards import DASHBOARDS, panels
 from tests.observability.panel_data import Shown, Window, colour, field_settings, legend, table, text_of, unanswered
-from tests.observability.pictures import draw_panel, draw_sections
+from tests.observability.pictures import draw_panel, draw_sections, line_colour
 from tests.observability.prometheus_server import Series
 
 WINDOW = Window(1_000.0, 1_300.0)
@@ -66,6 +66,14 @@ def test_a_column_has_the_unit_and_the_colours_that_the_panel_gives_it():
 )
 def test_values_are_written_in_their_unit(unit, value, text):
     assert text_of({"unit": unit}, value) == text
+
+
+def test_lines_have_the_colours_that_grafana_gives_them():
+    """Where higher is better the colours are of what is below a line, where it is worse of what is above."""
+    upper_ends = [{"value": None, "color": "red"}, {"value": 0.95, "color": "yellow"}, {"value": 0.99, "color": "transparent"}]
+    lower_ends = [{"value": None, "color": "green"}, {"value": 0.6, "color": "yellow"}, {"value": 0.8, "color": "red"}]
+    assert [line_colour(upper_ends, place) for place in (1, 2)] == ["red", "yellow"]
+    assert [line_colour(lower_ends, place) for place in (1, 2)] == ["yellow", "red"]
 
 
 def test_every_panel_can_be_drawn_with_data_and_without(tmp_path):

@@ -123,3 +123,11 @@ def test_a_password_is_no_word_of_a_command(capsys, flag, url):
     told = capsys.readouterr().err
     assert told.startswith(f"error: {flag} holds a password")
     assert "hunter2" not in told
+
+
+def test_a_migration_of_a_database_that_nobody_answers_for_says_so_in_a_sentence(capsys, monkeypatch):
+    monkeypatch.setenv("CROSSMARGIN_DATABASE_URL", "postgresql://user@127.0.0.1:1/margin")
+    assert main(["migrate"]) == REFUSED
+    assert (
+        capsys.readouterr().err == "error: the database cannot be reached; check CROSSMARGIN_DATABASE_URL and that it lets this user in\n"
+    )

@@ -7,7 +7,7 @@ from functools import partial
 
 
 def stage_of(work: Callable[[], object]) -> str:
-    """Return who asked for some work: the function that it was written in.
+    """Return who asked for some work: the use case, or the function that it was written in.
 
     >>> def evaluate():
     ...     return lambda: 1
@@ -15,4 +15,4 @@ def stage_of(work: Callable[[], object]) -> str:
     'evaluate'
     """
     named = work.func if isinstance(work, partial) else work
-    return str(getattr(named, "__qualname__", type(named).__qualname__)).partition(".<locals>")[0]
+    return str(getattr(named, "__qualname__", type(named).__qualname__)).partition(".<locals>")[0].removesuffix(".__call__")
