@@ -138,6 +138,13 @@ async def test_trades_are_listed_by_book_and_by_what_was_traded(storage):
     assert refused.value.reason is Reason.UNKNOWN_ACCOUNT
 
 
+async def test_many_unsettled_trades_are_found_in_time_before_the_tables_were_ever_analysed(storage):
+    """A new or restored database knows nothing of its tables yet; a read has to be done within 2.5 seconds all the same."""
+    await storage.open_accounts(CORE)
+    await write(storage, "k1", *(a_trade(settle_date=DUE) for _ in range(400)))
+    assert len(await storage.books.unsettled_trades(CORE, settle_date=DUE)) == 400
+
+
 async def test_trades_are_unsettled_from_their_day_until_they_are_settled_or_cancelled(storage):
     await storage.open_accounts(CORE)
     await write(storage, "k1", a_trade(), a_trade("1", settle_date=DUE), a_trade("3", settle_date=DUE), a_trade("4", settle_date=date.max))

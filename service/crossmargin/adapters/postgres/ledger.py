@@ -23,6 +23,7 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    null,
     or_,
     select,
     true,
@@ -143,22 +144,27 @@ _TRADED: Final = (
 )
 _TRADES: Final = compiled(_BOOKED.where(_after(entry.c.sequence), entry.c.kind == literal(EntryKind.TRADE.value), _TRADED).limit(_SIZE))
 _EVENT_ENTRIES: Final = compiled(_BOOKED.where(_is_event(entry_details.c.event, text_of("event"))))
+# An offset keeps each of these a question asked once for a row, by its index. As joins, on tables that nobody has analysed yet (a new
+# database, a restored one), they are laid inside one another: 460 entries took five seconds, on the way of every withdrawal.
+_ONE_BY_ONE: Final[ColumnElement[int]] = literal_column("0")
+_IS_SETTLEMENT_BACK: Final = select(literal(1)).where(_takes_back(_SETTLED_BACK, _SETTLED)).offset(_ONE_BY_ONE).exists()
 _IS_SETTLED: Final = (
     select(literal(1))
     .select_from(_SETTLED)
-    .outerjoin(_SETTLED_BACK, _takes_back(_SETTLED_BACK, _SETTLED))
     .where(
         _SETTLED.c.client_id == entry.c.client_id,
         _SETTLED.c.account_id == entry.c.account_id,
         _is_event(_SETTLED.c.event, literal(settlement_event("")).concat(cast(entry.c.sequence, Text))),
-        _SETTLED_BACK.c.sequence.is_(None),
+        ~_IS_SETTLEMENT_BACK,
     )
+    .offset(_ONE_BY_ONE)
     .exists()
 )
+_IS_TAKEN_BACK: Final = select(literal(1)).where(_takes_back(_REVERSAL, entry)).offset(_ONE_BY_ONE).exists()
 _UNSETTLED: Final = compiled(
-    _BOOKED.where(
+    _ENTRY.add_columns(null().label("reversed_by")).where(
         cast(cast(entry_details.c.details, JSONB)["settle_date"].astext, Date) <= bindparam("settle_date", type_=Date),
-        _REVERSAL.c.sequence.is_(None),
+        ~_IS_TAKEN_BACK,
         ~_IS_SETTLED,
     )
 )
