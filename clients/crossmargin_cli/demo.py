@@ -113,7 +113,7 @@ def _print_secure_steps(console: Console, crossmargin: str, certificates: Path, 
         ("trader", "margin show meridian-basis/core"),
         ("trader", "margin show harbour-macro/core"),
         ("risk", "margin show --all"),
-        ("risk", 'halt set "trying it out" --client meridian-basis'),
+        ("risk", 'halt start --reason "trying it out" --client meridian-basis'),
         ("publisher", "margin show --all"),
     ):
         console.print(f"  {crossmargin} {command} --profile {certificates / role}.toml{target}", soft_wrap=True, markup=False)
