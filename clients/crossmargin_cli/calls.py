@@ -18,6 +18,7 @@ from crossmargin_cli.connection import (
     TargetOption,
     connect,
     full_account_name,
+    full_scope,
     print_json,
     print_json_line,
     to_json,
@@ -51,7 +52,7 @@ def list_calls(
 ) -> None:
     """Open margin calls, with what is outstanding and when it is due."""
     with connect(target) as client:
-        found = list(client.list_calls(_scope(scope), only_open=not every))
+        found = list(client.list_calls(full_scope(scope), only_open=not every))
     if json:
         print_json({"calls": [to_json(call) for call in found]})
         return
@@ -212,7 +213,7 @@ def set_terms(  # noqa: PLR0917 - typer reads options from the signature
 ) -> None:
     """Set what is agreed about margin calls, as a whole. It takes two persons."""
     wanted = pb.CallTerms(
-        scope=_scope(scope),
+        scope=full_scope(scope),
         threshold=threshold,
         minimum_transfer_amount=minimum,
         rounding_unit=rounding,
@@ -229,12 +230,6 @@ def set_terms(  # noqa: PLR0917 - typer reads options from the signature
         typer.echo(pending_sentence(done.pending_request))
     else:
         typer.echo(terms_sentence(done.terms))
-
-
-def _scope(text: str) -> str:
-    if not text or text.startswith("clients/"):
-        return text
-    return full_account_name(text) if "/" in text else f"clients/{text}"
 
 
 def _answer(call: pb.MarginCall, *, as_json: bool) -> None:

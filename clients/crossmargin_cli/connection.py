@@ -46,6 +46,7 @@ __all__ = [
     "TargetOption",
     "connect",
     "full_account_name",
+    "full_scope",
     "moment_option",
     "print_json",
     "print_json_line",
@@ -86,6 +87,17 @@ def full_account_name(text: str) -> str:
             return account_name(client_id, account_id)
         case _:
             raise MisuseError(f"account was {text!r}; expected CLIENT/ACCOUNT or clients/CLIENT/accounts/ACCOUNT")
+
+
+def full_scope(text: str) -> str:
+    """Return the resource name of a client given as CLIENT, or of an account; empty, which is everybody, as it is.
+
+    >>> full_scope("alpha"), full_scope("alpha/core"), full_scope("")
+    ('clients/alpha', 'clients/alpha/accounts/core', '')
+    """
+    if not text or text.startswith("clients/"):
+        return text
+    return full_account_name(text) if "/" in text else f"clients/{text}"
 
 
 def moment_option(text: str, option: str) -> datetime:

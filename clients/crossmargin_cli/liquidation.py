@@ -18,18 +18,29 @@ from crossmargin_cli.connection import (
     TargetOption,
     connect,
     full_account_name,
+    full_scope,
     print_json,
     to_json,
 )
 from crossmargin_cli.examples import examples
 from crossmargin_cli.failures import CommandError, MisuseError
+from crossmargin_cli.liquidation_life_views import (
+    liquidation_lines,
+    liquidation_table,
+    order_table,
+    reported_lines,
+    state_name,
+    step_table,
+)
 from crossmargin_cli.liquidation_views import plan_lines, plan_table
 from crossmargin_cli.pending_views import pending_sentence, pending_table
-from crossmargin_cli.render import console_on, percent
+from crossmargin_cli.render import console_on, percent, short_account
+from crossmargin_cli.trade_file import BATCH_SIZE, batches, read_trade_file
 from crossmargin_client import decimal_of
 
 app = typer.Typer(no_args_is_help=True, help="Which parts of an account to close, and the agreement of two persons to it.")
 _VERB: Final = "ApproveLiquidation"
+LiquidationArgument = Annotated[str, typer.Argument(metavar="LIQUIDATION", help="Its name, as `approve` said it.")]
 
 
 @app.command(
@@ -75,7 +86,7 @@ def approve(
     json: JsonOption = False,
     target: TargetOption = DEFAULT_TARGET,
 ) -> None:
-    """Propose a plan; or, as another person and on a newer market, approve of it. Report what is then executed with `book import`."""
+    """Propose a plan; or, as another person and on a newer market, approve of it. Nothing is traded by itself; report what is."""
     kept = _read(file)
     with connect(target, principal=principal) as client:
         done = client.approve_liquidation(kept, confirms=confirm)
@@ -88,24 +99,123 @@ def approve(
         return
     before, after = (percent(decimal_of(standing.utilization)) for standing in (done.before, done.after))
     console.print(f"Approved: at the market of now it takes utilization from {before} to {after}.")
+    console.print(
+        f"Report what is traded of it: crossmargin liquidation report {short_account(kept.account)} {done.liquidation_id} FILE.csv"
+    )
 
 
-@app.command(epilog=examples("crossmargin liquidation show summit-directional/core"))
-def show(account: AccountArgument, json: JsonOption = False, target: TargetOption = DEFAULT_TARGET) -> None:
-    """Proposals for an account and what became of them, and whether anything is still to be closed."""
+@app.command(
+    epilog=examples(
+        "crossmargin liquidation report summit-directional/core 0f3a5b7c9d1e2f40 fills.csv --as olivia",
+    )
+)
+def report(  # noqa: PLR0917 - typer reads options from the signature
+    account: AccountArgument,
+    liquidation_id: LiquidationArgument,
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="What was traded, as `crossmargin book import` takes it.")],
+    principal: PrincipalOption = "",
+    json: JsonOption = False,
+    target: TargetOption = DEFAULT_TARGET,
+) -> None:
+    """Book what was traded of a liquidation, all of the file or nothing; reporting the same file again books nothing again."""
+    name, fills = full_account_name(account), read_trade_file(file)
+    work = list(batches(fills, account=f"{name} {liquidation_id}"))
+    if len(work) > 1:
+        raise CommandError(f"{file} has {len(fills.lines)} fills; expected at most {BATCH_SIZE}", next_step="report them in several files")
+    ((request_id, lines),) = work
+    with connect(target, principal=principal) as client:
+        done = client.report_liquidation(name, liquidation_id, [line.trade for line in lines], request_id=request_id)
+    if json:
+        print_json(to_json(done))
+        return
+    console = console_on()
+    for line in reported_lines(done):
+        console.print(line, soft_wrap=True)
+
+
+@app.command(
+    epilog=examples('crossmargin liquidation abandon summit-directional/core 0f3a5b7c9d1e2f40 --text "the client has paid" --as alice')
+)
+def abandon(  # noqa: PLR0917 - typer reads options from the signature
+    account: AccountArgument,
+    liquidation_id: LiquidationArgument,
+    text: Annotated[str, typer.Option("--text", help="Why.")],
+    principal: PrincipalOption = "",
+    json: JsonOption = False,
+    target: TargetOption = DEFAULT_TARGET,
+) -> None:
+    """End a liquidation: nothing more of it is to be traded."""
+    with connect(target, principal=principal) as client:
+        ended = client.abandon_liquidation(full_account_name(account), liquidation_id, text)
+    if json:
+        print_json(to_json(ended))
+        return
+    console_on().print(f"Liquidation {ended.liquidation_id} is {state_name(ended.state)}.")
+
+
+@app.command("list", epilog=examples("crossmargin liquidation list", "crossmargin liquidation list summit-directional/core --all --json"))
+def list_liquidations(
+    scope: Annotated[str, typer.Argument(metavar="[CLIENT|ACCOUNT]", help="CLIENT or CLIENT/ACCOUNT; everybody without.")] = "",
+    every: Annotated[bool, typer.Option("--all", help="Those that have ended, too.")] = False,
+    json: JsonOption = False,
+    target: TargetOption = DEFAULT_TARGET,
+) -> None:
+    """Open liquidations, with what they cost and where they stand."""
+    with connect(target) as client:
+        found = list(client.list_liquidations(full_scope(scope), only_open=not every))
+    if json:
+        print_json({"liquidations": [to_json(one) for one in found]})
+    elif found:
+        console_on().print(liquidation_table(found))
+    else:
+        typer.echo("There are no liquidations." if every else "There are no open liquidations.")
+
+
+@app.command(
+    epilog=examples(
+        "crossmargin liquidation show summit-directional/core", "crossmargin liquidation show summit-directional/core 0f3a5b7c9d1e2f40"
+    )
+)
+def show(
+    account: AccountArgument,
+    liquidation_id: Annotated[str, typer.Argument(metavar="[LIQUIDATION]", help="One that was approved; without, all.")] = "",
+    json: JsonOption = False,
+    target: TargetOption = DEFAULT_TARGET,
+) -> None:
+    """Proposals and liquidations of an account, and whether anything is still to be closed; or one liquidation with every step of it."""
     name = full_account_name(account)
+    if liquidation_id:
+        _show_one(name, liquidation_id, as_json=json, target=target)
+        return
     client_id = name.split("/")[1]
     with connect(target) as client:
         pending = [
             one for one in client.list_pending_requests(client_id=client_id) if one.verb == _VERB and f"liquidate {name} " in one.words
         ]
+        found = list(client.list_liquidations(name))
         planned = client.plan_liquidation(name)
     if json:
-        print_json({"proposals": [to_json(one) for one in pending], "now": to_json(planned)})
+        proposals, known = [to_json(one) for one in pending], [to_json(one) for one in found]
+        print_json({"proposals": proposals, "liquidations": known, "now": to_json(planned)})
         return
     console = console_on()
     console.print(pending_table(pending) if pending else "Nothing was proposed.")
+    if found:
+        console.print(liquidation_table(found))
     for line in plan_lines(planned):
+        console.print(line, soft_wrap=True)
+
+
+def _show_one(name: str, liquidation_id: str, *, as_json: bool, target: str) -> None:
+    with connect(target) as client:
+        found = client.get_liquidation(name, liquidation_id)
+    if as_json:
+        print_json(to_json(found))
+        return
+    console = console_on()
+    console.print(order_table(found.liquidation))
+    console.print(step_table(found.steps))
+    for line in liquidation_lines(found):
         console.print(line, soft_wrap=True)
 
 

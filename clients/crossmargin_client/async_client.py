@@ -891,6 +891,31 @@ class AsyncClient:
         """
         return await self._call(self._risk.ApproveLiquidation, requests.approve_liquidation(plan, confirms=confirms, request_id=request_id))
 
+    async def report_liquidation(
+        self, account: str, liquidation_id: str, fills: Iterable[book_service_pb2.Trade], *, request_id: str | None = None
+    ) -> risk_service_pb2.ReportLiquidationResponse:
+        """Book 1 to 256 fills of a liquidation, all or none, and return it as it then stands: it may have ended with them."""
+        request = requests.report_liquidation(account, liquidation_id, fills, request_id=request_id)
+        return await self._call(self._risk.ReportLiquidation, request)
+
+    async def abandon_liquidation(
+        self, account: str, liquidation_id: str, text: str, *, request_id: str | None = None
+    ) -> risk_service_pb2.Liquidation:
+        """End a liquidation, saying why, and return it."""
+        request = requests.abandon_liquidation(account, liquidation_id, text, request_id=request_id)
+        return (await self._call(self._risk.AbandonLiquidation, request)).liquidation
+
+    async def get_liquidation(self, account: str, liquidation_id: str) -> risk_service_pb2.GetLiquidationResponse:
+        """Return a liquidation with its steps, and whether what is left may be traded now: ask before every piece."""
+        request = risk_service_pb2.GetLiquidationRequest(account=account, liquidation_id=liquidation_id)
+        return await self._call(self._risk.GetLiquidation, request)
+
+    async def list_liquidations(self, scope: str = "", *, only_open: bool = False) -> AsyncIterator[risk_service_pb2.Liquidation]:
+        """Yield liquidations by account and time of approval: of clients/{client}, of an account, or of all."""
+        async for page in self._pages(self._risk.ListLiquidations, requests.list_liquidations(scope, only_open=only_open)):
+            for item in page.liquidations:
+                yield item
+
     async def simulate_cascade(
         self, request: risk_service_pb2.SimulateCascadeRequest
     ) -> AsyncIterator[risk_service_pb2.SimulateCascadeResponse]:

@@ -880,6 +880,30 @@ class Client:
         """
         return self._call(self._risk.ApproveLiquidation, requests.approve_liquidation(plan, confirms=confirms, request_id=request_id))
 
+    def report_liquidation(
+        self, account: str, liquidation_id: str, fills: Iterable[book_service_pb2.Trade], *, request_id: str | None = None
+    ) -> risk_service_pb2.ReportLiquidationResponse:
+        """Book 1 to 256 fills of a liquidation, all or none, and return it as it then stands: it may have ended with them."""
+        request = requests.report_liquidation(account, liquidation_id, fills, request_id=request_id)
+        return self._call(self._risk.ReportLiquidation, request)
+
+    def abandon_liquidation(
+        self, account: str, liquidation_id: str, text: str, *, request_id: str | None = None
+    ) -> risk_service_pb2.Liquidation:
+        """End a liquidation, saying why, and return it."""
+        request = requests.abandon_liquidation(account, liquidation_id, text, request_id=request_id)
+        return self._call(self._risk.AbandonLiquidation, request).liquidation
+
+    def get_liquidation(self, account: str, liquidation_id: str) -> risk_service_pb2.GetLiquidationResponse:
+        """Return a liquidation with its steps, and whether what is left may be traded now: ask before every piece."""
+        request = risk_service_pb2.GetLiquidationRequest(account=account, liquidation_id=liquidation_id)
+        return self._call(self._risk.GetLiquidation, request)
+
+    def list_liquidations(self, scope: str = "", *, only_open: bool = False) -> Iterator[risk_service_pb2.Liquidation]:
+        """Yield liquidations by account and time of approval: of clients/{client}, of an account, or of all."""
+        for page in self._pages(self._risk.ListLiquidations, requests.list_liquidations(scope, only_open=only_open)):
+            yield from page.liquidations
+
     def simulate_cascade(self, request: risk_service_pb2.SimulateCascadeRequest) -> Iterator[risk_service_pb2.SimulateCascadeResponse]:
         """Yield the plan of a cascade, round 0, which is the shock alone, every round, and what it came to. Stop reading to stop."""
         return self._results(self._risk.SimulateCascade, request)

@@ -701,6 +701,29 @@ def plan_liquidation(
     )
 
 
+def report_liquidation(
+    account: str, liquidation_id: str, fills: Iterable[book_service_pb2.Trade], *, request_id: str | None
+) -> risk_service_pb2.ReportLiquidationRequest:
+    """Return the request that books what was traded of a liquidation."""
+    return risk_service_pb2.ReportLiquidationRequest(
+        request_id=request_id or new_request_id(), account=account, liquidation_id=liquidation_id, fills=fills
+    )
+
+
+def abandon_liquidation(
+    account: str, liquidation_id: str, text: str, *, request_id: str | None
+) -> risk_service_pb2.AbandonLiquidationRequest:
+    """Return the request that ends a liquidation."""
+    return risk_service_pb2.AbandonLiquidationRequest(
+        request_id=request_id or new_request_id(), account=account, liquidation_id=liquidation_id, text=text
+    )
+
+
+def list_liquidations(scope: str, *, only_open: bool) -> risk_service_pb2.ListLiquidationsRequest:
+    """Return the request for the first page of liquidations: of a client, of an account, or of all."""
+    return risk_service_pb2.ListLiquidationsRequest(scope=scope, only_open=only_open, page_size=PAGE_SIZE)
+
+
 def approve_liquidation(
     plan: risk_service_pb2.LiquidationPlan, *, confirms: str, request_id: str | None
 ) -> risk_service_pb2.ApproveLiquidationRequest:

@@ -34,6 +34,7 @@ from crossmargin.adapters.postgres.instruments import PostgresInstrumentReader
 from crossmargin.adapters.postgres.leadership import PostgresLeadership
 from crossmargin.adapters.postgres.ledger_checks import PostgresLedgerChecks
 from crossmargin.adapters.postgres.ledger_view import PostgresLedgerView
+from crossmargin.adapters.postgres.liquidation import PostgresLiquidationStore
 from crossmargin.adapters.postgres.margin_calls import PostgresCallStore
 from crossmargin.adapters.postgres.margin_history import PostgresMarginHistory
 from crossmargin.adapters.postgres.market import PostgresMarketStore
@@ -85,10 +86,12 @@ from crossmargin.domain.audit_event import AuditEvent
 from crossmargin.domain.errors import DomainError
 from crossmargin.domain.parameter_governance import put_in_force
 from crossmargin.domain.projection import ProjectionDifference
+from crossmargin.usecases.abandon_liquidation import AbandonLiquidation
 from crossmargin.usecases.acknowledge_call import AcknowledgeCall
 from crossmargin.usecases.activate_parameters import ActivateParameters
 from crossmargin.usecases.advise_margin_mode import AdviseMarginMode
 from crossmargin.usecases.apply_lifecycle_event import ApplyLifecycleEvent
+from crossmargin.usecases.approve_liquidation import ApproveLiquidation
 from crossmargin.usecases.approve_parameters import ApproveParameters
 from crossmargin.usecases.build_snapshot import BuildSnapshot
 from crossmargin.usecases.cancel_entry import CancelLifecycleEvent, CancelTrade
@@ -114,11 +117,12 @@ from crossmargin.usecases.keep_audit import KeepAudit
 from crossmargin.usecases.list_due_events import ListDueEvents
 from crossmargin.usecases.note_break import NoteBreak
 from crossmargin.usecases.parameters_in_force import ParametersInForce
-from crossmargin.usecases.plan_liquidation import ApproveLiquidation, PlanLiquidation
+from crossmargin.usecases.plan_liquidation import PlanLiquidation
 from crossmargin.usecases.ports.audit_event import AuditTrail
 from crossmargin.usecases.ports.books import BookReader
 from crossmargin.usecases.ports.breaker import BreakerStore
 from crossmargin.usecases.ports.instrument import InstrumentReader
+from crossmargin.usecases.ports.liquidation import LiquidationStore
 from crossmargin.usecases.ports.margin import MarginHistory
 from crossmargin.usecases.ports.margin_call import CallReports, CallStore
 from crossmargin.usecases.ports.market import MarketStore
@@ -136,6 +140,7 @@ from crossmargin.usecases.propose_parameters import ProposeParameters
 from crossmargin.usecases.publish_quotes import PublishQuotes
 from crossmargin.usecases.publish_snapshot import PublishSnapshot
 from crossmargin.usecases.read_account import ReadAccount
+from crossmargin.usecases.read_liquidation import ReadLiquidation
 from crossmargin.usecases.read_standing import ReadStanding
 from crossmargin.usecases.read_statement import ReadStatement
 from crossmargin.usecases.reap_reservations import ReapReservations
@@ -143,6 +148,7 @@ from crossmargin.usecases.rebuild_projections import RebuildProjections
 from crossmargin.usecases.reconcile_statement import ReconcileStatement
 from crossmargin.usecases.record_trades import RecordTrades
 from crossmargin.usecases.release_reservation import ReleaseReservation
+from crossmargin.usecases.report_liquidation import ReportLiquidation
 from crossmargin.usecases.reproduce_margin import ReproduceMargin
 from crossmargin.usecases.reserve_margin import ReserveMargin
 from crossmargin.usecases.reset_breaker import ResetBreaker
@@ -372,6 +378,7 @@ class Ports:
     market: MarketStore
     history: MarginHistory
     calls: CallStore
+    liquidations: LiquidationStore
     parameters: ParameterStore
     reconciliation: ReconciliationStore
     pending: PendingRequests
@@ -394,6 +401,7 @@ def postgres_ports(database: Database, *, compute: ComputePool, registry: Collec
         market=PostgresMarketStore(database),
         history=PostgresMarginHistory(database),
         calls=PostgresCallStore(database),
+        liquidations=PostgresLiquidationStore(database),
         parameters=PostgresParameterStore(database),
         reconciliation=PostgresReconciliationStore(database),
         pending=PostgresPendingRequests(database),
@@ -483,7 +491,12 @@ def build_use_cases(
             ports.books, ports.history, ports.calls, ports.parameters, current_market, ports.compute, ports.clock
         ),
         suggest_top_up=SuggestTopUp(ports.books, ports.instruments, ports.calls, current_market, ports.compute),
-        approve_liquidation=ApproveLiquidation(decide_on_market, ports.breakers, ports.market, ports.compute, two_persons),
+        approve_liquidation=ApproveLiquidation(
+            decide_on_market, ports.breakers, ports.market, ports.liquidations, ports.compute, two_persons
+        ),
+        report_liquidation=ReportLiquidation(decide_on_market, ports.instruments, ports.liquidations, ports.compute),
+        abandon_liquidation=AbandonLiquidation(ports.writer, ports.liquidations, ports.clock),
+        read_liquidation=ReadLiquidation(ports.books, ports.breakers, ports.liquidations, current_market, ports.compute, ports.clock),
         books=ports.books,
         instruments=ports.instruments,
         market=ports.market,

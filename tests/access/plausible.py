@@ -77,6 +77,8 @@ def _complete(message: Message) -> None:
         message.statement_id = "0" * 32
     if message.DESCRIPTOR.name == "ApproveLiquidationRequest":
         message.snapshot_id = "0" * 32
+    if "liquidation_id" in message.DESCRIPTOR.fields_by_name:
+        message.liquidation_id = "0" * 16
     if message.DESCRIPTOR.name == "SetCallTermsRequest":
         message.terms.cut_off = message.terms.due_time = "16:00"
     if message.DESCRIPTOR.name == "HealthCheckRequest":

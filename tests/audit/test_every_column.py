@@ -20,8 +20,9 @@ from tests.ledger_rig import a_history, a_trade, book, some_requests, verify
 LEDGER = ("entry", "posting", "entry_details", "reservation", "position", "account_head", "anchor")
 BESIDE_THE_LEDGER = {"account_head": {"mode", "status"}}
 """What an account is and may do, which is no part of its books."""
-NOT_OF_THE_LEDGER = {"statement_account", "margin_history", "margin_call", "call_notice"}
-"""What somebody else said that an account holds, what its margin was and what was called for, each with the entry up to which it goes."""
+NOT_OF_THE_LEDGER = {"statement_account", "margin_history", "margin_call", "call_notice", "liquidation", "liquidation_step"}
+"""What somebody else said that an account holds, what its margin was, what was called for and what was to be closed, each with the entry up
+to which it goes."""
 # The last row, so that of postings it is the last leg; of details the one that names an event and the one that takes back.
 WHICH = {"position": "WHERE quantity <> 0 OR cost <> 0", "entry_details": "WHERE details LIKE {named}"}
 NAMED = {"event": "%event%", "reverses": "%reverses%"}

@@ -19,6 +19,7 @@ from crossmargin.adapters.memory.breakers import MemoryBreakerStore
 from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.adapters.memory.instruments import MemoryInstrumentReader
 from crossmargin.adapters.memory.leadership import MemoryLeadership
+from crossmargin.adapters.memory.liquidation import MemoryLiquidationStore
 from crossmargin.adapters.memory.margin_calls import MemoryCallStore
 from crossmargin.adapters.memory.margin_history import MemoryMarginHistory
 from crossmargin.adapters.memory.market import MemoryMarketStore
@@ -33,6 +34,7 @@ from crossmargin.adapters.postgres.breakers import PostgresBreakerStore
 from crossmargin.adapters.postgres.database import Database
 from crossmargin.adapters.postgres.instruments import PostgresInstrumentReader
 from crossmargin.adapters.postgres.leadership import PostgresLeadership
+from crossmargin.adapters.postgres.liquidation import PostgresLiquidationStore
 from crossmargin.adapters.postgres.margin_calls import PostgresCallStore
 from crossmargin.adapters.postgres.margin_history import PostgresMarginHistory
 from crossmargin.adapters.postgres.market import PostgresMarketStore
@@ -53,6 +55,7 @@ from crossmargin.usecases.ports.books import BookReader, Books
 from crossmargin.usecases.ports.breaker import BreakerStore
 from crossmargin.usecases.ports.instrument import InstrumentReader
 from crossmargin.usecases.ports.leadership import Leadership
+from crossmargin.usecases.ports.liquidation import LiquidationStore
 from crossmargin.usecases.ports.margin import MarginHistory
 from crossmargin.usecases.ports.margin_call import CallStore
 from crossmargin.usecases.ports.market import MarketStore
@@ -89,6 +92,7 @@ class Storage:
     market: MarketStore
     history: MarginHistory
     calls: CallStore
+    liquidations: LiquidationStore
     parameters: ParameterStore
     quotes: QuoteStore
     breakers: BreakerStore
@@ -144,6 +148,7 @@ def memory_storage() -> Storage:
         MemoryMarketStore(database),
         MemoryMarginHistory(database),
         MemoryCallStore(database),
+        MemoryLiquidationStore(database),
         MemoryParameterStore(database),
         MemoryQuoteStore(database),
         MemoryBreakerStore(database),
@@ -172,6 +177,7 @@ async def postgres_storage(url: str, **options: Any):
             PostgresMarketStore(database),
             PostgresMarginHistory(database),
             PostgresCallStore(database),
+            PostgresLiquidationStore(database),
             PostgresParameterStore(database),
             PostgresQuoteStore(database),
             PostgresBreakerStore(database),

@@ -22,7 +22,18 @@ from tests.conftest import SERVICE, as_service
 from tests.contract.storage import CORE, OTHER, a_request, decide_deposits, postgres_storage, sql
 
 HISTORY = {
-    *("entry", "entry_details", "posting", "client", "statement", "statement_account", "comparison", "break_note", "call_notice"),
+    *(
+        "entry",
+        "entry_details",
+        "posting",
+        "client",
+        "statement",
+        "statement_account",
+        "comparison",
+        "break_note",
+        "call_notice",
+        "liquidation_step",
+    ),
     *(
         "anchor",
         "audit_event",
@@ -192,7 +203,9 @@ def test_only_what_is_no_history_can_be_changed_and_nothing_be_taken_away(databa
         if table not in changed
     }
     pending = {("pending_request", name) for name in ("state", "ended_by", "ended_at")}
-    assert columns == {("account", "methodology"), ("idempotency", "response"), ("house_run", "is_thinned"), *pending}
+    # Who agreed to what is history; how far it has got is not.
+    going_on = {("liquidation", name) for name in ("state", "ended_at", "last_step", "document")}
+    assert columns == {("account", "methodology"), ("idempotency", "response"), ("house_run", "is_thinned"), *pending, *going_on}
     assert changed & HISTORY == set()
     assert changed | HISTORY | {table for table, _ in columns} | {"margin_history"} == set(WALLS)
 

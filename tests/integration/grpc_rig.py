@@ -25,6 +25,7 @@ from crossmargin.adapters.memory.books import MemoryBookReader
 from crossmargin.adapters.memory.breakers import MemoryBreakerStore
 from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.adapters.memory.instruments import MemoryInstrumentReader
+from crossmargin.adapters.memory.liquidation import MemoryLiquidationStore
 from crossmargin.adapters.memory.margin_calls import MemoryCallStore
 from crossmargin.adapters.memory.margin_history import MemoryMarginHistory
 from crossmargin.adapters.memory.market import MemoryMarketStore
@@ -179,6 +180,7 @@ async def memory_use_cases(*, clock: Clock | None = None, **changes: Any) -> Asy
         market=MemoryMarketStore(database),
         history=MemoryMarginHistory(database),
         calls=MemoryCallStore(database),
+        liquidations=MemoryLiquidationStore(database),
         parameters=MemoryParameterStore(database),
         clock=clock or SystemClock(),
         reconciliation=MemoryReconciliationStore(database),

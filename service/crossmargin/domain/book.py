@@ -25,6 +25,7 @@ from crossmargin.domain.instrument import BondTerms, Instrument, check_trade_pri
 from crossmargin.domain.methodology import AccountMethodology, Methodology
 from crossmargin.domain.money import EXACT, LEDGER_LIMIT, LEDGER_UNIT, check_ledger_decimal, check_scale, exact_sum, format_decimal
 from crossmargin.domain.pending_request import Persons
+from crossmargin.domain.position import Position, closes, cost_of_part
 
 _WITH_RECORDING: Final = b"2"
 """Format of the hash that covers the time of recording."""
@@ -216,10 +217,11 @@ class Entry:
     chain_hash: bytes
 
 
-def entry_from_trade(trade: Trade, instrument: Instrument, settlement: Instrument | None) -> NewEntry:
+def entry_from_trade(trade: Trade, instrument: Instrument, settlement: Instrument | None, *, closing: Position | None = None) -> NewEntry:
     """Return the double entry of a trade: what was bought against what was paid, the street on the other side.
 
-    `settlement` is the instrument of `trade.settlement`. A margined contract moves no money: its cost is posted with it.
+    `settlement` is the instrument of `trade.settlement`. A margined contract moves no money: its cost is posted with it. Unless it closes a
+    part of `closing`, what its book holds: that part takes its cost along, and what it has gained is paid.
 
     Raises:
         DomainError: INVALID_PRICE, INVALID_QUANTITY or INVALID_DECIMAL when the instrument cannot trade so; INVALID_INSTRUMENT when an
@@ -230,7 +232,13 @@ def entry_from_trade(trade: Trade, instrument: Instrument, settlement: Instrumen
     check_trade_price(instrument, trade.price)
     paid_in = _settlement_of(trade, instrument, settlement)
     amount = ledger_amount(consideration(instrument, quantity=trade.quantity, price=trade.price))
-    if instrument.is_margined:
+    if instrument.is_margined and closing is not None and closes(trade.quantity, closing):
+        cost = cost_of_part(closing, EXACT.minus(trade.quantity))
+        gained = EXACT.minus(EXACT.add(amount, cost))
+        postings = _mirrored(trade.account, trade.book_id, instrument.instrument_id, trade.quantity, EXACT.minus(cost), LEDGER_STREET)
+        if gained:
+            postings += _mirrored(trade.account, trade.book_id, paid_in, gained, Decimal(0), LEDGER_STREET)
+    elif instrument.is_margined:
         postings = _mirrored(trade.account, trade.book_id, instrument.instrument_id, trade.quantity, amount, LEDGER_STREET)
     else:
         postings = _mirrored(trade.account, trade.book_id, instrument.instrument_id, trade.quantity, Decimal(0), LEDGER_STREET)

@@ -14,7 +14,7 @@ from crossmargin.domain.identifiers import AccountRef, BookId, InstrumentId, Ris
 from crossmargin.domain.instrument import Instrument, consideration
 from crossmargin.domain.money import EXACT, LEDGER_UNIT, exact_sum, format_decimal
 from crossmargin.domain.portfolio import Portfolio
-from crossmargin.domain.position import Holding, Position
+from crossmargin.domain.position import Holding, Position, closes, cost_of_part
 from crossmargin.domain.stress import StressStanding
 
 TARGET_UTILIZATION: Final = Decimal("0.75")
@@ -184,20 +184,6 @@ def postings_of(trade: PlannedTrade, holding: Holding | None, instrument: Instru
         Position(_BOOK, trade.instrument_id, trade.quantity, EXACT.minus(cost)),
         Position(_BOOK, instrument.settlement, gained),
     ]
-
-
-def closes(quantity: Decimal, holding: Holding | Position | None) -> bool:
-    """Return whether a trade reduces what is held and does not turn it over."""
-    if holding is None or not holding.quantity:
-        return False
-    return holding.quantity * quantity < 0 and quantity.copy_abs() <= holding.quantity.copy_abs()
-
-
-def cost_of_part(holding: Holding | Position, quantity: Decimal) -> Decimal:
-    """Return the share of a holding's cost that a part of it has, signed like it; all of it to the last digit."""
-    if quantity == holding.quantity:
-        return holding.cost
-    return ledger_amount(EXACT.divide(EXACT.multiply(holding.cost, quantity), holding.quantity))
 
 
 def left_by_closing(holding: Holding, instrument: Instrument, *, quantity: Decimal, price: Decimal) -> Decimal:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from crossmargin.domain.identifiers import BookId, InstrumentId
-from crossmargin.domain.money import exact_sum
+from crossmargin.domain.money import EXACT, LEDGER_UNIT, exact_sum
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +50,21 @@ def holdings_with(holdings: Iterable[Holding], changes: Iterable[Position]) -> t
             quantity, cost = exact_sum((held.quantity, change.quantity)), exact_sum((held.cost, change.cost))
         totals[change.instrument_id] = Holding(change.instrument_id, quantity, cost)
     return tuple(totals[name] for name in sorted(totals) if totals[name].quantity or totals[name].cost)
+
+
+def closes(quantity: Decimal, held: Holding | Position | None) -> bool:
+    """Return whether a trade reduces what is held and does not turn it over."""
+    if held is None or not held.quantity:
+        return False
+    return held.quantity * quantity < 0 and quantity.copy_abs() <= held.quantity.copy_abs()
+
+
+def cost_of_part(held: Holding | Position, quantity: Decimal) -> Decimal:
+    """Return the share of a cost that a part of what is held has, signed like it, to 18 places; of the whole all of it.
+
+    >>> cost_of_part(Holding(InstrumentId("PERP"), Decimal(4), Decimal(200)), Decimal(1))
+    Decimal('50.000000000000000000')
+    """
+    if quantity == held.quantity:
+        return held.cost
+    return EXACT.quantize(EXACT.divide(EXACT.multiply(held.cost, quantity), held.quantity), LEDGER_UNIT)

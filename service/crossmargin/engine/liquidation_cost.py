@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import numpy as np
 
+from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import (
     AmericanOption,
     BondFuture,
@@ -22,6 +23,7 @@ from crossmargin.domain.instrument import (
     PresentValueTerms,
 )
 from crossmargin.domain.liquidation import LiquidationTerms, OrderBook, PlannedTrade
+from crossmargin.domain.money import CENT, EXACT
 from crossmargin.domain.position import Holding
 from crossmargin.engine.axes import ByScenario
 from crossmargin.engine.portfolio_arrays import ChargeRates
@@ -173,6 +175,16 @@ def at_marks(trades: Iterable[PlannedTrade], market: RevaluedMarket) -> list[Pla
         price = quote_of(instrument, float(market.unit_value[row]), settlement)
         found.append(replace(trade, expected_price=decimal_price(price)))
     return found
+
+
+def cost_above(
+    expected: Decimal, price: Decimal, quantity: Decimal, instrument: Instrument, market: RevaluedMarket, *, paid_in: InstrumentId | None
+) -> Decimal:
+    """Return what a trade at `price` has cost more than at the price that was expected, base currency; negative if less."""
+    row = market.row_of[instrument.instrument_id] if paid_in is None else market.row_of.get(paid_in)
+    worth = 1.0 if row is None else float(market.settlement_price[row])
+    paid, planned = (value_of_quote(instrument, float(each), worth) for each in (price, expected))
+    return Decimal((paid - planned) * float(quantity)).quantize(CENT, context=EXACT)
 
 
 def value_of_quote(instrument: Instrument, price: float, settlement_price: float) -> float:

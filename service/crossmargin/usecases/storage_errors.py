@@ -19,6 +19,7 @@ from crossmargin.domain.identifiers import (
     SnapshotId,
 )
 from crossmargin.domain.instrument import Instrument
+from crossmargin.domain.liquidation_life import Liquidation, LiquidationStep
 from crossmargin.domain.methodology import AccountMethodology
 from crossmargin.domain.parameter_governance import GovernanceChange, GovernedParameters
 from crossmargin.domain.pending_request import PendingEnd, PendingRequest
@@ -51,6 +52,16 @@ def unknown_call(ref: AccountRef, number: int) -> DomainError:
     """Return the error for a margin call that an account never had."""
     return DomainError(
         Reason.UNKNOWN_CALL, f"account {ref} has no margin call {number}; list what there is with ListCalls", account=ref, call=number
+    )
+
+
+def unknown_liquidation(ref: AccountRef, liquidation_id: PendingRequestId) -> DomainError:
+    """Return the error for a liquidation that was never approved, or is of another account."""
+    return DomainError(
+        Reason.UNKNOWN_LIQUIDATION,
+        f"{ref} has no liquidation {liquidation_id}; list what there is with ListLiquidations",
+        account=ref,
+        liquidation=liquidation_id,
     )
 
 
@@ -196,6 +207,10 @@ def _name_of(record: Record) -> tuple[str, str]:  # noqa: PLR0911, PLR0912 - one
             return "margin call", f"{number} of {ref}"
         case CallNotice(account=ref, sequence=number):
             return "notice", f"{number} of {ref}"
+        case Liquidation(account=ref, liquidation_id=name):
+            return "open liquidation", f"of {ref}, not {name},"
+        case LiquidationStep(account=ref, liquidation_id=name, number=number):
+            return "step", f"{number} of liquidation {name} of {ref}"
         case UnderLead(epoch=epoch):
             return "lead", str(epoch)
         case PendingRequest(pending_id=pending_id) | PendingEnd(pending_id=pending_id):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from crossmargin.usecases.abandon_liquidation import AbandonLiquidation
 from crossmargin.usecases.acknowledge_call import AcknowledgeCall
 from crossmargin.usecases.activate_parameters import ActivateParameters
 from crossmargin.usecases.advise_margin_mode import AdviseMarginMode
 from crossmargin.usecases.apply_lifecycle_event import ApplyLifecycleEvent
+from crossmargin.usecases.approve_liquidation import ApproveLiquidation
 from crossmargin.usecases.approve_parameters import ApproveParameters
 from crossmargin.usecases.build_snapshot import BuildSnapshot
 from crossmargin.usecases.cancel_entry import CancelLifecycleEvent, CancelTrade
@@ -26,7 +28,7 @@ from crossmargin.usecases.import_history import ImportHistory
 from crossmargin.usecases.list_due_events import ListDueEvents
 from crossmargin.usecases.note_break import NoteBreak
 from crossmargin.usecases.parameters_in_force import ParametersInForce
-from crossmargin.usecases.plan_liquidation import ApproveLiquidation, PlanLiquidation
+from crossmargin.usecases.plan_liquidation import PlanLiquidation
 from crossmargin.usecases.ports.audit_event import AuditTrail
 from crossmargin.usecases.ports.books import BookReader
 from crossmargin.usecases.ports.breaker import BreakerStore
@@ -43,11 +45,13 @@ from crossmargin.usecases.propose_parameters import ProposeParameters
 from crossmargin.usecases.publish_quotes import PublishQuotes
 from crossmargin.usecases.publish_snapshot import PublishSnapshot
 from crossmargin.usecases.read_account import ReadAccount
+from crossmargin.usecases.read_liquidation import ReadLiquidation
 from crossmargin.usecases.read_standing import ReadStanding
 from crossmargin.usecases.read_statement import ReadStatement
 from crossmargin.usecases.reconcile_statement import ReconcileStatement
 from crossmargin.usecases.record_trades import RecordTrades
 from crossmargin.usecases.release_reservation import ReleaseReservation
+from crossmargin.usecases.report_liquidation import ReportLiquidation
 from crossmargin.usecases.reproduce_margin import ReproduceMargin
 from crossmargin.usecases.reserve_margin import ReserveMargin
 from crossmargin.usecases.reset_breaker import ResetBreaker
@@ -121,6 +125,9 @@ class UseCases:
     run_stress: RunStress
     plan_liquidation: PlanLiquidation
     approve_liquidation: ApproveLiquidation
+    report_liquidation: ReportLiquidation
+    abandon_liquidation: AbandonLiquidation
+    read_liquidation: ReadLiquidation
     simulate_cascade: SimulateCascade
     suggest_top_up: SuggestTopUp
     project_utilization: ProjectUtilization

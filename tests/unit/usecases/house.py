@@ -17,6 +17,7 @@ from crossmargin.adapters.memory.books import MemoryBookReader
 from crossmargin.adapters.memory.breakers import MemoryBreakerStore
 from crossmargin.adapters.memory.database import MemoryDatabase
 from crossmargin.adapters.memory.instruments import MemoryInstrumentReader
+from crossmargin.adapters.memory.liquidation import MemoryLiquidationStore
 from crossmargin.adapters.memory.margin_calls import MemoryCallStore
 from crossmargin.adapters.memory.margin_history import MemoryMarginHistory
 from crossmargin.adapters.memory.market import MemoryMarketStore
@@ -202,6 +203,7 @@ def an_empty_house(compute: CountingPool) -> House:
         market=MemoryMarketStore(database),
         history=MemoryMarginHistory(database),
         calls=MemoryCallStore(database),
+        liquidations=MemoryLiquidationStore(database),
         parameters=MemoryParameterStore(database),
         reconciliation=MemoryReconciliationStore(database),
         pending=MemoryPendingRequests(database),

@@ -3,17 +3,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from typing import Final
 
 from crossmargin.adapters.grpc_server.context import Context, caller_of
+from crossmargin.adapters.grpc_server.paging import bad_page_token, cut_page, page_request
 from crossmargin.adapters.grpc_server.wire.backtest import backtest_request_from_message, backtest_to_message
+from crossmargin.adapters.grpc_server.wire.book import trades_from_messages
 from crossmargin.adapters.grpc_server.wire.cascade import cascade_request_from_message, cascade_to_message
 from crossmargin.adapters.grpc_server.wire.liquidation import (
     approval_from_message,
     approval_to_message,
     gated_plan_to_message,
     liquidation_terms_from_message,
+)
+from crossmargin.adapters.grpc_server.wire.liquidation_life import (
+    gated_liquidation_to_message,
+    liquidation_filter_from_message,
+    liquidation_to_message,
+    reported_to_message,
 )
 from crossmargin.adapters.grpc_server.wire.margin_mode import advice_to_message
 from crossmargin.adapters.grpc_server.wire.pending_request import confirmed_name
@@ -27,7 +37,11 @@ from crossmargin.adapters.grpc_server.wire.stress import (
 from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name
 from crossmargin.api.v1 import risk_service_pb2 as pb
 from crossmargin.api.v1.risk_service_pb2_grpc import RiskServiceServicer
+from crossmargin.domain.identifiers import PendingRequestId
+from crossmargin.usecases.ports.liquidation import liquidation_key
 from crossmargin.usecases.use_cases import UseCases
+
+_KEY: Final = re.compile(r"[a-z0-9-]+ [a-z0-9-]+ \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?\+00:00 [0-9a-f]{16}", re.ASCII)
 
 
 class RiskService(RiskServiceServicer):
@@ -70,6 +84,36 @@ class RiskService(RiskServiceServicer):
         """Propose a plan, or approve of one that somebody else proposed."""
         caller = caller_of(context, request.request_id, confirmed_name(request.confirms))
         return approval_to_message(await self._use_cases.approve_liquidation(approval_from_message(request), caller=caller))
+
+    async def ReportLiquidation(self, request: pb.ReportLiquidationRequest, context: Context) -> pb.ReportLiquidationResponse:
+        """Book what was traded of a liquidation."""
+        account, caller = account_ref_from_name(request.account, what="account"), caller_of(context, request.request_id)
+        fills = trades_from_messages(request.fills, account)
+        reported = await self._use_cases.report_liquidation(account, PendingRequestId(request.liquidation_id), fills, caller=caller)
+        return reported_to_message(reported)
+
+    async def AbandonLiquidation(self, request: pb.AbandonLiquidationRequest, context: Context) -> pb.AbandonLiquidationResponse:
+        """End a liquidation."""
+        account, caller = account_ref_from_name(request.account, what="account"), caller_of(context, request.request_id)
+        name = PendingRequestId(request.liquidation_id)
+        ended = await self._use_cases.abandon_liquidation(account, name, text=request.text, caller=caller)
+        return pb.AbandonLiquidationResponse(liquidation=liquidation_to_message(ended))
+
+    async def GetLiquidation(self, request: pb.GetLiquidationRequest, context: Context) -> pb.GetLiquidationResponse:
+        """Return a liquidation, and whether what is left of it may be traded now."""
+        account = account_ref_from_name(request.account, what="account")
+        return gated_liquidation_to_message(await self._use_cases.read_liquidation(account, PendingRequestId(request.liquidation_id)))
+
+    async def ListLiquidations(self, request: pb.ListLiquidationsRequest, context: Context) -> pb.ListLiquidationsResponse:
+        """List liquidations."""
+        read = self._use_cases.read_liquidation
+        listing = f"liquidations of {request.scope or 'all'}, {'open' if request.only_open else 'all'}"
+        asked = page_request(listing, page_size=request.page_size, page_token=request.page_token)
+        if asked.after is not None and not _KEY.fullmatch(asked.after):
+            raise bad_page_token(request.page_token)
+        found = await read.list(liquidation_filter_from_message(request, read.clock.now()), asked.page)
+        items, token = cut_page(asked, found, liquidation_key)
+        return pb.ListLiquidationsResponse(liquidations=map(liquidation_to_message, items), next_page_token=token)
 
     async def SimulateCascade(self, request: pb.SimulateCascadeRequest, context: Context) -> AsyncIterator[pb.SimulateCascadeResponse]:
         """Stream the plan of a cascade, its rounds, and what it came to."""

@@ -34,6 +34,7 @@ from crossmargin.domain.identifiers import (
     SourceId,
 )
 from crossmargin.domain.instrument import Instrument
+from crossmargin.domain.liquidation_life import Liquidation, LiquidationStep
 from crossmargin.domain.margin_history import StoredPoint
 from crossmargin.domain.market import FactorId, MarketSnapshot
 from crossmargin.domain.parameter_governance import Activation, Governance
@@ -78,6 +79,8 @@ class Contents:
     halts: MutableMapping[str, Halt] = field(default_factory=dict)
     statements: MutableMapping[str, ReconciledStatement] = field(default_factory=dict)
     pending: MutableMapping[PendingRequestId, PendingRequest] = field(default_factory=dict)
+    liquidations: MutableMapping[tuple[AccountRef, PendingRequestId], Liquidation] = field(default_factory=dict)
+    liquidation_steps: MutableMapping[tuple[AccountRef, PendingRequestId, int], LiquidationStep] = field(default_factory=dict)
     calls: MutableMapping[tuple[AccountRef, int], MarginCall] = field(default_factory=dict)
     call_notices: MutableMapping[tuple[AccountRef, int], CallNotice] = field(default_factory=dict)
     call_agreements: MutableMapping[tuple[ClientId, AccountId | None], CallAgreement] = field(default_factory=dict)

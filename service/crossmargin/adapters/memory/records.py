@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from crossmargin.adapters.memory.database import Contents
+from crossmargin.adapters.memory.liquidation import store_liquidation_record
 from crossmargin.adapters.memory.margin_calls import store_call_record
 from crossmargin.adapters.memory.market import latest_of
 from crossmargin.adapters.memory.pending_requests import end_pending, store_pending
@@ -17,6 +18,7 @@ from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.halt import Halt
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.instrument import Instrument
+from crossmargin.domain.liquidation_life import Liquidation, LiquidationStep
 from crossmargin.domain.methodology import AccountMethodology
 from crossmargin.domain.parameter_governance import GovernanceChange, GovernedParameters, ParameterState
 from crossmargin.domain.pending_request import PendingEnd, PendingRequest
@@ -57,6 +59,8 @@ def store_record(staged: Contents, record: Record, *, now: datetime) -> None:  #
             is_stored = _store_note(staged, record)
         case CallAgreement() | MarginCall() | CallNotice():
             is_stored = store_call_record(staged, record, now)
+        case Liquidation() | LiquidationStep():
+            is_stored = store_liquidation_record(staged, record)
         case PendingRequest():
             is_stored = store_pending(staged, record, now)
         case PendingEnd():

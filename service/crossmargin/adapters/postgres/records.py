@@ -21,6 +21,7 @@ from crossmargin.adapters.postgres.halt import ASK_IN_TURN, REPLACE_HALT
 from crossmargin.adapters.postgres.instrument_terms import terms_to_json
 from crossmargin.adapters.postgres.instruments import INSTRUMENTS_BY_ID, INSTRUMENTS_VERSION, instrument_from_row
 from crossmargin.adapters.postgres.leadership import check_epoch
+from crossmargin.adapters.postgres.liquidation import store_liquidation_record
 from crossmargin.adapters.postgres.margin_calls import store_call_record
 from crossmargin.adapters.postgres.market import ID_BEFORE, SNAPSHOT_BY_ID, SNAPSHOTS, snapshot_from_row
 from crossmargin.adapters.postgres.peg import pegs_to_json
@@ -46,6 +47,7 @@ from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.halt import Halt
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.instrument import Instrument
+from crossmargin.domain.liquidation_life import Liquidation, LiquidationStep
 from crossmargin.domain.methodology import AccountMethodology
 from crossmargin.domain.money import format_decimal
 from crossmargin.domain.parameter_governance import Governance, GovernanceChange, GovernedParameters, ParameterState
@@ -91,6 +93,8 @@ async def store_record(connection: Connection, record: Record) -> None:  # noqa:
         case UnderLead():
             await check_epoch(connection, record.epoch)
             is_stored = True
+        case Liquidation() | LiquidationStep():
+            is_stored = await store_liquidation_record(connection, record)
         case PendingRequest():
             is_stored = await store_pending(connection, record)
         case PendingEnd():

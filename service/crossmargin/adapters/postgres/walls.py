@@ -71,6 +71,8 @@ WALLS: Final[Mapping[str, Wall]] = {
     "margin_call": Wall(OF_CLIENT, _REPLACE),
     "call_notice": Wall(OF_CLIENT, _ADD),
     "call_agreement": Wall(OF_CLIENT, _REPLACE),
+    "liquidation": Wall(OF_CLIENT, (*_ADD, "UPDATE (state, ended_at, last_step, document)")),
+    "liquidation_step": Wall(OF_CLIENT, _ADD),
     "pending_request": Wall(OF_CLIENT, (*_ADD, "UPDATE (state, ended_by, ended_at)")),
     # The house's own switch is shared by every request, so everybody sees it; who may not turn it cannot write it.
     "control": Wall(f"scope = 'house' OR {_OF_SCOPE}", _REPLACE, writes=_OF_SCOPE),

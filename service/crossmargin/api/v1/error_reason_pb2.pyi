@@ -90,6 +90,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_NOT_IN_LIQUIDATION: _ErrorReason.ValueType  # 131
     ERROR_REASON_LIQUIDATION_PAUSED: _ErrorReason.ValueType  # 132
     ERROR_REASON_PLAN_OUTDATED: _ErrorReason.ValueType  # 133
+    ERROR_REASON_UNKNOWN_LIQUIDATION: _ErrorReason.ValueType  # 134
+    ERROR_REASON_LIQUIDATION_ENDED: _ErrorReason.ValueType  # 135
     ERROR_REASON_UNKNOWN_CALL: _ErrorReason.ValueType  # 120
     ERROR_REASON_WRONG_CALL_STATE: _ErrorReason.ValueType  # 121
 
@@ -163,6 +165,8 @@ ERROR_REASON_UNKNOWN_STRESS_SCENARIO: ErrorReason.ValueType  # 130
 ERROR_REASON_NOT_IN_LIQUIDATION: ErrorReason.ValueType  # 131
 ERROR_REASON_LIQUIDATION_PAUSED: ErrorReason.ValueType  # 132
 ERROR_REASON_PLAN_OUTDATED: ErrorReason.ValueType  # 133
+ERROR_REASON_UNKNOWN_LIQUIDATION: ErrorReason.ValueType  # 134
+ERROR_REASON_LIQUIDATION_ENDED: ErrorReason.ValueType  # 135
 ERROR_REASON_UNKNOWN_CALL: ErrorReason.ValueType  # 120
 ERROR_REASON_WRONG_CALL_STATE: ErrorReason.ValueType  # 121
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from crossmargin.api.v1 import account_service_pb2 as _account_service_pb2
+from crossmargin.api.v1 import book_service_pb2 as _book_service_pb2
 from crossmargin.api.v1 import margin_service_pb2 as _margin_service_pb2
 from crossmargin.api.v1 import pending_request_service_pb2 as _pending_request_service_pb2
 from google.protobuf import descriptor as _descriptor
@@ -82,6 +83,52 @@ BREAK_LINE_UNSPECIFIED: BreakLine.ValueType  # 0
 BREAK_LINE_LIQUIDATION: BreakLine.ValueType  # 1
 BREAK_LINE_RUIN: BreakLine.ValueType  # 2
 Global___BreakLine: _TypeAlias = BreakLine  # noqa: Y015
+
+class _LiquidationState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LiquidationStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LiquidationState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LIQUIDATION_STATE_UNSPECIFIED: _LiquidationState.ValueType  # 0
+    LIQUIDATION_STATE_APPROVED: _LiquidationState.ValueType  # 1
+    LIQUIDATION_STATE_EXECUTING: _LiquidationState.ValueType  # 2
+    LIQUIDATION_STATE_DONE: _LiquidationState.ValueType  # 3
+    LIQUIDATION_STATE_ABANDONED: _LiquidationState.ValueType  # 4
+    LIQUIDATION_STATE_SUPERSEDED: _LiquidationState.ValueType  # 5
+    LIQUIDATION_STATE_CURED: _LiquidationState.ValueType  # 6
+    LIQUIDATION_STATE_EXPIRED: _LiquidationState.ValueType  # 7
+
+class LiquidationState(_LiquidationState, metaclass=_LiquidationStateEnumTypeWrapper): ...
+
+LIQUIDATION_STATE_UNSPECIFIED: LiquidationState.ValueType  # 0
+LIQUIDATION_STATE_APPROVED: LiquidationState.ValueType  # 1
+LIQUIDATION_STATE_EXECUTING: LiquidationState.ValueType  # 2
+LIQUIDATION_STATE_DONE: LiquidationState.ValueType  # 3
+LIQUIDATION_STATE_ABANDONED: LiquidationState.ValueType  # 4
+LIQUIDATION_STATE_SUPERSEDED: LiquidationState.ValueType  # 5
+LIQUIDATION_STATE_CURED: LiquidationState.ValueType  # 6
+LIQUIDATION_STATE_EXPIRED: LiquidationState.ValueType  # 7
+Global___LiquidationState: _TypeAlias = LiquidationState  # noqa: Y015
+
+class _LiquidationFillFlag:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LiquidationFillFlagEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LiquidationFillFlag.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LIQUIDATION_FILL_FLAG_UNSPECIFIED: _LiquidationFillFlag.ValueType  # 0
+    LIQUIDATION_FILL_FLAG_BEYOND_LIMIT: _LiquidationFillFlag.ValueType  # 1
+    LIQUIDATION_FILL_FLAG_OVERFILLED: _LiquidationFillFlag.ValueType  # 2
+    LIQUIDATION_FILL_FLAG_LATE: _LiquidationFillFlag.ValueType  # 3
+
+class LiquidationFillFlag(_LiquidationFillFlag, metaclass=_LiquidationFillFlagEnumTypeWrapper): ...
+
+LIQUIDATION_FILL_FLAG_UNSPECIFIED: LiquidationFillFlag.ValueType  # 0
+LIQUIDATION_FILL_FLAG_BEYOND_LIMIT: LiquidationFillFlag.ValueType  # 1
+LIQUIDATION_FILL_FLAG_OVERFILLED: LiquidationFillFlag.ValueType  # 2
+LIQUIDATION_FILL_FLAG_LATE: LiquidationFillFlag.ValueType  # 3
+Global___LiquidationFillFlag: _TypeAlias = LiquidationFillFlag  # noqa: Y015
 
 class _MarketDepthKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -1375,7 +1422,9 @@ class ApproveLiquidationResponse(_message.Message):
     AFTER_FIELD_NUMBER: _builtins.int
     PENDING_REQUEST_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
+    LIQUIDATION_ID_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
+    liquidation_id: _builtins.str
     @_builtins.property
     def before(self) -> Global___StressStanding: ...
     @_builtins.property
@@ -1389,14 +1438,403 @@ class ApproveLiquidationResponse(_message.Message):
         after: Global___StressStanding | None = ...,
         pending_request: _pending_request_service_pb2.PendingRequest | None = ...,
         replayed: _builtins.bool = ...,
+        liquidation_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "pending_request", b"pending_request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "pending_request", b"pending_request", "replayed", b"replayed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "liquidation_id", b"liquidation_id", "pending_request", b"pending_request", "replayed", b"replayed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ApproveLiquidationResponse: _TypeAlias = ApproveLiquidationResponse  # noqa: Y015
+
+@_typing.final
+class LiquidationOrder(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRADE_FIELD_NUMBER: _builtins.int
+    FILLED_FIELD_NUMBER: _builtins.int
+    LEFT_FIELD_NUMBER: _builtins.int
+    filled: _builtins.str
+    left: _builtins.str
+    @_builtins.property
+    def trade(self) -> Global___PlannedTrade: ...
+    def __init__(
+        self,
+        *,
+        trade: Global___PlannedTrade | None = ...,
+        filled: _builtins.str = ...,
+        left: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["trade", b"trade"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filled", b"filled", "left", b"left", "trade", b"trade"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LiquidationOrder: _TypeAlias = LiquidationOrder  # noqa: Y015
+
+@_typing.final
+class Liquidation(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    LIQUIDATION_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    ORDERS_FIELD_NUMBER: _builtins.int
+    TARGET_UTILIZATION_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_ID_FIELD_NUMBER: _builtins.int
+    AS_OF_SEQ_FIELD_NUMBER: _builtins.int
+    APPROVED_SNAPSHOT_ID_FIELD_NUMBER: _builtins.int
+    ASKED_BY_FIELD_NUMBER: _builtins.int
+    CONFIRMED_BY_FIELD_NUMBER: _builtins.int
+    APPROVE_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    PROMISED_FIELD_NUMBER: _builtins.int
+    STANDING_FIELD_NUMBER: _builtins.int
+    ESTIMATED_COST_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    liquidation_id: _builtins.str
+    state: Global___LiquidationState.ValueType
+    target_utilization: _builtins.str
+    snapshot_id: _builtins.str
+    as_of_seq: _builtins.int
+    approved_snapshot_id: _builtins.str
+    asked_by: _builtins.str
+    confirmed_by: _builtins.str
+    estimated_cost: _builtins.str
+    cost: _builtins.str
+    @_builtins.property
+    def orders(self) -> _containers.RepeatedCompositeFieldContainer[Global___LiquidationOrder]: ...
+    @_builtins.property
+    def approve_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def before(self) -> Global___StressStanding: ...
+    @_builtins.property
+    def promised(self) -> Global___StressStanding: ...
+    @_builtins.property
+    def standing(self) -> Global___StressStanding: ...
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        liquidation_id: _builtins.str = ...,
+        state: Global___LiquidationState.ValueType = ...,
+        orders: _abc.Iterable[Global___LiquidationOrder] | None = ...,
+        target_utilization: _builtins.str = ...,
+        snapshot_id: _builtins.str = ...,
+        as_of_seq: _builtins.int = ...,
+        approved_snapshot_id: _builtins.str = ...,
+        asked_by: _builtins.str = ...,
+        confirmed_by: _builtins.str = ...,
+        approve_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        before: Global___StressStanding | None = ...,
+        promised: Global___StressStanding | None = ...,
+        standing: Global___StressStanding | None = ...,
+        estimated_cost: _builtins.str = ...,
+        cost: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approve_time", b"approve_time", "before", b"before", "end_time", b"end_time", "expire_time", b"expire_time", "promised", b"promised", "standing", b"standing"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "approve_time", b"approve_time", "approved_snapshot_id", b"approved_snapshot_id", "as_of_seq", b"as_of_seq", "asked_by", b"asked_by", "before", b"before", "confirmed_by", b"confirmed_by", "cost", b"cost", "end_time", b"end_time", "estimated_cost", b"estimated_cost", "expire_time", b"expire_time", "liquidation_id", b"liquidation_id", "orders", b"orders", "promised", b"promised", "snapshot_id", b"snapshot_id", "standing", b"standing", "state", b"state", "target_utilization", b"target_utilization"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Liquidation: _TypeAlias = Liquidation  # noqa: Y015
+
+@_typing.final
+class LiquidationStep(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    FILL_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    kind: _builtins.str
+    by: _builtins.str
+    state: Global___LiquidationState.ValueType
+    text: _builtins.str
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def fill(self) -> Global___LiquidationFill: ...
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        kind: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        by: _builtins.str = ...,
+        state: Global___LiquidationState.ValueType = ...,
+        text: _builtins.str = ...,
+        fill: Global___LiquidationFill | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fill", b"fill", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "fill", b"fill", "kind", b"kind", "number", b"number", "state", b"state", "text", b"text", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LiquidationStep: _TypeAlias = LiquidationStep  # noqa: Y015
+
+@_typing.final
+class LiquidationFill(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTRUMENT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    SEQ_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    FLAGS_FIELD_NUMBER: _builtins.int
+    instrument_id: _builtins.str
+    quantity: _builtins.str
+    price: _builtins.str
+    seq: _builtins.int
+    cost: _builtins.str
+    @_builtins.property
+    def flags(self) -> _containers.RepeatedScalarFieldContainer[Global___LiquidationFillFlag.ValueType]: ...
+    def __init__(
+        self,
+        *,
+        instrument_id: _builtins.str = ...,
+        quantity: _builtins.str = ...,
+        price: _builtins.str = ...,
+        seq: _builtins.int = ...,
+        cost: _builtins.str = ...,
+        flags: _abc.Iterable[Global___LiquidationFillFlag.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "flags", b"flags", "instrument_id", b"instrument_id", "price", b"price", "quantity", b"quantity", "seq", b"seq"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LiquidationFill: _TypeAlias = LiquidationFill  # noqa: Y015
+
+@_typing.final
+class ReportLiquidationRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    LIQUIDATION_ID_FIELD_NUMBER: _builtins.int
+    FILLS_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    account: _builtins.str
+    liquidation_id: _builtins.str
+    @_builtins.property
+    def fills(self) -> _containers.RepeatedCompositeFieldContainer[_book_service_pb2.Trade]: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        account: _builtins.str = ...,
+        liquidation_id: _builtins.str = ...,
+        fills: _abc.Iterable[_book_service_pb2.Trade] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "fills", b"fills", "liquidation_id", b"liquidation_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportLiquidationRequest: _TypeAlias = ReportLiquidationRequest  # noqa: Y015
+
+@_typing.final
+class ReportLiquidationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIQUIDATION_FIELD_NUMBER: _builtins.int
+    SEQS_FIELD_NUMBER: _builtins.int
+    FLAGS_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    @_builtins.property
+    def liquidation(self) -> Global___Liquidation: ...
+    @_builtins.property
+    def seqs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def flags(self) -> _containers.RepeatedScalarFieldContainer[Global___LiquidationFillFlag.ValueType]: ...
+    def __init__(
+        self,
+        *,
+        liquidation: Global___Liquidation | None = ...,
+        seqs: _abc.Iterable[_builtins.int] | None = ...,
+        flags: _abc.Iterable[Global___LiquidationFillFlag.ValueType] | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["liquidation", b"liquidation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flags", b"flags", "liquidation", b"liquidation", "replayed", b"replayed", "seqs", b"seqs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportLiquidationResponse: _TypeAlias = ReportLiquidationResponse  # noqa: Y015
+
+@_typing.final
+class AbandonLiquidationRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    LIQUIDATION_ID_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    account: _builtins.str
+    liquidation_id: _builtins.str
+    text: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        account: _builtins.str = ...,
+        liquidation_id: _builtins.str = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "liquidation_id", b"liquidation_id", "request_id", b"request_id", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AbandonLiquidationRequest: _TypeAlias = AbandonLiquidationRequest  # noqa: Y015
+
+@_typing.final
+class AbandonLiquidationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIQUIDATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def liquidation(self) -> Global___Liquidation: ...
+    def __init__(
+        self,
+        *,
+        liquidation: Global___Liquidation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["liquidation", b"liquidation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["liquidation", b"liquidation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AbandonLiquidationResponse: _TypeAlias = AbandonLiquidationResponse  # noqa: Y015
+
+@_typing.final
+class GetLiquidationRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    LIQUIDATION_ID_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    liquidation_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        liquidation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "liquidation_id", b"liquidation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetLiquidationRequest: _TypeAlias = GetLiquidationRequest  # noqa: Y015
+
+@_typing.final
+class GetLiquidationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIQUIDATION_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    REFUSAL_REASON_FIELD_NUMBER: _builtins.int
+    REFUSAL_MESSAGE_FIELD_NUMBER: _builtins.int
+    refusal_reason: _builtins.str
+    refusal_message: _builtins.str
+    @_builtins.property
+    def liquidation(self) -> Global___Liquidation: ...
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___LiquidationStep]: ...
+    def __init__(
+        self,
+        *,
+        liquidation: Global___Liquidation | None = ...,
+        steps: _abc.Iterable[Global___LiquidationStep] | None = ...,
+        refusal_reason: _builtins.str = ...,
+        refusal_message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["liquidation", b"liquidation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["liquidation", b"liquidation", "refusal_message", b"refusal_message", "refusal_reason", b"refusal_reason", "steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetLiquidationResponse: _TypeAlias = GetLiquidationResponse  # noqa: Y015
+
+@_typing.final
+class ListLiquidationsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    ONLY_OPEN_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    scope: _builtins.str
+    only_open: _builtins.bool
+    page_size: _builtins.int
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        scope: _builtins.str = ...,
+        only_open: _builtins.bool = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["only_open", b"only_open", "page_size", b"page_size", "page_token", b"page_token", "scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLiquidationsRequest: _TypeAlias = ListLiquidationsRequest  # noqa: Y015
+
+@_typing.final
+class ListLiquidationsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIQUIDATIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def liquidations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Liquidation]: ...
+    def __init__(
+        self,
+        *,
+        liquidations: _abc.Iterable[Global___Liquidation] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["liquidations", b"liquidations", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLiquidationsResponse: _TypeAlias = ListLiquidationsResponse  # noqa: Y015
 
 @_typing.final
 class SimulateCascadeRequest(_message.Message):

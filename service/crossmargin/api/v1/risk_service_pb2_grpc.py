@@ -74,6 +74,26 @@ class RiskServiceStub(object):
                 request_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ApproveLiquidationRequest.SerializeToString,
                 response_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ApproveLiquidationResponse.FromString,
                 _registered_method=True)
+        self.ReportLiquidation = channel.unary_unary(
+                '/crossmargin.api.v1.RiskService/ReportLiquidation',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReportLiquidationRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReportLiquidationResponse.FromString,
+                _registered_method=True)
+        self.AbandonLiquidation = channel.unary_unary(
+                '/crossmargin.api.v1.RiskService/AbandonLiquidation',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.AbandonLiquidationRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.AbandonLiquidationResponse.FromString,
+                _registered_method=True)
+        self.GetLiquidation = channel.unary_unary(
+                '/crossmargin.api.v1.RiskService/GetLiquidation',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.GetLiquidationRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.GetLiquidationResponse.FromString,
+                _registered_method=True)
+        self.ListLiquidations = channel.unary_unary(
+                '/crossmargin.api.v1.RiskService/ListLiquidations',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ListLiquidationsRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ListLiquidationsResponse.FromString,
+                _registered_method=True)
 
 
 class RiskServiceServicer(object):
@@ -127,6 +147,30 @@ class RiskServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReportLiquidation(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AbandonLiquidation(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLiquidation(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLiquidations(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RiskServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -169,6 +213,26 @@ def add_RiskServiceServicer_to_server(servicer, server):
                     servicer.ApproveLiquidation,
                     request_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ApproveLiquidationRequest.FromString,
                     response_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ApproveLiquidationResponse.SerializeToString,
+            ),
+            'ReportLiquidation': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportLiquidation,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReportLiquidationRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReportLiquidationResponse.SerializeToString,
+            ),
+            'AbandonLiquidation': grpc.unary_unary_rpc_method_handler(
+                    servicer.AbandonLiquidation,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.AbandonLiquidationRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.AbandonLiquidationResponse.SerializeToString,
+            ),
+            'GetLiquidation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLiquidation,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.GetLiquidationRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.GetLiquidationResponse.SerializeToString,
+            ),
+            'ListLiquidations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLiquidations,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ListLiquidationsRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ListLiquidationsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -387,6 +451,114 @@ class RiskService(object):
             '/crossmargin.api.v1.RiskService/ApproveLiquidation',
             crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ApproveLiquidationRequest.SerializeToString,
             crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ApproveLiquidationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportLiquidation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.RiskService/ReportLiquidation',
+            crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReportLiquidationRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReportLiquidationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AbandonLiquidation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.RiskService/AbandonLiquidation',
+            crossmargin_dot_api_dot_v1_dot_risk__service__pb2.AbandonLiquidationRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_risk__service__pb2.AbandonLiquidationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLiquidation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.RiskService/GetLiquidation',
+            crossmargin_dot_api_dot_v1_dot_risk__service__pb2.GetLiquidationRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_risk__service__pb2.GetLiquidationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLiquidations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.RiskService/ListLiquidations',
+            crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ListLiquidationsRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ListLiquidationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,10 @@ class RiskServiceStub:
     AdviseMarginMode: _grpc.UnaryUnaryMultiCallable[_risk_service_pb2.AdviseMarginModeRequest, _risk_service_pb2.AdviseMarginModeResponse]
     PlanLiquidation: _grpc.UnaryUnaryMultiCallable[_risk_service_pb2.PlanLiquidationRequest, _risk_service_pb2.PlanLiquidationResponse]
     ApproveLiquidation: _grpc.UnaryUnaryMultiCallable[_risk_service_pb2.ApproveLiquidationRequest, _risk_service_pb2.ApproveLiquidationResponse]
+    ReportLiquidation: _grpc.UnaryUnaryMultiCallable[_risk_service_pb2.ReportLiquidationRequest, _risk_service_pb2.ReportLiquidationResponse]
+    AbandonLiquidation: _grpc.UnaryUnaryMultiCallable[_risk_service_pb2.AbandonLiquidationRequest, _risk_service_pb2.AbandonLiquidationResponse]
+    GetLiquidation: _grpc.UnaryUnaryMultiCallable[_risk_service_pb2.GetLiquidationRequest, _risk_service_pb2.GetLiquidationResponse]
+    ListLiquidations: _grpc.UnaryUnaryMultiCallable[_risk_service_pb2.ListLiquidationsRequest, _risk_service_pb2.ListLiquidationsResponse]
 
 @_typing.type_check_only
 class RiskServiceAsyncStub(RiskServiceStub):
@@ -51,6 +55,10 @@ class RiskServiceAsyncStub(RiskServiceStub):
     AdviseMarginMode: _aio.UnaryUnaryMultiCallable[_risk_service_pb2.AdviseMarginModeRequest, _risk_service_pb2.AdviseMarginModeResponse]  # type: ignore[assignment]
     PlanLiquidation: _aio.UnaryUnaryMultiCallable[_risk_service_pb2.PlanLiquidationRequest, _risk_service_pb2.PlanLiquidationResponse]  # type: ignore[assignment]
     ApproveLiquidation: _aio.UnaryUnaryMultiCallable[_risk_service_pb2.ApproveLiquidationRequest, _risk_service_pb2.ApproveLiquidationResponse]  # type: ignore[assignment]
+    ReportLiquidation: _aio.UnaryUnaryMultiCallable[_risk_service_pb2.ReportLiquidationRequest, _risk_service_pb2.ReportLiquidationResponse]  # type: ignore[assignment]
+    AbandonLiquidation: _aio.UnaryUnaryMultiCallable[_risk_service_pb2.AbandonLiquidationRequest, _risk_service_pb2.AbandonLiquidationResponse]  # type: ignore[assignment]
+    GetLiquidation: _aio.UnaryUnaryMultiCallable[_risk_service_pb2.GetLiquidationRequest, _risk_service_pb2.GetLiquidationResponse]  # type: ignore[assignment]
+    ListLiquidations: _aio.UnaryUnaryMultiCallable[_risk_service_pb2.ListLiquidationsRequest, _risk_service_pb2.ListLiquidationsResponse]  # type: ignore[assignment]
 
 class RiskServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -108,5 +116,33 @@ class RiskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _risk_service_pb2.ApproveLiquidationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_risk_service_pb2.ApproveLiquidationResponse, _abc.Awaitable[_risk_service_pb2.ApproveLiquidationResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ReportLiquidation(
+        self,
+        request: _risk_service_pb2.ReportLiquidationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_risk_service_pb2.ReportLiquidationResponse, _abc.Awaitable[_risk_service_pb2.ReportLiquidationResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def AbandonLiquidation(
+        self,
+        request: _risk_service_pb2.AbandonLiquidationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_risk_service_pb2.AbandonLiquidationResponse, _abc.Awaitable[_risk_service_pb2.AbandonLiquidationResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetLiquidation(
+        self,
+        request: _risk_service_pb2.GetLiquidationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_risk_service_pb2.GetLiquidationResponse, _abc.Awaitable[_risk_service_pb2.GetLiquidationResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListLiquidations(
+        self,
+        request: _risk_service_pb2.ListLiquidationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_risk_service_pb2.ListLiquidationsResponse, _abc.Awaitable[_risk_service_pb2.ListLiquidationsResponse]]: ...
 
 def add_RiskServiceServicer_to_server(servicer: RiskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -15,6 +15,7 @@ from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.halt import Halt
 from crossmargin.domain.identifiers import AccountRef, SnapshotId
 from crossmargin.domain.instrument import Instrument
+from crossmargin.domain.liquidation_life import Liquidation, LiquidationStep
 from crossmargin.domain.market import MarketSnapshot
 from crossmargin.domain.methodology import AccountMethodology
 from crossmargin.domain.parameter_governance import GovernanceChange, GovernedParameters
@@ -63,6 +64,8 @@ Record: TypeAlias = (
     | CallAgreement
     | MarginCall
     | CallNotice
+    | Liquidation
+    | LiquidationStep
     | UnderLead
     | PendingRequest
     | PendingEnd

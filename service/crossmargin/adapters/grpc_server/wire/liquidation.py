@@ -22,7 +22,8 @@ from crossmargin.domain.liquidation import (
 )
 from crossmargin.domain.money import format_decimal, parse_decimal
 from crossmargin.domain.pending_request import PendingRequest
-from crossmargin.usecases.plan_liquidation import ApprovalRequest, ApprovedLiquidation, GatedPlan
+from crossmargin.usecases.approve_liquidation import ApprovalRequest, ApprovedLiquidation
+from crossmargin.usecases.plan_liquidation import GatedPlan
 
 
 def liquidation_terms_from_message(message: pb.PlanLiquidationRequest) -> LiquidationTerms:
@@ -61,7 +62,10 @@ def approval_to_message(done: ApprovedLiquidation | PendingRequest) -> pb.Approv
     if isinstance(done, PendingRequest):
         return pb.ApproveLiquidationResponse(pending_request=pending_to_message(done))
     return pb.ApproveLiquidationResponse(
-        before=standing_to_message(done.before), after=standing_to_message(done.after), replayed=done.replayed
+        before=standing_to_message(done.before),
+        after=standing_to_message(done.after),
+        replayed=done.replayed,
+        liquidation_id=done.liquidation_id,
     )
 
 
@@ -80,9 +84,9 @@ def _trade_from_message(message: pb.PlannedTrade) -> PlannedTrade:
         settlement=InstrumentId(message.settlement_instrument_id) if message.settlement_instrument_id else None,
         expected_price=parse_decimal(message.expected_price, what="expected_price"),
         limit_price=parse_decimal(message.limit_price, what="limit_price"),
-        # What a plan says of its costs does not bear on whether it is approved of.
-        cost=Decimal(0),
-        contribution=Decimal(0),
+        # What a plan says of its costs does not bear on whether it is approved of; it is kept to be held against what they were.
+        cost=parse_decimal(message.cost or "0", what="cost"),
+        contribution=parse_decimal(message.contribution or "0", what="contribution"),
     )
 
 
@@ -107,10 +111,11 @@ def _plan_to_message(plan: LiquidationPlan) -> pb.LiquidationPlan:
 
 
 def _piece_to_message(piece: LiquidationPiece) -> pb.LiquidationPiece:
-    return pb.LiquidationPiece(trades=map(_trade_to_message, piece.trades), after=standing_to_message(piece.after))
+    return pb.LiquidationPiece(trades=map(planned_trade_to_message, piece.trades), after=standing_to_message(piece.after))
 
 
-def _trade_to_message(trade: PlannedTrade) -> pb.PlannedTrade:
+def planned_trade_to_message(trade: PlannedTrade) -> pb.PlannedTrade:
+    """Return the message of an order."""
     return pb.PlannedTrade(
         instrument_id=trade.instrument_id,
         quantity=format_decimal(trade.quantity),

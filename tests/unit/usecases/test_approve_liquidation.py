@@ -13,7 +13,7 @@ from crossmargin.domain.errors import Reason
 from crossmargin.domain.liquidation import LiquidationTerms
 from crossmargin.domain.margin import Band
 from crossmargin.domain.pending_request import PendingRequest, PendingState
-from crossmargin.usecases.plan_liquidation import ApprovalRequest, ApprovedLiquidation
+from crossmargin.usecases.approve_liquidation import ApprovalRequest, ApprovedLiquidation
 from tests.unit.usecases.house import CORE, NOON, perpetual_trade
 from tests.unit.usecases.refusals import refused
 

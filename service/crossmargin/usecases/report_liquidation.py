@@ -1,0 +1,188 @@
+"""Book what was traded of a liquidation, and see whether it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import partial
+
+from crossmargin.domain.account import AccountHead
+from crossmargin.domain.book import NewEntry, Trade, append_to_chain, entry_from_trade
+from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.identifiers import AccountRef, BookId, InstrumentId, PendingRequestId
+from crossmargin.domain.instrument import Instrument
+from crossmargin.domain.liquidation_life import Fill, FillFlag, Liquidation, LiquidationChange, filled, reviewed
+from crossmargin.domain.portfolio import Portfolio
+from crossmargin.domain.position import Position
+from crossmargin.domain.stress import StressStanding
+from crossmargin.engine.liquidation_cost import cost_above
+from crossmargin.engine.stress import standing_of
+from crossmargin.usecases.caller import Caller
+from crossmargin.usecases.current_market import MarketView
+from crossmargin.usecases.decide_on_market import DecideOnMarket
+from crossmargin.usecases.evaluate_margin import portfolio_of
+from crossmargin.usecases.known_instruments import known_instruments
+from crossmargin.usecases.liquidation_gate import PlanEnd, end_of
+from crossmargin.usecases.ports.books import AccountState, Books
+from crossmargin.usecases.ports.instrument import InstrumentReader
+from crossmargin.usecases.ports.liquidation import LiquidationStore
+from crossmargin.usecases.ports.runtime import ComputePool
+from crossmargin.usecases.ports.writing import Decision, Record
+from crossmargin.usecases.preview_trades import positions_from
+from crossmargin.usecases.refusals import encode_outcome, outcome_or_refusal
+
+VERB = "ReportLiquidation"
+
+
+@dataclass(frozen=True, slots=True)
+class BookedFill:
+    """A fill that is in the books, under this sequence, and what is to be looked at about it."""
+
+    sequence: int
+    flags: frozenset[FillFlag]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedLiquidation:
+    """What was booked, in the order of the fills, and the liquidation as it now stands."""
+
+    liquidation: Liquidation
+    fills: tuple[BookedFill, ...]
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReportLiquidation:
+    """Books fills with the liquidation that they are of, in one transaction under the lock of the account.
+
+    What is closed of a margined contract is paid what it has gained, so that the books say what the plan said. A fill is a fact: it is
+    booked at whatever price and after whatever end, and flagged. Afterwards the account is margined: a liquidation that is done, that its
+    account does not need any more or that the market has left behind ends there.
+    """
+
+    decide_on_market: DecideOnMarket
+    instruments: InstrumentReader
+    liquidations: LiquidationStore
+    compute: ComputePool
+
+    async def __call__(
+        self, account: AccountRef, liquidation_id: PendingRequestId, fills: Sequence[Trade], *, caller: Caller
+    ) -> ReportedLiquidation:
+        """Return the liquidation with the fills; nothing is booked when one of them cannot be.
+
+        Raises:
+            DomainError: UNKNOWN_LIQUIDATION; INVALID_ARGUMENT for what the plan does not trade, or no fill at all; what `entry_from_trade`
+                raises; UNKNOWN_ACCOUNT, UNKNOWN_INSTRUMENT, ACCOUNT_CLOSED, NO_MARKET_SNAPSHOT, and whatever the write path refuses.
+        """
+        if not fills:
+            raise DomainError(
+                Reason.INVALID_ARGUMENT, f"no fill of {liquidation_id} was given; expected at least one", field="fills", value=0
+            )
+        names = {name for fill in fills for name in (fill.instrument_id, fill.settlement) if name is not None}
+        known = await known_instruments(self.instruments, names)
+
+        async def decide(books: Books, view: MarketView) -> Decision:
+            state = books.states[account]
+            state.head.check_open()
+            booking = _Booking(await self.liquidations.get_liquidation(account, liquidation_id), state, known, view)
+            for fill in fills:
+                booking.book(fill, books, by=caller.principal)
+            await self._review(booking, view, books, by=caller.principal)
+            return Decision(
+                encode_outcome({"fills": [_to_json(fill) for fill in booking.fills]}),
+                entries=append_to_chain(state.head, tuple(booking.entries)),
+                records=booking.records,
+            )
+
+        content = [str(account), liquidation_id, *map(repr, fills), *(str(fill.settle_date) for fill in fills)]
+        # Not that it could be refused: what the account holds has to be read.
+        request = replace(caller.write_request(VERB, content, (account,)), is_fact=False)
+        outcome = await self.decide_on_market(request, decide)
+        booked = tuple(
+            BookedFill(said["sequence"], frozenset(map(FillFlag, said["flags"]))) for said in outcome_or_refusal(outcome.response)["fills"]
+        )
+        return ReportedLiquidation(await self.liquidations.get_liquidation(account, liquidation_id), booked, outcome.replayed)
+
+    async def _review(self, booking: _Booking, view: MarketView, books: Books, *, by: str) -> None:
+        seen = await self.compute.run(partial(_seen, booking.portfolio, view, booking.liquidation))
+        standing, end = (None, None) if seen is None else seen
+        booking.liquidation = replace(booking.liquidation, standing=standing)
+        missed = "" if end is None else end.missed(booking.liquidation.target_utilization)
+        booking.step(reviewed(booking.liquidation, standing, missed, at=books.now, by=by))
+
+
+class _Booking:
+    """The entries and records of a report, as they come together."""
+
+    def __init__(self, liquidation: Liquidation, state: AccountState, known: Mapping[InstrumentId, Instrument], view: MarketView) -> None:
+        self.liquidation, self.entries, self.fills = liquidation, list[NewEntry](), list[BookedFill]()
+        self._steps: list[LiquidationChange] = []
+        self._state, self._known, self._view = state, known, view
+        self._positions = list(state.positions)
+
+    @property
+    def head(self) -> AccountHead:
+        """The account's head before anything is booked."""
+        return self._state.head
+
+    @property
+    def portfolio(self) -> Portfolio:
+        """The account after what was booked."""
+        return self._view.known(portfolio_of(replace(self._state, positions=tuple(self._positions))))
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """The liquidation as it is in the end, and its steps."""
+        return (self.liquidation, *(change.step for change in self._steps))
+
+    def book(self, fill: Trade, books: Books, *, by: str) -> None:
+        """Add a fill."""
+        instrument = self._known[fill.instrument_id]
+        named = fill if fill.reference else replace(fill, reference=f"liquidation {self.liquidation.liquidation_id}")
+        settlement = self._known[fill.settlement] if fill.settlement is not None else None
+        entry = entry_from_trade(named, instrument, settlement, closing=self._position(fill.book_id, fill.instrument_id))
+        sequence = self.head.sequence + len(self.entries) + 1
+        change = filled(
+            self.liquidation,
+            Fill(fill.instrument_id, fill.quantity, fill.price, sequence, self._cost(fill, instrument)),
+            at=books.now,
+            by=by,
+        )
+        self.entries.append(entry)
+        self._positions += positions_from([entry], entry.account)
+        self.step(change)
+        assert change.step.fill is not None  # noqa: S101 - a filled step has one
+        self.fills.append(BookedFill(sequence, change.step.fill.flags))
+
+    def step(self, change: LiquidationChange | None) -> None:
+        """Add a step."""
+        if change is not None:
+            self.liquidation = change.liquidation
+            self._steps.append(change)
+
+    def _position(self, book_id: BookId, instrument_id: InstrumentId) -> Position:
+        own = [each for each in self._positions if (each.book_id, each.instrument_id) == (book_id, instrument_id)]
+        return Position(
+            book_id, instrument_id, sum((each.quantity for each in own), Decimal(0)), sum((each.cost for each in own), Decimal(0))
+        )
+
+    def _cost(self, fill: Trade, instrument: Instrument) -> Decimal:
+        own = [order.trade for order in self.liquidation.orders if order.trade.instrument_id == fill.instrument_id]
+        if not own or instrument.instrument_id not in self._view.market.row_of:
+            return Decimal(0)
+        return cost_above(own[0].expected_price, fill.price, fill.quantity, instrument, self._view.market, paid_in=fill.settlement)
+
+
+def _seen(portfolio: Portfolio, view: MarketView, liquidation: Liquidation) -> tuple[StressStanding, PlanEnd] | None:
+    """Return how the account stands at the most favourable end of the market, and where the rest of the plan would end; None if unknown."""
+    try:
+        result = view.margin(portfolio)
+        low, _ = result.utilization_range
+        return replace(standing_of(result), utilization=low), end_of(liquidation.left, portfolio, view)
+    except (DomainError, KeyError):
+        return None
+
+
+def _to_json(fill: BookedFill) -> Mapping[str, object]:
+    return {"sequence": fill.sequence, "flags": sorted(flag.value for flag in fill.flags)}
