@@ -116,7 +116,9 @@ class ApproveLiquidation:
             open_now = await self.liquidations.open_liquidation(request.account)
             return Decision(encode_outcome(said), records=(*_replacing(open_now, new), confirmation.end))
 
-        outcome = await self.decide_on_market(caller.write_request(VERB, [repr(request)], (request.account,)), decide)
+        # No fact: what the account holds has to be read.
+        asking = caller.write_request(VERB, [repr(request)], (request.account,), is_fact=False)
+        outcome = await self.decide_on_market(asking, decide)
         awaited = await self.two_persons.awaited(outcome)
         if awaited is not None:
             return awaited
