@@ -99,9 +99,8 @@ def approve(
         return
     before, after = (percent(decimal_of(standing.utilization)) for standing in (done.before, done.after))
     console.print(f"Approved: at the market of now it takes utilization from {before} to {after}.")
-    console.print(
-        f"Report what is traded of it: crossmargin liquidation report {short_account(kept.account)} {done.liquidation_id} FILE.csv"
-    )
+    report_it = f"crossmargin liquidation report {short_account(kept.account)} {done.liquidation_id} FILE.csv"
+    console.print(f"Report what is traded of it: {report_it}", soft_wrap=True)
 
 
 @app.command(

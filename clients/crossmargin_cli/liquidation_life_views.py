@@ -34,9 +34,8 @@ def liquidation_table(found: Iterable[pb.Liquidation]) -> Table:
     table = plain_table()
     for heading in ("Account", "Liquidation", "State"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("U promised", "U now", "Cost expected", "Cost"):
+    for heading in ("Promised", "U now", "Expected", "Cost"):
         add_number_column(table, heading)
-    table.add_column("Until (UTC)", no_wrap=True)
     for one in found:
         now = percent(decimal_of(one.standing.utilization)) if one.HasField("standing") else ""
         table.add_row(
@@ -47,16 +46,13 @@ def liquidation_table(found: Iterable[pb.Liquidation]) -> Table:
             now,
             money(decimal_of(one.estimated_cost)),
             money(decimal_of(one.cost)),
-            _moment(one.expire_time),
         )
     return table
 
 
 def order_table(liquidation: pb.Liquidation) -> Table:
     """Return the orders of a liquidation, and how much of each is done."""
-    table = plain_table(
-        f"Liquidation {liquidation.liquidation_id} of {short_account(liquidation.account)}: {state_name(liquidation.state)}"
-    )
+    table = plain_table(f"{short_account(liquidation.account)}: {state_name(liquidation.state)}")
     table.add_column("Order", no_wrap=True)
     for heading in ("Limit", "Done", "Left"):
         add_number_column(table, heading)

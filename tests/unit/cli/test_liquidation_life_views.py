@@ -46,7 +46,7 @@ def shown(*parts):
 def test_a_list_says_where_each_stands_and_what_it_cost():
     standing = pb.StressStanding(utilization="0.91")
     text = shown(liquidation_table([a_liquidation(), a_liquidation(state=pb.LIQUIDATION_STATE_CURED, standing=standing)]))
-    for part in ("alpha/core", "0f3a5b7c9d1e2f40", "executing", "cured", "74.8%", "91.0%", "1,200", "431", "2026-03-02 13:30:00"):
+    for part in ("alpha/core", "0f3a5b7c9d1e2f40", "executing", "cured", "74.8%", "91.0%", "1,200", "431"):
         assert part in text, (part, text)
 
 

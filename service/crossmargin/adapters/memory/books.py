@@ -132,6 +132,9 @@ def books_of(database: MemoryDatabase, request: WriteRequest) -> Books:
     )
     shared = {one.client_id for one in limits if one.account_id is None}
     states |= {ref: _state_of(contents, ref) for ref in contents.accounts if ref.client_id in shared}
+    if request.is_fact and not limits:
+        # As PostgreSQL does: what a fact is decided on has no positions, unless they are held against limits.
+        states = {ref: replace(state, positions=()) for ref, state in states.items()}
     return Books(
         states={ref: states[ref] for ref in sorted(states)},
         reservations={ref: _reservations(contents, ref, request.reservations, now) for ref in states},
