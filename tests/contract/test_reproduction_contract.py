@@ -57,6 +57,7 @@ class Desk:
             market=storage.market,
             history=storage.history,
             calls=storage.calls,
+            liquidations=storage.liquidations,
             parameters=storage.parameters,
             clock=SteppedClock(),
             compute=compute,
