@@ -19,7 +19,7 @@ as it was away. Shorter than the waits of all retries together, so that a call o
 KEEPALIVE_MS: Final = 12_000
 KEEPALIVE_TIMEOUT_MS: Final = 8_000
 """A line that swallows everything is known to be dead within 20 s and replaced; without pings only TCP would notice, after a quarter of an
-hour. The service takes a ping every 5 s."""
+hour. The service takes a ping every 2 s."""
 PRINCIPAL_KEY: Final = "x-crossmargin-principal"
 
 
