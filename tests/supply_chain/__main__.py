@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from crossmargin.adapters.runtime.terminal import exit_code_of
 from tests.supply_chain.audit import CLEAN, NOT_AUDITED, VULNERABLE, audit
 from tests.supply_chain.bill_of_materials import bill_of_materials
 from tests.supply_chain.locks import BUILD_LOCK, SERVICE_LOCK, read_lock
@@ -49,4 +50,4 @@ def _audit(source: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code_of(main))
