@@ -109,20 +109,28 @@ async def _run(command: list[str], url: str, variables: dict[str, str]) -> None:
 
 
 def _check_out_previous_release(folder: Path) -> str | None:
-    """Write down the last commit that did not know the newest migration, and return it; None without a history to take it from."""
+    """Write down the last commit that knew all migrations but the newest, and return it; None without a history to take it from."""
     newest = max((ROOT / "migrations" / "versions").glob("0*.py"))
     if shutil.which("git") is None or not (ROOT / ".git").exists():
         return None
     added = _git("log", "--diff-filter=A", "--format=%H", "--", str(newest.relative_to(ROOT)))
     if not added:
         return None
-    commit = _git("rev-parse", f"{added.splitlines()[-1]}^")
-    if not commit:
+    # A commit in which migrations of two branches met has two of one number, and cannot be migrated.
+    known = [f"{number:04d}" for number in range(1, int(newest.name[:4]))]
+    before = _git("log", "--format=%H", f"{added.splitlines()[-1]}^").splitlines()
+    commit = next((one for one in before if _migrations_of(one) == known), None)
+    if commit is None:
         return None
     folder.mkdir(exist_ok=True)
     archive = subprocess.run(["git", "archive", commit, "service", "clients", "migrations"], cwd=ROOT, capture_output=True, check=True)
     subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
     return commit
+
+
+def _migrations_of(commit: str) -> list[str]:
+    names = _git("ls-tree", "--name-only", commit, "migrations/versions/").splitlines()
+    return sorted(name.rpartition("/")[2][:4] for name in names if name.rpartition("/")[2][:4].isdecimal())
 
 
 def _git(*words: str) -> str:
