@@ -58,8 +58,8 @@ def test_a_file_is_numbered_on_from_where_the_source_is(target, tmp_path):
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        (["spot:BTC,1,2026-03-02T12:00:00"], "line 2: observed_at was 2026-03-02T12:00:00; expected a time with its zone"),
-        ([",1,"], "line 2: expected subject, value, observed_at"),
+        (["spot:BTC,1,2026-03-02T12:00:00"], "line 2: observed_at was '2026-03-02T12:00:00' without a time zone"),
+        ([",1,"], "line 2: subject is empty"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_not_sent(target, tmp_path, rows, words):

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
+from crossmargin_cli.csv_file import BadRowsError
 from crossmargin_cli.failures import CommandError
 from crossmargin_cli.market_file import read_market_file
-from crossmargin_cli.trade_file import BadRowsError
 
 
 def written(tmp_path, text):
@@ -30,9 +30,9 @@ def test_every_bad_row_is_named_and_nothing_is_read(tmp_path):
     with pytest.raises(BadRowsError) as failure:
         read_market_file(path)
     assert failure.value.faults == (
-        "line 3: subject is empty; expected a risk factor such as spot:BTC or an instrument such as BTC-USD-PERP",
-        "line 4: value of spot:ETH was 'nan'; expected a number",
-        "line 5: value of spot:SOL was 'x'; expected a number",
+        "line 3: subject is empty",
+        "line 4: value was 'nan'; expected a plain decimal such as -1250.75",
+        "line 5: value was 'x'; expected a plain decimal such as -1250.75",
         "line 6: spot:BTC appears twice",
         "line 7: the number of cells is not that of the header",
     )
@@ -40,7 +40,11 @@ def test_every_bad_row_is_named_and_nothing_is_read(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("", "has the columns none"), ("subject,price\n", "has the columns subject, price"), ("subject,value\n", "has a header and no rows")],
+    [
+        ("", "not a header of values: missing subject, value"),
+        ("subject,price\n", "missing value; unknown price"),
+        ("subject,value\n", "has a header and no values"),
+    ],
 )
 def test_what_is_no_market_is_refused(tmp_path, text, said):
     with pytest.raises(CommandError, match=said):

@@ -38,7 +38,7 @@ def test_value_and_reference_may_be_left_out(read):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("account,instrument,quantity\n", "not a header of a statement: missing as_of"),
+        ("account,instrument,quantity\n", "not a header of lines of a statement: missing as_of"),
         (HEADER.replace("value", "price"), "unknown price"),
         (HEADER, "has a header and no lines"),
         (HEADER + GOOD.replace("alpha/core", "alpha"), "line 2: account was 'alpha'; expected CLIENT/ACCOUNT"),

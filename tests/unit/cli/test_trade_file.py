@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from crossmargin_cli.csv_file import BadRowsError
 from crossmargin_cli.failures import CommandError
-from crossmargin_cli.trade_file import BATCH_SIZE, BadRowsError, batches, read_trade_file
+from crossmargin_cli.trade_file import BATCH_SIZE, batches, read_trade_file
 
 HEADER = "book,instrument,quantity,price,settlement,executed_at,reference"
 GOOD = "main,BTC,1.5,91000,USD,2026-11-20T16:00:00Z,t-1"
