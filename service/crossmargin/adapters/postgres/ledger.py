@@ -104,8 +104,9 @@ def _after(sequence: ColumnElement[int]) -> ColumnElement[bool]:
 
 
 def _is_event(event: ColumnElement[Any], name: ColumnElement[str]) -> ColumnElement[bool]:
-    # Applied once more after it was taken back, an event is stored as its name and a number: "coupon UST-2030 2026-05-15 #2".
-    return or_(event == name, and_(event >= name.concat(" #"), event < name.concat(" $")))
+    # Applied once more after it was taken back, an event is stored as its name and a number: "coupon UST-2030 2026-05-15 #2". One range of
+    # names, because an index finds one range at once.
+    return and_(event >= name, event < name.concat(" $"))
 
 
 _ENTRY: Final[Select[Any]] = (
@@ -153,9 +154,7 @@ _SETTLEMENT_COUNT: Final = (
     .where(
         _SETTLED.c.client_id == entry.c.client_id,
         _SETTLED.c.account_id == entry.c.account_id,
-        # One range of names: the event's own, and that of each further application (see `_is_event`).
-        _SETTLED.c.event >= _SETTLEMENT,
-        _SETTLED.c.event < _SETTLEMENT.concat(" $"),
+        _is_event(_SETTLED.c.event, _SETTLEMENT),
         _SETTLED_BACK.c.sequence.is_(None),
     )
     .correlate(entry)
