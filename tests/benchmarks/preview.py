@@ -15,10 +15,9 @@ from typing import Final
 
 import grpc
 
-from crossmargin.api.v1 import margin_service_pb2
+from crossmargin.api.v1 import book_service_pb2, margin_service_pb2
 from crossmargin_cli.service_process import dying_with_parent
 from crossmargin_client import trade
-from crossmargin_client.requests import preview_trades
 from tests.benchmarks.furniture import EXECUTED, Furniture, account
 from tests.benchmarks.harness import Goal, Measured, Plan, Ratio, in_turn, median_of
 from tests.benchmarks.opponents import echo
@@ -80,13 +79,18 @@ def previewing(served: Served, account_id: str) -> Iterator[Callable[[], bytes]]
         def once() -> bytes:
             number = next(_numbers)
             wanted = trade(f"P{number % SMALL:05}", f"{1 + number % 997}.{number % 10}", "60000", executed_at=EXECUTED)
-            request = preview_trades(account(account_id), [wanted], min_seq=0).SerializeToString()
+            request = preview_request(account_id, wanted)
             answer: bytes = method(request, timeout=_TIMEOUT_S, metadata=metadata)
             return answer
 
         # The first call makes the market of this process.
         margin_service_pb2.PreviewTradesResponse.FromString(once())
         yield once
+
+
+def preview_request(account_id: str, wanted: book_service_pb2.Trade) -> bytes:
+    """Return the bytes that ask for a preview of one trade."""
+    return margin_service_pb2.PreviewTradesRequest(account=account(account_id), trades=[wanted]).SerializeToString()
 
 
 @contextmanager
@@ -99,9 +103,7 @@ def echoing(reply_bytes: int) -> Iterator[Callable[[], bytes]]:
     try:
         while not ready_file.exists():
             time.sleep(0.02)
-        request = bytes(
-            len(preview_trades(account("usual"), [trade("P00001", "123.4", "60000", executed_at=EXECUTED)], min_seq=0).SerializeToString())
-        )
+        request = bytes(len(preview_request("usual", trade("P00001", "123.4", "60000", executed_at=EXECUTED))))
         with grpc.insecure_channel(f"127.0.0.1:{ready_file.read_text()}") as channel:
             method = channel.unary_unary(echo.METHOD)
             yield lambda: method(request, timeout=_TIMEOUT_S)

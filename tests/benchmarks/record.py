@@ -14,12 +14,13 @@ import grpc
 from crossmargin.adapters.postgres.database import Database
 from crossmargin.adapters.postgres.instruments import PostgresInstrumentReader
 from crossmargin.adapters.postgres.writer import PostgresWriter
+from crossmargin.api.v1 import book_service_pb2
 from crossmargin.domain.book import Trade, append_to_chain, entry_from_trade
 from crossmargin.domain.identifiers import AccountRef, BookId, InstrumentId
 from crossmargin.usecases.ports.books import Books
 from crossmargin.usecases.ports.writing import Decision, WriteRequest
 from crossmargin_client import trade
-from crossmargin_client.requests import record_trades
+from crossmargin_client.requests import new_request_id
 from tests.benchmarks.furniture import EXECUTED, Furniture, account
 from tests.benchmarks.harness import Goal, Measured, Plan, Ratio, in_turn
 from tests.benchmarks.opponents import pgbench
@@ -90,7 +91,8 @@ async def _per_second(served: Served, accounts: int, batch: int, seconds: float)
             nonlocal booked
             while time.monotonic() < until:
                 trades = [trade(INSTRUMENT, 1, "60000", executed_at=EXECUTED)] * batch
-                await method(record_trades(name, trades, request_id=None).SerializeToString(), timeout=_TIMEOUT_S)
+                request = book_service_pb2.RecordTradesRequest(request_id=new_request_id(), account=name, trades=trades)
+                await method(request.SerializeToString(), timeout=_TIMEOUT_S)
                 booked += batch
 
         began = time.monotonic()

@@ -13,7 +13,7 @@ from typing import Final
 from crossmargin.api.v1 import margin_service_pb2 as pb
 from crossmargin.api.v1.margin_service_pb2_grpc import MarginServiceStub
 from crossmargin_client import order
-from crossmargin_client.requests import release_reservation, reserve_margin
+from crossmargin_client.requests import new_request_id
 from tests.benchmarks.furniture import COINS, Furniture, account
 from tests.benchmarks.harness import Goal, Measured, Plan, Ratio, in_turn
 from tests.benchmarks.opponents import pgbench
@@ -55,11 +55,11 @@ def reserving(served: Served, account_id: str) -> Iterator[Callable[[], float]]:
         def once() -> float:
             number = next(_numbers)
             wanted = order("P00000", f"{1 + number % 997}.{number % 10}", f"{COINS['BTC']:.0f}", lifetime=timedelta(hours=1))
-            request = reserve_margin(name, wanted, request_id=None)
+            request = pb.ReserveMarginRequest(request_id=new_request_id(), account=name, order=wanted)
             began = time.perf_counter()
             answer: pb.ReserveMarginResponse = stub.ReserveMargin(request, timeout=_TIMEOUT_S, metadata=metadata)
             took = time.perf_counter() - began
-            release = release_reservation(name, answer.reservation.reservation, request_id=None)
+            release = pb.ReleaseReservationRequest(request_id=new_request_id(), account=name, reservation=answer.reservation.reservation)
             stub.ReleaseReservation(release, timeout=_TIMEOUT_S, metadata=metadata)
             return took
 

@@ -10,26 +10,41 @@ import pytest
 
 from crossmargin.api.v1 import account_service_pb2
 from crossmargin_client import requests
+from crossmargin_client.market_messages import history_messages
+from crossmargin_client.methods import Methods
 from crossmargin_client.values import PLEDGED, SPAN_GRID, cash
 
+
+class Unsent:
+    """Makes the request of a method of the clients, as it would be sent."""
+
+    def __getattr__(self, method):
+        def request(*given, **named):
+            call = getattr(Methods, method).describe(None, *given, **named)
+            return call.request if hasattr(call, "request") else call.message()
+
+        return request
+
+
+unsent = Unsent()
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WRITES = {
-    "create_client": lambda key: requests.create_client("a", "A", request_id=key),
-    "create_account": lambda key: requests.create_account("clients/a/accounts/b", "B", parent_account="", request_id=key),
-    "create_instrument": lambda key: requests.create_instrument(cash("USD"), request_id=key),
-    "record_trades": lambda key: requests.record_trades("clients/a/accounts/b", [], request_id=key),
-    "deposit": lambda key: requests.deposit(
+    "create_client": lambda key: unsent.create_client("a", "A", request_id=key),
+    "create_account": lambda key: unsent.create_account("clients/a/accounts/b", "B", parent_account="", request_id=key),
+    "create_instrument": lambda key: unsent.create_instrument(cash("USD"), request_id=key),
+    "record_trades": lambda key: unsent.record_trades("clients/a/accounts/b", [], request_id=key),
+    "deposit": lambda key: unsent.deposit(
         "clients/a/accounts/b", "USD", 5, received_at=NOON, book="", reference="", request_id=key
     ),
-    "propose_risk_parameters": lambda key: requests.propose_risk_parameters("{}", request_id=key),
-    "approve_risk_parameters": lambda key: requests.approve_risk_parameters("house-2", request_id=key),
-    "activate_risk_parameters": lambda key: requests.activate_risk_parameters(
+    "propose_risk_parameters": lambda key: unsent.propose_risk_parameters("{}", request_id=key),
+    "approve_risk_parameters": lambda key: unsent.approve_risk_parameters("house-2", request_id=key),
+    "activate_risk_parameters": lambda key: unsent.activate_risk_parameters(
         "house-2", active_from=NOON, ramp_days=5, request_id=key
     ),
-    "resume": lambda key: requests.resume("a", "fixed", confirms="", request_id=key),
-    "cancel_pending_request": lambda key: requests.cancel_pending_request("0" * 16, request_id=key),
-    "set_policy": lambda key: requests.set_policy("clients/a/accounts/b", "USD", PLEDGED, request_id=key),
-    "set_methodology": lambda key: requests.set_methodology(
+    "resume": lambda key: unsent.resume("fixed", client_id="a", confirms="", request_id=key),
+    "cancel_pending_request": lambda key: unsent.cancel_pending_request("0" * 16, request_id=key),
+    "set_policy": lambda key: unsent.set_policy("clients/a/accounts/b", "USD", PLEDGED, request_id=key),
+    "set_methodology": lambda key: unsent.set_methodology(
         "clients/a/accounts/b", SPAN_GRID, validate_only=False, request_id=key
     ),
 }  # fmt: skip
@@ -49,18 +64,18 @@ def test_a_write_keeps_the_name_it_was_given(build):
 
 
 def test_a_read_has_no_name():
-    assert requests.request_id_of(requests.get_margin("clients/a/accounts/b", min_seq=3)) == ""
+    assert requests.request_id_of(unsent.get_margin("clients/a/accounts/b", min_seq=3)) == ""
 
 
 def test_an_account_with_a_parent_is_isolated_and_one_without_is_cross():
-    cross = requests.create_account("clients/a/accounts/core", "C", parent_account="", request_id="x").account
-    isolated = requests.create_account("clients/a/accounts/bet", "B", parent_account=cross.name, request_id="x").account
+    cross = unsent.create_account("clients/a/accounts/core", "C", parent_account="", request_id="x").account
+    isolated = unsent.create_account("clients/a/accounts/bet", "B", parent_account=cross.name, request_id="x").account
     assert (cross.mode, cross.parent_account) == (account_service_pb2.ACCOUNT_MODE_CROSS, "")
     assert (isolated.mode, isolated.parent_account) == (account_service_pb2.ACCOUNT_MODE_ISOLATED, cross.name)
 
 
 def test_a_list_is_followed_until_a_page_names_no_next_one():
-    first = requests.list_clients()
+    first = unsent.list_clients()
     second = requests.next_page(first, account_service_pb2.ListClientsResponse(next_page_token="t"))  # noqa: S106 - of a page
     assert (second.page_token, second.page_size) == ("t", requests.PAGE_SIZE)
     assert requests.next_page(second, account_service_pb2.ListClientsResponse()) is None
@@ -87,7 +102,7 @@ def reassembled(messages):
 )
 def test_history_arrives_whole_in_messages_below_every_limit(day_count, column_count, level):
     columns = {f"spot:X{number}": [level] * day_count for number in range(column_count)}
-    messages = requests.import_history(days(day_count), columns)
+    messages = history_messages(days(day_count), columns)
     assert all(message.ByteSize() < SERVICE_LIMIT for message in messages)
     assert all(len(message.dates) <= 5000 and 1 <= len(message.columns) <= 2000 for message in messages)
     assert len(reassembled(messages)) == day_count * column_count
@@ -95,21 +110,21 @@ def test_history_arrives_whole_in_messages_below_every_limit(day_count, column_c
 
 def test_history_uses_few_messages():
     columns = {f"spot:X{number}": ["12345.6"] * 1500 for number in range(50)}
-    assert len(requests.import_history(days(1500), columns)) == 1
+    assert len(history_messages(days(1500), columns)) == 1
 
 
 def test_a_day_without_a_level_is_left_empty():
-    (message,) = requests.import_history(days(2), {"fx:EUR": [None, "1.08"]})
+    (message,) = history_messages(days(2), {"fx:EUR": [None, "1.08"]})
     assert list(message.columns[0].levels) == ["", "1.08"]
 
 
 def test_a_column_that_does_not_fit_the_dates_is_refused():
     with pytest.raises(ValueError, match="history of fx:EUR has 1 levels for 2 dates"):
-        requests.import_history(days(2), {"fx:EUR": ["1.08"]})
+        history_messages(days(2), {"fx:EUR": ["1.08"]})
 
 
 def test_a_snapshot_names_the_level_that_is_no_number():
     with pytest.raises(TypeError, match="level of spot:BTC was the float"):
-        requests.publish_snapshot(NOON, {"spot:BTC": 1.5}, {})
+        unsent.publish_snapshot(NOON, {"spot:BTC": 1.5}, {})
     with pytest.raises(ValueError, match="mark of BTC-PERP was 'x'"):
-        requests.publish_snapshot(NOON, {"spot:BTC": 1}, {"BTC-PERP": "x"})
+        unsent.publish_snapshot(NOON, {"spot:BTC": 1}, {"BTC-PERP": "x"})
