@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from crossmargin.domain.entry_details import EntryDetails
 from tests.audit.test_tampering import owner
+from tests.builders import AS_OF
 from tests.contract.storage import CORE, OTHER, a_deposit, postgres_storage, sql
 from tests.ledger_rig import (
     ACCOUNTS,
@@ -37,6 +39,7 @@ COLUMNS = {
         *("client_id", "account_id", "sequence", "book_id", "instrument_id", "settlement", "quantity", "price", "kind", "lifetime_s"),
         *("reference", "consideration", "paid_in", "filled", "reserved_by", "reserved_at", "expires_at", "state"),
     ),
+    "unsettled_trade": ("client_id", "account_id", "sequence", "settle_date"),
     "anchor": (
         *("number", "taken_at", "account_count", "entry_count", "root", "previous_hash", "is_checkpoint", "changed", "key_id", "signature"),
     ),
@@ -75,6 +78,7 @@ refs = st.sampled_from((CORE, FUND, OTHER))
 entries = st.one_of(
     st.builds(a_deposit, refs, amounts),
     st.builds(lambda ref, quantity, cost: a_trade(ref, quantity, cost=cost), refs, amounts, amounts),
+    st.builds(lambda ref, quantity: replace(a_trade(ref, quantity), details=EntryDetails(settle_date=AS_OF.date())), refs, amounts),
 )
 steps = st.lists(st.one_of(st.lists(entries, min_size=1, max_size=4), st.sampled_from(["anchor", "requests"])), min_size=1, max_size=4)
 places = st.sampled_from([(table, column) for table, columns in COLUMNS.items() for column in (*columns, "the row")])
@@ -89,6 +93,8 @@ def changed(column, number):  # noqa: PLR0911 - one for each kind of column
     if column in BYTES:
         place = f"{number} %% (8 * octet_length({column}))"
         return f"set_bit({column}, {place}, 1 - get_bit({column}, {place}))"
+    if column == "settle_date":
+        return f"settle_date + {1 + number}"
     if column in MOMENTS:
         return f"{column} + interval '{1 + number} microseconds'"
     if column == "is_checkpoint":

@@ -17,7 +17,7 @@ from tests.builders import AS_OF
 from tests.contract.storage import CORE, a_deposit, postgres_storage
 from tests.ledger_rig import a_history, a_trade, book, some_requests, verify
 
-LEDGER = ("entry", "posting", "entry_details", "reservation", "position", "account_head", "anchor")
+LEDGER = ("entry", "posting", "entry_details", "reservation", "position", "unsettled_trade", "account_head", "anchor")
 BESIDE_THE_LEDGER = {"account_head": {"mode", "status"}}
 """What an account is and may do, which is no part of its books."""
 NOT_OF_THE_LEDGER = {"statement_account", "margin_history", "margin_call", "call_notice", "liquidation", "liquidation_step"}
@@ -27,6 +27,7 @@ to which it goes."""
 WHICH = {"position": "WHERE quantity <> 0 OR cost <> 0", "entry_details": "WHERE details LIKE {named}"}
 NAMED = {"event": "%event%", "reverses": "%reverses%"}
 CHANGED = {
+    "date": "{column} + 1",
     "text": "coalesce({column}, '') || 'x'",
     "int2": "coalesce({column}, 0) + 1",
     "int8": "coalesce({column}, 0) + 1000",
@@ -59,6 +60,7 @@ async def ledger(module_database_url):
     async with postgres_storage(module_database_url) as storage:
         await some_requests(storage)
         anchors = await a_history(storage)
+        await book(storage, replace(a_trade(CORE, 2, cost=6), details=EntryDetails(settle_date=AS_OF.date())))
         await book(storage, replace(a_trade(CORE, 3, cost=9), details=EntryDetails(event="fixing X 2026-03-02", terms=(("price", "3"),))))
     with psycopg.connect(module_database_url) as connection:
         for table, name in connection.execute(CHECKS).fetchall():

@@ -58,7 +58,7 @@ def tamper(ledger):
     write_all(url, kept)
 
 
-TABLES = ("account_head", "entry", "posting", "position", "reservation", "anchor")
+TABLES = ("account_head", "entry", "posting", "position", "reservation", "unsettled_trade", "anchor")
 
 
 def owner(url, *statements):
@@ -184,6 +184,7 @@ EDITS = {
         K.RESERVATION_DIFFERS,
     ),
     "reservation gone": ("DELETE FROM reservation WHERE sequence = 2", K.RESERVATION_DIFFERS),
+    "unsettled trade of nothing": ("INSERT INTO unsettled_trade VALUES ('alpha', 'core', 1, '2026-03-03')", K.UNSETTLED_TRADE_DIFFERS),
     "order": ("UPDATE entry SET reference = replace(reference, ' 60000 ', ' 1 ') WHERE kind = 'reservation'", K.RESERVATION_DIFFERS),
     "order that cannot be read": ("UPDATE entry SET reference = 'x' WHERE kind = 'reservation'", K.RESERVATION_DIFFERS),
     "moment of an order without end": ("UPDATE entry SET effective_at = 'infinity' WHERE kind = 'reservation'", K.RESERVATION_DIFFERS),

@@ -189,8 +189,8 @@ def test_only_what_is_no_history_can_be_changed_and_nothing_be_taken_away(databa
         APP,
     )
     assert {privilege for _, privilege in held} == {"SELECT", "INSERT", "UPDATE", "DELETE"}
-    # The one thing that is thinned out is what margin was at past runs, which the ledger and the stamps can tell again.
-    assert {table for table, privilege in held if privilege == "DELETE"} == {"house_run", "margin_history"}
+    # What margin was at past runs is thinned out: the ledger and the stamps can tell it again. What is settled is unsettled no more.
+    assert {table for table, privilege in held if privilege == "DELETE"} == {"house_run", "margin_history", "unsettled_trade"}
     changed = {table for table, privilege in held if privilege == "UPDATE"}
     columns = {
         (table, column)
@@ -207,7 +207,7 @@ def test_only_what_is_no_history_can_be_changed_and_nothing_be_taken_away(databa
     going_on = {("liquidation", name) for name in ("state", "ended_at", "last_step", "document")}
     assert columns == {("account", "methodology"), ("idempotency", "response"), ("house_run", "is_thinned"), *pending, *going_on}
     assert changed & HISTORY == set()
-    assert changed | HISTORY | {table for table, _ in columns} | {"margin_history"} == set(WALLS)
+    assert changed | HISTORY | {table for table, _ in columns} | {"margin_history", "unsettled_trade"} == set(WALLS)
 
 
 # What the service sees

@@ -43,6 +43,7 @@ class FindingKind(Enum):
     HEAD_MISSING = "head missing"
     POSITION_DIFFERS = "position differs"
     RESERVATION_DIFFERS = "reservation differs"
+    UNSETTLED_TRADE_DIFFERS = "unsettled_trade differs"
     SUM_NOT_ZERO = "sum not zero"
     ANCHOR_UNREADABLE = "anchor unreadable"
     ANCHOR_MISSING = "anchor missing"

@@ -1,4 +1,4 @@
-"""Verify everything that is stored of the ledger: chains, heads, positions, reservations, sums and anchors."""
+"""Verify everything that is stored of the ledger: chains, heads, positions, reservations, unsettled trades, sums and anchors."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class VerifyLedger:
     async def __call__(self) -> LedgerVerdict:
         """Return what was found. Memory grows with the number of accounts and not with that of entries."""
         await self._check_accounts()
-        await self._check_reservations()
+        await self._check_projections()
         await self._check_sums()
         inside = AnchorAudit("database", self.signatures)
         outside = AnchorAudit("file", self.signatures, may_begin_later=True)
@@ -150,8 +150,8 @@ class VerifyLedger:
             self._names.add(name)
         self._found(*audit.end(head, held, now=self.view.taken_at))
 
-    async def _check_reservations(self) -> None:
-        async for differences in self.view.reservation_differences():
+    async def _check_projections(self) -> None:
+        async for differences in self.view.projection_differences():
             self._found(*(difference.finding() for difference in differences))
 
     async def _check_sums(self) -> None:

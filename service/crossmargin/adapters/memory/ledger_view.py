@@ -38,7 +38,7 @@ class MemoryLedgerView:
             for name in sorted(held)
         ]
         everyone = sorted({*contents.heads, *(ref for ref, _ in contents.reservations)})
-        self._reservation_differences = MemoryProjections(database).compare("reservation", everyone)
+        self._projection_differences = MemoryProjections(database).compare("reservation", everyone)
         self._anchors = list(database.anchors)
 
     @property
@@ -61,9 +61,9 @@ class MemoryLedgerView:
         for batch in _one_by_one(self._positions):
             yield batch
 
-    async def reservation_differences(self) -> AsyncIterator[Sequence[ProjectionDifference]]:
+    async def projection_differences(self) -> AsyncIterator[Sequence[ProjectionDifference]]:
         """Yield the reservations that are stored otherwise than the entries say."""
-        for batch in _one_by_one(self._reservation_differences):
+        for batch in _one_by_one(self._projection_differences):
             yield batch
 
     async def anchors(self) -> AsyncIterator[Sequence[Anchor | UnreadableAnchor]]:

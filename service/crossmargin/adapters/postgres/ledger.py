@@ -31,11 +31,11 @@ from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from crossmargin.adapters.postgres.database import Database, Row
 from crossmargin.adapters.postgres.statements import compiled
-from crossmargin.adapters.postgres.tables import account_head, entry, entry_details, position, posting
+from crossmargin.adapters.postgres.tables import account_head, entry, entry_details, position, posting, unsettled_trade
 from crossmargin.domain.book import Entry, EntryKind, NewEntry, Posting
 from crossmargin.domain.entry_details import parse_details
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId
-from crossmargin.domain.lifecycle_event import KINDS, settlement_event
+from crossmargin.domain.lifecycle_event import KINDS
 from crossmargin.domain.position import Position
 from crossmargin.usecases.ports.books import BookedEntry, BookedEvent, InstrumentPositions
 from crossmargin.usecases.storage_errors import unknown_account
@@ -81,8 +81,6 @@ _LEGS: Final = (
     .lateral("legs")
 )
 _REVERSAL: Final = entry_details.alias("reversal")
-_SETTLED: Final = entry_details.alias("settled")
-_SETTLED_BACK: Final = entry_details.alias("settled_back")
 
 
 def _of_entry(details: FromClause) -> ColumnElement[bool]:
@@ -109,7 +107,7 @@ def _is_event(event: ColumnElement[Any], name: ColumnElement[str]) -> ColumnElem
     return and_(event >= name, event < name.concat(" $"))
 
 
-_ENTRY: Final[Select[Any]] = (
+_SAID: Final[Select[Any]] = (
     select(
         entry.c.sequence,
         entry.c.kind,
@@ -122,9 +120,8 @@ _ENTRY: Final[Select[Any]] = (
     )
     .join_from(entry, _LEGS, true())
     .outerjoin(entry_details, _of_entry(entry_details))
-    .where(_IS_ENTRY_OF)
-    .order_by(entry.c.sequence)
 )
+_ENTRY: Final = _SAID.where(_IS_ENTRY_OF).order_by(entry.c.sequence)
 _BOOKED: Final = _ENTRY.add_columns(_REVERSAL.c.sequence.label("reversed_by")).outerjoin(_REVERSAL, _takes_back(_REVERSAL, entry))
 _SIZE: Final = bindparam("size", type_=Integer)
 _ENTRIES: Final = compiled(_ENTRY.where(_after(entry.c.sequence)).limit(_SIZE))
@@ -144,30 +141,19 @@ _TRADED: Final = (
 )
 _TRADES: Final = compiled(_BOOKED.where(_after(entry.c.sequence), entry.c.kind == literal(EntryKind.TRADE.value), _TRADED).limit(_SIZE))
 _EVENT_ENTRIES: Final = compiled(_BOOKED.where(_is_event(entry_details.c.event, text_of("event"))))
-_SETTLEMENT: Final = literal(settlement_event("")).concat(cast(entry.c.sequence, Text))
-# Counts and not `exists`: each is looked up by its index, trade by trade. Of `exists` PostgreSQL makes a join, and a table that has grown
-# since its statistics were taken is then read as often as it has rows.
-_SETTLEMENT_COUNT: Final = (
-    select(func.count())
-    .select_from(_SETTLED)
-    .outerjoin(_SETTLED_BACK, _takes_back(_SETTLED_BACK, _SETTLED))
+# Each is looked up by its key: `offset` keeps PostgreSQL from making one join of both, in which it may read an account's whole history for
+# each trade while it has no statistics yet.
+_ENTRY_OF_TRADE: Final = _SAID.where(_of_entry(unsettled_trade)).offset(literal(0)).correlate(unsettled_trade).lateral("of_trade")
+UNSETTLED: Final = compiled(
+    select(_ENTRY_OF_TRADE)
+    .select_from(unsettled_trade)
+    .join(_ENTRY_OF_TRADE, true())
     .where(
-        _SETTLED.c.client_id == entry.c.client_id,
-        _SETTLED.c.account_id == entry.c.account_id,
-        _is_event(_SETTLED.c.event, _SETTLEMENT),
-        _SETTLED_BACK.c.sequence.is_(None),
+        unsettled_trade.c.client_id == text_of("client_id"),
+        unsettled_trade.c.account_id == text_of("account_id"),
+        unsettled_trade.c.settle_date <= bindparam("settle_date", type_=Date),
     )
-    .correlate(entry)
-    .scalar_subquery()
-)
-_REVERSAL_COUNT: Final = select(func.count()).where(_takes_back(_REVERSAL, entry)).correlate(entry).scalar_subquery()
-_UNSETTLED: Final = compiled(
-    _ENTRY.where(
-        entry.c.kind == literal(EntryKind.TRADE.value),
-        cast(cast(entry_details.c.details, JSONB)["settle_date"].astext, Date) <= bindparam("settle_date", type_=Date),
-        _REVERSAL_COUNT == 0,
-        _SETTLEMENT_COUNT == 0,
-    )
+    .order_by(unsettled_trade.c.sequence)
 )
 
 _QUANTITY_AT: Final = func.sum(cast(posting.c.quantity, Numeric))
@@ -301,7 +287,7 @@ class PostgresLedgerReader:
 
     async def unsettled_trades(self, ref: AccountRef, *, settle_date: date) -> Sequence[Entry]:
         """Return the trades that settle by this day and have been neither settled nor cancelled, oldest first."""
-        return [_entry(ref, row) for row in await self._database.rows(_UNSETTLED, **_names(ref), settle_date=settle_date)]
+        return [_entry(ref, row) for row in await self._database.rows(UNSETTLED, **_names(ref), settle_date=settle_date)]
 
     async def instrument_positions(self, ref: AccountRef, instrument_id: InstrumentId, *, until: datetime) -> InstrumentPositions:
         """Return what was held at a time; UNKNOWN_ACCOUNT."""

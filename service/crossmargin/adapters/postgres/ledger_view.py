@@ -16,17 +16,17 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from crossmargin.adapters.postgres.anchors import ANCHOR_COLUMNS, anchor_from_row, heads_from_rows
 from crossmargin.adapters.postgres.database import Connection, Row
-from crossmargin.adapters.postgres.projections import RESERVATION, difference_from_row
+from crossmargin.adapters.postgres.projections import RESERVATION, UNSETTLED_TRADE, difference_from_row
 from crossmargin.adapters.postgres.server_checks import DatabaseRefusedError, check_schema
 from crossmargin.adapters.postgres.statements import Statement, compiled
-from crossmargin.adapters.postgres.tables import account_head, anchor, entry, entry_details, position, posting, reservation
+from crossmargin.adapters.postgres.tables import account_head, anchor, entry, entry_details, position, posting, reservation, unsettled_trade
 from crossmargin.domain.audit_anchor import Anchor, AnchoredHead
 from crossmargin.domain.book import EntryKind
 from crossmargin.domain.ledger_audit import RecordedEntry, StoredEntry, StoredLeg, StoredPosition, UnreadableAnchor
 from crossmargin.domain.projection import ProjectionDifference
 
 _BATCH: Final = 1000
-_RESERVER_BATCH: Final = 100
+_ACCOUNT_BATCH: Final = 100
 _ANCHOR_BATCH: Final = 100
 """A checkpoint lists every account, so anchors are fewer at a time."""
 _BEGIN: Final = (
@@ -107,13 +107,21 @@ _POSITIONS: Final = compiled(
         cast(position.c.cost, Numeric).label("cost"),
     ).order_by(position.c.client_id, position.c.account_id, position.c.book_id, position.c.instrument_id)
 )
-_RESERVERS: Final = compiled(
-    union(
-        select(reservation.c.client_id, reservation.c.account_id),
-        select(entry.c.client_id, entry.c.account_id).where(entry.c.kind == EntryKind.RESERVATION.value),
-    ).order_by("client_id", "account_id")
-)
-"""Whoever has a reservation, by what is stored or by what the ledger says."""
+_CONCERNED: Final = {
+    RESERVATION: compiled(
+        union(
+            select(reservation.c.client_id, reservation.c.account_id),
+            select(entry.c.client_id, entry.c.account_id).where(entry.c.kind == EntryKind.RESERVATION.value),
+        ).order_by("client_id", "account_id")
+    ),
+    UNSETTLED_TRADE: compiled(
+        union(
+            select(unsettled_trade.c.client_id, unsettled_trade.c.account_id),
+            select(entry_details.c.client_id, entry_details.c.account_id).where(entry_details.c.details.contains('"settle_date"')),
+        ).order_by("client_id", "account_id")
+    ),
+}
+"""Whom a projection concerns, by what is stored or what the ledger says; positions are added up from the entries that are read anyway."""
 _ANCHORS: Final = compiled(select(*ANCHOR_COLUMNS).order_by(anchor.c.number))
 _POSTING_COUNT: Final = b"SELECT count(*) AS row_count FROM posting"
 _DETAILS_COUNT: Final = b"SELECT count(*) AS row_count FROM entry_details"
@@ -181,13 +189,14 @@ class PostgresLedgerView:
         async for rows in self._rows(_POSITIONS):
             yield [StoredPosition(**row) for row in rows]
 
-    async def reservation_differences(self) -> AsyncIterator[Sequence[ProjectionDifference]]:
-        """Yield the reservations that are stored otherwise than the entries say."""
-        compare = RESERVATION.compare()
-        async for rows in self._rows(_RESERVERS, batch=_RESERVER_BATCH):
-            names = ([row["client_id"] for row in rows], [row["account_id"] for row in rows])
-            found = await (await self._connection.execute(compare, names)).fetchall()
-            yield [difference_from_row(RESERVATION, row) for row in found]
+    async def projection_differences(self) -> AsyncIterator[Sequence[ProjectionDifference]]:
+        """Yield the reservations and unsettled trades that are stored otherwise than the entries say."""
+        for projection, concerned in _CONCERNED.items():
+            compare = projection.compare()
+            async for rows in self._rows(concerned, batch=_ACCOUNT_BATCH):
+                names = ([row["client_id"] for row in rows], [row["account_id"] for row in rows])
+                found = await (await self._connection.execute(compare, names)).fetchall()
+                yield [difference_from_row(projection, row) for row in found]
 
     async def anchors(self) -> AsyncIterator[Sequence[Anchor | UnreadableAnchor]]:
         """Yield the anchors by number."""

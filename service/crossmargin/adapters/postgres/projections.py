@@ -133,7 +133,38 @@ RESERVATION: Final = Projection(
         WHERE e.kind = 'reservation'
     """,
 )
-PROJECTIONS: Final = {projection.name: projection for projection in (POSITION, RESERVATION)}
+# Read without taking the text for JSON, or its days for those of a calendar: somebody may have written what is neither.
+UNSETTLED_TRADE: Final = Projection(
+    name="unsettled_trade",
+    keys=("sequence",),
+    values=("settle_date",),
+    moments=("settle_date",),
+    due=r"""
+        SELECT
+            e.client_id, e.account_id, e.sequence,
+            make_date(said[1]::integer, said[2]::integer, 1) + said[3]::integer - 1 AS settle_date
+        FROM entry AS e
+        JOIN wanted AS w ON w.client_id = e.client_id AND w.account_id = e.account_id
+        JOIN entry_details AS d ON d.client_id = e.client_id AND d.account_id = e.account_id AND d.sequence = e.sequence
+        CROSS JOIN LATERAL regexp_match(
+            d.details, '"settle_date":"(?!0000)(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"'
+        ) AS said
+        LEFT JOIN (
+            SELECT DISTINCT r.client_id, r.account_id, r.reverses AS sequence
+            FROM entry_details AS r JOIN wanted AS w ON w.client_id = r.client_id AND w.account_id = r.account_id
+        ) AS cancelled ON cancelled.client_id = e.client_id AND cancelled.account_id = e.account_id AND cancelled.sequence = e.sequence
+        LEFT JOIN (
+            SELECT DISTINCT s.client_id, s.account_id, said[1]::bigint AS sequence
+            FROM entry_details AS s
+            JOIN wanted AS w ON w.client_id = s.client_id AND w.account_id = s.account_id
+            CROSS JOIN LATERAL regexp_match(s.event, '^settlement of entry (\d{1,18})(?: #\d+)?$') AS said
+            LEFT JOIN entry_details AS b ON b.client_id = s.client_id AND b.account_id = s.account_id AND b.reverses = s.sequence
+            WHERE b.sequence IS NULL
+        ) AS settled ON settled.client_id = e.client_id AND settled.account_id = e.account_id AND settled.sequence = e.sequence
+        WHERE e.kind = 'trade' AND said IS NOT NULL AND cancelled.sequence IS NULL AND settled.sequence IS NULL
+    """,
+)
+PROJECTIONS: Final = {projection.name: projection for projection in (POSITION, RESERVATION, UNSETTLED_TRADE)}
 
 
 class PostgresProjections:

@@ -138,8 +138,24 @@ entry_details: Final = Table(
         name="columns_are_those_of_the_text",
     ),
 )
-Index("entry_details_reverses", *(entry_details.c[name] for name in ("client_id", "account_id", "reverses")), unique=True)
-Index("entry_details_event", *(entry_details.c[name] for name in ("client_id", "account_id", "event")), unique=True)
+for _column in ("reverses", "event"):
+    Index(
+        f"entry_details_by_{_column}",
+        *(entry_details.c[name] for name in ("client_id", "account_id", _column)),
+        unique=True,
+        postgresql_where=entry_details.c[_column].is_not(None),
+    )
+
+# Trades that the street has still to settle: what `entry_details` says of them, kept by a trigger on it.
+unsettled_trade: Final = Table(
+    "unsettled_trade",
+    metadata,
+    _name("client_id"),
+    _name("account_id"),
+    Column("sequence", BigInteger, nullable=False),
+    Column("settle_date", Date, nullable=False),
+    PrimaryKeyConstraint("client_id", "account_id", "sequence"),
+)
 
 # No foreign key to instrument: every posting in USD would share-lock the one row of USD, and all writers would meet there.
 posting: Final = Table(

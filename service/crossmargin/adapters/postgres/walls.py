@@ -59,6 +59,8 @@ WALLS: Final[Mapping[str, Wall]] = {
     "entry": Wall(OF_CLIENT, _ADD),
     "entry_details": Wall(OF_CLIENT, _ADD),
     "posting": Wall(OF_CLIENT, _ADD),
+    # A projection; a trigger takes away what was settled.
+    "unsettled_trade": Wall(OF_CLIENT, (*_ADD, "DELETE")),
     "position": Wall(OF_CLIENT, _REPLACE),
     "reservation": Wall(OF_CLIENT, _REPLACE),
     "collateral_policy": Wall(OF_CLIENT, _REPLACE),

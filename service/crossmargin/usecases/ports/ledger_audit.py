@@ -74,7 +74,7 @@ class Projections(Protocol):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The projections there are: `position`, `reservation`."""
+        """The projections there are: `position`, `reservation` and the like."""
         ...
 
     async def differences(self, name: str, accounts: Sequence[AccountRef]) -> Sequence[ProjectionDifference]:
@@ -113,8 +113,11 @@ class LedgerView(Protocol):
         """Yield the positions in the order of account, book and instrument."""
         ...
 
-    def reservation_differences(self) -> AsyncIterator[Sequence[ProjectionDifference]]:
-        """Yield the reservations, of accounts with or without a head, that are stored otherwise than the entries say."""
+    def projection_differences(self) -> AsyncIterator[Sequence[ProjectionDifference]]:
+        """Yield the rows of projections, of accounts with or without a head, that are stored otherwise than the entries say.
+
+        All projections but the positions, which `positions` yields.
+        """
         ...
 
     def anchors(self) -> AsyncIterator[Sequence[Anchor | UnreadableAnchor]]:
