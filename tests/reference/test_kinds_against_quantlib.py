@@ -393,35 +393,77 @@ def test_american_options(seed, longest_days):
 def american(  # noqa: PLR0917 - the parameters of one option, in their usual order
     spot: float, payoff: ql.PlainVanillaPayoff, days: int, rate: float, carry: float, sigma: float
 ) -> float:
-    flat = [ql.YieldTermStructureHandle(ql.FlatForward(TODAY, each, DAY_COUNT)) for each in (rate - carry, rate)]
-    volatility = ql.BlackVolTermStructureHandle(ql.BlackConstantVol(TODAY, ql.NullCalendar(), sigma, DAY_COUNT))
-    process = ql.BlackScholesMertonProcess(ql.QuoteHandle(ql.SimpleQuote(spot)), *flat, volatility)
-    option = ql.VanillaOption(payoff, ql.AmericanExercise(TODAY, TODAY + days))
+    option, process = american_option(spot, payoff, days, rate, carry, sigma)
     option.setPricingEngine(ql.QdFpAmericanEngine(process, ql.QdFpAmericanEngine.highPrecisionScheme()))
     return option.NPV()
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("smallest_rate", [None, 1e-6], ids=["any rate", "rates near zero"])
-def test_american_options_over_the_whole_range(seed, smallest_rate):
-    """Two days to five years, rates -1% to 10%, carry -10% to 10%, volatilities 5% to 150%, strikes within two deviations.
+def american_option(  # noqa: PLR0917 - the parameters of one option, in their usual order
+    spot: float, payoff: ql.PlainVanillaPayoff, days: int, rate: float, carry: float, sigma: float
+) -> tuple[ql.VanillaOption, ql.BlackScholesMertonProcess]:
+    flat = [ql.YieldTermStructureHandle(ql.FlatForward(TODAY, each, DAY_COUNT)) for each in (rate - carry, rate)]
+    volatility = ql.BlackVolTermStructureHandle(ql.BlackConstantVol(TODAY, ql.NullCalendar(), sigma, DAY_COUNT))
+    process = ql.BlackScholesMertonProcess(ql.QuoteHandle(ql.SimpleQuote(spot)), *flat, volatility)
+    return ql.VanillaOption(payoff, ql.AmericanExercise(TODAY, TODAY + days)), process
 
-    Near a rate of zero the strike bears hardly any interest, and the boundary is found slowly. Where the put's rate is below zero and its
-    income below that there are two boundaries: QuantLib refuses, and so the pair is left out.
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("smallest_rate", "largest_carry"), [(None, 0.10), (1e-6, 0.10), (1e-6, 0.25)])
+def test_american_options_over_the_whole_range(seed, smallest_rate, largest_carry):
+    """Two days to five years, rates -1% to 10%, carry either way, volatilities 5% to 150%, strikes within two deviations.
+
+    Near a rate of zero the strike bears hardly any interest, and the boundary is found slowly; it bends sharply where carry is large beside
+    volatility. Where the put's rate is below zero and its income below that there are two boundaries: QuantLib's engine refuses, and
+    `test_american_options_with_two_boundaries` takes the pair.
     """
     random = np.random.default_rng(seed)
     wrong = []
     for _ in range(120):
         days = int(np.exp(random.uniform(np.log(2), np.log(1825))))
         rate = random.uniform(-0.01, 0.10) if smallest_rate is None else 10 ** random.uniform(np.log10(smallest_rate), -2)
-        carry, sigma = random.uniform(-0.10, 0.10), np.exp(random.uniform(np.log(0.05), np.log(1.5)))
+        carry, sigma = random.uniform(-largest_carry, largest_carry), np.exp(random.uniform(np.log(0.05), np.log(1.5)))
         sign = float(random.choice([-1, 1]))
         strike = 100.0 * np.exp(random.uniform(-2, 2) * sigma * np.sqrt(days / 365))
         put_rate, put_income = (rate, rate - carry) if sign < 0 else (rate - carry, rate)
         if put_rate < 0 and put_income < put_rate:
             continue
-        expected = american(100.0, ql.PlainVanillaPayoff(ql.Option.Call if sign > 0 else ql.Option.Put, strike), days, rate, carry, sigma)
+        expected = american(100.0, right_of(sign, strike), days, rate, carry, sigma)
         (found,) = american_price(spot=100.0, strike=strike, years=days / 365, rate=rate, carry=carry, volatility=sigma, sign=sign)
         if abs(found - expected) > max(AMERICAN_TOLERANCE * expected, 1e-5):
             wrong.append((days, rate, carry, sigma, sign, strike, expected, found))
     assert wrong == []
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_american_options_with_two_boundaries(seed):
+    """Rates to -5% and income below that by up to 25%: exercised between two prices. Against finite differences, extrapolated in time.
+
+    What the grid misses of a European option is taken off: far out of the money that is more than the right to exercise is worth.
+    """
+    random = np.random.default_rng(seed)
+    wrong = []
+    for _ in range(40):
+        days = int(np.exp(random.uniform(np.log(2), np.log(1825))))
+        put_rate = -(10 ** random.uniform(-5, -1.3))
+        put_income = put_rate - 10 ** random.uniform(-3.5, -0.6)
+        sigma, sign = np.exp(random.uniform(np.log(0.05), np.log(1.5))), float(random.choice([-1, 1]))
+        rate, carry = (put_rate, put_rate - put_income) if sign < 0 else (put_income, put_income - put_rate)
+        strike = 100.0 * np.exp(random.uniform(-2, 2) * sigma * np.sqrt(days / 365))
+        option, process = american_option(100.0, right_of(sign, strike), days, rate, carry, sigma)
+        european = ql.VanillaOption(right_of(sign, strike), ql.EuropeanExercise(TODAY + days))
+        coarse, fine = (on_grid(option, process, steps) - on_grid(european, process, steps) for steps in (400, 800))
+        european.setPricingEngine(ql.AnalyticEuropeanEngine(process))
+        expected = european.NPV() + 2 * fine - coarse
+        (found,) = american_price(spot=100.0, strike=strike, years=days / 365, rate=rate, carry=carry, volatility=sigma, sign=sign)
+        if abs(found - expected) > max(AMERICAN_TOLERANCE * expected, 5e-4):
+            wrong.append((days, rate, carry, sigma, sign, strike, expected, found))
+    assert wrong == []
+
+
+def right_of(sign: float, strike: float) -> ql.PlainVanillaPayoff:
+    return ql.PlainVanillaPayoff(ql.Option.Call if sign > 0 else ql.Option.Put, strike)
+
+
+def on_grid(option: ql.VanillaOption, process: ql.BlackScholesMertonProcess, steps: int) -> float:
+    option.setPricingEngine(ql.FdBlackScholesVanillaEngine(process, steps, 2 * steps))
+    return option.NPV()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,8 +12,8 @@ from scipy.special import ndtr
 
 from crossmargin.engine.axes import ByRow, Index
 from crossmargin.engine.revaluation.black76 import black76
+from crossmargin.engine.revaluation.exercise_tree import tree_premium
 
-_NODES: Final = 10
 _PASSES: Final = 14
 _MOST_PASSES: Final = 10 * _PASSES
 _CLOSE_ENOUGH: Final = 1e-3
@@ -23,6 +24,13 @@ _SWINGING: Final = -0.5
 _SMALLEST_RATIO: Final = 1e-12
 _SMALLEST_TOTAL_VOLATILITY: Final = 1e-3
 """The boundary is found at no less than this; below it the value is European or intrinsic to a part in a thousand of spot."""
+_NO_RATE: Final = 1e-9
+"""A rate below zero by less is none: over five years it moves a price by less than a part in a hundred million."""
+_STEEP: Final = 1.0
+"""Carry over the life in deviations, from which the boundary bends so sharply that it takes the finer grid."""
+
+
+_PutPremium: TypeAlias = Callable[[ByRow, ByRow, ByRow, ByRow, ByRow, float], ByRow]
 
 
 def american_price(
@@ -37,8 +45,8 @@ def american_price(
     The boundary solves the fixed point B of Andersen, Lake and Offengenden (2016), "High performance American option pricing", on
     Chebyshev nodes in the square root of time. A call is the put with spot and strike, r and q exchanged (McDonald and Schroder, 1998).
 
-    Never below the European value nor below exercise now. With a rate below zero and a carry above it the region of exercise has a
-    second boundary, which is left out: the value is then a lower bound, exercise being worth little there.
+    Never below the European value nor below exercise now. Where a put's rate is below zero and its income below that, the region of
+    exercise has a second boundary, and a tree says what it adds.
 
     Args:
         spot: Price of the underlying, above zero.
@@ -76,11 +84,31 @@ def _put_premium(  # noqa: PLR0917 - the six parameters of a put, in their usual
 ) -> ByRow:
     """Return [R] what early exercise adds to puts. Without interest on the strike waiting costs nothing, and it adds nothing."""
     premium = np.zeros_like(spot)
-    pays = (rate > 0.0) | (income < np.minimum(rate, 0.0))
-    if pays.any():
-        # A second boundary only exists below a rate of zero; at zero the formula is the lower bound that is promised.
-        terms = (spot[pays] / strike[pays], np.maximum(rate[pays], 0.0), income[pays], volatility[pays])
-        premium[pays] = strike[pays] * np.clip(_integrate_premium(*terms, years), 0.0, _largest_premium(*terms, years))
+    # A rate that is zero but for its rounding must not choose the method.
+    rate = np.where((rate > -_NO_RATE) & (rate < 0.0), 0.0, rate)
+    between_two = (rate < 0.0) & (income < rate)
+    below_one = (rate > 0.0) | ((rate == 0.0) & (income < 0.0))
+    steep = np.abs(rate - income) * np.sqrt(years) > _STEEP * volatility
+    for rows, of_puts in (
+        (between_two, tree_premium),
+        (below_one & ~steep, _boundary_premium(_GRID)),
+        (below_one & steep, _boundary_premium(_FINE_GRID)),
+    ):
+        if rows.any():
+            premium[rows] = of_puts(spot[rows], strike[rows], rate[rows], income[rows], volatility[rows], years)
+    return premium
+
+
+def _boundary_premium(grid: _Grid) -> _PutPremium:
+    """Return the function that finds the premium of puts with one boundary on a grid."""
+
+    def premium(  # noqa: PLR0917 - the six parameters of a put, in their usual order
+        spot: ByRow, strike: ByRow, rate: ByRow, income: ByRow, volatility: ByRow, years: float
+    ) -> ByRow:
+        terms = (spot / strike, rate, income, volatility)
+        found: ByRow = strike * np.clip(_integrate_premium(*terms, years, grid), 0.0, _largest_premium(*terms, years))
+        return found
+
     return premium
 
 
@@ -97,29 +125,31 @@ def _largest_premium(moneyness: ByRow, rate: ByRow, income: ByRow, volatility: B
     return largest
 
 
-def _integrate_premium(moneyness: ByRow, rate: ByRow, income: ByRow, volatility: ByRow, years: float) -> ByRow:
-    start, log_ratio = _boundary(rate, income, volatility, years)
-    boundary = start * np.exp(-np.sqrt(np.maximum(_TO_EXPIRY @ log_ratio, 0.0)))
-    elapsed = (years * _ELAPSED)[:, np.newaxis]
+def _integrate_premium(  # noqa: PLR0917 - one formula's symbols
+    moneyness: ByRow, rate: ByRow, income: ByRow, volatility: ByRow, years: float, grid: _Grid
+) -> ByRow:
+    start, log_ratio = _boundary(rate, income, volatility, years, grid)
+    boundary = start * np.exp(-np.sqrt(np.maximum(grid.to_expiry @ log_ratio, 0.0)))
+    elapsed = (years * grid.elapsed)[:, np.newaxis]
     d1, d2 = _d1_d2(moneyness / boundary, elapsed, rate, income, volatility)
     earned = rate * np.exp(-rate * elapsed) * ndtr(-d2) - income * moneyness * np.exp(-income * elapsed) * ndtr(-d1)
-    integral: ByRow = years * _ELAPSED_WEIGHTS @ earned
+    integral: ByRow = years * grid.elapsed_weights @ earned
     return integral
 
 
-def _boundary(rate: ByRow, income: ByRow, volatility: ByRow, years: float) -> tuple[ByRow, NDArray[np.float64]]:
+def _boundary(rate: ByRow, income: ByRow, volatility: ByRow, years: float, grid: _Grid) -> tuple[ByRow, NDArray[np.float64]]:
     """Return [R] the boundary at expiry, over the strike, and [N + 1, R] log(boundary / that)^2 at the nodes, expiry last."""
     with np.errstate(all="ignore"):  # an income of zero starts at the strike
         start = np.maximum(np.where(income > rate, rate / income, 1.0), np.finfo(np.float64).tiny)
     problem = _Problem(start, _perpetual(start, rate, income, volatility), rate, income, volatility)
-    node_years = (years * _NODE_ROOTS[:-1] ** 2)[:, np.newaxis]
+    node_years = (years * grid.node_roots[:-1] ** 2)[:, np.newaxis]
     guess = np.log(_first_guess(start, problem.perpetual, rate, income, volatility, node_years) / start)
-    search = _passed(_Search(guess, None), problem, node_years, _PASSES)
+    search = _passed(_Search(guess, None), problem, node_years, grid)
     # Most have arrived. Where the strike bears hardly any interest steps shrink slowly, and those rows go on alone.
     far = np.flatnonzero(search.last_step > _CLOSE_ENOUGH)
     passes = _PASSES
     while len(far) and passes < _MOST_PASSES:
-        further = _passed(search.of(far), problem.of(far), node_years, _PASSES)
+        further = _passed(search.of(far), problem.of(far), node_years, grid)
         search.put(far, further)
         far = far[further.last_step > _CLOSE_ENOUGH]
         passes += _PASSES
@@ -162,17 +192,17 @@ class _Search:
                 mine[:, rows] = theirs
 
 
-def _passed(search: _Search, problem: _Problem, node_years: NDArray[np.float64], passes: int) -> _Search:
+def _passed(search: _Search, problem: _Problem, node_years: NDArray[np.float64], grid: _Grid) -> _Search:
     """Return the search after some more passes of the fixed point."""
-    start, perpetual, rate, income, volatility = problem
+    start, perpetual = problem.start, problem.perpetual
     deepest = np.log(perpetual / start)
-    log_ratio = np.zeros((_NODES + 1, len(rate)))
+    log_ratio = np.zeros((len(grid.node_roots), len(start)))
     depth, before = search.depth, search.before
-    for _ in range(passes):
+    for _ in range(_PASSES):
         log_ratio[:-1] = depth**2
-        at_times = start * np.exp(-np.sqrt(np.maximum(_TO_NODES @ log_ratio, 0.0)))
+        at_times = start * np.exp(-np.sqrt(np.maximum(grid.to_nodes @ log_ratio, 0.0)))
         with np.errstate(all="ignore"):  # a boundary at zero has no depth, and the last one found stays
-            improved = np.log(_fixed_point(start * np.exp(depth), at_times, node_years, rate, income, volatility) / start)
+            improved = np.log(_fixed_point(start * np.exp(depth), at_times, node_years, problem, grid) / start)
         improved = np.where(np.isfinite(improved), improved, depth)
         tried = (depth, improved)
         depth = np.clip(_next_depth(depth, improved, before), deepest, 0.0)
@@ -193,20 +223,16 @@ def _next_depth(
     return step
 
 
-def _fixed_point(  # noqa: PLR0917 - one equation's symbols
-    at_nodes: NDArray[np.float64],
-    at_times: NDArray[np.float64],
-    node_years: NDArray[np.float64],
-    rate: ByRow,
-    income: ByRow,
-    volatility: ByRow,
+def _fixed_point(
+    at_nodes: NDArray[np.float64], at_times: NDArray[np.float64], node_years: NDArray[np.float64], problem: _Problem, grid: _Grid
 ) -> NDArray[np.float64]:
     """Return [N, R] the boundary e^(-(r - q) t) n / d: n and d integrate the discounted chances to end below the boundary."""
-    points = len(_ELAPSED)
-    left = np.repeat(node_years, points, axis=0) * np.tile(_ELAPSED, _NODES)[:, np.newaxis]
+    _, _, rate, income, volatility = problem
+    nodes, points = len(node_years), len(grid.elapsed)
+    left = np.repeat(node_years, points, axis=0) * np.tile(grid.elapsed, nodes)[:, np.newaxis]
     d1, d2 = _d1_d2(np.repeat(at_nodes, points, axis=0) / at_times, left, rate, income, volatility)
-    weights = node_years * _ELAPSED_WEIGHTS
-    shape = (_NODES, points, len(rate))
+    weights = node_years * grid.elapsed_weights
+    shape = (nodes, points, len(rate))
     # Both sides carry e^(-r t) and e^(-q t), so that nothing grows without bound.
     earned = np.einsum("np,npr->nr", weights, (np.exp(-rate * left) * ndtr(d2)).reshape(shape))
     lost = np.einsum("np,npr->nr", weights, (np.exp(-income * left) * ndtr(d1)).reshape(shape))
@@ -245,11 +271,45 @@ def _d1_d2(
     return d1, d1 - deviation
 
 
-def _chebyshev(roots: NDArray[np.float64]) -> NDArray[np.float64]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Grid:
+    """Nodes of the boundary and times of the quadrature. Fractions of the time to expiry, the same for all options, and found once.
+
+    Attributes:
+        node_roots: [N + 1] square roots of the Chebyshev nodes, expiry last.
+        elapsed: [P] times of the quadrature. Flat at both ends, where the integrands have a root of time and the boundary starts steeply.
+        elapsed_weights: [P] of the quadrature.
+        to_expiry: [P, N + 1] from values at the nodes to values at what is left at those times.
+        to_nodes: [N x P, N + 1] the same for what is left at those fractions of each node's time.
+    """
+
+    node_roots: NDArray[np.float64]
+    elapsed: NDArray[np.float64]
+    elapsed_weights: NDArray[np.float64]
+    to_expiry: NDArray[np.float64]
+    to_nodes: NDArray[np.float64]
+
+
+def _grid(nodes: int, points: int) -> _Grid:
+    roots = 0.5 * (1.0 + np.cos(np.pi * np.arange(nodes + 1) / nodes))
+    legendre, weights = np.polynomial.legendre.leggauss(points)
+    unit = 0.5 * (1.0 + legendre)
+    elapsed = (unit**2 * (3.0 - 2.0 * unit)) ** 2
+    left = np.sqrt(1.0 - elapsed)
+    return _Grid(
+        node_roots=roots,
+        elapsed=elapsed,
+        elapsed_weights=6.0 * unit**3 * (3.0 - 2.0 * unit) * (1.0 - unit) * weights,
+        to_expiry=_chebyshev(left, roots),
+        to_nodes=_chebyshev(np.outer(roots[:-1], left).ravel(), roots),
+    )
+
+
+def _chebyshev(roots: NDArray[np.float64], node_roots: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return [Q, N + 1] the matrix from values at the nodes to values at Q square roots of time, both as fractions of the longest."""
-    signs = (-1.0) ** np.arange(_NODES + 1)
+    signs = (-1.0) ** np.arange(len(node_roots))
     signs[[0, -1]] *= 0.5
-    apart = roots[:, np.newaxis] - _NODE_ROOTS
+    apart = roots[:, np.newaxis] - node_roots
     if (apart == 0.0).any():
         raise ValueError("a time of the quadrature is a node; choose another number of points")
     weights = signs / apart
@@ -257,12 +317,5 @@ def _chebyshev(roots: NDArray[np.float64]) -> NDArray[np.float64]:
     return matrix
 
 
-# Nodes and times are fractions of the time to expiry, the same for all options: they and the matrices between them are found once.
-_NODE_ROOTS: Final = 0.5 * (1.0 + np.cos(np.pi * np.arange(_NODES + 1) / _NODES))
-_LEGENDRE, _LEGENDRE_WEIGHTS = np.polynomial.legendre.leggauss(25)
-_UNIT: Final = 0.5 * (1.0 + _LEGENDRE)
-_ELAPSED: Final = (_UNIT**2 * (3.0 - 2.0 * _UNIT)) ** 2
-"""[P] times of the quadrature. Flat at both ends, where the integrands have a root of time and a boundary that starts steeply."""
-_ELAPSED_WEIGHTS: Final = 6.0 * _UNIT**3 * (3.0 - 2.0 * _UNIT) * (1.0 - _UNIT) * _LEGENDRE_WEIGHTS
-_TO_EXPIRY: Final = _chebyshev(np.sqrt(1.0 - _ELAPSED))
-_TO_NODES: Final = _chebyshev(np.outer(_NODE_ROOTS[:-1], np.sqrt(1.0 - _ELAPSED)).ravel())
+_GRID: Final = _grid(nodes=10, points=25)
+_FINE_GRID: Final = _grid(nodes=16, points=35)
