@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from time import sleep
-from typing import Final, TypeAlias
+from typing import Final
 
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.samples import Sample
-
-from crossmargin.domain.identifiers import AccountRef
+from crossmargin.adapters.prometheus.gauge_columns import ColumnFamily, Labelled, column_of
 from crossmargin.domain.margin import MarginResult, RequirementBridge
-
-Labelled: TypeAlias = list[tuple[dict[str, str], MarginResult]]
 
 
 def _ratio(utilization: Decimal | None) -> float:
@@ -103,28 +97,16 @@ BRIDGE_PARTS: Final[Mapping[str, Callable[[RequirementBridge], Decimal]]] = {
 """From the standalone margins to the maintenance margin: gross, less the three nettings, plus charges."""
 
 
-def account_families(results: Mapping[AccountRef, MarginResult]) -> Iterator[GaugeMetricFamily]:
-    """Yield a family for each figure of an account, and one for the bridges."""
-    # Labels are made once for an account and not once for a figure: a house of a thousand has ten thousand figures.
-    labelled: Labelled = [({"client": ref.client_id, "account": ref.account_id}, result) for ref, result in sorted(results.items())]
+def account_families(results: Labelled[MarginResult]) -> Iterator[ColumnFamily]:
+    """Yield a family for each figure of an account, and one for the bridges, in the order of the accounts."""
     for gauge in ACCOUNT_GAUGES:
-        sleep(0)  # lets the event loop in, as the page does
-        family = GaugeMetricFamily(gauge.name, gauge.help_text, labels=["client", "account"])
-        for labels, result in labelled:
-            value = gauge.read(result)
-            if value is not None:
-                family.samples.append(Sample(gauge.name, labels, value))
-        yield family
-    yield _bridge_family(labelled)
-
-
-def _bridge_family(labelled: Labelled) -> GaugeMetricFamily:
-    name = "crossmargin_requirement_part_usd"
-    family = GaugeMetricFamily(
-        name,
+        yield ColumnFamily(gauge.name, gauge.help_text, [column_of(results, gauge.read)])
+    yield ColumnFamily(
+        "crossmargin_requirement_part_usd",
         "Bridge to the maintenance margin: gross is every position margined alone; the three nettings are taken off, charges added.",
-        labels=["client", "account", "part"],
+        [column_of(results, _part_of(read), part=part) for part, read in BRIDGE_PARTS.items()],
     )
-    for part, read in BRIDGE_PARTS.items():
-        family.samples.extend(Sample(name, {**labels, "part": part}, float(read(result.requirement))) for labels, result in labelled)
-    return family
+
+
+def _part_of(read: Callable[[RequirementBridge], Decimal]) -> Callable[[MarginResult], float]:
+    return lambda result: float(read(result.requirement))

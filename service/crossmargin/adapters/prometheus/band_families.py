@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from prometheus_client.core import GaugeMetricFamily
-
+from crossmargin.adapters.prometheus.gauge_columns import ColumnFamily, Labelled, column_of
 from crossmargin.domain.band_memory import BandState
-from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.margin import Band
 
 _BANDS: Final = tuple(Band)
@@ -38,10 +36,7 @@ BAND_GAUGES: Final = (
 )
 
 
-def band_families(bands: Mapping[AccountRef, BandState]) -> Iterator[GaugeMetricFamily]:
-    """Yield the families of the bands of accounts."""
+def band_families(bands: Labelled[BandState]) -> Iterator[ColumnFamily]:
+    """Yield the families of the bands of accounts, in their order."""
     for gauge in BAND_GAUGES:
-        family = GaugeMetricFamily(gauge.name, gauge.help_text, labels=["client", "account"])
-        for ref, state in sorted(bands.items()):
-            family.add_metric([ref.client_id, ref.account_id], gauge.read(state))
-        yield family
+        yield ColumnFamily(gauge.name, gauge.help_text, [column_of(bands, gauge.read)])

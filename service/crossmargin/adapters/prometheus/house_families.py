@@ -10,6 +10,8 @@ from typing import Final
 from prometheus_client.core import GaugeMetricFamily
 
 from crossmargin.adapters.prometheus.account_families import UTILIZATION
+from crossmargin.adapters.prometheus.gauge_columns import ColumnFamily, client_labels, column_of
+from crossmargin.adapters.prometheus.giving_way import giving_way
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.margin import CollateralLine, MarginResult
 from crossmargin.domain.market_quality import Verdict
@@ -21,20 +23,17 @@ OTHER_ASSETS: Final = "other"
 def worst_by_client(results: Mapping[AccountRef, MarginResult]) -> dict[str, float]:
     """Return the highest utilization over the accounts of each client."""
     worst: dict[str, float] = {}
-    for ref, result in results.items():
+    for ref, result in giving_way(results.items()):
         worst[ref.client_id] = max(worst.get(ref.client_id, 0.0), UTILIZATION.read(result) or 0.0)
     return worst
 
 
-def client_family(worst: Mapping[str, float], shown: frozenset[str]) -> GaugeMetricFamily:
+def client_family(worst: Mapping[str, float], shown: frozenset[str]) -> ColumnFamily:
     """Return how close each shown client is to the line."""
-    family = GaugeMetricFamily(
-        "crossmargin_client_utilization_ratio", "Highest utilization over the accounts of a client.", labels=["client"]
+    clients = [(client_labels(client), worst[client]) for client in giving_way(sorted(shown))]
+    return ColumnFamily(
+        "crossmargin_client_utilization_ratio", "Highest utilization over the accounts of a client.", [column_of(clients, float)]
     )
-    for client, utilization in sorted(worst.items()):
-        if client in shown:
-            family.add_metric([client], utilization)
-    return family
 
 
 def house_families(
@@ -75,7 +74,7 @@ def _doubted_family(results: Iterable[MarginResult]) -> GaugeMetricFamily:
         "Accounts exposed to market data that cannot be taken at its word, by the worst verdict.",
         labels=["verdict"],
     )
-    worst = [_worst_verdict(result) for result in results]
+    worst = [_worst_verdict(result) for result in giving_way(results)]
     for verdict in (Verdict.SUSPECT, Verdict.STALE, Verdict.MISSING):
         family.add_metric([verdict.value], worst.count(verdict))
     return family
@@ -104,7 +103,7 @@ def _collateral_family(lines: Iterable[CollateralLine]) -> GaugeMetricFamily:
 def _collateral_by_asset(lines: Iterable[CollateralLine]) -> Mapping[str, tuple[Decimal, ...]]:
     """Return counted, haircut and over limit of each asset, the largest market value first."""
     sums: dict[str, list[Decimal]] = defaultdict(lambda: [Decimal(0)] * 3)
-    for line in lines:
+    for line in giving_way(lines):
         if line.policy is not None:
             _add(sums[line.instrument_id], (line.value_in_equity, line.haircut, line.over_limit))
     by_size = sorted(sums.items(), key=lambda item: (-sum(item[1]), item[0]))

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from crossmargin.adapters.prometheus.account_families import account_families
 from crossmargin.adapters.prometheus.band_families import band_families
+from crossmargin.adapters.prometheus.gauge_columns import labelled
 from crossmargin.adapters.prometheus.house_families import client_family, house_families, worst_by_client
 from crossmargin.adapters.prometheus.peg_families import peg_families
 from crossmargin.domain.band_memory import BandState
@@ -36,8 +37,8 @@ class _HouseRun:
         worst = worst_by_client(self.results)
         shown = frozenset(sorted(worst, key=lambda client: (-worst[client], client))[: self.client_limit])
         return (
-            *account_families({ref: result for ref, result in self.results.items() if ref.client_id in shown}),
-            *band_families({ref: state for ref, state in self.bands.items() if ref.client_id in shown}),
+            *account_families(labelled(self.results, shown)),
+            *band_families(labelled(self.bands, shown)),
             client_family(worst, shown),
             *house_families(self.results, self.failed, dropped=len(worst) - len(shown)),
             *peg_families(self.pegs),

@@ -10,6 +10,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from crossmargin.adapters.prometheus.gauge_columns import ColumnFamily, column_of, labelled
+from crossmargin.adapters.prometheus.giving_way import giving_way
 from crossmargin.domain.identifiers import AccountRef, ClientId
 from crossmargin.domain.outlook import Outlook
 
@@ -40,19 +42,15 @@ class OutlookMetrics(Collector):
         if outlooks is None:
             return
         worst: dict[ClientId, float] = {}
-        for ref, outlook in outlooks.items():
+        for ref, outlook in giving_way(outlooks.items()):
             worst[ref.client_id] = max(worst.get(ref.client_id, 0.0), _ratio(outlook.projected.utilization))
         shown = frozenset(sorted(worst, key=lambda client: (-worst[client], client))[: self._client_limit])
-        family = GaugeMetricFamily(
+        yield ColumnFamily(
             "crossmargin_projected_utilization_ratio",
             "Utilization a day ahead: the book as it will be, under the parameters in force then, with the trend of the last day; "
             "+Inf when equity would be gone. Nothing is called on it.",
-            labels=["client", "account"],
+            [column_of(labelled(outlooks, shown), lambda outlook: _ratio(outlook.projected.utilization))],
         )
-        for ref, outlook in sorted(outlooks.items()):
-            if ref.client_id in shown:
-                family.add_metric([ref.client_id, ref.account_id], _ratio(outlook.projected.utilization))
-        yield family
         yield GaugeMetricFamily(
             "crossmargin_projected_clients_dropped",
             "Clients whose projected utilization is not exported because of the cap on client labels.",
