@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any, Final
 
 import structlog
 from structlog.typing import Processor
 
 LONGEST_TEXT: Final = 2000
+_UNSAID: Final = "a message of a library"
 # fmt: off
 FIELDS: Final = frozenset({
     # Every line.
@@ -81,10 +82,44 @@ def _plain(value: object) -> object:
 
 
 class _ToStructlog(logging.Handler):
-    """Takes what libraries say without what they say it of: their words before any value is put in."""
+    """Takes what libraries say, with numbers as they are and the kind of any other value in its place."""
 
     def emit(self, record: logging.LogRecord) -> None:
         logger = structlog.get_logger()
         log = logger.error if record.levelno >= logging.ERROR else logger.warning
-        words = record.msg if record.args and isinstance(record.msg, str) else "a message of a library"
-        log(words, library=record.name, **({"exc_info": record.exc_info} if record.exc_info else {}))
+        log(_words(record), library=record.name, **({"exc_info": record.exc_info} if record.exc_info else {}))
+
+
+def _words(record: logging.LogRecord) -> str:
+    """Return a message without what may be secret in it.
+
+    Words that come with values were written by a programmer, so they are said, and where a text would be stands `<str>`: a password of a
+    connection, a name in a query. Words without values may have been put together from some, so nothing of them is said.
+    """
+    if not record.args or not isinstance(record.msg, str):
+        return _UNSAID
+    try:
+        return record.msg % _without_texts(record.args)
+    except (TypeError, ValueError, KeyError):  # what is said does not fit what it is said of
+        return _UNSAID
+
+
+def _without_texts(values: tuple[object, ...] | Mapping[str, object]) -> tuple[object, ...] | dict[str, object]:
+    if isinstance(values, Mapping):
+        return {name: _number_or_kind(value) for name, value in values.items()}
+    return tuple(_number_or_kind(value) for value in values)
+
+
+def _number_or_kind(value: object) -> object:
+    # By its very type: a kind of number of somebody else's may have words of its own.
+    return value if type(value) in {int, float, bool} else _Kind(type(value).__qualname__)
+
+
+class _Kind:
+    """Stands in a message where a value would be, whichever way it is formatted."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        return f"<{self._name}>"
