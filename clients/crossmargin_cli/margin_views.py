@@ -88,7 +88,7 @@ def reproduction_line(stamp: margin_service_pb2.MarginStamp, answer: margin_serv
 def bridge_table(console: Console, requirement: margin_service_pb2.RequirementBridge) -> Table:
     """Return the way from the gross sum to the requirement, step by step, with what each step takes off."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     add_number_column(table, "", min_width=_BRIDGE_DIGITS)
     table.add_column(no_wrap=True)
     gross = decimal_of(requirement.gross)
@@ -157,7 +157,7 @@ def group_table(groups: Sequence[margin_service_pb2.GroupRequirement]) -> Table:
 def scenario_table(scenarios: Sequence[margin_service_pb2.WorstScenario]) -> Table:
     """Return the scenarios in which the account loses most."""
     table = plain_table("Worst scenarios")
-    table.add_column("Scenario", overflow="ellipsis", no_wrap=True, max_width=62)
+    table.add_column("Scenario", overflow="fold", max_width=62)
     table.add_column("Kind", no_wrap=True)
     add_number_column(table, "Profit or loss")
     for scenario in scenarios:

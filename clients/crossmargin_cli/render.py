@@ -6,12 +6,12 @@ import sys
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final, TextIO
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from crossmargin.api.v1 import margin_service_pb2
+from crossmargin_cli.house_table import HouseTable
 
 PIPE_WIDTH: Final = 100
 """Columns of what is not a terminal: a pipe has no width of its own."""
@@ -102,17 +102,9 @@ def segment(console: Console, start: Decimal, end: Decimal, *, width: int, style
     return Text(" " * first + (removed if is_removed else kept) * (last - first), style=style)
 
 
-def plain_table(title: str = "") -> Table:
-    """Return an empty table in the house style: a rule under the headings and nothing else."""
-    return Table(
-        title=title or None,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-        show_edge=False,
-    )
+def plain_table(title: str = "") -> HouseTable:
+    """Return an empty table in the house style."""
+    return HouseTable(title)
 
 
 def add_number_column(table: Table, heading: str, *, min_width: int | None = None) -> None:
