@@ -21,6 +21,8 @@ T = TypeVar("T")
 AT_ONCE: Final = 32
 HUNG_UP = "Internal error from Core"
 """What grpc's own client says, and not the service, when it was writing as the service hung up: the status is lost; call again."""
+AGED = "Debug Text: max_age"
+"""What it says when a connection had lived as long as one may just as a call began: on the next one it is answered."""
 _TRIES = 20
 _PATIENCE_OF = {"WatchCallNotices": 2.0}
 """Seconds, of a stream that has nothing to tell: that its caller was let in shows in that nobody hangs up."""

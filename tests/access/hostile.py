@@ -16,7 +16,7 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor
 
 from crossmargin.adapters.grpc_server.server import SERVICES
-from tests.access.calls import HUNG_UP
+from tests.access.calls import AGED, HUNG_UP
 from tests.access.plausible import request_of
 from tests.access.secure_process import Service, secure_service
 from tests.faults.fuzz import Fuzzer, _mutilated
@@ -51,7 +51,7 @@ class Hostility:
         async def one_after_another() -> None:
             for raw, metadata in requests:
                 code, details = await self._answer(method, raw, metadata)
-                while details == HUNG_UP:
+                while details == HUNG_UP or (code == "UNAVAILABLE" and AGED in details):
                     code, details = await self._answer(method, raw, metadata)
                 codes[code] += 1
                 if code not in PROPER:

@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -29,15 +31,15 @@ _DOWN: Final = """
 import os
 from alembic import command
 from crossmargin.adapters.postgres.migrate import migration_config
-command.downgrade(migration_config(os.environ["CROSSMARGIN_DATABASE_URL"]), "-1")
+command.downgrade(migration_config(os.environ["CROSSMARGIN_DATABASE_URL"]), "{revision}")
 """
 
 
 async def run_migration(bench: Bench) -> Result:
     """Return what became of a service whose schema is migrated up, down and up again while it is used."""
     previous = bench.folder / "previous-release"
-    commit = _check_out_previous_release(previous)
-    if commit is None:
+    found = _check_out_previous_release(previous)
+    if found is None:
         return Result("migration", findings=["not run: the previous release is taken from git, and this is no clone with its history"])
     variables = {"PYTHONPATH": os.pathsep.join([str(previous / "service"), str(previous / "clients")])}
     if _DATABASE not in {name for (name,) in bench.postgres.execute("SELECT datname FROM pg_database")}:
@@ -45,15 +47,23 @@ async def run_migration(bench: Bench) -> Result:
         await _run([sys.executable, "-m", "crossmargin", "migrate"], bench.postgres.url_of(_DATABASE), variables)
     setup = Setup(template=_DATABASE, variables=variables, kinds=BASIC_KINDS, seed=bench.seed)
     with logged_lock_waits(bench.postgres):
-        result = await bench.run("migration", _up_down_up, setup)
-    result.remarks.append(f"the previous release is that of commit {commit[:10]}")
+        result = await bench.run("migration", partial(_up_down_up, found.revision), setup)
+    result.remarks.append(f"the previous release is that of commit {found.commit[:10]}, whose schema is {found.revision}")
     return result
 
 
-async def _up_down_up(rig: Rig) -> None:
+@dataclass(frozen=True, slots=True)
+class _Release:
+    """Where an older release stands in git, and the last migration that it knows."""
+
+    commit: str
+    revision: str
+
+
+async def _up_down_up(revision: str, rig: Rig) -> None:
     first, previous = rig.replicas[0], rig.replicas[0].variables
     await rig.history.progress(_BETWEEN)
-    await _migrate(rig, "up")
+    await _migrate(rig, "up", revision)
     await rig.history.progress(_BETWEEN)
     # Both releases side by side on the new schema.
     await first.stop()
@@ -65,9 +75,9 @@ async def _up_down_up(rig: Rig) -> None:
     first.variables = previous
     await first.start()
     await rig.history.progress(_BETWEEN)
-    await _migrate(rig, "down")
+    await _migrate(rig, "down", revision)
     await rig.history.progress(_BETWEEN)
-    await _migrate(rig, "up")
+    await _migrate(rig, "up", revision)
     for replica in rig.replicas:
         await replica.stop()
         replica.variables = {}
@@ -75,11 +85,11 @@ async def _up_down_up(rig: Rig) -> None:
     await rig.history.progress(_BETWEEN)
 
 
-async def _migrate(rig: Rig, direction: str) -> None:
+async def _migrate(rig: Rig, direction: str, revision: str) -> None:
     rig.history.longest_gap_s = 0.0
     before, began = list(rig.history.answers), time.monotonic()
     waits = LockWaits.from_now_on(rig.postgres)
-    command = ["-m", "crossmargin", "migrate"] if direction == "up" else ["-c", _DOWN]
+    command = ["-m", "crossmargin", "migrate"] if direction == "up" else ["-c", _DOWN.format(revision=revision)]
     await _run([sys.executable, *command], rig.url, {})
     await rig.history.progress(1)
     stall_s, wait_s = rig.history.longest_gap_s, waits.longest_s()
@@ -108,24 +118,27 @@ async def _run(command: list[str], url: str, variables: dict[str, str]) -> None:
         raise ReplicaError(f"{' '.join(command[1:3])} ended with {process.returncode}: {said.decode()[-400:]}")
 
 
-def _check_out_previous_release(folder: Path) -> str | None:
-    """Write down the last commit that knew all migrations but the newest, and return it; None without a history to take it from."""
+def _check_out_previous_release(folder: Path) -> _Release | None:
+    """Write down the last commit that did not know the newest migration, and return it; None without a history to take it from."""
     newest = max((ROOT / "migrations" / "versions").glob("0*.py"))
     if shutil.which("git") is None or not (ROOT / ".git").exists():
         return None
     added = _git("log", "--diff-filter=A", "--format=%H", "--", str(newest.relative_to(ROOT)))
     if not added:
         return None
-    # A commit in which migrations of two branches met has two of one number, and cannot be migrated.
-    known = [f"{number:04d}" for number in range(1, int(newest.name[:4]))]
     before = _git("log", "--format=%H", f"{added.splitlines()[-1]}^").splitlines()
-    commit = next((one for one in before if _migrations_of(one) == known), None)
-    if commit is None:
+    commit, known = next(((one, known) for one in before if _is_a_chain(known := _migrations_of(one))), ("", []))
+    if not commit:
         return None
     folder.mkdir(exist_ok=True)
     archive = subprocess.run(["git", "archive", commit, "service", "clients", "migrations"], cwd=ROOT, capture_output=True, check=True)
     subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
-    return commit
+    return _Release(commit, known[-1])
+
+
+def _is_a_chain(migrations: list[str]) -> bool:
+    """Whether it can be migrated: a commit in which migrations of two branches met has two of one number."""
+    return bool(migrations) and migrations == [f"{number:04d}" for number in range(1, len(migrations) + 1)]
 
 
 def _migrations_of(commit: str) -> list[str]:
