@@ -39,8 +39,10 @@ from crossmargin_cli.margin_views import (
     gap_sentence,
     group_table,
     holding_table,
+    in_reported_currency,
     margin_table,
     netting_sentence,
+    reported_line,
     reproduction_line,
     scenario_table,
     stamp_line,
@@ -60,6 +62,7 @@ app.command("topup", epilog=top_up.EXAMPLES)(top_up.topup)
 @app.command(
     epilog=examples(
         "crossmargin margin show meridian-basis/core",
+        "crossmargin margin show harbour-macro/core --in EUR",
         "crossmargin margin show --all --json",
     )
 )
@@ -68,6 +71,9 @@ def show(
         str | None, typer.Argument(metavar="ACCOUNT", help="CLIENT/ACCOUNT, or CLIENT for all of its accounts.", show_default=False)
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every account of every client.")] = False,
+    report_in: Annotated[
+        str, typer.Option("--in", metavar="CURRENCY", help="Money to report in, such as EUR; dollars if none is given.", show_default=False)
+    ] = "",
     json: JsonOption = False,
     target: TargetOption = DEFAULT_TARGET,
 ) -> None:
@@ -75,12 +81,17 @@ def show(
     if every == (account is not None):
         raise MisuseError("expected an account, a client or --all", next_step="crossmargin margin show --all")
     with connect(target) as client:
-        margins = [client.get_margin(name) for name in _names(client, account)]
+        standings = [client.get_standing(name, report_in=report_in) for name in _names(client, account)]
+    margins = [standing.margin for standing in standings]
     if json:
-        print_json({"margins": [to_json(margin) for margin in margins]})
+        reported = {"reported": [to_json(standing.reported) for standing in standings]} if report_in else {}
+        print_json({"margins": [to_json(margin) for margin in margins]} | reported)
         return
     console = console_on()
-    console.print(margin_table(console, margins) if margins else "There are no accounts yet.")
+    shown = [in_reported_currency(standing) for standing in standings]
+    console.print(margin_table(console, shown) if shown else "There are no accounts yet.")
+    if report_in and standings:
+        console.print(reported_line(standings[0].reported))
     for line in (line for margin in margins for line in doubt_lines(margin)):
         console.print(line)
     for margin in margins:

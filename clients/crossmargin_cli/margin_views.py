@@ -59,6 +59,22 @@ def margin_table(console: Console, margins: Iterable[margin_service_pb2.Margin])
     return table
 
 
+def in_reported_currency(standing: margin_service_pb2.GetMarginResponse) -> margin_service_pb2.Margin:
+    """Return a margin with the amounts of the currency that was asked for, if one was."""
+    shown = margin_service_pb2.Margin()
+    shown.CopyFrom(standing.margin)
+    if standing.HasField("reported"):
+        shown.equity.CopyFrom(standing.reported.equity)
+        shown.requirement.CopyFrom(standing.reported.requirement)
+    return shown
+
+
+def reported_line(reported: margin_service_pb2.ReportedMargin) -> str:
+    """Return the currency of a table's amounts, and its price."""
+    price = decimal_of(reported.price)
+    return f"Amounts are {reported.currency}, at {price:f} dollars. Risk is measured in dollars; utilization and band are those in dollars."
+
+
 def stamp_line(stamp: margin_service_pb2.MarginStamp) -> str:
     """Return a sentence that says what a result depends on."""
     as_of = moment_of(stamp.as_of_time).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -73,6 +73,22 @@ def test_margin_of_every_account_and_of_one_client(target):
     assert all(Decimal(margin["equity"]["equity"]) > 0 for margin in every)
 
 
+def test_a_margin_in_euros_is_the_same_margin(target):
+    shown = run_json("margin", "show", "harbour-macro/core", "--in", "EUR", target=target)
+    (margin,), (reported,) = shown["margins"], shown["reported"]
+    price = Decimal(reported["price"])
+    assert reported["currency"] == "EUR"
+    assert 0 <= Decimal(margin["equity"]["equity"]) / price - Decimal(reported["equity"]["equity"]) < Decimal("0.2")
+    assert (
+        0 <= Decimal(reported["requirement"]["initial_margin"]) - Decimal(margin["requirement"]["initial_margin"]) / price < Decimal("0.01")
+    )
+    table = run("margin", "show", "harbour-macro/core", "--in", "EUR", target=target).stdout
+    assert f"Amounts are EUR, at {price:f} dollars." in table
+    refused = run("margin", "show", "harbour-macro/core", "--in", "BTC", target=target)
+    assert refused.returncode == 1
+    assert "report_in was BTC, a CryptoAsset; expected money such as EUR" in refused.stderr
+
+
 def test_the_table_is_plain_in_a_pipe(target):
     done = run("margin", "show", "--all", target=target)
     assert done.returncode == 0

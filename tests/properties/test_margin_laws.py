@@ -13,6 +13,7 @@ from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.identifiers import BookId, InstrumentId
 from crossmargin.domain.instrument import Payoff
 from crossmargin.domain.position import Position, net_holdings
+from crossmargin.domain.reported_margin import reported_in
 from crossmargin.engine.portfolio_arrays import LARGEST_SLACK, SLACK_FRACTION, haircut_rates, margin_rates, portfolio_arrays
 from crossmargin.engine.portfolio_margin import compute_margin, margin_figures
 from crossmargin.engine.tail_mean import tail_mean, tail_weights
@@ -339,3 +340,22 @@ def _required(book, **changes):
 
 def _is_whole_cents(amount):
     return amount == amount.quantize(D("0.01"))
+
+
+@given(books(), policies, modes, st.decimals(D("0.00001"), 1000, places=5))
+def test_in_another_currency_every_line_adds_up_and_nobody_is_better_off(book, policy, mode, price):
+    margin = compute_margin(a_portfolio(book, policies=policy, mode=mode), MARKET, PARAMETERS)
+    reported = reported_in(margin, InstrumentId("EUR"), price)
+    equity, bridge = reported.equity, reported.requirement
+    assert all(line.value_in_equity == line.market_value - line.haircut - line.over_limit for line in equity.lines)
+    assert all(line.haircut >= 0 <= line.over_limit for line in equity.lines if line.policy is not None)
+    assert equity.equity == sum(line.value_in_equity for line in equity.lines) + equity.contract_value
+    netted = bridge.netting_inside_groups + bridge.netting_inside_classes + bridge.netting_across_classes
+    assert bridge.gross - netted == bridge.market_requirement
+    assert bridge.maintenance_margin == bridge.market_requirement + sum(charge.amount for charge in bridge.charges)
+    lines = len(equity.lines) + 1 + 1 + len(bridge.charges)
+    for shown, exact in (
+        (reported.excess_to_initial, margin.excess_to_initial),
+        (reported.excess_to_maintenance, margin.excess_to_maintenance),
+    ):
+        assert exact / price - lines * D("0.01") < shown <= exact / price

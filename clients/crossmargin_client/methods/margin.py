@@ -22,9 +22,9 @@ class MarginMethods:
         return ask(lambda to: to.margin.GetMargin, request, lambda answer: answer.margin)
 
     @answers
-    def get_standing(self, account: str, *, min_seq: int = 0) -> One[margin_service_pb2.GetMarginResponse]:
-        """Return the margin of an account with its open orders at worst, and what is used of its limits."""
-        request = margin_service_pb2.GetMarginRequest(account=account, min_seq=min_seq)
+    def get_standing(self, account: str, *, min_seq: int = 0, report_in: str = "") -> One[margin_service_pb2.GetMarginResponse]:
+        """Return the margin of an account with its open orders at worst, what is used of its limits, and in the money `report_in`."""
+        request = margin_service_pb2.GetMarginRequest(account=account, min_seq=min_seq, report_in=report_in)
         return ask(lambda to: to.margin.GetMargin, request, whole)
 
     @answers

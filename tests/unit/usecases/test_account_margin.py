@@ -10,7 +10,7 @@ from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPol
 from crossmargin.domain.errors import Reason
 from crossmargin.domain.house import HouseView
 from crossmargin.domain.identifiers import AccountId, InstrumentId
-from tests.unit.usecases.house import BTC, BTC_PERP, CORE, EUROS, NOON, USD, perpetual_trade, spot_trade, unexplained
+from tests.unit.usecases.house import BTC, BTC_PERP, CORE, EUROS, NOON, USD, a_history, perpetual_trade, spot_trade, unexplained
 from tests.unit.usecases.refusals import refused
 
 STRANGER = replace(CORE, account_id=AccountId("stranger"))
@@ -209,3 +209,27 @@ async def test_books_of_one_account_net(house):
     positions = (await house.ports.books.account_state(CORE)).positions
     assert [position.quantity for position in positions if position.instrument_id == BTC_PERP] == [Decimal(3), Decimal(-3)]
     assert USD in {position.instrument_id for position in positions}
+
+
+async def test_a_margin_is_reported_in_the_money_that_is_asked_for(house):
+    await house.use_cases.create_instrument(EUROS, caller=house.caller())
+    await house.use_cases.import_history(a_history("spot:BTC", "fx:EUR"))
+    await house.publish(at=NOON + timedelta(seconds=1), fx_EUR="1.25")
+    await house.deposit("100000")
+    plain, in_euros = [await house.use_cases.read_standing(CORE, report_in=name) for name in (None, EUROS.instrument_id)]
+    assert plain.reported is None
+    assert in_euros.margin == plain.margin
+    reported = in_euros.reported
+    assert (reported.currency, reported.price, reported.equity.equity) == ("EUR", Decimal("1.25"), Decimal("80000.00"))
+
+
+async def test_what_is_no_money_or_has_no_price_is_no_currency_to_report_in(house):
+    await house.deposit("100000")
+    in_dollars = await house.use_cases.read_standing(CORE, report_in=USD)
+    assert (in_dollars.reported.price, in_dollars.reported.equity) == (1, in_dollars.margin.equity)
+    coin = await refused(house.use_cases.read_standing(CORE, report_in=BTC), Reason.INVALID_ARGUMENT)
+    assert coin.message == "report_in was BTC, a CryptoAsset; expected money such as EUR"
+    unknown = await refused(house.use_cases.read_standing(CORE, report_in=InstrumentId("GBP")), Reason.UNKNOWN_INSTRUMENT)
+    assert unknown.facts == {"instrument": "GBP"}
+    await house.use_cases.create_instrument(EUROS, caller=house.caller())
+    await refused(house.use_cases.read_standing(CORE, report_in=EUROS.instrument_id), Reason.MISSING_RISK_FACTOR)

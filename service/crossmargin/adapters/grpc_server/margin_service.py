@@ -15,6 +15,7 @@ from crossmargin.adapters.grpc_server.wire.margin import (
     band_to_message,
     comparison_to_message,
     margin_to_message,
+    reported_to_message,
     reproduction_to_message,
     stamp_from_message,
 )
@@ -30,6 +31,7 @@ from crossmargin.adapters.grpc_server.wire.reservation import (
 from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name
 from crossmargin.api.v1 import margin_service_pb2 as pb
 from crossmargin.api.v1.margin_service_pb2_grpc import MarginServiceServicer
+from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.money import parse_decimal
 from crossmargin.usecases.use_cases import UseCases
 
@@ -45,9 +47,11 @@ class MarginService(MarginServiceServicer):
     async def GetMargin(self, request: pb.GetMarginRequest, context: Context) -> pb.GetMarginResponse:
         """Return the margin of an account."""
         account = account_ref_from_name(request.account, what="account")
-        standing = await self._use_cases.read_standing(account, min_sequence=request.min_seq)
+        report_in = InstrumentId(request.report_in) if request.report_in else None
+        standing = await self._use_cases.read_standing(account, min_sequence=request.min_seq, report_in=report_in)
         return pb.GetMarginResponse(
             margin=margin_to_message(standing.margin),
+            reported=None if standing.reported is None else reported_to_message(standing.reported),
             open_orders=open_orders_to_message(standing),
             limits=map(limit_usage_to_message, standing.limits),
         )

@@ -814,21 +814,60 @@ class GetMarginRequest(_message.Message):
 
     ACCOUNT_FIELD_NUMBER: _builtins.int
     MIN_SEQ_FIELD_NUMBER: _builtins.int
+    REPORT_IN_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     min_seq: _builtins.int
+    report_in: _builtins.str
     def __init__(
         self,
         *,
         account: _builtins.str = ...,
         min_seq: _builtins.int = ...,
+        report_in: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "min_seq", b"min_seq"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "min_seq", b"min_seq", "report_in", b"report_in"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetMarginRequest: _TypeAlias = GetMarginRequest  # noqa: Y015
+
+@_typing.final
+class ReportedMargin(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    EQUITY_FIELD_NUMBER: _builtins.int
+    REQUIREMENT_FIELD_NUMBER: _builtins.int
+    EXCESS_TO_INITIAL_FIELD_NUMBER: _builtins.int
+    EXCESS_TO_MAINTENANCE_FIELD_NUMBER: _builtins.int
+    currency: _builtins.str
+    price: _builtins.str
+    excess_to_initial: _builtins.str
+    excess_to_maintenance: _builtins.str
+    @_builtins.property
+    def equity(self) -> Global___EquityBridge: ...
+    @_builtins.property
+    def requirement(self) -> Global___RequirementBridge: ...
+    def __init__(
+        self,
+        *,
+        currency: _builtins.str = ...,
+        price: _builtins.str = ...,
+        equity: Global___EquityBridge | None = ...,
+        requirement: Global___RequirementBridge | None = ...,
+        excess_to_initial: _builtins.str = ...,
+        excess_to_maintenance: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["equity", b"equity", "requirement", b"requirement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "equity", b"equity", "excess_to_initial", b"excess_to_initial", "excess_to_maintenance", b"excess_to_maintenance", "price", b"price", "requirement", b"requirement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportedMargin: _TypeAlias = ReportedMargin  # noqa: Y015
 
 @_typing.final
 class GetMarginResponse(_message.Message):
@@ -837,22 +876,26 @@ class GetMarginResponse(_message.Message):
     MARGIN_FIELD_NUMBER: _builtins.int
     OPEN_ORDERS_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
+    REPORTED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def margin(self) -> Global___Margin: ...
     @_builtins.property
     def open_orders(self) -> Global___OpenOrders: ...
     @_builtins.property
     def limits(self) -> _containers.RepeatedCompositeFieldContainer[Global___LimitUsage]: ...
+    @_builtins.property
+    def reported(self) -> Global___ReportedMargin: ...
     def __init__(
         self,
         *,
         margin: Global___Margin | None = ...,
         open_orders: Global___OpenOrders | None = ...,
         limits: _abc.Iterable[Global___LimitUsage] | None = ...,
+        reported: Global___ReportedMargin | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["margin", b"margin", "open_orders", b"open_orders"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["margin", b"margin", "open_orders", b"open_orders", "reported", b"reported"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "margin", b"margin", "open_orders", b"open_orders"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "margin", b"margin", "open_orders", b"open_orders", "reported", b"reported"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -33,6 +33,7 @@ from crossmargin.domain.margin import (
     RequirementBridge,
 )
 from crossmargin.domain.money import format_decimal, parse_decimal
+from crossmargin.domain.reported_margin import ReportedMargin
 from crossmargin.usecases.compare_methodologies import MethodologyComparison, MethodologyMargin
 from crossmargin.usecases.reproduce_margin import Reproduction
 
@@ -60,6 +61,18 @@ def margin_to_message(result: MarginResult) -> pb.Margin:
         excess_to_maintenance=format_decimal(result.excess_to_maintenance),
         quality=None if result.quality is None else _quality_to_message(result.quality),
         gap_loss=None if result.gap is None else _gap_to_message(result.gap),
+    )
+
+
+def reported_to_message(reported: ReportedMargin) -> pb.ReportedMargin:
+    """Return the message of a margin in another currency."""
+    return pb.ReportedMargin(
+        currency=reported.currency,
+        price=format_decimal(reported.price),
+        equity=_equity_to_message(reported.equity),
+        requirement=_requirement_to_message(reported.requirement),
+        excess_to_initial=format_decimal(reported.excess_to_initial),
+        excess_to_maintenance=format_decimal(reported.excess_to_maintenance),
     )
 
 
