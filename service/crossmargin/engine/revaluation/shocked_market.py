@@ -106,15 +106,27 @@ class ShockedMarket:
     def level_of(self, factor: FactorId) -> Decimal:
         """Return the base level of a factor, exactly."""
         if factor not in self._snapshot.levels:
-            raise _missing(str(factor), "level")
+            raise self._missing_factor(factor, "level")
         return self._snapshot.levels[factor]
+
+    def _missing_factor(self, factor: FactorId, what: str) -> DomainError:
+        """Return the error for a factor; of a spot price where there are only prices for delivery, that publishing it is not the way."""
+        is_delivered = any(other.kind is FactorKind.PRICE and other.name == factor.name for other in self._snapshot.levels)
+        if factor.kind is not FactorKind.SPOT or not is_delivered:
+            return _missing(str(factor), what)
+        return DomainError(
+            Reason.MISSING_RISK_FACTOR,
+            f"{factor.name} has no spot price, only prices for delivery, which may be below zero; expected a dated future with "
+            "price_may_be_negative: options, perpetuals and forwards rest on a price that stays above zero",
+            factor=str(factor),
+        )
 
     def moves(self, factor: FactorId) -> ByState:
         """Return [M] the factor's log-returns or differences from the base state: 0 first."""
         if factor in self.scenarios.unavailable:
             raise self.scenarios.unavailable[factor]
         if factor not in self.scenarios.column_of:
-            raise _missing(str(factor), "scenario")
+            raise self._missing_factor(factor, "scenario")
         moves: ByState = self._moves_by_factor[self.scenarios.column_of[factor]]
         return moves
 

@@ -9,7 +9,18 @@ import pytest
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import DatedFuture, Payoff, check_trade_price, consideration
-from tests.unit.engine.revaluation.markets import AS_OF, ASSETS, a_delivery_future, a_future, a_snapshot, legs_of, revalue, unit_value_of
+from tests.unit.engine.revaluation.markets import (
+    AS_OF,
+    ASSETS,
+    a_delivery_future,
+    a_future,
+    a_snapshot,
+    an_american_option,
+    an_option,
+    legs_of,
+    revalue,
+    unit_value_of,
+)
 
 FRONT = a_delivery_future("FRONT", expiry=AS_OF + timedelta(days=365 / 12))
 BACK = a_delivery_future("BACK", expiry=AS_OF + timedelta(days=182.5))
@@ -58,3 +69,13 @@ def test_a_level_below_zero_is_taken_of_a_price_and_refused_of_a_spot():
     assert a_snapshot({"price:WTI:1M": "-36.98"}).levels
     with pytest.raises(DomainError, match="spot:WTI"):
         a_snapshot({"spot:WTI": "-36.98"})
+
+
+@pytest.mark.parametrize("build", [an_option, an_american_option])
+def test_an_option_on_a_price_that_may_be_negative_is_refused_for_what_it_is(build):
+    option = build("OIL", underlying="WTI", strike=20)
+    market = revalue([*ASSETS, FRONT, option], a_snapshot(), {})
+    assert set(market.unavailable) == {"OIL"}
+    refused = market.unavailable[InstrumentId("OIL")]
+    assert refused.reason is Reason.MISSING_RISK_FACTOR
+    assert refused.message.startswith("OIL cannot be valued: WTI has no spot price, only prices for delivery, which may be below zero;")
