@@ -72,7 +72,7 @@ def in_reported_currency(standing: margin_service_pb2.GetMarginResponse) -> marg
 def reported_line(reported: margin_service_pb2.ReportedMargin) -> str:
     """Return the currency of a table's amounts, and its price."""
     price = decimal_of(reported.price)
-    return f"Amounts are {reported.currency}, at {price:f} dollars. Risk is measured in dollars; utilization and band are those in dollars."
+    return f"Amounts are {reported.currency}, at {price:f} dollars; risk, utilization and band are measured in dollars."
 
 
 def stamp_line(stamp: margin_service_pb2.MarginStamp) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.table import Table
@@ -30,7 +30,7 @@ def set_table(sets: Sequence[pb.ParameterSet]) -> Table:
     for heading in ("Set", "State", "Proposed by", "Approved by", "In force from", "Ramp"):
         table.add_column(heading, no_wrap=heading in {"Set", "State"}, overflow="fold")
     for one in sets:
-        state = _STATE_NAMES.get(one.state, "unknown") + (", in force" if one.in_force else "")
+        state = _standing(one)
         table.add_row(
             one.parameter_set_id,
             Text(state, style="green" if one.in_force else ""),
@@ -40,6 +40,29 @@ def set_table(sets: Sequence[pb.ParameterSet]) -> Table:
             counted(one.ramp_days, "day") if one.ramp_days else "-",
         )
     return table
+
+
+def _standing(one: pb.ParameterSet) -> str:
+    """Return the state of a set, and whether it is in force: a set waits for its time, and until then the one before still is."""
+    name = _STATE_NAMES.get(one.state, "unknown")
+    if one.state == pb.PARAMETER_STATE_RETIRED:
+        return "in force, to be replaced" if one.in_force else name
+    if one.state == pb.PARAMETER_STATE_ACTIVE:
+        return f"{name}, in force" if one.in_force else f"{name}, not yet in force"
+    return name
+
+
+def call_line_note(document: Mapping[str, Any]) -> str:
+    """Return what a set says about margin calls that nobody may have meant; empty when calls begin where equity is the initial margin."""
+    multiple, line = Decimal(str(document["initial_margin_multiple"])), Decimal(str(document["bands"]["margin_call"]))
+    if multiple * line == 1:
+        return ""
+    meets = 1 / multiple
+    where = "is short of its initial margin and is not called" if meets < line else "is called and is not short of its initial margin"
+    return (
+        f"note: calls begin at a utilization of {percent(line)}, and equity is the initial margin ({multiple} x maintenance) at "
+        f"{percent(meets)}: in between an account {where}"
+    )
 
 
 def standing_line(one: pb.ParameterSet) -> str:

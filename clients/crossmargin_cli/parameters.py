@@ -21,7 +21,7 @@ from crossmargin_cli.connection import (
 )
 from crossmargin_cli.examples import examples
 from crossmargin_cli.failures import CommandError, MisuseError
-from crossmargin_cli.parameter_views import called_lines, set_table, shadow_table, standing_line
+from crossmargin_cli.parameter_views import call_line_note, called_lines, set_table, shadow_table, standing_line
 from crossmargin_cli.render import console_on, error_console
 from crossmargin_client import Client
 
@@ -75,7 +75,9 @@ def propose(
         raise MisuseError(f"{file} cannot be read: {error}") from None
     with connect(target, principal=principal) as client:
         proposed = client.propose_risk_parameters(document)
-    _answer(proposed, f"next: crossmargin parameters shadow {proposed.parameter_set_id}", as_json=json)
+    note = call_line_note(json_text.loads(document))
+    next_step = f"next: crossmargin parameters shadow {proposed.parameter_set_id}"
+    _answer(proposed, f"{note}\n{next_step}" if note else next_step, as_json=json)
 
 
 @app.command(epilog=examples("crossmargin parameters shadow house-2"))
@@ -83,12 +85,13 @@ def shadow(parameter_set_id: SetArgument, json: JsonOption = False, target: Targ
     """What a set would do to every account at the latest snapshot, beside the set in force: who would be called, who liquidated."""
     with connect(target) as client:
         accounts, summary = _shadowed(client, parameter_set_id)
+        note = call_line_note(json_text.loads(client.get_risk_parameters(parameter_set_id).document))
     if json:
         print_json({"accounts": [to_json(account) for account in accounts], "summary": to_json(summary)})
         return
     console = console_on()
     console.print(shadow_table(accounts, summary))
-    for line in called_lines(summary):
+    for line in (*called_lines(summary), *filter(None, [note])):
         console.print(line, soft_wrap=True)
 
 

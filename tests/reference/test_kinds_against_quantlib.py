@@ -434,6 +434,18 @@ def test_american_options_over_the_whole_range(seed, smallest_rate, largest_carr
     assert wrong == []
 
 
+@pytest.mark.parametrize(
+    "option",
+    [(1312, 0.038679, 0.223609, 0.073461, -1.0, 100.270475), (1311, 0.000472, -0.104227, 0.053972, 1.0, 99.96486)],
+)
+def test_american_options_whose_boundary_bends_sharply(option):
+    """Carry of several deviations over the life, found among 1,500 random options as those for which ten nodes are not enough."""
+    days, rate, carry, sigma, sign, strike = option
+    expected = american(100.0, right_of(sign, strike), days, rate, carry, sigma)
+    (found,) = american_price(spot=100.0, strike=strike, years=days / 365, rate=rate, carry=carry, volatility=sigma, sign=sign)
+    assert found == pytest.approx(expected, rel=AMERICAN_TOLERANCE)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_american_options_with_two_boundaries(seed):
     """Rates to -5% and income below that by up to 25%: exercised between two prices. Against finite differences, extrapolated in time.

@@ -15,7 +15,7 @@ from crossmargin.api.v1 import reference_service_pb2 as pb
 from crossmargin_cli.failures import MisuseError
 from crossmargin_cli.margin_file import read_margins
 from crossmargin_cli.margin_views import reproduction_line, stamp_line
-from crossmargin_cli.parameter_views import called_lines, set_table, shadow_table, standing_line
+from crossmargin_cli.parameter_views import call_line_note, called_lines, set_table, shadow_table, standing_line
 from crossmargin_cli.render import PIPE_WIDTH
 
 STAMP = margin_service_pb2.MarginStamp(account="clients/alpha/accounts/core", as_of_seq=7, parameter_set_id="house-2")
@@ -49,6 +49,40 @@ def printed(renderable):
 
 def a_margin(maintenance, band, utilization):
     return pb.ShadowMargin(maintenance_margin=maintenance, utilization=utilization, band=margin_service_pb2.Band.Value(f"BAND_{band}"))
+
+
+@pytest.mark.parametrize(
+    ("state", "in_force", "expected"),
+    [
+        (pb.PARAMETER_STATE_ACTIVE, True, "active, in force"),
+        (pb.PARAMETER_STATE_ACTIVE, False, "active, not yet in force"),
+        (pb.PARAMETER_STATE_RETIRED, True, "in force, to be replaced"),
+        (pb.PARAMETER_STATE_RETIRED, False, "retired "),
+        (pb.PARAMETER_STATE_APPROVED, False, "approved "),
+    ],
+)
+def test_a_set_that_waits_for_its_time_is_told_from_the_one_before_it(state, in_force, expected):
+    one = pb.ParameterSet(parameter_set_id="house-2", state=state, in_force=in_force, active_from_time=a_moment(2026, 12, 1, 8))
+    assert f"house-2  {expected}" in printed(set_table([one]))
+
+
+@pytest.mark.parametrize(
+    ("multiple", "line", "expected"),
+    [
+        ("1.25", "0.80", ""),
+        ("1.25", "0.8", ""),
+        ("1.6", "0.8", "80.0%, and equity is the initial margin (1.6 x maintenance) at 62.5%: in between an account is short of its"),
+        (
+            "1.25",
+            "0.7",
+            "70.0%, and equity is the initial margin (1.25 x maintenance) at 80.0%: in between an account is called and is not",
+        ),
+    ],
+)
+def test_calls_that_do_not_begin_at_the_initial_margin_are_named(multiple, line, expected):
+    note = call_line_note({"initial_margin_multiple": multiple, "bands": {"margin_call": line}})
+    assert expected in note
+    assert bool(note) == bool(expected)
 
 
 def test_sets_are_listed_with_who_and_from_when():
