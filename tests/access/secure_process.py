@@ -34,16 +34,16 @@ AUDIT = "audit_event"
 """Grows with every denial, and should."""
 _AT_DEBUG = """
 import logging
-from crossmargin import app
+from crossmargin.app import serving
 from crossmargin.__main__ import main
 
-configure = app.configure_logs
+configure = serving.configure_logs
 
 def at_debug(*arguments):
     configure(*arguments)
     logging.getLogger().setLevel(logging.DEBUG)
 
-app.configure_logs = at_debug
+serving.configure_logs = at_debug
 raise SystemExit(main())
 """
 """The service with everything that libraries say below a warning, which it never shows by itself."""

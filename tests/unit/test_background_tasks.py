@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import structlog
 
-from crossmargin import app
+from crossmargin.app.serving import _until_it_fails
 
 
 async def test_a_task_that_fails_is_logged_at_once_by_its_name_and_without_values():
@@ -14,7 +14,7 @@ async def test_a_task_that_fails_is_logged_at_once_by_its_name_and_without_value
         raise LookupError(value)
 
     with structlog.testing.capture_logs() as logged, pytest.raises(LookupError):
-        await app._until_it_fails("monitor", fail())
+        await _until_it_fails("monitor", fail())
     (line,) = logged
     assert (line["event"], line["task"], line["error"]) == ("background task failed", "monitor", "LookupError")
     assert "in fail" in line["stack"]
