@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import tomllib
+from decimal import Decimal
 
 import helm_python
 import kubernetes_validate
@@ -13,7 +14,7 @@ import pytest
 import yaml
 
 from crossmargin.adapters.tracing.provider import otlp_provider
-from crossmargin.config import Settings
+from crossmargin.config import WITHDRAWAL_ALONE_LIMIT, WITHDRAWAL_WINDOW, Settings
 from tests.observability.chart import LEAST, VALUE_SETS, objects, of_kind, pod_specs, rendered, values_of
 from tests.observability.dashboards import CHART, DASHBOARDS, ROOT, RULES, rules
 
@@ -188,6 +189,25 @@ def test_settings_are_those_of_the_service_and_it_may_listen_with_them(path, mon
         assert all(str(file.parent) in mounted for file in files)
 
 
+@pytest.mark.parametrize(
+    ("config", "limit", "window_s"),
+    [
+        ({}, WITHDRAWAL_ALONE_LIMIT, WITHDRAWAL_WINDOW.total_seconds()),
+        ({"withdrawalAloneLimit": "12345678901.25", "withdrawalWindowSeconds": 2_592_000}, Decimal("12345678901.25"), 2_592_000),
+        ({"withdrawalAloneLimit": "0", "withdrawalWindowSeconds": 0}, 0, 0),
+    ],
+    ids=["as the service", "large", "always two persons"],
+)
+def test_what_one_person_may_withdraw_alone_reaches_the_service_to_the_digit(monkeypatch, config, limit, window_s):
+    (settings,) = [
+        one for one in objects(merged(LEAST, {"config": config})) if one["kind"] == "ConfigMap" and "CROSSMARGIN_DRAIN_S" in one["data"]
+    ]
+    for name in ("CROSSMARGIN_WITHDRAWAL_ALONE_LIMIT", "CROSSMARGIN_WITHDRAWAL_WINDOW_S"):
+        monkeypatch.setenv(name, settings["data"][name])
+    serving = Settings(database_url="postgresql://db/books")
+    assert (serving.withdrawal_alone_limit, serving.withdrawal_window_s) == (limit, window_s)
+
+
 def test_a_change_of_settings_replaces_the_pods():
     def checksums(values):
         return [
@@ -325,6 +345,9 @@ def test_values_that_cannot_work_together_are_refused_in_a_sentence(values, sent
         ({"monitor": {"replicas": 0}}, "/monitor/replicas", "minimum: got 0, want 1"),
         ({"service": {"port": 443}}, "/service/port", "minimum: got 443, want 1,025"),
         ({"config": {"connectionCount": 1}}, "/config/connectionCount", "minimum: got 1, want 2"),
+        ({"config": {"withdrawalAloneLimit": 1000000}}, "/config/withdrawalAloneLimit", "got number, want string"),
+        ({"config": {"withdrawalAloneLimit": "-1"}}, "/config/withdrawalAloneLimit", "'-1' does not match pattern"),
+        ({"config": {"withdrawalWindowSeconds": -1}}, "/config/withdrawalWindowSeconds", "minimum: got -1, want 0"),
         ({"tracing": {"endpoint": "otel-collector:4317"}}, "/tracing/endpoint", "'otel-collector:4317' does not match pattern"),
         ({"tracing": {"sampleFraction": 10}}, "/tracing/sampleFraction", "maximum: got 10, want 1"),
         ({"image": {"digest": "latest"}}, "/image/digest", "'latest' does not match pattern"),
@@ -357,7 +380,14 @@ def test_the_schema_knows_every_value_and_says_what_each_is():
 def test_limits_of_the_schema_are_the_service_s_own():
     known = json.loads((CHART / "values.schema.json").read_text())["properties"]["config"]["properties"]
     ours = Settings.model_json_schema()["properties"]
-    for name, setting in {"computeThreads": "compute_threads", "connectionCount": "connection_count", "drainSeconds": "drain_s"}.items():
+    named = {
+        "computeThreads": "compute_threads",
+        "connectionCount": "connection_count",
+        "drainSeconds": "drain_s",
+        "haltAlertSeconds": "halt_alert_s",
+        "withdrawalWindowSeconds": "withdrawal_window_s",
+    }
+    for name, setting in named.items():
         assert (known[name]["minimum"], known[name]["maximum"]) == (ours[setting]["minimum"], ours[setting]["maximum"])
 
 
