@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import Enum, unique
 
 from crossmargin.domain.depeg_parameters import DepegParameters
-from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.expectation import require_parameter
 from crossmargin.domain.identifiers import OffsetGroupId
 from crossmargin.domain.market import LOG_KINDS, RATE_KINDS, FactorId
 
@@ -42,9 +42,9 @@ class LiquidityParameters:
     participation_fraction: Decimal
 
     def __post_init__(self) -> None:
-        _require(self.spread_multiple >= 0, "spread_multiple", self.spread_multiple, "zero or more")
-        _require(self.base_days >= 0, "base_days", self.base_days, "zero or more")
-        _require(0 < self.participation_fraction <= 1, "participation_fraction", self.participation_fraction, "in (0, 1]")
+        require_parameter(self.spread_multiple >= 0, "spread_multiple", self.spread_multiple, "zero or more")
+        require_parameter(self.base_days >= 0, "base_days", self.base_days, "zero or more")
+        require_parameter(0 < self.participation_fraction <= 1, "participation_fraction", self.participation_fraction, "in (0, 1]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +71,12 @@ class BasisParameters:
 
     def __post_init__(self) -> None:
         _require_fraction("perpetual_fraction", self.perpetual_fraction)
-        _require(self.perpetual_fraction <= self.dated_fraction <= 1, "dated_fraction", self.dated_fraction, "from perpetual_fraction to 1")
+        require_parameter(
+            self.perpetual_fraction <= self.dated_fraction <= 1, "dated_fraction", self.dated_fraction, "from perpetual_fraction to 1"
+        )
         ends = [tier.up_to for tier in self.stablecoin_tiers]
         finite = [end for end in ends[:-1] if end is not None]
-        _require(
+        require_parameter(
             ends[-1:] == [None] and len(finite) == len(ends) - 1 and finite == sorted(set(finite)) and all(end > 0 for end in finite),
             "stablecoin_tiers",
             ends,
@@ -82,7 +84,7 @@ class BasisParameters:
         )
         fractions = [tier.charge_fraction for tier in self.stablecoin_tiers]
         # Rates that rise keep the charge convex, so that splitting a hedge never costs more.
-        _require(
+        require_parameter(
             fractions == sorted(fractions) and fractions[0] >= 0 and fractions[-1] <= 1,
             "stablecoin_tiers",
             fractions,
@@ -119,7 +121,7 @@ class ScheduleFloorParameters:
         _require_fraction("gross_fraction", self.gross_fraction)
         for asset_class, rates in self.rates.items():
             finite = [rate.up_to_years for rate in rates[:-1] if rate.up_to_years is not None]
-            _require(
+            require_parameter(
                 bool(rates) and rates[-1].up_to_years is None and len(finite) == len(rates) - 1 and finite == sorted(set(finite)),
                 f"schedule rates of {asset_class}",
                 [rate.up_to_years for rate in rates],
@@ -146,7 +148,9 @@ class GroupCharges:
 
     def __post_init__(self) -> None:
         _require_fraction(f"spread_fraction of {self.group_id}", self.spread_fraction)
-        _require(self.average_daily_volume > 0, f"average_daily_volume of {self.group_id}", self.average_daily_volume, "more than zero")
+        require_parameter(
+            self.average_daily_volume > 0, f"average_daily_volume of {self.group_id}", self.average_daily_volume, "more than zero"
+        )
         _require_fraction(f"minimum_rate_fraction of {self.group_id}", self.minimum_rate_fraction)
 
 
@@ -167,12 +171,14 @@ class IssuerGroup:
     collateral_limit: Decimal | None = None
 
     def __post_init__(self) -> None:
-        _require(bool(self.moves), f"moves of issuer {self.issuer_id}", "empty", "at least one")
+        require_parameter(bool(self.moves), f"moves of issuer {self.issuer_id}", "empty", "at least one")
         for factor, move in self.moves.items():
             in_range = (factor.kind not in LOG_KINDS or move > -1) and (factor.kind not in RATE_KINDS or abs(move) <= 1)
-            _require(in_range, f"move of {factor} for issuer {self.issuer_id}", move, "a simple return above -1, or a difference within 1")
+            require_parameter(
+                in_range, f"move of {factor} for issuer {self.issuer_id}", move, "a simple return above -1, or a difference within 1"
+            )
         limit = self.collateral_limit
-        _require(limit is None or limit >= 0, f"collateral_limit of issuer {self.issuer_id}", limit, "zero or more, or null")
+        require_parameter(limit is None or limit >= 0, f"collateral_limit of issuer {self.issuer_id}", limit, "zero or more, or null")
 
     @property
     def curves(self) -> frozenset[str]:
@@ -206,28 +212,19 @@ class ChargeParameters:
         `class_of_group` holds the asset class of each offset group, `curves` every curve that belongs to one.
         """
         charged, known = {group.group_id for group in self.groups}, set(class_of_group)
-        _require(charged == known, "groups of charges", sorted(charged ^ known), "one row for each offset group, no more and no fewer")
+        require_parameter(
+            charged == known, "groups of charges", sorted(charged ^ known), "one row for each offset group, no more and no fewer"
+        )
         if self.schedule_floor.floor_fraction:
             without = sorted(set(class_of_group.values()) - set(self.schedule_floor.rates))
-            _require(not without, "schedule rates", f"none for {', '.join(without)}", "rates for every asset class")
+            require_parameter(not without, "schedule rates", f"none for {', '.join(without)}", "rates for every asset class")
         for issuer in self.issuers:
             strangers = sorted(issuer.curves - curves)
-            _require(not strangers, f"moves of issuer {issuer.issuer_id}", strangers, "curves of some offset group")
+            require_parameter(not strangers, f"moves of issuer {issuer.issuer_id}", strangers, "curves of some offset group")
         limited = Counter(curve for issuer in self.issuers if issuer.collateral_limit is not None for curve in issuer.curves)
         twice = sorted(curve for curve, count in limited.items() if count > 1)
-        _require(not twice, "issuers with a collateral_limit", f"several for {', '.join(twice)}", "at most one for each curve")
+        require_parameter(not twice, "issuers with a collateral_limit", f"several for {', '.join(twice)}", "at most one for each curve")
 
 
 def _require_fraction(name: str, value: Decimal) -> None:
-    _require(0 <= value <= 1, name, value, "in [0, 1]")
-
-
-def _require(claim: bool, name: str, value: object, expected: str) -> None:  # noqa: FBT001 - a claim and its sentence
-    if not claim:
-        raise DomainError(
-            Reason.INVALID_RISK_PARAMETERS,
-            f"{name} was {value}; expected {expected}",
-            field=name,
-            value=value,
-            expected=expected,
-        )
+    require_parameter(0 <= value <= 1, name, value, "in [0, 1]")

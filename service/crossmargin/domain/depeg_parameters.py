@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.expectation import require_parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +28,11 @@ class DepegParameters:
     recovery_hours: Decimal = Decimal(0)
 
     def __post_init__(self) -> None:
-        _require(0 <= self.mild_price <= 1, "mild_price", self.mild_price, "in [0, 1]")
-        _require(0 <= self.ineligible_price <= self.mild_price, "ineligible_price", self.ineligible_price, "from 0 to mild_price")
-        _require(self.haircut_slope >= 0, "haircut_slope", self.haircut_slope, "zero or more")
+        require_parameter(0 <= self.mild_price <= 1, "mild_price", self.mild_price, "in [0, 1]")
+        require_parameter(0 <= self.ineligible_price <= self.mild_price, "ineligible_price", self.ineligible_price, "from 0 to mild_price")
+        require_parameter(self.haircut_slope >= 0, "haircut_slope", self.haircut_slope, "zero or more")
         rise, longest = self.slow_rise_per_day, self.longest_hours
         # At zero a coin that slipped once would stay at its lowest for ever.
-        _require(rise is None or rise > 0, "slow_rise_per_day", rise, "more than zero, or null")
-        _require(longest is None or longest >= 0, "longest_hours", longest, "zero or more, or null")
-        _require(self.recovery_hours >= 0, "recovery_hours", self.recovery_hours, "zero or more")
-
-
-def _require(claim: bool, name: str, value: object, expected: str) -> None:  # noqa: FBT001 - a claim and its sentence
-    if not claim:
-        raise DomainError(
-            Reason.INVALID_RISK_PARAMETERS,
-            f"{name} was {value}; expected {expected}",
-            field=name,
-            value=value,
-            expected=expected,
-        )
+        require_parameter(rise is None or rise > 0, "slow_rise_per_day", rise, "more than zero, or null")
+        require_parameter(longest is None or longest >= 0, "longest_hours", longest, "zero or more, or null")
+        require_parameter(self.recovery_hours >= 0, "recovery_hours", self.recovery_hours, "zero or more")

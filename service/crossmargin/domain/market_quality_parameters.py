@@ -9,7 +9,7 @@ from enum import Enum, unique
 from functools import cached_property
 from typing import Final
 
-from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.expectation import require_parameter
 from crossmargin.domain.market_clock import HorizonClock, WeeklyClose
 
 
@@ -65,18 +65,22 @@ class QuoteRule:
 
     def __post_init__(self) -> None:
         name = f"of {self.kind.value} on the {self.clock.value} clock"
-        _require(self.stale_after_s > 0, f"stale_after_s {name}", self.stale_after_s, "more than zero")
-        _require(self.missing_after_s > self.stale_after_s, f"missing_after_s {name}", self.missing_after_s, "more than stale_after_s")
-        _require(self.jump_limit > 0, f"jump_limit {name}", self.jump_limit, "more than zero")
-        _require(self.implausible_limit >= self.jump_limit, f"implausible_limit {name}", self.implausible_limit, "jump_limit or more")
-        _require(
+        require_parameter(self.stale_after_s > 0, f"stale_after_s {name}", self.stale_after_s, "more than zero")
+        require_parameter(
+            self.missing_after_s > self.stale_after_s, f"missing_after_s {name}", self.missing_after_s, "more than stale_after_s"
+        )
+        require_parameter(self.jump_limit > 0, f"jump_limit {name}", self.jump_limit, "more than zero")
+        require_parameter(
+            self.implausible_limit >= self.jump_limit, f"implausible_limit {name}", self.implausible_limit, "jump_limit or more"
+        )
+        require_parameter(
             0 < self.disagreement_limit <= self.jump_limit,
             f"disagreement_limit {name}",
             self.disagreement_limit,
             "above zero, at most jump_limit",
         )
-        _require(self.drift > 0, f"drift {name}", self.drift, "more than zero")
-        _require(self.widest_drift >= self.drift, f"widest_drift {name}", self.widest_drift, "drift or more")
+        require_parameter(self.drift > 0, f"drift {name}", self.drift, "more than zero")
+        require_parameter(self.widest_drift >= self.drift, f"widest_drift {name}", self.widest_drift, "drift or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +100,15 @@ class BreakerLimits:
     concentration_accounts: int
 
     def __post_init__(self) -> None:
-        _require(self.calls_per_minute >= 1, "calls_per_minute", self.calls_per_minute, "at least 1")
-        _require(
+        require_parameter(self.calls_per_minute >= 1, "calls_per_minute", self.calls_per_minute, "at least 1")
+        require_parameter(
             1 <= self.liquidations_per_minute <= self.calls_per_minute,
             "liquidations_per_minute",
             self.liquidations_per_minute,
             "1 to calls_per_minute",
         )
-        _require(0 < self.concentration_fraction <= 1, "concentration_fraction", self.concentration_fraction, "in (0, 1]")
-        _require(self.concentration_accounts >= 2, "concentration_accounts", self.concentration_accounts, "at least 2")
+        require_parameter(0 < self.concentration_fraction <= 1, "concentration_fraction", self.concentration_fraction, "in (0, 1]")
+        require_parameter(self.concentration_accounts >= 2, "concentration_accounts", self.concentration_accounts, "at least 2")
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,20 +131,20 @@ class MarketQualityParameters:
     breakers: BreakerLimits
 
     def __post_init__(self) -> None:
-        _require(self.minimum_sources >= 1, "minimum_sources", self.minimum_sources, "at least 1")
-        _require(
+        require_parameter(self.minimum_sources >= 1, "minimum_sources", self.minimum_sources, "at least 1")
+        require_parameter(
             self.confirming_sources >= max(2, self.minimum_sources),
             "confirming_sources",
             self.confirming_sources,
             "at least 2, and minimum_sources or more",
         )
-        _require(self.confirming_ticks >= 2, "confirming_ticks", self.confirming_ticks, "at least 2")
+        require_parameter(self.confirming_ticks >= 2, "confirming_ticks", self.confirming_ticks, "at least 2")
         close = self.weekly_close
         for name, hour in (("friday_hour", close.friday_hour), ("sunday_hour", close.sunday_hour)):
-            _require(0 <= hour <= 24, name, hour, "0 to 24")
+            require_parameter(0 <= hour <= 24, name, hour, "0 to 24")
         wanted = {(kind, clock) for kind in QuoteKind for clock in HorizonClock}
         given = [(rule.kind, rule.clock) for rule in self.rules]
-        _require(
+        require_parameter(
             len(given) == len(set(given)) and set(given) == wanted,
             "rules of market quality",
             sorted(f"{kind.value}/{clock.value}" for kind, clock in given),
@@ -151,14 +155,3 @@ class MarketQualityParameters:
     def rule_of(self) -> Mapping[tuple[QuoteKind, HorizonClock], QuoteRule]:
         """The rule of each kind on each clock."""
         return {(rule.kind, rule.clock): rule for rule in self.rules}
-
-
-def _require(claim: bool, name: str, value: object, expected: str) -> None:  # noqa: FBT001 - a claim and its sentence
-    if not claim:
-        raise DomainError(
-            Reason.INVALID_RISK_PARAMETERS,
-            f"{name} was {value}; expected {expected}",
-            field=name,
-            value=value,
-            expected=expected,
-        )

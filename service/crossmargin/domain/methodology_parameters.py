@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Generic, Protocol, TypeVar
 
-from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.expectation import parameter_refusal, require_parameter
 from crossmargin.domain.identifiers import OffsetGroupId
 from crossmargin.domain.market import FactorKind
 
@@ -39,13 +39,13 @@ class ByUnderlying(Generic[Row]):
     ) -> None:
         """Raise INVALID_RISK_PARAMETERS unless every group has a row with all that its curves need, and no row is of a stranger."""
         strangers = sorted((set(self.groups) - set(class_of_group)) | (set(self.classes) - set(class_of_group.values())))
-        _require(not strangers, f"rows of {what}", strangers, "offset groups and asset classes of this set")
+        require_parameter(not strangers, f"rows of {what}", strangers, "offset groups and asset classes of this set")
         for group_id, asset_class in class_of_group.items():
             row = self.row_of(group_id, asset_class)
             if row is None:
-                raise _refused(f"row of {what} for {group_id}", "missing", f"one of its own or of its class {asset_class}")
+                raise parameter_refusal(f"row of {what} for {group_id}", "missing", f"one of its own or of its class {asset_class}")
             missing = row.lacks(frozenset(curve.partition(":")[0] for curve in curves_of_group[group_id]))
-            _require(missing is None, f"{missing} of {what} for {group_id}", None, "a value: the group has factors that it moves")
+            require_parameter(missing is None, f"{missing} of {what} for {group_id}", None, "a value: the group has factors that it moves")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class ScanRange:
 
     def __post_init__(self) -> None:
         _require_if_given("price_fraction", self.price_fraction, 0, 1)
-        _require(
+        require_parameter(
             self.volatility_fraction is None or 0 <= self.volatility_fraction < 1,
             "volatility_fraction",
             self.volatility_fraction,
@@ -98,11 +98,11 @@ class SpanParameters:
     scan_ranges: ByUnderlying[ScanRange]
 
     def __post_init__(self) -> None:
-        _require(self.extreme_multiple > 1, "extreme_multiple", self.extreme_multiple, "above 1")
-        _require(0 <= self.cover_fraction <= 1, "cover_fraction", self.cover_fraction, "in [0, 1]")
+        require_parameter(self.extreme_multiple > 1, "extreme_multiple", self.extreme_multiple, "above 1")
+        require_parameter(0 <= self.cover_fraction <= 1, "cover_fraction", self.cover_fraction, "in [0, 1]")
         for name, row in (*self.scan_ranges.classes.items(), *self.scan_ranges.groups.items()):
             fall = self.extreme_multiple * (row.price_fraction or 0)
-            _require(fall < 1, f"extreme_multiple x price_fraction of {name}", fall, "below 1: a price stays above zero")
+            require_parameter(fall < 1, f"extreme_multiple x price_fraction of {name}", fall, "below 1: a price stays above zero")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +122,10 @@ class ValuationRange:
     price_move: Decimal | None = None
 
     def __post_init__(self) -> None:
-        _require(self.lowest_fraction is None or -1 < self.lowest_fraction < 0, "lowest_fraction", self.lowest_fraction, "between -1 and 0")
-        _require(self.highest_fraction is None or self.highest_fraction > 0, "highest_fraction", self.highest_fraction, "above 0")
+        require_parameter(
+            self.lowest_fraction is None or -1 < self.lowest_fraction < 0, "lowest_fraction", self.lowest_fraction, "between -1 and 0"
+        )
+        require_parameter(self.highest_fraction is None or self.highest_fraction > 0, "highest_fraction", self.highest_fraction, "above 0")
         _require_differences(self.rate_move, self.price_move)
 
     def lacks(self, kinds: frozenset[str]) -> str | None:
@@ -147,7 +149,7 @@ class TimsParameters:
     valuation_ranges: ByUnderlying[ValuationRange]
 
     def __post_init__(self) -> None:
-        _require(self.contract_minimum >= 0, "contract_minimum", self.contract_minimum, "zero or more")
+        require_parameter(self.contract_minimum >= 0, "contract_minimum", self.contract_minimum, "zero or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +161,11 @@ class RateBand:
     maintenance_fraction: Decimal
 
     def __post_init__(self) -> None:
-        _require(self.maintenance_fraction >= 0, "maintenance_fraction", self.maintenance_fraction, "zero or more")
+        require_parameter(self.maintenance_fraction >= 0, "maintenance_fraction", self.maintenance_fraction, "zero or more")
         least = self.maintenance_fraction
-        _require(self.initial_fraction >= least, "initial_fraction", self.initial_fraction, f"at least maintenance_fraction {least}")
+        require_parameter(
+            self.initial_fraction >= least, "initial_fraction", self.initial_fraction, f"at least maintenance_fraction {least}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +177,7 @@ class RatioRates:
     def __post_init__(self) -> None:
         ends = [band.up_to_years for band in self.bands]
         finite = [end for end in ends[:-1] if end is not None]
-        _require(
+        require_parameter(
             ends[-1:] == [None] and len(finite) == len(ends) - 1 and finite == sorted(set(finite)),
             "bands of ratio rates",
             ends,
@@ -213,7 +217,7 @@ class MethodologyParameters:
 
 def _require_differences(rate_move: Decimal | None, price_move: Decimal | None) -> None:
     _require_if_given("rate_move", rate_move, 0, 1)
-    _require(price_move is None or price_move > 0, "price_move", price_move, "above 0")
+    require_parameter(price_move is None or price_move > 0, "price_move", price_move, "above 0")
 
 
 def _lacking_difference(kinds: frozenset[str], rate_move: Decimal | None, price_move: Decimal | None) -> str | None:
@@ -223,15 +227,4 @@ def _lacking_difference(kinds: frozenset[str], rate_move: Decimal | None, price_
 
 
 def _require_if_given(name: str, value: Decimal | None, low: int, high: int) -> None:
-    _require(value is None or low < value < high, name, value, f"between {low} and {high}")
-
-
-def _require(claim: bool, name: str, value: object, expected: str) -> None:  # noqa: FBT001 - a claim and its sentence
-    if not claim:
-        raise _refused(name, value, expected)
-
-
-def _refused(name: str, value: object, expected: str) -> DomainError:
-    return DomainError(
-        Reason.INVALID_RISK_PARAMETERS, f"{name} was {value}; expected {expected}", field=name, value=value, expected=expected
-    )
+    require_parameter(value is None or low < value < high, name, value, f"between {low} and {high}")

@@ -9,7 +9,7 @@ from enum import Enum, unique
 from typing import Final
 
 from crossmargin.domain.call_life import MarginCall
-from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.expectation import require_argument
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.margin import Band, MarginResult, MarginStamp
 from crossmargin.domain.money import EXACT, check_ledger_decimal, format_decimal, round_up_to_cent
@@ -46,9 +46,9 @@ class TopUpTarget:
     def __post_init__(self) -> None:
         if self.goal is TopUpGoal.UTILIZATION:
             is_fit = self.utilization is not None and self.utilization.is_finite() and 0 < self.utilization <= 1
-            _require(is_fit, "target_utilization", self.utilization, "above 0 and at most 1")
+            require_argument(is_fit, "target_utilization", self.utilization, "above 0 and at most 1")
         else:
-            _require(self.utilization is None, "target_utilization", self.utilization, f"none for the goal {self.goal.value}")
+            require_argument(self.utilization is None, "target_utilization", self.utilization, f"none for the goal {self.goal.value}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +71,15 @@ class InventoryItem:
 
     def __post_init__(self) -> None:
         name = f"of {self.instrument_id}"
-        _require(check_ledger_decimal(self.quantity, what=f"quantity {name}") > 0, f"quantity {name}", self.quantity, "more than zero")
+        require_argument(
+            check_ledger_decimal(self.quantity, what=f"quantity {name}") > 0, f"quantity {name}", self.quantity, "more than zero"
+        )
         rate = check_ledger_decimal(self.cost_rate, what=f"cost_rate {name}")
-        _require(0 <= rate <= MOST_COST_RATE, f"cost_rate {name}", rate, f"a fraction from 0 to {MOST_COST_RATE}")
+        require_argument(0 <= rate <= MOST_COST_RATE, f"cost_rate {name}", rate, f"a fraction from 0 to {MOST_COST_RATE}")
         if self.lot is not None:
-            _require(check_ledger_decimal(self.lot, what=f"lot_size {name}") > 0, f"lot_size {name}", self.lot, "more than zero")
+            require_argument(check_ledger_decimal(self.lot, what=f"lot_size {name}") > 0, f"lot_size {name}", self.lot, "more than zero")
         least = check_ledger_decimal(self.minimum_transfer, what=f"minimum_transfer {name}")
-        _require(least >= 0, f"minimum_transfer {name}", least, "zero or more")
+        require_argument(least >= 0, f"minimum_transfer {name}", least, "zero or more")
 
     def deliverable(self, unit: Decimal) -> Decimal:
         """Return the most that can be delivered in whole lots, or in whole `unit`s without one; zero when that is below the minimum."""
@@ -191,10 +193,10 @@ class TopUp:
 
 def check_inventory(items: Sequence[InventoryItem]) -> None:
     """Return if the items are 1 to MOST_ITEMS, each of another instrument; INVALID_ARGUMENT otherwise."""
-    _require(1 <= len(items) <= MOST_ITEMS, "inventory", f"{len(items)} items", f"1 to {MOST_ITEMS}")
+    require_argument(1 <= len(items) <= MOST_ITEMS, "inventory", f"{len(items)} items", f"1 to {MOST_ITEMS}")
     names = [item.instrument_id for item in items]
     twice = next((name for name in names if names.count(name) > 1), None)
-    _require(twice is None, "inventory", f"{twice} twice", "each instrument once")
+    require_argument(twice is None, "inventory", f"{twice} twice", "each instrument once")
 
 
 def standing_of_margin(result: MarginResult) -> TopUpStanding:
@@ -238,8 +240,3 @@ def _utilization(standing: TopUpStanding) -> str:
     if standing.utilization is None:
         return "U infinite"
     return f"U = {standing.utilization.quantize(Decimal('0.0001'), rounding=ROUND_CEILING)}"
-
-
-def _require(claim: bool, name: str, value: object, expected: str) -> None:  # noqa: FBT001 - a claim and its sentence
-    if not claim:
-        raise DomainError(Reason.INVALID_ARGUMENT, f"{name} was {value}; expected {expected}", field=name, value=value, expected=expected)

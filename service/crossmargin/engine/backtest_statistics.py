@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import bdtr, chdtrc, xlogy
 
 from crossmargin.domain.backtest import Zone
-from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.expectation import require_argument
 
 ByBacktestDay: TypeAlias = NDArray[np.float64]
 """[D] days of a backtest, oldest first"""
@@ -106,7 +106,7 @@ def zone_limits(observations: int, expected_fraction: float, *, yellow_from: flo
     ZoneLimits(green_max=4, yellow_max=9)
     """
     _check_counts(observations, 0, expected_fraction)
-    _require(0 < yellow_from <= red_from < 1, "zone probabilities", (yellow_from, red_from), "0 < yellow_from <= red_from < 1")
+    require_argument(0 < yellow_from <= red_from < 1, "zone probabilities", (yellow_from, red_from), "0 < yellow_from <= red_from < 1")
     cumulative = bdtr(np.arange(observations + 1.0), observations, expected_fraction)
     green_max = max(0, int((cumulative < yellow_from).sum()) - 1)
     return ZoneLimits(green_max=green_max, yellow_max=max(green_max, int((cumulative < red_from).sum()) - 1))
@@ -182,8 +182,8 @@ def simulated_p_value(statistic: float, simulated: ByPath) -> float:
         DomainError: INVALID_ARGUMENT when no path counts or the statistic itself is NaN.
     """
     counted = simulated[np.isfinite(simulated)]
-    _require(len(counted) > 0, "simulated statistics", "none", "at least one path on which the statistic is defined")
-    _require(bool(np.isfinite(statistic)), "statistic", statistic, "a finite number: no breach, no Z1")
+    require_argument(len(counted) > 0, "simulated statistics", "none", "at least one path on which the statistic is defined")
+    require_argument(bool(np.isfinite(statistic)), "statistic", statistic, "a finite number: no breach, no Z1")
     return float((counted <= statistic).mean())
 
 
@@ -206,7 +206,7 @@ def largest_rise(requirement: ByBacktestDay, days: int) -> float:
         DomainError: INVALID_ARGUMENT unless every requirement is above 0 and there are more of them than `days`, which is 1 or more.
     """
     _check_requirements(requirement)
-    _require(1 <= days < len(requirement), "days", days, f"1 to {len(requirement) - 1}")
+    require_argument(1 <= days < len(requirement), "days", days, f"1 to {len(requirement) - 1}")
     return max(0.0, float((requirement[days:] / requirement[:-days]).max()) - 1.0)
 
 
@@ -214,7 +214,7 @@ def _scaled_breaches(
     pnl: ByPathDay, value_at_risk: ByBacktestDay, expected_shortfall: ByBacktestDay
 ) -> tuple[ByPathDay, NDArray[np.int64]]:
     """Return pnl / ES on the days of a breach, 0 on the others, and the number of breaches of each path."""
-    _require(bool((expected_shortfall > 0).all()), "expected_shortfall", float(expected_shortfall.min()), "above 0 on every day")
+    require_argument(bool((expected_shortfall > 0).all()), "expected_shortfall", float(expected_shortfall.min()), "above 0 on every day")
     breached = pnl < -value_at_risk
     return np.where(breached, pnl / expected_shortfall, 0.0), np.asarray(breached.sum(axis=-1))
 
@@ -241,15 +241,12 @@ def _chi_squared(statistic: float, *, freedom: int) -> LikelihoodRatio:
 
 
 def _check_counts(observations: int, breaches: int, expected_fraction: float) -> None:
-    _require(observations >= 1, "observations", observations, "at least 1")
-    _require(0 <= breaches <= observations, "breaches", breaches, f"0 to observations {observations}")
-    _require(0 < expected_fraction < 1, "expected_fraction", expected_fraction, "between 0 and 1")
+    require_argument(observations >= 1, "observations", observations, "at least 1")
+    require_argument(0 <= breaches <= observations, "breaches", breaches, f"0 to observations {observations}")
+    require_argument(0 < expected_fraction < 1, "expected_fraction", expected_fraction, "between 0 and 1")
 
 
 def _check_requirements(requirement: ByBacktestDay) -> None:
-    _require(len(requirement) > 0 and bool((requirement > 0).all()), "requirement", requirement.tolist()[:5], "above 0 on every day")
-
-
-def _require(claim: bool, name: str, value: object, expected: str) -> None:  # noqa: FBT001 - a claim and its sentence
-    if not claim:
-        raise DomainError(Reason.INVALID_ARGUMENT, f"{name} was {value}; expected {expected}", field=name, value=value, expected=expected)
+    require_argument(
+        len(requirement) > 0 and bool((requirement > 0).all()), "requirement", requirement.tolist()[:5], "above 0 on every day"
+    )

@@ -14,6 +14,7 @@ import numpy as np
 from crossmargin.domain.backtest import BacktestPlan, BacktestProgress, BookBacktest
 from crossmargin.domain.benchmark_book import BENCHMARK_BOOKS
 from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.expectation import require_argument
 from crossmargin.domain.identifiers import AccountRef, InstrumentId, RiskParameterSetId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.market_clock import HorizonClock
@@ -125,10 +126,10 @@ class RunBacktest:
 def _check(request: BacktestRequest) -> None:
     known = [book.name for book in BENCHMARK_BOOKS]
     for book in request.books:
-        _require(book in known, "book", book, f"one of {', '.join(known)}")
-    _require(request.account is None or not request.books, "books", ", ".join(request.books), "none with an account")
-    _require(request.every >= 1, "every", request.every, "1 or more")
-    _require(0 < request.confidence < 1, "confidence", request.confidence, "between 0 and 1")
+        require_argument(book in known, "book", book, f"one of {', '.join(known)}")
+    require_argument(request.account is None or not request.books, "books", ", ".join(request.books), "none with an account")
+    require_argument(request.every >= 1, "every", request.every, "1 or more")
+    require_argument(0 < request.confidence < 1, "confidence", request.confidence, "between 0 and 1")
 
 
 def _days(request: BacktestRequest, history: BacktestHistory, parameters: RiskParameters) -> tuple[date, ...]:
@@ -142,9 +143,9 @@ def _days(request: BacktestRequest, history: BacktestHistory, parameters: RiskPa
         )
     last: date = request.last_day or whole[-1].astype(date)
     first = request.first_day or last - DEFAULT_SPAN
-    _require(first <= last, "first_day", first, f"not after last_day {last}")
+    require_argument(first <= last, "first_day", first, f"not after last_day {last}")
     days = days_between(first, last, every=request.every, clock=HorizonClock.CALENDAR)
-    _require(len(days) <= MOST_DAYS, "days from first_day to last_day", len(days), f"at most {MOST_DAYS}; use every")
+    require_argument(len(days) <= MOST_DAYS, "days from first_day to last_day", len(days), f"at most {MOST_DAYS}; use every")
     return days
 
 
@@ -163,8 +164,3 @@ def _report(name: str, tested: Sequence[Tested], request: BacktestRequest, param
         alpha=float(parameters.tail_fraction),
         random=random,
     )
-
-
-def _require(claim: bool, name: str, value: object, expected: str) -> None:  # noqa: FBT001 - a claim and its sentence
-    if not claim:
-        raise DomainError(Reason.INVALID_ARGUMENT, f"{name} was {value}; expected {expected}", field=name, value=value, expected=expected)

@@ -107,7 +107,9 @@ def test_one_thing_wrong_is_enough(verifier, issuer, changes, cause):
     assert cause_of(verifier, issuer.token(**changes)) is cause
 
 
-@pytest.mark.parametrize("token", ["", "x", "a.b.c", "ey" * 100, "x" * 7000])
+@pytest.mark.parametrize(
+    "token", ["", "x", "a.b.c", "ey" * 100, "x" * 7000, "\u00e9y.b.c", "W10.b.c", "bnVsbA.b.c", "W1tb" * 1500 + ".b.c"]
+)
 def test_what_is_no_token_is_none(verifier, token):
     assert cause_of(verifier, token) is Cause.BAD_TOKEN
 
