@@ -14,7 +14,8 @@ import pytest
 from crossmargin.adapters.postgres import ledger_view
 from crossmargin.adapters.runtime.anchor_file import read_anchor_file
 from crossmargin.domain.audit_anchor import HeadTree, anchor_to_document
-from crossmargin.domain.book import EntryKind, entry_hash, reversing_entry
+from crossmargin.domain.book import EntryKind, reversing_entry
+from crossmargin.domain.entry_hash import entry_hash
 from crossmargin.domain.ledger_audit import FindingKind
 from crossmargin.usecases import verify_ledger
 from crossmargin.usecases.take_anchor import AnchorRefusedError, TakeAnchor

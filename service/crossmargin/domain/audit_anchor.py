@@ -16,7 +16,7 @@ from hashlib import sha256
 from itertools import pairwise
 from typing import Any, Final, Protocol, TypeAlias
 
-from crossmargin.domain.book import length_prefixed
+from crossmargin.domain.entry_hash import length_prefixed
 
 LEAF_PREFIX: Final = b"\x00"
 NODE_PREFIX: Final = b"\x01"

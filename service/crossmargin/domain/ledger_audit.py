@@ -15,8 +15,8 @@ from typing import Final, Protocol, TypeAlias, TypeVar
 
 from crossmargin.domain.account import GENESIS_HASH
 from crossmargin.domain.audit_anchor import FIRST_ANCHOR, NO_ANCHOR_HASH, Anchor, AnchoredHead, HeadName, HeadTree, contradictions
-from crossmargin.domain.book import PostedLeg, entry_hash
 from crossmargin.domain.entry_details import parse_details
+from crossmargin.domain.entry_hash import PostedLeg, entry_hash
 from crossmargin.domain.money import EXACT, format_decimal
 
 Name = TypeVar("Name")

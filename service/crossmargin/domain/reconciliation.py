@@ -11,7 +11,8 @@ from enum import Enum, unique
 from hashlib import sha256
 from typing import Final, TypeAlias
 
-from crossmargin.domain.book import check_aware, check_reference, length_prefixed
+from crossmargin.domain.book import check_aware, check_reference
+from crossmargin.domain.entry_hash import length_prefixed
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef, InstrumentId
 from crossmargin.domain.money import EXACT, check_ledger_decimal, format_decimal
