@@ -6,5 +6,9 @@ exactly; everything non-linear is computed once at the end.
 
 from typing import Final
 
+from crossmargin.engine.one_thread import keep_linear_algebra_on_one_thread
+
+keep_linear_algebra_on_one_thread()
+
 ENGINE_VERSION: Final = "11"
 """Changes whenever the same inputs would give another number; part of every result's stamp."""
