@@ -16,6 +16,7 @@ G  move         hypothetical moves of the base state: another market each
 V  variable     what a program may choose: parts of holdings
 O  plane        linear functions of the variables, the smallest of which counts
 N  column       what the tail of a row may be made of: scenarios, or all of a tail at once
+D  pair         the unknowns of a program, each with what multiplies it
 E  entry        one for each variable that moves the profit of a row
 K  leg holding  one entry for each leg of each holding that is in the scenarios, in no order that matters
 
@@ -92,6 +93,8 @@ ByColumn: TypeAlias = NDArray[np.float64]
 """[N]"""
 ByColumnVariable: TypeAlias = NDArray[np.float64]
 """[N, V]"""
+ByPair: TypeAlias = NDArray[np.float64]
+"""[D]"""
 ByEntry: TypeAlias = NDArray[np.float64]
 """[E]"""
 ByEntryScenario: TypeAlias = NDArray[np.float64]

@@ -26,7 +26,7 @@ _LEAST_TOLERANCE: Final = 1e-6
 """Of the value that is split, where there is hardly any excess."""
 _FIRST_STEP: Final = (0.8, 0.2)
 """Risked of every part that gains by it, and of every other."""
-_STEPS: Final = (0.4, 0.2)
+_STEPS: Final = (0.5, 0.25)
 """How much more is risked of every part that gains by it then, and less of every other: found by trying; any would do."""
 _ROUNDS: Final = 8
 _BENT_SHARE: Final = 0.5

@@ -38,7 +38,7 @@ def tangent_columns(looks: Sequence[SplitTails], rows: Rows, chosen: Index) -> C
 
 def scenario_columns(looks: Sequence[SplitTails], rows: Rows, row: int, weights: ByScenario, alpha: float) -> Columns:
     """Return the columns of one row as the scenarios that were in its tail at some look."""
-    places = np.unique(np.concatenate([look.scenario[look.row == row] for look in looks]))
+    places = np.unique(np.concatenate([look.worst.of_row(row) for look in looks]))
     own = rows.entries.take(rows.entries.row == row)
     by_source = np.zeros((len(places), len(looks[0].risked)))
     by_source[:, own.source] = own.profits_at(places[np.newaxis], rows.leg_pnl).T

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from crossmargin.engine.axes import (
+    ByEntry,
     ByEntryScenario,
     ByHolding,
     ByLegHolding,
@@ -21,7 +22,7 @@ from crossmargin.engine.axes import (
     Index,
 )
 from crossmargin.engine.collateral_split import HeldAssets
-from crossmargin.engine.netting import LegHoldings, leg_holdings
+from crossmargin.engine.netting import LegHoldings, leg_holdings, unit_requirements
 from crossmargin.engine.portfolio_arrays import MarginRates, PortfolioArrays
 from crossmargin.engine.required_margin import level_weights
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
@@ -115,9 +116,16 @@ class Rows:
     def profits(self, risked: ByHolding) -> ByRowScenario:
         """Return [R, S] what the rows gain when the shares `risked` [C] of the holdings are."""
         entries = self.entries
+        if not risked.any():
+            return self.base
         moved = _sums_by_row(self._first_leg, entries.leg, risked[entries.source][entries.of_leg] * entries.units, self.leg_pnl)
         moved += self.base
         return moved
+
+    @cached_property
+    def first_entry(self) -> Index:
+        """[R] the first entry of each row; every row has some."""
+        return _first_of_rows(self.entries.row, len(self.level))[:-1]
 
     @cached_property
     def _first_leg(self) -> Index:
@@ -155,14 +163,14 @@ def rows_of(parts: Parts, held: HeldAssets, arrays: PortfolioArrays, market: Rev
     is_alone, is_constant = counts & (moves == 1) & ~has_rest, counts & (moves == 0) & has_rest
     is_kept = counts & (moves > 0) & ~is_alone
     alone, kept = (entries.take(those[entries.row]) for those in (is_alone, is_kept))
-    needs = every.level[alone.row] * _tail_means(alone.profits(market.leg_pnl), market, rates)
+    needs = every.level[alone.row] * _needed_alone(alone, market, rates)
     return Rows(
         level=every.level[is_kept],
         base=_base(is_kept, every, rest, market),
         entries=replace(kept, row=(np.cumsum(is_kept) - 1)[kept.row]),
         leg_pnl=market.leg_pnl,
         linear=np.bincount(alone.source, needs, minlength=len(parts.chosen))[parts.source] * parts.width,
-        constant=float(every.level[is_constant] @ _tail_means(_base(is_constant, every, rest, market), market, rates)),
+        constant=_constant(is_constant, every, rest, market, rates),
     )
 
 
@@ -245,5 +253,16 @@ def _sums_by_row(first: Index, leg: Index, units: ByLegHolding, leg_pnl: ByLegSc
     return np.asarray(csr_array((units, leg, first), shape=(len(first) - 1, len(leg_pnl))) @ leg_pnl)
 
 
-def _tail_means(profit: ByRowScenario, market: RevaluedMarket, rates: MarginRates) -> ByRow:
-    return tail_means(profit, market.scenarios.weights, rates.tail_fraction)
+def _needed_alone(entries: Entries, market: RevaluedMarket, rates: MarginRates) -> ByEntry:
+    """Return [E] the tail mean of each entry by itself: of one leg, its units times what a market knows of one unit."""
+    if len(entries.first) < len(entries.leg):
+        return tail_means(entries.profits(market.leg_pnl), market.scenarios.weights, rates.tail_fraction)
+    unit_held, _ = unit_requirements(market, rates.tail_fraction)
+    return entries.units * unit_held[entries.leg]
+
+
+def _constant(is_constant: NDArray[np.bool_], every: _EveryRow, rest: LegHoldings, market: RevaluedMarket, rates: MarginRates) -> float:
+    if not is_constant.any():
+        return 0.0
+    means = tail_means(_base(is_constant, every, rest, market), market.scenarios.weights, rates.tail_fraction)
+    return float(every.level[is_constant] @ means)

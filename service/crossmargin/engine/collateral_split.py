@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.instrument import AssetTerms, BondTerms
-from crossmargin.engine.axes import ByHolding
+from crossmargin.engine.axes import ByHolding, Index
 from crossmargin.engine.collateral_limits import Limited, issuer_limits, share_limited
 from crossmargin.engine.collateral_terms import NOT_ELIGIBLE, Counted, HoldingTerms, Shares, holding_terms
 from crossmargin.engine.portfolio_arrays import HaircutSchedule, PortfolioArrays
@@ -19,7 +20,7 @@ from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 _NOTHING = Counted(0.0, 0.0, 0.0)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class HeldAssets:
     """The holdings of one account, and what each may count for. Base currency.
 
@@ -40,9 +41,15 @@ class HeldAssets:
 
     def limited(self, alone: ByHolding) -> Limited:
         """Return what each collateral holding counts for within the limits on shares and issuers, from what it would count for alone."""
-        shares = np.array([terms.share_limit for terms in self.terms])
-        issuer = np.array([terms.issuer for terms in self.terms], dtype=np.int64)
-        return share_limited(alone, shares, issuer=issuer, issuer_limits=self.issuer_limits)
+        return share_limited(alone, self._shares, issuer=self._issuers, issuer_limits=self.issuer_limits)
+
+    @cached_property
+    def _shares(self) -> ByHolding:
+        return np.array([terms.share_limit for terms in self.terms])
+
+    @cached_property
+    def _issuers(self) -> Index:
+        return np.array([terms.issuer for terms in self.terms], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crossmargin.engine.axes import ByEntry, ByHolding, ByRow, ByScenario, Index
+from crossmargin.engine.axes import ByEntry, ByHolding, ByRow, ByScenario
 from crossmargin.engine.collateral_program import Rows
-from crossmargin.engine.tail_mean import worst_of_rows
+from crossmargin.engine.tail_mean import WorstScenarios, worst_of_rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,14 +17,13 @@ class SplitTails:
 
     Attributes:
         risked: [C] share of each holding.
-        row, scenario: [.] which scenarios lie in which tails, in no order that matters.
+        worst: The tail of each row.
         mean: [R] mean loss, before the floor at zero. gain: [E] what each entry gains in the tail of its row if its holding is risked
             whole, by which the mean falls for one more of it.
     """
 
     risked: ByHolding
-    row: Index
-    scenario: Index
+    worst: WorstScenarios
     mean: ByRow
     gain: ByEntry
 
@@ -39,8 +38,7 @@ def split_tails(rows: Rows, risked: ByHolding, weights: ByScenario, alpha: float
     profit = rows.profits(risked)
     worst = worst_of_rows(profit, weights, alpha)
     weight = worst.weight / alpha
-    row, place = np.nonzero(weight)
     mean = -np.einsum("rs,rs->r", weight, np.take_along_axis(profit, worst.scenario, axis=1))
     own = rows.entries.profits_at(worst.scenario[rows.entries.row], rows.leg_pnl)
     gain = np.einsum("es,es->e", own, weight[rows.entries.row])
-    return SplitTails(risked, row, worst.scenario[row, place], mean, gain)
+    return SplitTails(risked, worst, mean, gain)

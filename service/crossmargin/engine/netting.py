@@ -93,7 +93,7 @@ def gross_requirement(legs: LegHoldings, market: RevaluedMarket, alpha: float) -
     shared = leg_count[pair] > 1
     row_of_pair = np.cumsum(leg_count > 1) - 1
     shared_pnl = _leg_sums(row_of_pair[pair[shared]], legs.leg[shared], legs.quantity[shared], market)
-    unit_held, unit_owed = _unit_requirements(market, alpha)
+    unit_held, unit_owed = unit_requirements(market, alpha)
     alone = np.abs(legs.quantity) * np.where(legs.quantity > 0, unit_held[legs.leg], unit_owed[legs.leg])
     return float(alone[~shared].sum() + tail_means(shared_pnl, market.scenarios.weights, alpha).sum())
 
@@ -101,7 +101,7 @@ def gross_requirement(legs: LegHoldings, market: RevaluedMarket, alpha: float) -
 _unit_requirements_of: Final[WeakKeyDictionary[RevaluedMarket, dict[float, tuple[ByRow, ByRow]]]] = WeakKeyDictionary()
 
 
-def _unit_requirements(market: RevaluedMarket, alpha: float) -> tuple[ByRow, ByRow]:
+def unit_requirements(market: RevaluedMarket, alpha: float) -> tuple[ByRow, ByRow]:
     """Return [L] tail means of one unit held and one unit owed. Remembered as long as the market lives: they depend on nothing else."""
     by_alpha = _unit_requirements_of.setdefault(market, {})
     if alpha not in by_alpha:

@@ -90,6 +90,11 @@ class WorstScenarios:
     scenario: Index
     weight: ByRowScenario
 
+    def of_row(self, row: int) -> Index:
+        """Return the scenarios in the tail of one row."""
+        places: Index = self.scenario[row, self.weight[row] > 0.0]
+        return places
+
 
 def worst_of_rows(pnl: ByRowScenario, weights: ByScenario, alpha: float) -> WorstScenarios:
     """Return the tails of the rows of `pnl` [R, S]; among equal losses the earlier scenario comes first."""

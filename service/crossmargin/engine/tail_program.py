@@ -7,9 +7,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg.blas import dsyrk
 from scipy.linalg.lapack import dpotrf, dpotrs
 
-from crossmargin.engine.axes import ByColumn, ByColumnVariable, ByPlane, ByPlaneVariable, ByRow, ByVariable, Index
+from crossmargin.engine.axes import ByColumn, ByColumnVariable, ByPair, ByPlane, ByPlaneVariable, ByRow, ByVariable, Index
 
 _STEP_SHARE: Final = 0.98
 """Of the way to the nearest bound: how far a step goes."""
@@ -108,47 +109,64 @@ class _Rows:
         members = (np.arange(len(level))[:, np.newaxis] == row).astype(np.float64)
         return _Rows(offset, gain, level, first, row, members, base, ceiling, profit)
 
+    def cut(self, pairs: ByPair) -> _Pairs:
+        """Return the parts of a vector over all pairs of unknowns; views of it."""
+        columns, ends = len(self.base), 2 * len(self.base) + len(self.gain)
+        x = pairs[2 * columns : ends]
+        return _Pairs(pairs[:columns], pairs[columns : 2 * columns], x, pairs[ends : ends + len(x)], pairs[ends + len(x) :])
+
     def sums(self, columns: ByColumn) -> ByRow:
         """Return the sum of each row."""
         total: ByRow = np.add.reduceat(columns, self.first)
         return total
 
 
-class _InteriorPoint:
-    """The unknowns of the program, all strictly inside their bounds.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pairs:
+    """A vector over all pairs of unknowns, named after the primal ones: [N] z and y, [V] x and what is left of it to 1, [R] eta."""
 
-    x, eta, z, y are primal; v, w, kappa, lower and upper multiply z, y, eta, x and 1 - x. y = z + eta + profit(x) and
-    v = level cap - w hold from the start and are kept by every step. z, y, v and w are one array [4, N], so that the pairs that multiply
-    are its halves.
+    z: ByColumn
+    y: ByColumn
+    x: ByVariable
+    left: ByVariable
+    eta: ByRow
+
+
+class _InteriorPoint:
+    """The unknowns of the program, all strictly inside their bounds, as pairs of a primal and a dual one that multiply to zero at the end.
+
+    `primal` [D] is z, y, x, 1 - x and eta, `dual` [D] what multiplies them: v, w, lower, upper and kappa. y = z + eta + profit(x) and
+    v = level cap - w hold from the start and are kept by every step.
     """
 
     def __init__(self, rows: _Rows, start: Start) -> None:
         """Start where every pair multiplies to the same, but for the ends, whose multipliers take up what the slopes ask for."""
         self.rows = rows
-        self.x = np.clip(start.x, _FROM_THE_ENDS, 1.0 - _FROM_THE_ENDS)
-        profit = rows.base + rows.profit @ self.x
-        product = _START_SHARE * start.distance / (2 * len(profit) + 2 * len(self.x) + len(rows.level))
-        self.eta = _balanced(rows, profit, product)
-        beyond = profit + self.eta[rows.row]
+        x = np.clip(start.x, _FROM_THE_ENDS, 1.0 - _FROM_THE_ENDS)
+        profit = rows.base + rows.profit @ x
+        product = _START_SHARE * start.distance / (2 * len(profit) + 2 * len(x) + len(rows.level))
+        eta = _balanced(rows, profit, product)
+        beyond = profit + eta[rows.row]
         less = _lesser_weight(beyond, rows.ceiling, product)
         more = rows.ceiling - less
         near, far = product / more, product / more + np.abs(beyond)
         is_above = beyond > 0.0
-        self.state = np.where(is_above, (near, far, more, less), (far, near, less, more))
-        self.kappa = product / self.eta
-        slope = rows.gain + self.state[3] @ rows.profit
-        self.lower = np.maximum(-slope, 0.0) + product / self.x
-        self.upper = np.maximum(slope, 0.0) + product / (1.0 - self.x)
+        w = np.where(is_above, less, more)
+        slope = rows.gain + w @ rows.profit
+        lower, upper = np.maximum(-slope, 0.0) + product / x, np.maximum(slope, 0.0) + product / (1.0 - x)
+        self.primal = np.concatenate((np.where(is_above, near, far), np.where(is_above, far, near), x, 1.0 - x, eta))
+        self.dual = np.concatenate((np.where(is_above, more, less), w, lower, upper, product / eta))
+        self.at, self.by = rows.cut(self.primal), rows.cut(self.dual)
 
     def solve(self, tolerance: float) -> TailSolution:
         bound = np.inf
         for _ in range(_MOST_STEPS):
-            marginal, total = self.state[3] @ self.rows.profit, self.rows.sums(self.state[3])
+            marginal, total = self.by.y @ self.rows.profit, self.rows.sums(self.by.y)
             bound = min(bound, self._bound(total))
             if bound - self._value() <= tolerance:
                 break
             self._step(marginal, total)
-        return TailSolution(self.x, bound)
+        return TailSolution(self.at.x, bound)
 
     def _bound(self, total: ByRow) -> float:
         """Return a value that the maximum does not exceed.
@@ -158,126 +176,83 @@ class _InteriorPoint:
         end it prefers. The weights are w, taken down where a row's sum is above its level by what is left of its residual.
         """
         rows = self.rows
-        weights = self.state[3] * np.minimum(1.0, rows.level / total)[rows.row]
+        weights = self.by.y * np.minimum(1.0, rows.level / total)[rows.row]
         slopes = rows.gain + weights @ rows.profit
         return float(rows.offset + weights @ rows.base + np.maximum(slopes, 0.0).sum())
 
     def _value(self) -> float:
         """Return what is to be maximised at x, or a little less where eta is not the best one."""
-        rows = self.rows
-        tails = rows.level @ self.eta + rows.ceiling @ np.maximum(self.state[0] - self.state[1], 0.0)
-        return float(rows.offset + rows.gain @ self.x - tails)
+        rows, at = self.rows, self.at
+        tails = rows.level @ at.eta + rows.ceiling @ np.maximum(at.z - at.y, 0.0)
+        return float(rows.offset + rows.gain @ at.x - tails)
 
     def _step(self, marginal: ByVariable, total: ByRow) -> None:
-        x, eta, state = self.x, self.eta, self.state
-        pairs = state[:2] * state[2:]
-        ends = np.array((x * self.lower, (1.0 - x) * self.upper))
-        rest = eta * self.kappa
-        gap = float(pairs.sum() + ends.sum() + rest.sum())
+        pairs = self.primal * self.dual
+        gap = float(pairs.sum())
         system = _System(self, marginal, total)
-        affine = system.direction(_Targets(-pairs, -ends, -rest))
-        primal, dual = self._lengths(affine)
-        centre = (self._gap_after(affine, primal, dual) / gap) ** 3 * gap / (pairs.size + ends.size + rest.size)
-        step = system.direction(
-            _Targets(
-                centre - pairs - affine.state[:2] * affine.state[2:],
-                centre - ends - np.array((affine.x * affine.lower, -affine.x * affine.upper)),
-                centre - rest - affine.eta * affine.kappa,
-            )
-        )
-        primal, dual = self._lengths(step)
-        self.x, self.eta = x + primal * step.x, eta + primal * step.eta
-        step.state[:2] *= primal
-        step.state[2:] *= dual
-        self.state = state + step.state
-        self.lower, self.upper = self.lower + dual * step.lower, self.upper + dual * step.upper
-        self.kappa = self.kappa + dual * step.kappa
-
-    def _lengths(self, step: _Direction) -> tuple[float, float]:
-        """Return how much of a step the primal and the dual unknowns may take so that everything stays above zero, at most all of it."""
-        nearest = (step.state / self.state).reshape(2, -1).min(axis=1, initial=0.0).tolist()
-        primal = min(nearest[0], _least(step.x / self.x), _least(step.x / (self.x - 1.0)), _least(step.eta / self.eta))
-        dual = min(nearest[1], _least(step.lower / self.lower), _least(step.upper / self.upper), _least(step.kappa / self.kappa))
-        return _length(primal), _length(dual)
-
-    def _gap_after(self, step: _Direction, primal: float, dual: float) -> float:
-        x = self.x + primal * step.x
-        after = (self.state[:2] + primal * step.state[:2]) * (self.state[2:] + dual * step.state[2:])
-        ends = x @ (self.lower + dual * step.lower) + (1.0 - x) @ (self.upper + dual * step.upper)
-        return float(after.sum() + ends + (self.eta + primal * step.eta) @ (self.kappa + dual * step.kappa))
-
-
-@dataclass(slots=True, eq=False)
-class _Direction:
-    """A step of every unknown; names as in _InteriorPoint, `state` [4, N] being z, y, v and w."""
-
-    x: ByVariable
-    eta: ByRow
-    state: NDArray[np.float64]
-    lower: ByVariable
-    upper: ByVariable
-    kappa: ByRow
-
-
-@dataclass(slots=True, eq=False)
-class _Targets:
-    """What each pair of unknowns is to multiply to, less what it does: [2, N] z v and y w, [2, V] the ends of x, [R] eta kappa."""
-
-    pairs: NDArray[np.float64]
-    ends: NDArray[np.float64]
-    kappa: ByRow
+        affine, counter = system.direction(-pairs)
+        far, counter_far = _length(affine / self.primal), _length(counter / self.dual)
+        after = float(((self.primal + far * affine) * (self.dual + counter_far * counter)).sum())
+        centre = (after / gap) ** 3 * gap / len(pairs)
+        step, counter = system.direction(centre - pairs - affine * counter)
+        step *= _length(step / self.primal)
+        counter *= _length(counter / self.dual)
+        self.primal += step
+        self.dual += counter
 
 
 class _System:
     """Newton's equations at one point, reduced to one for each variable and factored once for both directions."""
 
-    def __init__(self, at: _InteriorPoint, marginal: ByVariable, total: ByRow) -> None:
-        self._at = at
-        rows, (z, y, v, w) = at.rows, at.state
-        self._missing_x = at.upper - at.lower - rows.gain - marginal
-        self._missing_eta = rows.level - total - at.kappa
-        self._scale = 1.0 / (y * v + z * w)
-        self._slope = w * v * self._scale
-        self._row_total = rows.sums(self._slope) + at.kappa / at.eta
-        # With the root on both sides the product is one of a matrix with itself, which costs half.
-        root = np.sqrt(self._slope)
-        weighted = rows.profit * root[:, np.newaxis]
-        held = (rows.members * root) @ weighted
-        matrix = weighted.T @ weighted
-        matrix -= (held / self._row_total[:, np.newaxis]).T @ held
-        diagonal = matrix.ravel()[:: len(at.x) + 1]
-        diagonal += at.lower / at.x + at.upper / (1.0 - at.x)
+    def __init__(self, point: _InteriorPoint, marginal: ByVariable, total: ByRow) -> None:
+        self._point = point
+        rows, at, by = point.rows, point.at, point.by
+        self._missing_x = by.left - by.x - rows.gain - marginal
+        self._missing_eta = rows.level - total - by.eta
+        self._scale = 1.0 / (at.y * by.z + at.z * by.y)
+        self._slope = by.y * by.z * self._scale
+        self._row_total = rows.sums(self._slope) + by.eta / at.eta
+        matrix = self._matrix()
+        diagonal = matrix.ravel(order="F")[:: len(at.x) + 1]
+        diagonal += by.x / at.x + by.left / at.left
         diagonal += _REGULARISATION * diagonal.max(initial=0.0)
-        # The matrix is its own transpose, which is the order that LAPACK wants.
-        factor, info = dpotrf(matrix.T, lower=1, overwrite_a=1)
+        factor, info = dpotrf(matrix, lower=1, overwrite_a=1)
         if info:
             raise FloatingPointError(f"the program's system is not definite: LAPACK dpotrf said {info}")
         self._factor = factor
 
-    def direction(self, targets: _Targets) -> _Direction:
-        at, rows = self._at, self._at.rows
-        z, _, v, w = at.state
-        rest = (targets.pairs[1] * v - targets.pairs[0] * w) * self._scale
-        rest_eta = rows.sums(rest) - self._missing_eta + targets.kappa / at.eta
+    def _matrix(self) -> NDArray[np.float64]:
+        """Return [V, V] what the columns make of the system, in Fortran's order, of which the lower triangle counts.
+
+        It is the sum over the columns of slope p p' less that over the rows of m m' / row_total, where m is the sum of slope p. With
+        p - share m / sum of slope in the place of p the second sum is in the first, if share (2 - share) is sum of slope / row_total.
+        """
+        rows = self._point.rows
+        slope = rows.sums(self._slope)
+        share = 1.0 - np.sqrt((self._row_total - slope) / self._row_total)
+        weighted = rows.profit * self._slope[:, np.newaxis]
+        mean = np.add.reduceat(weighted, rows.first, axis=0) * (share / slope)[:, np.newaxis]
+        np.subtract(rows.profit, mean[rows.row], out=weighted)
+        weighted *= np.sqrt(self._slope)[:, np.newaxis]
+        return dsyrk(1.0, weighted.T, lower=1)
+
+    def direction(self, targets: ByPair) -> tuple[ByPair, ByPair]:
+        """Return the steps [D] of the primal and of the dual unknowns that add `targets` [D] to what the pairs multiply to."""
+        point, rows, at, by = self._point, self._point.rows, self._point.at, self._point.by
+        wanted = rows.cut(targets)
+        rest = (wanted.y * by.z - wanted.z * by.y) * self._scale
+        rest_eta = rows.sums(rest) - self._missing_eta + wanted.eta / at.eta
         pull = (rest - self._slope * (rest_eta / self._row_total)[rows.row]) @ rows.profit
-        ends = targets.ends[0] / at.x - targets.ends[1] / (1.0 - at.x)
-        x = dpotrs(self._factor, pull - self._missing_x + ends, lower=1)[0]
+        x = dpotrs(self._factor, pull - self._missing_x + wanted.x / at.x - wanted.left / at.left, lower=1)[0]
         moved = rows.profit @ x
         eta = (rest_eta - rows.sums(self._slope * moved)) / self._row_total
         moved += eta[rows.row]
-        state = np.empty_like(at.state)
-        np.subtract(rest, self._slope * moved, out=state[3])
-        np.negative(state[3], out=state[2])
-        np.divide(targets.pairs[0] + z * state[3], v, out=state[0])
-        np.add(state[0], moved, out=state[1])
-        return _Direction(
-            x=x,
-            eta=eta,
-            state=state,
-            lower=(targets.ends[0] - at.lower * x) / at.x,
-            upper=(targets.ends[1] + at.upper * x) / (1.0 - at.x),
-            kappa=(targets.kappa - at.kappa * eta) / at.eta,
-        )
+        rest -= self._slope * moved
+        z = (wanted.z + at.z * rest) / by.z
+        primal = np.concatenate((z, z + moved, x, -x, eta))
+        others = slice(2 * len(z), None)
+        ends = (targets[others] - point.dual[others] * primal[others]) / point.primal[others]
+        return primal, np.concatenate((-rest, rest, ends))
 
 
 def _balanced(rows: _Rows, profit: ByColumn, product: float) -> ByRow:
@@ -301,10 +276,7 @@ def _lesser_weight(beyond: ByColumn, ceiling: ByColumn, product: float) -> ByCol
     return weight
 
 
-def _least(ratios: NDArray[np.float64]) -> float:
-    return float(ratios.min(initial=0.0))
-
-
-def _length(nearest: float) -> float:
-    """Return how far to go when the unknown that is nearest to its bound would have lost the share -`nearest` of its distance."""
+def _length(ratios: ByPair) -> float:
+    """Return how much of a step may be taken, at most all of it, when it takes the shares `ratios` [D] of what unknowns above zero are."""
+    nearest = float(ratios.min())
     return 1.0 if nearest >= -_STEP_SHARE else -_STEP_SHARE / nearest
