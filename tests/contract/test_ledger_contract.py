@@ -98,6 +98,10 @@ async def test_the_applications_of_an_event_are_found_by_its_name_and_no_other(s
     found = await storage.books.event_entries(CORE, "coupon A")
     assert [(booked.entry.sequence, booked.reversed_by) for booked in found] == [(1, None), (3, 7), (6, None)]
     assert list(await storage.books.event_entries(OTHER, "coupon A")) == []
+    asked = ["coupon B", "coupon A", "coupon A 2026"]
+    assert list(await storage.books.event_counts(CORE, asked)) == [0, 3, 1]
+    assert list(await storage.books.event_counts(OTHER, asked)) == [0, 0, 0]
+    assert list(await storage.books.event_counts(CORE, [])) == []
 
 
 async def test_the_events_of_an_instrument_that_stand_are_found_in_all_accounts(storage):

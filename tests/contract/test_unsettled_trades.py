@@ -88,6 +88,7 @@ async def test_it_is_what_the_ledger_says_after_every_step(storage, seed):
         await street.step()
         assert await unsettled(storage) == sorted(street.due)
     assert await unsettled(storage, DAY + timedelta(days=1)) == sorted(n for n, day in street.due.items() if day <= DAY + timedelta(days=1))
+    assert [one.sequence for one in await storage.books.unsettled_trades(CORE, settle_date=date.max, limit=2)] == sorted(street.due)[:2]
     assert street.settlements, "nothing was settled"
     assert street.cancelled, "nothing was cancelled"
 
@@ -170,7 +171,7 @@ async def test_what_was_settled_long_ago_is_not_read_again(street, database_url)
         for statement in LONG_AGO:
             connection.execute(statement)
     assert await unsettled(street.storage) == sorted(street.due)
-    values = UNSETTLED.values({"client_id": CORE.client_id, "account_id": CORE.account_id, "settle_date": date.max})
+    values = UNSETTLED.values({"client_id": CORE.client_id, "account_id": CORE.account_id, "settle_date": date.max, "size": None})
     with psycopg.connect(database_url) as connection:
         ((plan,),) = connection.execute(b"EXPLAIN (ANALYZE, FORMAT JSON) " + UNSETTLED.sql, values).fetchone()
     assert rows_read(plan["Plan"]) <= 20 * len(street.due)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from typing import Final
 
 from crossmargin.domain.account import AccountHead
 from crossmargin.domain.book import Entry, NewEntry, append_to_chain, entry_from_settlement
@@ -17,12 +18,14 @@ from crossmargin.usecases.ports.page import Page
 from crossmargin.usecases.ports.runtime import Clock
 from crossmargin.usecases.ports.writing import Decision, Writer
 
-_PAGE_SIZE = 1000
+AT_ONCE: Final = 100
+"""Trades that are settled in one transaction: whoever holds an account's lock for seconds is sent away, and has settled nothing."""
+_PAGE_SIZE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The trades of one account that were settled, by the sequences of their entries."""
+    """Trades of one account that were settled together, by the sequences of their entries."""
 
     account: AccountRef
     trades: tuple[int, ...]
@@ -32,7 +35,7 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class SettleTrades:
-    """Settles what is due, account by account, each in a transaction of its own; a run that breaks is run again.
+    """Settles what is due, account by account, some trades in a transaction; a run that breaks is run again, and goes on where it was.
 
     A client's positions are on trade date, so they do not change: what the street owed, or was owed, is now with the custodian.
     """
@@ -42,7 +45,9 @@ class SettleTrades:
     clock: Clock
 
     async def __call__(self, settle_date: date, account: AccountRef | None, *, caller: Caller) -> AsyncIterator[Settled]:
-        """Yield what was settled of the trades due by `settle_date`, for each account that had any.
+        """Yield what was settled of the trades due by `settle_date`, in one or more parts for each account that had any.
+
+        The one account that was asked for, if any, is told of also when nothing was due there.
 
         Raises:
             DomainError: EVENT_NOT_DUE for a day that has not begun; UNKNOWN_ACCOUNT; SERVICE_BUSY or STORAGE_UNAVAILABLE on the way.
@@ -57,40 +62,60 @@ class SettleTrades:
             )
         if account is not None:
             await self.books.get_account(account)
-            yield await self._settle(settle_date, account, caller)
+            sequence = await self.books.account_sequence(account)
+            count = 0
+            async for settled in self._settle(settle_date, account, caller):
+                count += 1
+                yield settled
+            if not count:
+                yield Settled(account, (), sequence, replayed=False)
             return
         after: str | None = None
         while page := await self.books.list_accounts(None, Page(_PAGE_SIZE, after)):
             for one in page:
-                settled = await self._settle(settle_date, one.ref, caller)
-                if settled.trades:
+                async for settled in self._settle(settle_date, one.ref, caller):
                     yield settled
             after = str(page[-1].ref)
 
-    async def _settle(self, settle_date: date, account: AccountRef, caller: Caller) -> Settled:
+    async def _settle(self, settle_date: date, account: AccountRef, caller: Caller) -> AsyncIterator[Settled]:
+        """Yield what was settled of one account, some trades at a time; nothing when nothing was due."""
+        before = None
+        while (settled := await self._settle_some(settle_date, account, caller)).trades and settled != before:
+            yield settled
+            if len(settled.trades) < AT_ONCE:
+                return
+            before = settled  # what was settled under this request id once, and has come back since, is not settled by it again
+
+    async def _settle_some(self, settle_date: date, account: AccountRef, caller: Caller) -> Settled:
         seen_at = await self.books.account_sequence(account)
-        seen = await self.books.unsettled_trades(account, settle_date=settle_date)
+        seen = await self._due(account, settle_date)
         if not seen:
             return Settled(account, (), seen_at, replayed=False)
 
         async def decide(heads: Mapping[AccountRef, AccountHead]) -> Decision:
             head = heads[account]
-            due = seen if head.sequence == seen_at else await self.books.unsettled_trades(account, settle_date=settle_date)
-            chained = append_to_chain(head, tuple([await self._entry(trade) for trade in due]))
-            response = " ".join(str(number) for number in (head.sequence + len(due), *(trade.sequence for trade in due)))
+            due = seen if head.sequence == seen_at else await self._due(account, settle_date)
+            chained = append_to_chain(head, tuple(due.values()))
+            response = " ".join(str(number) for number in (head.sequence + len(due), *due))
             return Decision(response.encode(), entries=chained)
 
         # The key says what is settled, so that a second run on the same day, after more was traded, is another request.
-        own = Caller(caller.principal, f"{caller.request_id} {account} {seen[-1].sequence}")
+        own = Caller(caller.principal, f"{caller.request_id} {account} {max(seen)}")
         outcome = await self.writer.write(own.write_request("SettleTrades", [settle_date.isoformat()], (account,)), decide)
         last, *trades = map(int, outcome.response.split())
         return Settled(account, tuple(trades), last, outcome.replayed)
 
-    async def _entry(self, trade: Entry) -> NewEntry:
-        name = settlement_event(trade.sequence)
-        before = await self.books.event_entries(trade.entry.account, name)
-        settle_date = trade.entry.details.settle_date
-        if settle_date is None:
-            raise TypeError(f"entry {trade.sequence} of {trade.entry.account} has no settle date")
-        moment = datetime.combine(settle_date, time(), UTC)
-        return entry_from_settlement(trade, event=application_name(name, len(before)), effective_at=moment)
+    async def _due(self, account: AccountRef, settle_date: date) -> Mapping[int, NewEntry]:
+        """Return the settlements of the oldest trades that are due, by the trades' sequences."""
+        trades = await self.books.unsettled_trades(account, settle_date=settle_date, limit=AT_ONCE)
+        names = [settlement_event(trade.sequence) for trade in trades]
+        counts = await self.books.event_counts(account, names)
+        due = zip(trades, names, counts, strict=True)
+        return {trade.sequence: _settlement(trade, application_name(name, count)) for trade, name, count in due}
+
+
+def _settlement(trade: Entry, event: str) -> NewEntry:
+    settle_date = trade.entry.details.settle_date
+    if settle_date is None:
+        raise TypeError(f"entry {trade.sequence} of {trade.entry.account} has no settle date")
+    return entry_from_settlement(trade, event=event, effective_at=datetime.combine(settle_date, time(), UTC))

@@ -12,6 +12,7 @@ from crossmargin.domain.book import EntryKind
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountId
 from crossmargin.domain.money import exact_sum
+from crossmargin.usecases import settle_trades
 from tests.unit.usecases.house import CORE, NOON, perpetual_trade, spot_trade
 from tests.unit.usecases.refusals import refused
 
@@ -91,6 +92,30 @@ async def test_trades_that_come_in_between_are_settled_by_the_next_run(house):
     assert [one.trades for one in await settle(house, caller=caller)] == [(3,)]
 
 
+async def test_many_trades_are_settled_some_at_a_time_and_none_twice(house, monkeypatch):
+    monkeypatch.setattr(settle_trades, "AT_ONCE", 3)
+    for _ in range(7):
+        await book(house)
+    parts = [(one.trades, one.as_of_sequence) for one in await settle(house)]
+    assert parts == [((1, 2, 3), 10), ((4, 5, 6), 13), ((7,), 14)]
+    await house.use_cases.cancel_lifecycle_event(CORE, 9, reason="failed to deliver", caller=house.caller())
+    for _ in range(2):
+        await book(house)
+    assert [one.trades for one in await settle(house, account=CORE)] == [(2, 16, 17)]
+    assert (await balances(house))["custodian", "BTC"] == -18
+
+
+async def test_a_run_that_broke_goes_on_where_it_was(house, monkeypatch):
+    monkeypatch.setattr(settle_trades, "AT_ONCE", 2)
+    for _ in range(5):
+        await book(house)
+    caller = house.caller()
+    broken = house.use_cases.settle_trades(TODAY, None, caller=caller)
+    assert (await anext(broken)).trades == (1, 2)
+    await broken.aclose()
+    assert [one.trades for one in await settle(house, caller=caller)] == [(3, 4), (5,)]
+
+
 def test_a_settle_date_is_not_before_the_trade():
     with pytest.raises(DomainError, match="before the trade was executed"):
         replace(spot_trade("1"), settle_date=TODAY - timedelta(days=1))
@@ -107,3 +132,13 @@ async def test_a_settle_date_belongs_to_what_a_request_id_names(house):
     dated = replace(spot_trade("1"), settle_date=TODAY)
     await refused(house.use_cases.record_trades(CORE, [dated], caller=caller), Reason.REQUEST_ID_REUSED)
     assert Decimal(1) == (await balances(house))["core", "BTC"]
+
+
+async def test_what_failed_to_settle_waits_for_a_request_of_another_name(house, monkeypatch):
+    monkeypatch.setattr(settle_trades, "AT_ONCE", 1)
+    await book(house)
+    caller = house.caller()
+    assert [one.replayed for one in await settle(house, caller=caller)] == [False]
+    await house.use_cases.cancel_lifecycle_event(CORE, 2, reason="failed to deliver", caller=house.caller())
+    assert [(one.trades, one.replayed) for one in await settle(house, caller=caller)] == [((1,), True)]
+    assert [(one.trades, one.replayed) for one in await settle(house)] == [((1,), False)]

@@ -65,6 +65,10 @@ class MemoryLedgerReader:
         )
         return [self._booked(self._contents.entries[ref, number]) for number in numbers]
 
+    async def event_counts(self, ref: AccountRef, events: Sequence[str]) -> Sequence[int]:
+        """Return how often an account has booked each of these events."""
+        return [len(await self.event_entries(ref, event)) for event in events]
+
     async def booked_events(self, instrument_id: InstrumentId, *, since: datetime) -> Sequence[BookedEvent]:
         """Return the standing events of an instrument in all accounts."""
         found = [
@@ -74,7 +78,7 @@ class MemoryLedgerReader:
         ]
         return sorted((one for one in found if one.effective_at >= since), key=lambda one: (one.account, one.name))
 
-    async def unsettled_trades(self, ref: AccountRef, *, settle_date: date) -> Sequence[Entry]:
+    async def unsettled_trades(self, ref: AccountRef, *, settle_date: date, limit: int | None = None) -> Sequence[Entry]:
         """Return the trades that settle by this day and have been neither settled nor cancelled, oldest first."""
         found: list[Entry] = []
         for entry in self._entries(ref, 1, await self.account_sequence(ref)):
@@ -83,7 +87,7 @@ class MemoryLedgerReader:
                 settled = await self.event_entries(ref, settlement_event(entry.sequence))
                 if all(one.reversed_by is not None for one in settled):
                     found.append(entry)
-        return found
+        return found[:limit]
 
     async def instrument_positions(self, ref: AccountRef, instrument_id: InstrumentId, *, until: datetime) -> InstrumentPositions:
         """Return what was held at a time; UNKNOWN_ACCOUNT."""

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     ColumnElement,
     Date,
@@ -141,6 +142,23 @@ _TRADED: Final = (
 )
 _TRADES: Final = compiled(_BOOKED.where(_after(entry.c.sequence), entry.c.kind == literal(EntryKind.TRADE.value), _TRADED).limit(_SIZE))
 _EVENT_ENTRIES: Final = compiled(_BOOKED.where(_is_event(entry_details.c.event, text_of("event"))))
+_WANTED: Final = (
+    func.unnest(bindparam("events", type_=ARRAY(Text))).table_valued("name", with_ordinality="place").render_derived(name="wanted")
+)
+_EVENT_COUNTS: Final = compiled(
+    select(func.count(entry_details.c.sequence).label("number"))
+    .select_from(_WANTED)
+    .outerjoin(
+        entry_details,
+        and_(
+            entry_details.c.client_id == text_of("client_id"),
+            entry_details.c.account_id == text_of("account_id"),
+            _is_event(entry_details.c.event, cast(_WANTED.c.name, Text)),
+        ),
+    )
+    .group_by(_WANTED.c.place)
+    .order_by(_WANTED.c.place)
+)
 # Each is looked up by its key: `offset` keeps PostgreSQL from making one join of both, in which it may read an account's whole history for
 # each trade while it has no statistics yet.
 _ENTRY_OF_TRADE: Final = _SAID.where(_of_entry(unsettled_trade)).offset(literal(0)).correlate(unsettled_trade).lateral("of_trade")
@@ -154,6 +172,7 @@ UNSETTLED: Final = compiled(
         unsettled_trade.c.settle_date <= bindparam("settle_date", type_=Date),
     )
     .order_by(unsettled_trade.c.sequence)
+    .limit(_SIZE)
 )
 
 _QUANTITY_AT: Final = func.sum(cast(posting.c.quantity, Numeric))
@@ -280,14 +299,19 @@ class PostgresLedgerReader:
         """Return the entries of an account that book the lifecycle event of this name, oldest first."""
         return [_booked(ref, row) for row in await self._database.rows(_EVENT_ENTRIES, **_names(ref), event=event)]
 
+    async def event_counts(self, ref: AccountRef, events: Sequence[str]) -> Sequence[int]:
+        """Return how often an account has booked each of these events."""
+        return [row["number"] for row in await self._database.rows(_EVENT_COUNTS, **_names(ref), events=list(events))]
+
     async def booked_events(self, instrument_id: InstrumentId, *, since: datetime) -> Sequence[BookedEvent]:
         """Return the standing events of an instrument in all accounts."""
         rows = await self._database.rows(_BOOKED_EVENTS, instrument_id=instrument_id, since=since)
         return [BookedEvent(ref_from_row(row), row["event"], row["effective_at"]) for row in rows]
 
-    async def unsettled_trades(self, ref: AccountRef, *, settle_date: date) -> Sequence[Entry]:
+    async def unsettled_trades(self, ref: AccountRef, *, settle_date: date, limit: int | None = None) -> Sequence[Entry]:
         """Return the trades that settle by this day and have been neither settled nor cancelled, oldest first."""
-        return [_entry(ref, row) for row in await self._database.rows(UNSETTLED, **_names(ref), settle_date=settle_date)]
+        rows = await self._database.rows(UNSETTLED, **_names(ref), settle_date=settle_date, size=limit)
+        return [_entry(ref, row) for row in rows]
 
     async def instrument_positions(self, ref: AccountRef, instrument_id: InstrumentId, *, until: datetime) -> InstrumentPositions:
         """Return what was held at a time; UNKNOWN_ACCOUNT."""

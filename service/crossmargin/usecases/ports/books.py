@@ -109,12 +109,16 @@ class LedgerReader(Protocol):
         """Return the entries of an account that book the lifecycle event of this name, oldest first."""
         ...
 
+    async def event_counts(self, ref: AccountRef, events: Sequence[str]) -> Sequence[int]:
+        """Return how often an account has booked each of these lifecycle events, those times included that were taken back since."""
+        ...
+
     async def booked_events(self, instrument_id: InstrumentId, *, since: datetime) -> Sequence[BookedEvent]:
         """Return the events of an instrument that took effect since a time and have not been taken back, in all accounts, by account."""
         ...
 
-    async def unsettled_trades(self, ref: AccountRef, *, settle_date: date) -> Sequence[Entry]:
-        """Return the trades that settle on this day or before it and have been neither settled nor cancelled, oldest first."""
+    async def unsettled_trades(self, ref: AccountRef, *, settle_date: date, limit: int | None = None) -> Sequence[Entry]:
+        """Return the oldest trades, at most so many, that settle by this day and have been neither settled nor cancelled, in order."""
         ...
 
     async def instrument_positions(self, ref: AccountRef, instrument_id: InstrumentId, *, until: datetime) -> InstrumentPositions:
