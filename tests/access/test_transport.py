@@ -10,6 +10,7 @@ import grpc
 import pytest
 import pytest_asyncio
 
+from crossmargin.adapters.grpc_server import watched_file
 from crossmargin.adapters.grpc_server.interceptors import REAUTHORISE_S
 from crossmargin.adapters.grpc_server.tokens import CLOCK_SKEW_S
 from crossmargin.adapters.grpc_server.watched_file import LOOK_EVERY_S
@@ -23,6 +24,13 @@ from tests.integration.grpc_rig import ALPHA, PATIENCE_S, create_books, memory_u
 
 GET = accounts_pb.GetClientRequest(client_id="alpha")
 OTHER = "spiffe://test/other"
+LOOK_SOON_S = 0.05
+"""A second in service: a test need not wait that long to see that files are looked at again."""
+
+
+@pytest.fixture(autouse=True)
+def files_are_looked_at_soon(monkeypatch):
+    monkeypatch.setattr(watched_file, "LOOK_EVERY_S", LOOK_SOON_S)
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +138,7 @@ async def test_every_denial_says_the_same_to_the_caller(address, files, audit):
 
 async def test_token_and_workload_each_give_at_most_what_the_other_does(address, files):
     files.allow({OMS: (["trader", "risk"], ["alpha"])})
-    await asyncio.sleep(1.1)  # files are looked at once a second
+    await asyncio.sleep(2 * LOOK_SOON_S)
     oms = files.authority.client(OMS)
     async with channel_of(address, files, oms) as channel:
         stub = AccountServiceStub(channel)
@@ -161,7 +169,7 @@ async def first_of(stream):
 
 @pytest.mark.parametrize("change", ["allow-list", "principal", "token", "roles", "key"])
 async def test_a_stream_ends_when_its_caller_would_not_be_let_in_any_more(address, files, audit, change):
-    """Within the interval, ten seconds in service and a tenth of one here, and a second until a file is looked at."""
+    """Within the interval, ten seconds in service and a tenth of one here, and the time until a file is looked at."""
     oms = files.authority.client(OMS)
     files.write("token-keys.json", files.issuer.jwks)
     async with channel_of(address, files, oms) as channel:
