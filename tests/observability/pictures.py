@@ -24,6 +24,8 @@ _COLOURS = {
     "orange": "#ff780a",
     "red": "#e02f44",
     "dark-red": "#8b0a1a",
+    "dark-orange": "#a84b00",
+    "dark-yellow": "#8f7000",
     "blue": "#3274d9",
     "transparent": "none",
 }
@@ -111,7 +113,7 @@ def _draw_lines(axes: Axes, panel: dict[str, Any], shown: Sequence[Shown], windo
     settings = panel["fieldConfig"]["defaults"]
     ordered = sorted(shown, key=lambda each: each.last, reverse=panel["options"]["legend"].get("sortDesc", True))
     if "stacking" in settings["custom"]:
-        _stack(axes, shown)
+        _stack(axes, panel, shown)
     else:
         for number, each in enumerate(ordered):
             axes.plot(
@@ -141,13 +143,15 @@ def _draw_lines(axes: Axes, panel: dict[str, Any], shown: Sequence[Shown], windo
     )
 
 
-def _stack(axes: Axes, shown: Sequence[Shown]) -> None:
+def _stack(axes: Axes, panel: dict[str, Any], shown: Sequence[Shown]) -> None:
     times = sorted({moment for each in shown for moment, _ in each.series.points})
     layers = []
     for each in shown:
         known = dict(each.series.points)
         layers.append([known.get(moment, 0.0) for moment in times])
-    axes.stackplot([_moment(moment) for moment in times], *layers, labels=[each.name for each in shown], alpha=0.7)
+    chosen = [field_settings(panel, each.name).get("color", {}).get("fixedColor") for each in shown]
+    shades = [_COLOURS[name] if name else f"C{number % 10}" for number, name in enumerate(chosen)]
+    axes.stackplot([_moment(moment) for moment in times], *layers, labels=[each.name for each in shown], colors=shades, alpha=0.7)
 
 
 def _label(settings: dict[str, Any], each: Shown) -> str:

@@ -11,6 +11,7 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from tests.observability.dashboards import DASHBOARDS, dashboard, panels
+from tests.observability.panel_data import field_settings
 
 COUNTERS = re.compile(r"\w+_total\b")
 register_default_plugins()
@@ -49,6 +50,26 @@ def test_a_dashboard_is_kept_as_it_is_in_the_chart(path):
     assert board["uid"].startswith("crossmargin-")
     assert board["title"]
     assert board["description"].endswith(".")
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_no_two_panels_have_one_number(path):
+    """Grafana links to panels by it, and gives one of the two another each time that somebody saves."""
+    numbers = [panel["id"] for panel in dashboard(path)["panels"]]
+    assert len(numbers) == len(set(numbers))
+
+
+def test_the_worse_a_verdict_the_redder_it_is():
+    """In the palette's own colours a suspect level is green."""
+    severity = {"suspect": "yellow", "stale": "orange", "missing": "red"}
+    for title, prefixes in (
+        ("Doubted levels and marks", {"level ": "", "mark ": "dark-"}),
+        ("Accounts that stand on doubted levels", {"": ""}),
+    ):
+        panel = next(panel for panel in dashboard(DASHBOARDS[0])["panels"] if panel["title"] == title)
+        for prefix, shade in prefixes.items():
+            for verdict, colour in severity.items():
+                assert field_settings(panel, prefix + verdict)["color"] == {"mode": "fixed", "fixedColor": shade + colour}
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
