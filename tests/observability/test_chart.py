@@ -410,6 +410,13 @@ def test_notes_say_how_to_call():
     assert "migrate.enabled is false" in rendered(merged(LEAST, {"migrate": {"enabled": False}}))["NOTES.txt"]
 
 
+def test_notes_say_what_nobody_does_yet():
+    missing = {"anchors": "nobody can prove", "prometheusRule": "Nobody is alerted", "serviceMonitor": "Nothing scrapes"}
+    assert all(words in rendered(LEAST)["NOTES.txt"] for words in missing.values())
+    there = {"anchors": {"existingSecret": "keys"}, "prometheusRule": {"enabled": True}, "serviceMonitor": {"enabled": True}}
+    assert not [words for words in missing.values() if words in rendered(merged(LEAST, there))["NOTES.txt"]]
+
+
 def test_chart_service_and_image_have_one_version():
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
