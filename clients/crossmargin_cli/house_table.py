@@ -9,6 +9,7 @@ from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.table import Column, Table
+from rich.text import Text
 
 _LONGEST_WHOLE: Final = 16
 """Characters of a word that is never folded in a table; a figure, which stands at the right, is never folded however long it is."""
@@ -23,18 +24,13 @@ class HouseTable(Table):
     """
 
     def __init__(self, title: str = "") -> None:
-        super().__init__(
-            title=title or None,
-            title_justify="left",
-            title_style="bold",
-            box=box.SIMPLE_HEAD,
-            padding=(0, 1, 0, 0),
-            pad_edge=False,
-            show_edge=False,
-        )
+        super().__init__(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+        self.heading = title
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield the table as it was made, or with folded columns, or as records: the first that has room."""
+        """Yield the heading, and the table as it was made, or with folded columns, or as records: the first that has room."""
+        if self.heading:
+            yield Text(self.heading, style="bold")
         free = options.update(width=_ENDLESS)
         natural = [_natural_width(console, free, column) for column in self.columns]
         between = Measurement.get(console, free, self).maximum - sum(natural)
@@ -49,9 +45,7 @@ class HouseTable(Table):
 
     def _folded(self, widths: Sequence[int]) -> Table:
         """Return the table with columns of these widths."""
-        folded = Table(
-            title=self.title, title_justify="left", title_style="bold", box=self.box, padding=self.padding, pad_edge=False, show_edge=False
-        )
+        folded = Table(box=self.box, padding=self.padding, pad_edge=False, show_edge=False)
         for column, width in zip(self.columns, widths, strict=True):
             folded.add_column(column.header, justify=column.justify, style=column.style, overflow="fold", width=width)
         for row, cells in zip(self.rows, self._lines(), strict=True):
@@ -60,9 +54,7 @@ class HouseTable(Table):
 
     def _records(self) -> Table:
         """Return every row as lines of heading and cell, with an empty line after each row."""
-        records = Table(
-            title=self.title, title_justify="left", title_style="bold", box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False
-        )
+        records = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
         records.add_column(style="dim", overflow="fold", max_width=_LONGEST_WHOLE)
         records.add_column(overflow="fold")
         for number, (row, cells) in enumerate(zip(self.rows, self._lines(), strict=True)):

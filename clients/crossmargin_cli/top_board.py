@@ -21,16 +21,16 @@ from crossmargin_client import decimal_of, moment_of
 BAR_CELLS: Final = 20
 _NARROW: Final = 120
 """Columns below which the lines above and below the board are short ones."""
-_LAYOUTS: Final[Sequence[tuple[int, frozenset[str]]]] = (
-    (BAR_CELLS, frozenset()),
-    (BAR_CELLS, frozenset({"Initial"})),
-    (BAR_CELLS, frozenset({"Initial", "Heard"})),
-    (6, frozenset({"Initial", "Heard"})),
-    (6, frozenset({"Initial", "Heard", "Maintenance"})),
-    (6, frozenset({"Initial", "Heard", "Maintenance", "To liquidation"})),
+_LAYOUTS: Final[Sequence[tuple[int, frozenset[str], int]]] = (
+    (BAR_CELLS, frozenset(), 22),
+    (BAR_CELLS, frozenset({"Initial"}), 22),
+    (BAR_CELLS, frozenset({"Initial", "Heard"}), 22),
+    (6, frozenset({"Initial", "Heard"}), 22),
+    (6, frozenset({"Initial", "Heard", "Maintenance"}), 22),
+    (6, frozenset({"Initial", "Heard", "Maintenance", "To liquidation"}), 12),
+    (6, frozenset({"Initial", "Heard", "Maintenance", "To liquidation", "Equity"}), 0),
 )
-"""Cells of the bar and columns left out, from a wide window to a narrow one."""
-_LEAST_NAME: Final = 22
+"""Cells of the bar, columns left out, and the least room for a name, from a wide window to a narrow one."""
 _GAP: Final = 2
 """Columns of the window between two columns of the table."""
 _OTHER_LINES: Final = 6
@@ -147,22 +147,31 @@ def board_table(console: Console, rows: list[Watched], choice: Choice, now: date
     """
     columns, cells = _that_fit(console, rows, choice, now)
     table = plain_table()
-    room = console.width - _room_for(columns, cells)
-    table.add_column(_heading("Account", "name", choice), no_wrap=True, overflow="ellipsis", max_width=max(room, 1))
+    room = max(console.width - _room_for(columns, cells), 1)
+    table.add_column(_heading("Account", "name", choice), no_wrap=True, max_width=room)
     for (heading, justify, _), width in zip(columns, _widths(columns, cells), strict=True):
         table.add_column(heading, justify=justify, no_wrap=True, min_width=width)
     for row, line in zip(rows, cells, strict=True):
-        table.add_row(short_account(row.margin.stamp.account), *line)
+        table.add_row(_name_within(console, room, short_account(row.margin.stamp.account)), *line)
     return table
+
+
+def _name_within(console: Console, room: int, name: str) -> str:
+    """Return a name without its middle where it is too long: accounts of one client differ at the end."""
+    if len(name) <= room:
+        return name
+    kept = max(room - 1, 0)
+    left_out = "~" if console.options.ascii_only else "…"
+    return f"{name[: kept - kept // 2]}{left_out}{name[len(name) - kept // 2 :]}"
 
 
 def _that_fit(console: Console, rows: list[Watched], choice: Choice, now: datetime) -> tuple[list[_Column], list[list[Text]]]:
     """Return the most columns that leave an account enough room for its name, with their cells."""
-    for bar_cells, left_out in _LAYOUTS:
+    for bar_cells, left_out, least_name in _LAYOUTS:
         utilization: _Column = (_heading("Utilization", "utilization", choice), "left", partial(_utilization_cell, console, bar_cells))
         columns = [utilization, ("Band", "left", _band_cell), *(one for one in _money_columns(choice) if _title(one) not in left_out)]
         cells = [[read(row, now) for _, _, read in columns] for row in rows]
-        if _LEAST_NAME + _room_for(columns, cells) <= console.width:
+        if least_name + _room_for(columns, cells) <= console.width:
             break
     return columns, cells
 

@@ -84,6 +84,13 @@ def test_where_figures_have_no_room_beside_one_another_rows_are_records():
     ]
 
 
+def test_a_heading_longer_than_its_table_stays_on_one_line():
+    table = plain_table("Distance to liquidation, each factor alone")
+    add_number_column(table, "Move")
+    table.add_row("+1%")
+    assert printed(table, 80).splitlines()[0].rstrip() == "Distance to liquidation, each factor alone"
+
+
 def test_an_empty_table_is_its_headings():
     assert printed(a_table([]), 80).split()[:5] == ["Account", "Asked", "for", "Outstanding", "State"]
 

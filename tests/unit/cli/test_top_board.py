@@ -137,6 +137,19 @@ def test_nothing_but_the_name_of_an_account_is_cut_however_narrow_the_window(wid
     assert sum("[q] quit" in line for line in lines) == 1
 
 
+@pytest.mark.parametrize("width", [80, 100])
+def test_accounts_of_one_client_are_told_apart_however_large_their_figures(width):
+    console = Console(file=io.StringIO(), width=width, height=20)
+    board = a_board()
+    for name in ("an-institution-with-a-long-name", "another-institution-with-a-long-name"):
+        board.hear(account(name, equity="123456789012345", maintenance="98765432109876", utilization="0.8"), NOW)
+    lines = printed(screen(console, board, Choice(), NOW), console).splitlines()
+    assert max(map(len, lines)) <= width
+    names = [line.split()[0] for line in lines if "…" in line]
+    assert len(set(names)) == 2
+    assert all(name.startswith("an") and name.endswith("name/core") for name in names), names
+
+
 def test_what_does_not_fit_the_window_is_counted():
     console = Console(file=io.StringIO(), width=140, height=8)
     text = printed(screen(console, a_board(), Choice(), NOW), console)
