@@ -1,7 +1,8 @@
-"""Checks that need Prometheus itself, and what watching costs: `python -m tests.observability [live | cost] [--prometheus URL] [--write]`.
+"""Checks that need Prometheus itself or an image builder: `python -m tests.observability [live | cost | image] [--write]`.
 
 Without options promtool checks the rules, runs their unit tests, and checks every query of the dashboards. `live` has a real Prometheus
-scrape the demo while its market moves and things go wrong, and draws every panel. `cost` times a scrape.
+scrape the demo while its market moves and things go wrong, and draws every panel. `cost` times a scrape. `image` builds the image without
+a daemon, and runs it as the chart's pods do.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import yaml
 
 from crossmargin.adapters.runtime.terminal import exit_code_of
 from tests.observability.dashboards import DASHBOARDS, RULES, all_queries, dashboard_queries
+from tests.observability.image import check_image
 from tests.observability.live import watch_demo
 from tests.observability.metrics_page import PAGE, render
 from tests.observability.prometheus_server import Prometheus
@@ -39,11 +41,16 @@ def main(arguments: Sequence[str]) -> int:
     live.add_argument("--out", type=Path, default=Path("panels"), metavar="FOLDER", help="where the pictures go (default: panels)")
     cost = commands.add_parser("cost", help="time scrapes of the admin port")
     cost.add_argument("--clients", type=int, default=1000, help="how many clients the house has, one account each (default: 1000)")
+    image = commands.add_parser("image", help="build the image without a daemon, and run it without network on a read-only root")
+    image.add_argument("--base", metavar="NAME", help="the base image (default: a Debian with Python, made by debootstrap)")
+    image.add_argument("--work", type=Path, metavar="FOLDER", help="keep layers and the stand-in here for the next time")
     options = parser.parse_args(arguments)
     if options.command == "live":
         return tell_empty(watch_demo(options.minutes, options.out))
     if options.command == "cost":
         return print_cost(options.clients)
+    if options.command == "image":
+        return check_image(options.base, options.work)
     if options.write:
         return write_page()
     if options.prometheus:
