@@ -35,7 +35,7 @@ def cascade(  # noqa: PLR0917 - typer reads options from the signature
     ] = None,
     depth: Annotated[str, typer.Option("--depth", help="square-root, linear or infinite.")] = "square-root",
     depth_multiple: Annotated[str, typer.Option("--depth-multiple", metavar="X", help="Of the usual daily volumes.")] = "1",
-    impact: Annotated[str, typer.Option("--impact", metavar="Y", help="Coefficient of the depth.")] = "1",
+    impact: Annotated[str, typer.Option("--impact", metavar="Y", help="Coefficient of the depth; else that of the risk parameters.")] = "",
     without_isolation: Annotated[bool, typer.Option("--without-isolation", help="Count every bucket with its core account.")] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the order inside a round.")] = 0,
     plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Draw it: FILE.png, FILE.svg or FILE.html.")] = None,

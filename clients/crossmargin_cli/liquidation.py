@@ -52,15 +52,21 @@ LiquidationArgument = Annotated[str, typer.Argument(metavar="LIQUIDATION", help=
 )
 def plan(  # noqa: PLR0917 - typer reads options from the signature
     account: AccountArgument,
-    target_utilization: Annotated[str, typer.Option("--target-utilization", metavar="U", help="Where utilization is to end.")] = "0.75",
-    impact: Annotated[str, typer.Option("--impact", metavar="Y", help="Coefficient of the square-root law of impact.")] = "1",
+    target_utilization: Annotated[
+        str, typer.Option("--target-utilization", metavar="U", help="Where utilization is to end; else where the risk parameters say.")
+    ] = "",
+    impact: Annotated[
+        str, typer.Option("--impact", metavar="Y", help="Coefficient of the square-root law of impact; else that of the risk parameters.")
+    ] = "",
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Keep the plan, to have it approved.")] = None,
     json: JsonOption = False,
     target: TargetOption = DEFAULT_TARGET,
 ) -> None:
     """The cheapest orders that bring utilization back, in pieces with limits; nothing is done, and nothing is stored."""
     with connect(target) as client:
-        planned = client.plan_liquidation(full_account_name(account), target_utilization=target_utilization, impact_coefficient=impact)
+        planned = client.plan_liquidation(
+            full_account_name(account), target_utilization=target_utilization or None, impact_coefficient=impact or None
+        )
     if out is not None:
         out.write_text(MessageToJson(planned.plan, preserving_proto_field_name=True) + "\n", encoding="utf-8")
     if json:

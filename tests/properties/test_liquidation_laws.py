@@ -53,7 +53,7 @@ def entry_cost(name, quantity, cost):
 def test_risk_never_rises_nothing_turns_over_and_the_target_is_met_or_all_is_closed(held, cost, shortage, mode, policy):
     """Hedged books, contracts that settle in coins and euros at a gain or a loss, and coins and euros beside them."""
     portfolio = a_short_book(held, cost, shortage, mode, policy)
-    plan = plan_liquidation(portfolio, MARKET, RULES, LiquidationTerms())
+    plan = plan_liquidation(portfolio, MARKET, RULES, LiquidationTerms(RULES.liquidation))
     margins = [plan.before.maintenance_margin, *(piece.after.maintenance_margin for piece in plan.pieces)]
     assert all(later <= earlier for earlier, later in pairwise(margins))
     assert plan.least_cost <= plan.cost
@@ -88,9 +88,9 @@ def test_no_choice_out_of_all_on_a_grid_is_cheaper_by_more_than_a_twentieth(held
     But for those that end with more margin than there was: they gain by freed haircuts alone, and a plan never takes more risk.
     """
     portfolio = a_short_book(held, cost, shortage, mode, CollateralPolicy.RISKED)
-    plan = plan_liquidation(portfolio, MARKET, RULES, LiquidationTerms())
+    plan = plan_liquidation(portfolio, MARKET, RULES, LiquidationTerms(RULES.liquidation))
     assume(plan.pieces)
-    book = _Book(portfolio, MARKET, RULES, LiquidationTerms())
+    book = _Book(portfolio, MARKET, RULES, LiquidationTerms(RULES.liquidation))
     steps = np.linspace(0.0, 1.0, {1: 101, 2: 21, 3: 9}.get(len(book.legs), 6))
     choices = [np.array(choice) for choice in product(steps, repeat=len(book.legs))]
     affordable = sorted((choice for choice in choices if 1.05 * book.cost(choice) + 1 < float(plan.cost)), key=book.cost)

@@ -17,7 +17,7 @@ from crossmargin.domain.call_agreement import house_agreement
 from crossmargin.domain.call_life import CallChange, CallNotice, CallTrigger, MarginCall, escalate_overdue, issue
 from crossmargin.domain.call_need import may_be_called
 from crossmargin.domain.identifiers import AccountRef
-from crossmargin.domain.liquidation import LiquidationPlan, LiquidationTerms, after_trades
+from crossmargin.domain.liquidation import LiquidationPlan, LiquidationTerms, PlanWish, after_trades
 from crossmargin.domain.margin import Band, MarginResult
 from crossmargin.domain.market_gate import at_least
 from crossmargin.domain.portfolio import Portfolio
@@ -89,7 +89,7 @@ class Replay:
 
     Attributes:
         portfolios: What the accounts hold now. states: where the monitor holds them to be. calls: the last one of each account.
-        acts: False for a house that watches and does nothing. terms: how it liquidates.
+        acts: False for a house that watches and does nothing. wish: how it liquidates otherwise than the parameters say.
         events: In the order in which they happened. path: every result, by account, one for each tick, after what was done at it.
         tripped: Breakers that tripped, and why. Calls and plans of such a tick are not made.
     """
@@ -97,7 +97,7 @@ class Replay:
     parameters: RiskParameters
     portfolios: dict[AccountRef, Portfolio]
     acts: bool = True
-    terms: LiquidationTerms = field(default_factory=LiquidationTerms)
+    wish: PlanWish = field(default_factory=PlanWish)
     states: dict[AccountRef, BandState] = field(default_factory=dict)
     calls: dict[AccountRef, MarginCall] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
@@ -121,7 +121,8 @@ class Replay:
         self._call(at, account, result)
         if result.band is not Band.LIQUIDATION or not self.acts:
             return result
-        plan = plan_liquidation(view.known(self.portfolios[account]), view.market, self.parameters, self.terms)
+        terms = LiquidationTerms(self.wish.rules(self.parameters.liquidation))
+        plan = plan_liquidation(view.known(self.portfolios[account]), view.market, self.parameters, terms)
         if not plan.trades:
             return result
         instruments = {each.instrument_id: each for each in view.market.instruments}
@@ -228,7 +229,7 @@ def replay_ticks(episode: Episode, ticks: Sequence[PriceTick], parameters: RiskP
     house = demo_portfolios()
     cross = {account: portfolio for account, portfolio in house.items() if portfolio.mode is AccountMode.CROSS}
     acted, idle, without = Replay(parameters, dict(house)), Replay(parameters, dict(house), acts=False), Replay(parameters, cross)
-    dear = Replay(parameters, dict(house), terms=LiquidationTerms(impact_coefficient=DEAR_IMPACT))
+    dear = Replay(parameters, dict(house), wish=PlanWish(impact_coefficient=DEAR_IMPACT))
     market = DemoMarket.at(moved_snapshot(AS_OF, moves[0]), parameters)
     for place in track(range(len(ticks))):
         at = ticks[place].at

@@ -10,7 +10,6 @@ from typing import Final
 from crossmargin.domain.call_life import OPEN_STATES, CallNotice, CallState, NoticeKind
 from crossmargin.domain.call_need import may_be_called
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId
-from crossmargin.domain.liquidation import TARGET_UTILIZATION
 from crossmargin.domain.margin import Band
 from crossmargin.domain.market_gate import at_least
 from crossmargin.domain.risk_parameters import RiskParameters
@@ -133,8 +132,9 @@ def _fallen_in_order(crash: Crash) -> Check:
 
 def _plans_reach_their_target(replay: Replay) -> Check:
     plans = [event for event in replay.events if event.plan is not None]
-    wrong = [event for event in plans if event.utilization is None or event.utilization > TARGET_UTILIZATION]
-    return Check(f"every plan brings utilization to {TARGET_UTILIZATION} or below", not wrong, f"{len(plans) - len(wrong)} of {len(plans)}")
+    target = replay.parameters.liquidation.target_utilization
+    wrong = [event for event in plans if event.utilization is None or event.utilization > target]
+    return Check(f"every plan brings utilization to {target} or below", not wrong, f"{len(plans) - len(wrong)} of {len(plans)}")
 
 
 def _survives(crash: Crash, account: AccountRef, why: str) -> Check:

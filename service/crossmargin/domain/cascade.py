@@ -9,7 +9,8 @@ from typing import Final
 
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef, OffsetGroupId
-from crossmargin.domain.liquidation import TARGET_UTILIZATION
+from crossmargin.domain.liquidation import PlanWish
+from crossmargin.domain.liquidation_parameters import LiquidationParameters
 from crossmargin.domain.stress import StressFailure, StressStanding
 
 MOST_ROUNDS: Final = 100
@@ -29,29 +30,36 @@ class DepthKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CascadeTerms:
-    """How a cascade runs.
+    """How a cascade runs; what is None is as the risk parameters say.
 
     Attributes:
         depth_multiple: Of the parameters' daily volumes: 0.1 is a market with a tenth of its usual depth.
-        impact_coefficient: Y of the depth.
+        impact_coefficient: Y of the depth, and of what plans count with.
         isolated: True to leave buckets apart; False to count each with its core account, as if there were no isolation.
         seed: Of the order in which accounts are sold out inside a round.
+        target_utilization: Where liquidations end.
     """
 
     depth: DepthKind = DepthKind.SQUARE_ROOT
     depth_multiple: Decimal = Decimal(1)
-    impact_coefficient: Decimal = Decimal(1)
+    impact_coefficient: Decimal | None = None
     isolated: bool = True
     seed: int = 0
-    target_utilization: Decimal = TARGET_UTILIZATION
+    target_utilization: Decimal | None = None
     most_rounds: int = MOST_ROUNDS
 
     def __post_init__(self) -> None:
         _require(0 < self.depth_multiple <= 10_000, "depth_multiple", self.depth_multiple, "above 0 and at most 10000")
-        _require(0 <= self.impact_coefficient <= 100, "impact_coefficient", self.impact_coefficient, "0 to 100")
-        _require(0 < self.target_utilization < 1, "target_utilization", self.target_utilization, "above 0 and below 1")
         _require(1 <= self.most_rounds <= MOST_ROUNDS, "most_rounds", self.most_rounds, f"1 to {MOST_ROUNDS}")
         _require(0 <= self.seed < 2**63, "seed", self.seed, "0 to 2^63 - 1")
+        self._wish()  # says what of it cannot be
+
+    def rules(self, rules: LiquidationParameters) -> LiquidationParameters:
+        """Return how accounts are liquidated in it: the rules with what is asked for otherwise."""
+        return self._wish().rules(rules)
+
+    def _wish(self) -> PlanWish:
+        return PlanWish(self.target_utilization, self.impact_coefficient)
 
 
 @dataclass(frozen=True, slots=True)

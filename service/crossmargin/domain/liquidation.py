@@ -12,17 +12,12 @@ from crossmargin.domain.book import ledger_amount
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef, BookId, InstrumentId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.instrument import Instrument, consideration
+from crossmargin.domain.liquidation_parameters import LiquidationParameters
 from crossmargin.domain.money import EXACT, LEDGER_UNIT, exact_sum, format_decimal
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.position import Holding, Position, closes, cost_of_part
 from crossmargin.domain.stress import StressStanding
 
-TARGET_UTILIZATION: Final = Decimal("0.75")
-"""Where a liquidation ends: the house's own choice, below the line at which margin is called."""
-IMPACT_COEFFICIENT: Final = Decimal(1)
-"""Y of the square-root law, cost = Y sigma sqrt(Q / V) of the amount Q, a day's volatility sigma and volume V: of order one in every
-market that was measured (Almgren, Thum, Hauptmann and Li 2005; Toth et al. 2011, "Anomalous price impact and the critical nature of
-liquidity in financial markets")."""
 _BOOK: Final = BookId("main")
 
 
@@ -67,20 +62,40 @@ class LiquidationTerms:
     """How to liquidate.
 
     Attributes:
-        target_utilization: Where to end, above 0 and below 1.
-        impact_coefficient: Of the square-root law; zero trades at half the spread.
+        rules: Of the risk parameters, with what whoever asks has chosen otherwise.
         depth: Order books, for those instruments of which one is at hand.
         untouchable: Instruments that cannot be traded now, such as those whose price is in doubt.
     """
 
-    target_utilization: Decimal = TARGET_UTILIZATION
-    impact_coefficient: Decimal = IMPACT_COEFFICIENT
+    rules: LiquidationParameters
     depth: Mapping[InstrumentId, OrderBook] = field(default_factory=dict)
     untouchable: frozenset[InstrumentId] = frozenset()
 
+
+@dataclass(frozen=True, slots=True)
+class PlanWish:
+    """What somebody wants of a plan; what is None is as the risk parameters say.
+
+    Attributes:
+        target_utilization: Where to end, above 0 and below 1.
+        impact_coefficient: Of the square-root law; zero trades at half the spread.
+        depth: Order books, for those instruments of which one is at hand.
+    """
+
+    target_utilization: Decimal | None = None
+    impact_coefficient: Decimal | None = None
+    depth: Mapping[InstrumentId, OrderBook] = field(default_factory=dict)
+
     def __post_init__(self) -> None:
-        _require(0 < self.target_utilization < 1, "target_utilization", self.target_utilization, "above 0 and below 1")
-        _require(0 <= self.impact_coefficient <= 100, "impact_coefficient", self.impact_coefficient, "0 to 100")
+        if self.target_utilization is not None:
+            _require(0 < self.target_utilization < 1, "target_utilization", self.target_utilization, "above 0 and below 1")
+        if self.impact_coefficient is not None:
+            _require(0 <= self.impact_coefficient <= 100, "impact_coefficient", self.impact_coefficient, "0 to 100")
+
+    def rules(self, rules: LiquidationParameters) -> LiquidationParameters:
+        """Return the rules with what is wished otherwise."""
+        wished = {"target_utilization": self.target_utilization, "impact_coefficient": self.impact_coefficient}
+        return replace(rules, **{name: value for name, value in wished.items() if value is not None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +137,7 @@ class LiquidationPlan:
 
     Attributes:
         sequence: Last ledger entry of the account that the plan rests on.
+        target_utilization, impact_coefficient: Those of the parameter set, or those that were asked for.
         before: The account as it is. After the last piece it is at or below the target, unless `reaches_target` is False.
         cost: What all trades are expected to cost.
         least_cost: No choice of trades at these costs can cost less, as far as risk and cost bend the way they are counted on to.
@@ -137,6 +153,7 @@ class LiquidationPlan:
     parameters_hash: str
     engine_version: str
     target_utilization: Decimal
+    impact_coefficient: Decimal
     before: StressStanding
     pieces: tuple[LiquidationPiece, ...]
     cost: Decimal
@@ -258,14 +275,17 @@ def check_reduces(portfolio: Portfolio, trades: Sequence[PlannedTrade], instrume
             _require(fits, f"trade of {name}", quantity, f"a sale of at most {money.owned} or a purchase of at most {money.owed}")
 
 
-def liquidation_words(account: AccountRef, snapshot_id: SnapshotId, sequence: int, trades: Iterable[PlannedTrade]) -> str:
-    """Return in words what two persons approve of: every order with its limit."""
+def liquidation_words(
+    account: AccountRef, snapshot_id: SnapshotId, sequence: int, trades: Iterable[PlannedTrade], *, target_utilization: Decimal | None
+) -> str:
+    """Return in words what two persons approve of: every order with its limit, and where they are to end."""
     orders = "; ".join(
         f"{'sell' if trade.quantity < 0 else 'buy'} {format_decimal(trade.quantity.copy_abs())} {trade.instrument_id} at "
         f"{format_decimal(trade.limit_price)} or better"
         for trade in trades
     )
-    return f"liquidate {account} as planned at snapshot {snapshot_id} and entry {sequence}: {orders}"
+    end = "the target of the risk parameters" if target_utilization is None else f"utilization {format_decimal(target_utilization)}"
+    return f"liquidate {account} to {end} as planned at snapshot {snapshot_id} and entry {sequence}: {orders}"
 
 
 def _require(claim: bool, name: str, value: object, expected: str) -> None:  # noqa: FBT001 - a claim and its sentence

@@ -10,7 +10,7 @@ most one open liquidation.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from enum import Enum, unique
 from typing import Final
@@ -22,9 +22,6 @@ from crossmargin.domain.liquidation import PlannedTrade
 from crossmargin.domain.money import EXACT, exact_sum
 from crossmargin.domain.pending_request import Persons
 from crossmargin.domain.stress import StressStanding
-
-LIFETIME: Final = timedelta(hours=4)
-"""How long an approval is good for: the house's own choice. A market that has had longer to move deserves a plan of its own."""
 
 
 @unique

@@ -27,6 +27,7 @@ from crossmargin.domain.collateral import CollateralPolicy, CollateralTerms, Hai
 from crossmargin.domain.depeg_parameters import DepegParameters
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import OffsetGroupId, RiskParameterSetId
+from crossmargin.domain.liquidation_parameters import FIRST_LIQUIDATION, LiquidationParameters
 from crossmargin.domain.market import LOG_KINDS, FactorId
 from crossmargin.domain.market_clock import HorizonClock, WeeklyClose
 from crossmargin.domain.market_quality_parameters import BreakerLimits, MarketQualityParameters, QuoteKind, QuoteRule
@@ -177,6 +178,7 @@ class RiskParameters:
         market_quality: How quotes become a market, and how far its levels can be believed.
         methodologies: Parameters of the methodologies beside the expected shortfall; None in a set from before there were any.
         monitor: How the monitor remembers bands; a set from before it did has the shipped figures.
+        liquidation: How accounts are liquidated; a set from before it said so has the shipped figures.
     """
 
     set_id: RiskParameterSetId
@@ -208,6 +210,7 @@ class RiskParameters:
     document: str
     methodologies: MethodologyParameters | None = None
     monitor: MonitorParameters = _FIRST_MONITOR
+    liquidation: LiquidationParameters = FIRST_LIQUIDATION
 
     def __post_init__(self) -> None:
         _require(0 < self.tail_fraction < 1, "tail_fraction", self.tail_fraction, "between 0 and 1")
@@ -248,6 +251,14 @@ class RiskParameters:
             "stress_events",
             "empty",
             "at least one, or ordinary_weight 1",
+        )
+        # A plan that ends above it would be done, and leave its account in liquidation all the same.
+        end = self.monitor.liquidation_end
+        _require(
+            self.liquidation.target_utilization <= end,
+            "target_utilization of liquidations",
+            self.liquidation.target_utilization,
+            f"at most liquidation_end {end} of the monitor",
         )
         _require(0 <= self.isolation_benefit_fraction <= 1, "isolation_benefit_fraction", self.isolation_benefit_fraction, "in [0, 1]")
         # The history may reach none of the windows: named events are what the stress weight can always rest on.
@@ -357,6 +368,7 @@ def _from_document(document: dict[str, Any]) -> RiskParameters:
     _refuse_duplicates("crisis window", [item["name"] for item in document["crisis_windows"]])
     _refuse_duplicates("haircut schedule row", [item["collateral_class"] for item in document["haircut_schedule"]])
     supplies = document.get("circulating_supply", [])
+    monitor = _monitor(document["monitor"]) if "monitor" in document else _FIRST_MONITOR
     _refuse_duplicates("circulating supply of curve", [item["curve"] for item in supplies])
     return RiskParameters(
         set_id=RiskParameterSetId(document["set_id"]),
@@ -388,7 +400,8 @@ def _from_document(document: dict[str, Any]) -> RiskParameters:
         market_quality=_market_quality(document["market_quality"]),
         document=json.dumps(document, sort_keys=True, separators=(",", ":"), default=str),
         methodologies=_methodologies(document["methodologies"]) if "methodologies" in document else None,
-        monitor=_monitor(document["monitor"]) if "monitor" in document else _FIRST_MONITOR,
+        monitor=monitor,
+        liquidation=_liquidation(document["liquidation"]) if "liquidation" in document else _first_liquidation(monitor),
     )
 
 
@@ -560,6 +573,26 @@ def _market_quality(item: dict[str, Any]) -> MarketQualityParameters:
 def _monitor(item: dict[str, Any]) -> MonitorParameters:
     _refuse_unknown_keys(item, MonitorParameters)
     return MonitorParameters(**{field.name: _decimal(item[field.name]) for field in fields(MonitorParameters)})
+
+
+def _liquidation(item: dict[str, Any]) -> LiquidationParameters:
+    _refuse_unknown_keys(item, LiquidationParameters)
+    return LiquidationParameters(
+        target_utilization=_decimal(item["target_utilization"]),
+        impact_coefficient=_decimal(item["impact_coefficient"]),
+        piece_volume_fraction=_decimal(item["piece_volume_fraction"]),
+        most_pieces=_whole(item["most_pieces"]),
+        smallest_sale=_decimal(item["smallest_sale"]),
+        limit_tolerance_fraction=_decimal(item["limit_tolerance_fraction"]),
+        end_tolerance=_decimal(item["end_tolerance"]),
+        lifetime_minutes=_whole(item["lifetime_minutes"]),
+        report_minutes=_whole(item["report_minutes"]),
+    )
+
+
+def _first_liquidation(monitor: MonitorParameters) -> LiquidationParameters:
+    """Return what a set says that was stored before it said anything: the first figures, with a target that its monitor takes."""
+    return replace(FIRST_LIQUIDATION, target_utilization=min(FIRST_LIQUIDATION.target_utilization, monitor.liquidation_end))
 
 
 def _quote_rule(item: dict[str, Any]) -> QuoteRule:

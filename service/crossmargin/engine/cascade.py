@@ -158,7 +158,7 @@ class Cascade:
         """Trade an account's plan against the street, and add what it trades to the flow of the round."""
         account = self._accounts[name]
         market = own_market(account.portfolio, self._moved)
-        terms = LiquidationTerms(self._terms.target_utilization, self._terms.impact_coefficient)
+        terms = LiquidationTerms(self._terms.rules(self._parameters.liquidation))
         plan = plan_liquidation(account.portfolio, market, self._parameters, terms)
         trades = [trade for piece in plan.pieces for trade in piece.trades]
         own = _flows(trades, market)

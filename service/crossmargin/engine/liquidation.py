@@ -25,7 +25,7 @@ from crossmargin.domain.stress import StressStanding
 from crossmargin.engine import ENGINE_VERSION
 from crossmargin.engine.liquidation_cost import close_out
 from crossmargin.engine.liquidation_money import LeftMoney, money_left, settled_assets
-from crossmargin.engine.liquidation_orders import SMALLEST_SALE, Fractions, MoneyLegs, OrderDesk
+from crossmargin.engine.liquidation_orders import Fractions, MoneyLegs, OrderDesk
 from crossmargin.engine.methodologies.compute import compute
 from crossmargin.engine.portfolio_arrays import charge_rates, portfolio_arrays
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
@@ -36,9 +36,6 @@ MOST_CUTS: Final = 40
 """Rounds of the search: each margins the account once more."""
 CLOSE_ENOUGH: Final = 1e-4
 """Relative: a choice whose margin is this near to what its last cut said is taken."""
-PIECE_VOLUME: Final = 0.01
-"""Of a day's volume: what one piece may trade of a group. The house's own choice."""
-MOST_PIECES: Final = 20
 _BASE: Final = InstrumentId(BASE_CURRENCY)
 _LAST_BIT: Final = 0.999
 """Share of a holding past which its remainder says nothing of what the whole of it adds."""
@@ -106,9 +103,9 @@ class _Book:
     """One account whose holdings can be closed in part."""
 
     def __init__(self, portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters, terms: LiquidationTerms) -> None:
-        self.portfolio, self.market, self.parameters, self.terms = portfolio, market, parameters, terms
+        self.portfolio, self.market, self.parameters, self.terms, self.rules = portfolio, market, parameters, terms, terms.rules
         self.before = compute(portfolio, market, parameters)
-        self.target = float(terms.target_utilization)
+        self.target = float(terms.rules.target_utilization)
         self.instruments: Mapping[InstrumentId, Instrument] = {each.instrument_id: each for each in market.instruments}
         rates = charge_rates(parameters)
         arrays = portfolio_arrays(portfolio, market)
@@ -135,7 +132,7 @@ class _Book:
 
     def meets(self, standing: StressStanding) -> bool:
         """Return whether an account stands at or below the target."""
-        return standing.utilization is not None and standing.utilization <= self.terms.target_utilization
+        return standing.utilization is not None and standing.utilization <= self.rules.target_utilization
 
     def cost(self, fractions: Fractions) -> float:
         """Return what closing these fractions costs."""
@@ -192,7 +189,7 @@ class _Book:
         """Return the orders of a choice, divided into pieces in proportion, each with how the account then stands."""
         orders = self.desk.orders(fractions)
         largest = max((order.leg.days * order.fraction for order in orders), default=0.0)
-        count = min(MOST_PIECES, max(1, math.ceil(largest / PIECE_VOLUME)))
+        count = min(self.rules.most_pieces, max(1, math.ceil(largest / float(self.rules.piece_volume_fraction))))
         done: list[PlannedTrade] = []
         pieces: list[LiquidationPiece] = []
         for piece in range(count):
@@ -223,7 +220,8 @@ class _Book:
             parameter_set_id=self.parameters.set_id,
             parameters_hash=self.parameters.content_hash,
             engine_version=ENGINE_VERSION,
-            target_utilization=self.terms.target_utilization,
+            target_utilization=self.rules.target_utilization,
+            impact_coefficient=self.rules.impact_coefficient,
             before=standing_of(self.before),
             pieces=pieces,
             cost=cost,
@@ -247,7 +245,7 @@ class _Book:
         return MoneyLegs(money, self._money_leg(money, money.owned(everything)), self._money_leg(money, -money.owed(everything)))
 
     def _money_leg(self, money: LeftMoney, units: float) -> int | None:
-        if abs(units) * float(money.price) < SMALLEST_SALE:
+        if abs(units) * float(money.price) < float(self.rules.smallest_sale):
             return None
         holding = Holding(money.asset, Decimal(units), Decimal(0))
         self.legs.append(close_out(holding, self.instruments[money.asset], self.market, self.rates, self.terms))

@@ -130,7 +130,7 @@ def close_out(holding: Holding, instrument: Instrument, market: RevaluedMarket, 
         settlement_price=1.0 if instrument.is_asset else settlement,
         amount=amount,
         half_spread=0.0 if group is None else 0.5 * rates.spread_multiple * group.spread_fraction,
-        impact=float(terms.impact_coefficient) * daily,
+        impact=float(terms.rules.impact_coefficient) * daily,
         days=0.0 if group is None else amount / group.average_daily_volume,
         depth=None if book is None else _levels(book, holding, instrument, value, settlement),
     )

@@ -21,8 +21,6 @@ from crossmargin.engine.portfolio_arrays import ChargeRates
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from crossmargin.engine.revaluation.shocked_market import BASE_CURRENCY
 
-SMALLEST_SALE: Final = 1.0
-"""Base currency: what a closed contract leaves is not sold for less."""
 _BASE: Final = InstrumentId(BASE_CURRENCY)
 _WHOLE: Final = 1e-9
 """Relative: money that is this near to all there is, is all there is."""
@@ -62,15 +60,18 @@ class Order:
         """What is traded."""
         return self.leg.holding.instrument_id
 
-    def trade(self, start: Decimal, end: Decimal, contribution: Decimal) -> PlannedTrade:
-        """Return the trade that takes the order from `start` to `end`: its share of the cost, at the price of the average unit."""
+    def trade(self, start: Decimal, end: Decimal, contribution: Decimal, *, limit_tolerance: float) -> PlannedTrade:
+        """Return the trade that takes the order from `start` to `end`: its share of the cost, at the price of the average unit.
+
+        Its limit is the price of the last unit, and worse by `limit_tolerance` of what a unit is worth.
+        """
         closed = EXACT.subtract(end, start)
         return PlannedTrade(
             instrument_id=self.instrument_id,
             quantity=EXACT.minus(closed),
             settlement=_BASE if self.leg.instrument.is_asset else None,
             expected_price=self.leg.price_at(self.unit_cost),
-            limit_price=self.leg.price_at(max(self.unit_cost, self.last_unit_cost)),
+            limit_price=self.leg.price_at(max(self.unit_cost, self.last_unit_cost) + limit_tolerance * abs(self.leg.unit_value)),
             cost=money_up(self.unit_cost * abs(float(closed))),
             contribution=contribution,
         )
@@ -108,7 +109,7 @@ class OrderDesk:
         for asset in self.assets:
             money = asset_money(asset.money.asset, self.portfolio, trades, instruments)
             units = self._units(asset, fractions, money.owned, money.owed)
-            if abs(float(units * asset.money.price)) >= SMALLEST_SALE:
+            if abs(float(units * asset.money.price)) >= float(self.terms.rules.smallest_sale):
                 leg = self._sale(asset.money.asset, units)
                 # No more than the order book takes.
                 taken = _rounded_down(EXACT.multiply(units, Decimal(leg.most)), leg)
@@ -118,7 +119,8 @@ class OrderDesk:
 
     def trade(self, order: Order, start: Decimal, end: Decimal) -> PlannedTrade:
         """Return a part of an order, with what the whole holding added to the margin."""
-        return order.trade(start, end, self.contribution.get(order.instrument_id, Decimal(0)))
+        contribution = self.contribution.get(order.instrument_id, Decimal(0))
+        return order.trade(start, end, contribution, limit_tolerance=float(self.terms.rules.limit_tolerance_fraction))
 
     def whole_trades(self, fractions: Fractions, *, with_cost: bool = True) -> list[PlannedTrade]:
         """Return the orders as one trade each."""

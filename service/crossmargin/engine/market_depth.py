@@ -38,7 +38,7 @@ class MarketDepth:
 
     def __init__(self, scenarios: ScenarioSet, parameters: RiskParameters, terms: CascadeTerms) -> None:
         self._kind = terms.depth
-        rates = charge_rates(parameters).groups
+        rates, impact = charge_rates(parameters).groups, float(terms.rules(parameters.liquidation).impact_coefficient)
         members: dict[OffsetGroupId, list[int]] = {}
         for column, factor in enumerate(scenarios.factors):
             if factor.kind in _PRICES:
@@ -46,7 +46,7 @@ class MarketDepth:
         self._groups: Mapping[OffsetGroupId, GroupDepth] = {
             group: GroupDepth(
                 np.array(columns),
-                float(terms.impact_coefficient) * _daily_volatility(scenarios, columns, rates[group].mpor_days),
+                impact * _daily_volatility(scenarios, columns, rates[group].mpor_days),
                 float(terms.depth_multiple) * rates[group].average_daily_volume,
             )
             for group, columns in members.items()

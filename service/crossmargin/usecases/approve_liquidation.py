@@ -13,7 +13,6 @@ from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef, PendingRequestId, SnapshotId
 from crossmargin.domain.liquidation import PlannedTrade, check_reduces, liquidation_words
 from crossmargin.domain.liquidation_life import (
-    LIFETIME,
     Liquidation,
     LiquidationOrder,
     LiquidationState,
@@ -48,13 +47,14 @@ class ApprovalRequest:
 
     Attributes:
         sequence: Last ledger entry that the plan rests on. snapshot_id: the market it was made at.
+        target_utilization: Where it is to end; None for where the risk parameters in force say.
     """
 
     account: AccountRef
     sequence: int
     snapshot_id: SnapshotId
     trades: tuple[PlannedTrade, ...]
-    target_utilization: Decimal
+    target_utilization: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +93,10 @@ class ApproveLiquidation:
                 for a second person what `TwoPersons.confirmation` raises, and whatever the write path refuses: those are not bound to
                 the key.
         """
-        asked = Asked(
-            VERB, liquidation_words(request.account, request.snapshot_id, request.sequence, request.trades), request.account.client_id
+        words = liquidation_words(
+            request.account, request.snapshot_id, request.sequence, request.trades, target_utilization=request.target_utilization
         )
+        asked = Asked(VERB, words, request.account.client_id)
 
         async def decide(books: Books, view: MarketView) -> Decision:
             books.states[request.account].head.check_open()
@@ -111,7 +112,7 @@ class ApproveLiquidation:
             if view.snapshot.as_of <= planned_at:
                 return Decision(encode_refusal(_outdated(request, "was made at this very snapshot; approve of it on a newer one")))
             before, after = weighed
-            new = _liquidation(request, confirmation, books.now, view.snapshot.snapshot_id, before=before, after=after)
+            new = _liquidation(request, confirmation, books.now, view, before=before, after=after)
             said = {"liquidation": new.liquidation_id, "before": _standing_document(before), "after": _standing_document(after)}
             open_now = await self.liquidations.open_liquidation(request.account)
             return Decision(encode_outcome(said), records=(*_replacing(open_now, new), confirmation.end))
@@ -131,7 +132,7 @@ def _liquidation(
     request: ApprovalRequest,
     confirmation: Confirmation,
     now: datetime,
-    snapshot_id: SnapshotId,
+    view: MarketView,
     *,
     before: StressStanding,
     after: StressStanding,
@@ -141,13 +142,13 @@ def _liquidation(
         liquidation_id=confirmation.end.pending_id,
         state=LiquidationState.APPROVED,
         orders=tuple(map(LiquidationOrder, request.trades)),
-        target_utilization=request.target_utilization,
+        target_utilization=_target(request, view),
         snapshot_id=request.snapshot_id,
         sequence=request.sequence,
-        approved_snapshot_id=snapshot_id,
+        approved_snapshot_id=view.snapshot.snapshot_id,
         persons=confirmation.persons,
         approved_at=now,
-        expires_at=now + LIFETIME,
+        expires_at=now + view.parameters.liquidation.lifetime,
         before=before,
         promised=after,
         estimated_cost=exact_sum(trade.cost for trade in request.trades),
@@ -179,10 +180,15 @@ def _weigh(
         return _outdated(request, f"trades {missing}, which this market does not value; plan again")
     check_reduces(portfolio, request.trades, instruments)
     end = end_of(request.trades, portfolio, view)
-    missed = end.missed(request.target_utilization)
+    target = _target(request, view)
+    missed = end.missed(target)
     if missed:
-        return _outdated(request, f"would end {missed} by now and not at {request.target_utilization}; plan again")
+        return _outdated(request, f"would end {missed} by now and not at {target}; plan again")
     return standing_of(result), end.standing
+
+
+def _target(request: ApprovalRequest, view: MarketView) -> Decimal:
+    return view.parameters.liquidation.target_utilization if request.target_utilization is None else request.target_utilization
 
 
 def _outdated(request: ApprovalRequest, why: str) -> DomainError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
 
 from crossmargin.domain.breaker import paused_by
 from crossmargin.domain.errors import DomainError, Reason
@@ -20,10 +19,6 @@ from crossmargin.engine.revaluation.shocked_market import BASE_CURRENCY
 from crossmargin.engine.stress import standing_of
 from crossmargin.usecases.current_market import MarketView
 from crossmargin.usecases.ports.breaker import BreakerStore
-
-TOLERANCE: Final = Decimal("0.02")
-"""By how much utilization may end above the target at the newer market that a plan is approved on, every order counted at its mark there:
-the hysteresis of the bands."""
 
 
 async def pause(breakers: BreakerStore) -> DomainError | None:
@@ -57,15 +52,21 @@ def not_short(account: AccountRef, result: MarginResult) -> DomainError | None:
 
 @dataclass(frozen=True, slots=True)
 class PlanEnd:
-    """Where trades would end. `is_all_closed`: nothing but dollars is left then, which no plan can better."""
+    """Where trades would end.
+
+    Attributes:
+        is_all_closed: Nothing but dollars is left then, which no plan can better.
+        tolerance: How far above a target is near enough.
+    """
 
     standing: StressStanding
     is_all_closed: bool
+    tolerance: Decimal
 
     def missed(self, target_utilization: Decimal) -> str:
         """Return where it would end if that is too far above a target; empty when it is near enough."""
         utilization = self.standing.utilization
-        if self.is_all_closed or (utilization is not None and utilization <= target_utilization + TOLERANCE):
+        if self.is_all_closed or (utilization is not None and utilization <= target_utilization + self.tolerance):
             return ""
         return "nowhere" if utilization is None else f"at {utilization}"
 
@@ -79,4 +80,4 @@ def end_of(trades: Sequence[PlannedTrade], portfolio: Portfolio, view: MarketVie
     instruments = {each.instrument_id: each for each in view.market.instruments}
     left = after_trades(portfolio, at_marks(trades, view.market), instruments)
     holds_anything = any(holding.quantity and holding.instrument_id != BASE_CURRENCY for holding in left.holdings)
-    return PlanEnd(standing_of(view.margin(left)), is_all_closed=not holds_anything)
+    return PlanEnd(standing_of(view.margin(left)), is_all_closed=not holds_anything, tolerance=view.parameters.liquidation.end_tolerance)

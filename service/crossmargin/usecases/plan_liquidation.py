@@ -8,7 +8,7 @@ from typing import Final
 
 from crossmargin.domain.errors import DomainError
 from crossmargin.domain.identifiers import AccountRef, InstrumentId
-from crossmargin.domain.liquidation import LiquidationPlan, LiquidationTerms
+from crossmargin.domain.liquidation import LiquidationPlan, LiquidationTerms, PlanWish
 from crossmargin.domain.margin import Band, MarginResult
 from crossmargin.domain.market_quality import Verdict
 from crossmargin.domain.portfolio import Portfolio
@@ -48,7 +48,7 @@ class PlanLiquidation:
     current_market: CurrentMarket
     compute: ComputePool
 
-    async def __call__(self, account: AccountRef, terms: LiquidationTerms) -> GatedPlan:
+    async def __call__(self, account: AccountRef, wish: PlanWish) -> GatedPlan:
         """Return the plan, at the levels of the latest snapshot; an account that is not to be liquidated has one all the same.
 
         What is stale or missing is not traded: the plan is by other instruments.
@@ -59,14 +59,14 @@ class PlanLiquidation:
         portfolio = portfolio_of(await self.books.account_state(account))
         view = await self.current_market()
         paused = await pause(self.breakers)
-        return await self.compute.run(partial(_plan, portfolio, view, terms, paused))
+        return await self.compute.run(partial(_plan, portfolio, view, wish, paused))
 
 
-def _plan(portfolio: Portfolio, view: MarketView, terms: LiquidationTerms, paused: DomainError | None) -> GatedPlan:
+def _plan(portfolio: Portfolio, view: MarketView, wish: PlanWish, paused: DomainError | None) -> GatedPlan:
     result = view.margin(portfolio)
-    untouchable = terms.untouchable | _not_tradable(portfolio, view, result)
-    known = LiquidationTerms(terms.target_utilization, terms.impact_coefficient, terms.depth, untouchable)
-    plan = plan_liquidation(view.known(portfolio), view.market, view.parameters, known)
+    rules = wish.rules(view.parameters.liquidation)
+    terms = LiquidationTerms(rules, wish.depth, _not_tradable(portfolio, view, result))
+    plan = plan_liquidation(view.known(portfolio), view.market, view.parameters, terms)
     return GatedPlan(plan, result.band, paused or not_short(portfolio.account, result))
 
 

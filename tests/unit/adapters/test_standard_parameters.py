@@ -15,7 +15,7 @@ from crossmargin.domain.market import RATE_KINDS, FactorId, FactorKind
 from crossmargin.domain.risk_parameters import StressEvent, risk_parameters_from_json
 from crossmargin.engine.scenarios.stress import stress_moves
 
-SHIPPED_HASH = "f5c96be385cc93e0d3dd9d26b47fc1d99d314077777f5c6b0fd589dcaf9f6691"
+SHIPPED_HASH = "31c2991fba358377ce4a3fb968a90cc584ca7ef01061dfedb0619eecc050a537"
 STABLECOINS = ("spot:RLUSD", "spot:USDC", "spot:USDT")
 COINS = ("BTC", "ETH", "SOL", "XRP", "LTC", "ADA", "DOGE", "LINK", "AVAX", "BNB")
 

@@ -14,7 +14,7 @@ from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import consideration
-from crossmargin.domain.liquidation import DepthLevel, LiquidationTerms, OrderBook, after_trades, left_by_closing
+from crossmargin.domain.liquidation import DepthLevel, LiquidationTerms, OrderBook, PlanWish, after_trades, left_by_closing
 from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.position import Holding
 from crossmargin.engine.liquidation import _Book, plan_liquidation
@@ -23,7 +23,7 @@ from crossmargin.engine.methodologies.compute import compute
 from crossmargin.engine.portfolio_arrays import charge_rates
 from tests.unit.engine.stressed_books import INSTRUMENTS, MARKET, RULES, a_book
 
-TERMS = LiquidationTerms()
+TERMS = LiquidationTerms(RULES.liquidation)
 LONG = {"USD": 40_000, "PERP-LINEAR-USD": (10, "601200")}
 BASIS = {"USD": -598_000, "BTC": 10, "PERP-LINEAR-USD": ("-9.5", "-571140")}
 PAIR = {"USD": 4_000, "PERP-LINEAR-USD": (-5, "-300600"), "ETH": "0.01", "FUTURE-LINEAR-EUR": ("4.5", "276750")}
@@ -89,7 +89,7 @@ def test_orders_come_in_the_order_of_contribution_for_cost():
 
 
 def test_large_orders_are_divided_and_the_margin_falls_with_every_piece():
-    thin = LiquidationTerms(impact_coefficient=Decimal(1))
+    thin = LiquidationTerms(replace(RULES.liquidation, impact_coefficient=Decimal(1)))
     held = {"USD": 40_000_000, "PERP-LINEAR-USD": (10_000, "601200000")}
     plan = planned(held, thin)
     assert len(plan.pieces) > 2
@@ -163,7 +163,7 @@ def test_everything_closed_is_dollars_and_nothing_else():
 
 
 def test_coins_whose_price_is_in_doubt_stay():
-    terms = LiquidationTerms(untouchable=frozenset({InstrumentId("BTC")}))
+    terms = LiquidationTerms(RULES.liquidation, untouchable=frozenset({InstrumentId("BTC")}))
     plan = planned({"USD": -11_500, "PERP-INVERSE": (600, "-1.2519")}, terms)
     assert {trade.instrument_id for trade in plan.trades} == {"PERP-INVERSE"}
 
@@ -171,7 +171,7 @@ def test_coins_whose_price_is_in_doubt_stay():
 def test_no_more_of_a_coin_is_sold_than_its_order_book_takes():
     book = OrderBook(bids=(DepthLevel(Decimal(59_990), Decimal("0.01")),), asks=())
     held = {"USD": -300_000, "PERP-INVERSE": (600, "-1.2519")}
-    plan = planned(held, LiquidationTerms(depth={InstrumentId("BTC"): book}))
+    plan = planned(held, LiquidationTerms(RULES.liquidation, depth={InstrumentId("BTC"): book}))
     assert money_of(plan.trades, "BTC") == Decimal("-0.01")
 
 
@@ -197,7 +197,7 @@ def test_an_account_whose_equity_is_gone_is_closed_altogether_and_says_that_this
 
 
 def test_what_cannot_be_traded_is_left_and_named():
-    terms = LiquidationTerms(untouchable=frozenset({InstrumentId("PERP-LINEAR-USD")}))
+    terms = LiquidationTerms(RULES.liquidation, untouchable=frozenset({InstrumentId("PERP-LINEAR-USD")}))
     plan = planned(THREE, terms)
     assert plan.left_out == ("PERP-LINEAR-USD",)
     assert "PERP-LINEAR-USD" not in {trade.instrument_id for trade in plan.trades}
@@ -208,7 +208,7 @@ def test_an_order_book_is_walked_from_its_best_level_and_no_further_than_it_goes
         bids=(DepthLevel(Decimal(60_100), Decimal(1)), DepthLevel(Decimal(60_000), Decimal(2)), DepthLevel(Decimal(59_000), Decimal(2))),
         asks=(),
     )
-    terms = LiquidationTerms(depth={InstrumentId("PERP-LINEAR-USD"): book})
+    terms = LiquidationTerms(RULES.liquidation, depth={InstrumentId("PERP-LINEAR-USD"): book})
     (leg,) = _Book(a_book(LONG), MARKET, RULES, terms).legs
     assert leg.most == 0.5
     assert leg.cost(0.1) == pytest.approx(1 * 20)  # the mark is 60,120
@@ -272,8 +272,8 @@ def test_a_bucket_is_planned_by_itself():
 
 def test_terms_and_order_books_that_make_no_sense_are_refused():
     for make in (
-        lambda: LiquidationTerms(target_utilization=Decimal(1)),
-        lambda: LiquidationTerms(impact_coefficient=Decimal(-1)),
+        lambda: PlanWish(target_utilization=Decimal(1)),
+        lambda: PlanWish(impact_coefficient=Decimal(-1)),
         lambda: DepthLevel(Decimal(1), Decimal(0)),
         lambda: OrderBook((DepthLevel(Decimal(1), Decimal(1)), DepthLevel(Decimal(2), Decimal(1))), ()),
         lambda: OrderBook((DepthLevel(Decimal(3), Decimal(1)),), (DepthLevel(Decimal(2), Decimal(1)),)),

@@ -165,6 +165,7 @@ ELSEWHERE = {
     "methodologies.": "methodologies/test_methodology_parameters_matter.py",
     "market_quality.": "../domain/test_market_quality_parameters.py",
     "monitor.": "../domain/test_band_memory.py",
+    "liquidation.": "test_liquidation_parameters_matter.py",
 }
 """By the beginning of the name: the file beside this one that tries them."""
 

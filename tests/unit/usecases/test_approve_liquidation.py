@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -10,10 +10,13 @@ import pytest
 
 from crossmargin.domain.breaker import BreakerKind
 from crossmargin.domain.errors import Reason
-from crossmargin.domain.liquidation import LiquidationTerms
+from crossmargin.domain.liquidation import LiquidationTerms, PlanWish
+from crossmargin.domain.liquidation_parameters import FIRST_LIQUIDATION
 from crossmargin.domain.margin import Band
 from crossmargin.domain.pending_request import PendingRequest, PendingState
+from crossmargin.engine.liquidation import plan_liquidation
 from crossmargin.usecases.approve_liquidation import ApprovalRequest, ApprovedLiquidation
+from crossmargin.usecases.evaluate_margin import portfolio_of
 from tests.unit.usecases.house import CORE, NOON, perpetual_trade
 from tests.unit.usecases.refusals import refused
 
@@ -30,7 +33,7 @@ async def short(house):
 
 
 async def plan_of(house):
-    return await house.use_cases.plan_liquidation(CORE, LiquidationTerms())
+    return await house.use_cases.plan_liquidation(CORE, PlanWish())
 
 
 def asked(gated) -> ApprovalRequest:
@@ -49,7 +52,7 @@ async def test_a_plan_is_proposed_by_one_and_approved_by_another_on_a_newer_mark
     assert gated.plan.after.utilization <= Decimal("0.75")
     proposed = await approve(short, asked(gated), "alice")
     assert isinstance(proposed, PendingRequest)
-    assert proposed.asked.words.startswith(f"liquidate {CORE} as planned at snapshot")
+    assert proposed.asked.words.startswith(f"liquidate {CORE} to utilization 0.75 as planned at snapshot")
     assert "sell" in proposed.asked.words
     await short.publish(FALL, at=NOON + timedelta(minutes=2))
     approved = await approve(short, asked(gated), "bob", proposed.pending_id)
@@ -123,3 +126,57 @@ async def test_the_same_key_gives_the_same_answer(short):
     first = await short.use_cases.approve_liquidation(asked(gated), caller=caller)
     again = await short.use_cases.approve_liquidation(asked(gated), caller=caller)
     assert first.pending_id == again.pending_id
+
+
+async def adopted(house, set_id, **rules):
+    """Put a set in force that differs from the shipped one in its rules for liquidations."""
+    values = {name: str(value) for name, value in asdict(FIRST_LIQUIDATION).items()} | rules
+    await house.adopt(set_id, liquidation=values)
+
+
+async def test_a_plan_ends_where_the_set_in_force_says_and_one_of_an_earlier_set_comes_out_again(short):
+    """What a committee changes changes the next plan, and the last one is still what its set, its market and its entry make of it."""
+    before = (await plan_of(short)).plan
+    view = await short.current_market()
+    await adopted(short, "house-2", target_utilization="0.5", impact_coefficient="2")
+    after = (await plan_of(short)).plan
+    assert (after.parameter_set_id, after.target_utilization, after.impact_coefficient) == ("house-2", Decimal("0.5"), 2)
+    assert Decimal("0.49") < after.after.utilization <= Decimal("0.5")
+    named = await short.ports.parameters.get_parameters(before.parameter_set_id)
+    assert named.content_hash == before.parameters_hash
+    again = await short.current_market.under(named, view)
+    portfolio = portfolio_of(await short.use_cases.read_account(CORE))
+    assert plan_liquidation(again.known(portfolio), again.market, named, LiquidationTerms(named.liquidation)) == before
+
+
+async def test_an_approval_without_a_target_ends_where_the_parameters_say_and_is_good_for_as_long_as_they_say(short):
+    await adopted(short, "house-2", target_utilization="0.6", lifetime_minutes="7", report_minutes="7")
+    gated = await plan_of(short)
+    request = replace(asked(gated), target_utilization=None)
+    proposed = await approve(short, request, "alice")
+    assert proposed.asked.words.startswith(f"liquidate {CORE} to the target of the risk parameters as planned")
+    await short.publish(FALL, at=NOON + timedelta(minutes=2))
+    done = await approve(short, request, "bob", proposed.pending_id)
+    stored = await short.ports.liquidations.get_liquidation(CORE, done.liquidation_id)
+    assert stored.target_utilization == Decimal("0.6")
+    assert stored.expires_at - stored.approved_at == timedelta(minutes=7)
+
+
+async def test_the_second_person_cannot_agree_to_another_target(short):
+    """The orders are the same, but what ends the liquidation is not."""
+    gated = await plan_of(short)
+    proposed = await approve(short, asked(gated), "alice")
+    await short.publish(FALL, at=NOON + timedelta(minutes=2))
+    other = replace(asked(gated), target_utilization=Decimal("0.99"))
+    await refused(approve(short, other, "bob", proposed.pending_id), Reason.PENDING_REQUEST_DIFFERS)
+
+
+@pytest.mark.parametrize(("tolerance", "is_near_enough"), [("0", False), ("0.5", True)])
+async def test_how_far_above_its_target_a_plan_may_end_by_now_is_a_parameter(short, tolerance, is_near_enough):
+    await adopted(short, "house-2", end_tolerance=tolerance)
+    gated = await plan_of(short)
+    await short.publish("51000", at=NOON + timedelta(minutes=2))
+    if is_near_enough:
+        assert isinstance(await approve(short, asked(gated), "alice"), PendingRequest)
+    else:
+        await refused(approve(short, asked(gated), "alice"), Reason.PLAN_OUTDATED)

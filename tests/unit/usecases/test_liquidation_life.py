@@ -11,8 +11,9 @@ import pytest
 from crossmargin.domain.breaker import BreakerKind
 from crossmargin.domain.errors import Reason
 from crossmargin.domain.identifiers import PendingRequestId
-from crossmargin.domain.liquidation import LiquidationTerms
-from crossmargin.domain.liquidation_life import LIFETIME, FillFlag, LiquidationState, LiquidationStepKind
+from crossmargin.domain.liquidation import PlanWish
+from crossmargin.domain.liquidation_life import FillFlag, LiquidationState, LiquidationStepKind
+from crossmargin.domain.liquidation_parameters import FIRST_LIQUIDATION
 from crossmargin.usecases.approve_liquidation import ApprovalRequest
 from crossmargin.usecases.ports.liquidation import LiquidationFilter
 from crossmargin.usecases.ports.page import Page
@@ -33,7 +34,7 @@ async def short(house):
 
 async def approve(house, *, minute):
     """Plan at the market of now, and have two persons approve of it on the same market a minute later."""
-    plan = (await house.use_cases.plan_liquidation(CORE, LiquidationTerms())).plan
+    plan = (await house.use_cases.plan_liquidation(CORE, PlanWish())).plan
     asked = ApprovalRequest(CORE, plan.sequence, plan.snapshot_id, plan.trades, plan.target_utilization)
     proposed = await house.use_cases.approve_liquidation(asked, caller=house.caller(principal="alice"))
     await house.publish(FALL, at=NOON + timedelta(minutes=minute))
@@ -151,7 +152,7 @@ async def test_nothing_more_may_be_traded_while_a_breaker_stands_in_the_way(appr
 async def test_an_approval_is_not_good_for_ever(approved):
     house, _, name = approved
     found = (await house.use_cases.read_liquidation(CORE, name)).liquidation
-    house.database.clock_offset += LIFETIME
+    house.database.clock_offset += FIRST_LIQUIDATION.lifetime
     house.clock.move_to(found.expires_at)
     gated = await house.use_cases.read_liquidation(CORE, name)
     assert (gated.liquidation.state, gated.refusal.reason) == (LiquidationState.EXPIRED, Reason.LIQUIDATION_ENDED)

@@ -17,7 +17,7 @@ from crossmargin.adapters.grpc_server.wire.liquidation import (
     approval_from_message,
     approval_to_message,
     gated_plan_to_message,
-    liquidation_terms_from_message,
+    plan_wish_from_message,
 )
 from crossmargin.adapters.grpc_server.wire.liquidation_life import (
     gated_liquidation_to_message,
@@ -78,7 +78,7 @@ class RiskService(RiskServiceServicer):
     async def PlanLiquidation(self, request: pb.PlanLiquidationRequest, context: Context) -> pb.PlanLiquidationResponse:
         """Plan how to close out a part of an account."""
         account = account_ref_from_name(request.account, what="account")
-        return gated_plan_to_message(await self._use_cases.plan_liquidation(account, liquidation_terms_from_message(request)))
+        return gated_plan_to_message(await self._use_cases.plan_liquidation(account, plan_wish_from_message(request)))
 
     async def ApproveLiquidation(self, request: pb.ApproveLiquidationRequest, context: Context) -> pb.ApproveLiquidationResponse:
         """Propose a plan, or approve of one that somebody else proposed."""

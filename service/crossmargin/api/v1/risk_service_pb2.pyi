@@ -1300,6 +1300,7 @@ class LiquidationPlan(_message.Message):
     LEAST_COST_FIELD_NUMBER: _builtins.int
     REACHES_TARGET_FIELD_NUMBER: _builtins.int
     LEFT_OUT_FIELD_NUMBER: _builtins.int
+    IMPACT_COEFFICIENT_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     as_of_seq: _builtins.int
     snapshot_id: _builtins.str
@@ -1310,6 +1311,7 @@ class LiquidationPlan(_message.Message):
     cost: _builtins.str
     least_cost: _builtins.str
     reaches_target: _builtins.bool
+    impact_coefficient: _builtins.str
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -1338,10 +1340,11 @@ class LiquidationPlan(_message.Message):
         least_cost: _builtins.str = ...,
         reaches_target: _builtins.bool = ...,
         left_out: _abc.Iterable[_builtins.str] | None = ...,
+        impact_coefficient: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "as_of", b"as_of", "before", b"before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "after", b"after", "as_of", b"as_of", "as_of_seq", b"as_of_seq", "before", b"before", "cost", b"cost", "engine_version", b"engine_version", "least_cost", b"least_cost", "left_out", b"left_out", "parameter_set_id", b"parameter_set_id", "parameters_hash", b"parameters_hash", "pieces", b"pieces", "reaches_target", b"reaches_target", "snapshot_id", b"snapshot_id", "target_utilization", b"target_utilization"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "after", b"after", "as_of", b"as_of", "as_of_seq", b"as_of_seq", "before", b"before", "cost", b"cost", "engine_version", b"engine_version", "impact_coefficient", b"impact_coefficient", "least_cost", b"least_cost", "left_out", b"left_out", "parameter_set_id", b"parameter_set_id", "parameters_hash", b"parameters_hash", "pieces", b"pieces", "reaches_target", b"reaches_target", "snapshot_id", b"snapshot_id", "target_utilization", b"target_utilization"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -13,7 +13,7 @@ from crossmargin.adapters.grpc_server.wire.stress import (
     plan_to_message,
     standing_to_message,
 )
-from crossmargin.adapters.grpc_server.wire.values import format_fraction
+from crossmargin.adapters.grpc_server.wire.values import format_fraction, optional_decimal
 from crossmargin.api.v1 import risk_service_pb2 as pb
 from crossmargin.domain.cascade import MOST_ROUNDS, CascadeRound, CascadeSummary, CascadeTerms, DepthKind, GroupFlow
 from crossmargin.domain.money import CENT, EXACT, format_decimal
@@ -37,7 +37,7 @@ def cascade_request_from_message(message: pb.SimulateCascadeRequest) -> CascadeR
         terms=CascadeTerms(
             depth=_DEPTHS[message.depth],
             depth_multiple=Decimal(message.depth_multiple or 1),
-            impact_coefficient=Decimal(message.impact_coefficient or 1),
+            impact_coefficient=optional_decimal(message.impact_coefficient),
             isolated=not message.without_isolation,
             seed=message.seed,
             most_rounds=message.most_rounds or MOST_ROUNDS,

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from crossmargin.adapters.grpc_server.wire.margin import band_to_message
 from crossmargin.adapters.grpc_server.wire.pending_request import pending_to_message
 from crossmargin.adapters.grpc_server.wire.stress import standing_to_message
-from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name, format_fraction, moment_to_message
+from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name, format_fraction, moment_to_message, optional_decimal
 from crossmargin.api.v1 import risk_service_pb2 as pb
 from crossmargin.domain.identifiers import InstrumentId, SnapshotId
 from crossmargin.domain.liquidation import (
-    IMPACT_COEFFICIENT,
-    TARGET_UTILIZATION,
     DepthLevel,
     LiquidationPiece,
     LiquidationPlan,
-    LiquidationTerms,
     OrderBook,
     PlannedTrade,
+    PlanWish,
 )
 from crossmargin.domain.money import format_decimal, parse_decimal
 from crossmargin.domain.pending_request import PendingRequest
@@ -26,11 +22,11 @@ from crossmargin.usecases.approve_liquidation import ApprovalRequest, ApprovedLi
 from crossmargin.usecases.plan_liquidation import GatedPlan
 
 
-def liquidation_terms_from_message(message: pb.PlanLiquidationRequest) -> LiquidationTerms:
-    """Return how a message asks to liquidate; errors as `LiquidationTerms` and `OrderBook`."""
-    return LiquidationTerms(
-        target_utilization=Decimal(message.target_utilization or TARGET_UTILIZATION),
-        impact_coefficient=Decimal(message.impact_coefficient or IMPACT_COEFFICIENT),
+def plan_wish_from_message(message: pb.PlanLiquidationRequest) -> PlanWish:
+    """Return how a message asks to liquidate; errors as `PlanWish` and `OrderBook`."""
+    return PlanWish(
+        target_utilization=optional_decimal(message.target_utilization),
+        impact_coefficient=optional_decimal(message.impact_coefficient),
         depth={InstrumentId(book.instrument_id): _order_book(book) for book in message.order_books},
     )
 
@@ -53,7 +49,7 @@ def approval_from_message(message: pb.ApproveLiquidationRequest) -> ApprovalRequ
         sequence=message.as_of_seq,
         snapshot_id=SnapshotId(message.snapshot_id),
         trades=tuple(map(_trade_from_message, message.trades)),
-        target_utilization=Decimal(message.target_utilization or TARGET_UTILIZATION),
+        target_utilization=optional_decimal(message.target_utilization),
     )
 
 
@@ -100,6 +96,7 @@ def _plan_to_message(plan: LiquidationPlan) -> pb.LiquidationPlan:
         parameters_hash=plan.parameters_hash,
         engine_version=plan.engine_version,
         target_utilization=format_fraction(plan.target_utilization),
+        impact_coefficient=format_decimal(plan.impact_coefficient),
         before=standing_to_message(plan.before),
         after=standing_to_message(plan.after),
         pieces=map(_piece_to_message, plan.pieces),

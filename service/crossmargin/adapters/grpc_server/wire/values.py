@@ -96,6 +96,11 @@ def date_to_message(day: date) -> Date:
     return Date(year=day.year, month=day.month, day=day.day)
 
 
+def optional_decimal(text: str) -> Decimal | None:
+    """Return a number whose form the message has checked; None for an empty one."""
+    return Decimal(text) if text else None
+
+
 def format_fraction(value: Decimal) -> str:
     """Return a computed fraction as wire text: at most twelve places, rounded half to even."""
     return format_decimal(value.quantize(_FRACTION_UNIT, context=EXACT))
