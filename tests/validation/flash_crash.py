@@ -143,10 +143,10 @@ class Replay:
         call = self.calls.get(account)
         if call is None or not call.is_open:
             standing = judged.standing(CallTrigger.BAND, None)
-            if at_least(result.band, Band.MARGIN_CALL) and standing.needed:
-                self._say(issue(account, standing, agreement, CallTrigger.BAND, call, at=at, by=MONITOR), result)
-            return
-        overdue = escalate_overdue(call, at=at, by=MONITOR)
+            if not at_least(result.band, Band.MARGIN_CALL) or not standing.needed:
+                return
+            self._say(issue(account, standing, agreement, CallTrigger.BAND, call, at=at, by=MONITOR), result)
+        overdue = escalate_overdue(self.calls[account], at=at, by=MONITOR)
         if overdue is not None:
             self._say(overdue, result)
         while (call := self.calls[account]).is_open and (change := judged.review_step(call, None, may_press=True)(call, at)):

@@ -228,7 +228,8 @@ def review(
     """Return what becomes of an open call by itself; None for nothing. One step at a time: whoever reviews asks again.
 
     What was delivered is recognised first; then whether the call is needed at all; only then is the client pressed, where `may_press`
-    allows it, which breakers do not. The call is raised when the deficit has grown by `least_increase` or more.
+    allows it, which breakers do not. The call is raised when the deficit has grown by `least_increase` or more; one that goes to the
+    liquidation authority at that moment is raised by the same notice.
     """
     met = max(call.met + (standing.delivered or Decimal(0)), Decimal(0))
     recognised = replace(call, met=met, recognised_to=max(call.recognised_to, standing.sequence))
@@ -300,11 +301,13 @@ def check_text(text: str, *, is_required: bool = False) -> str:
 
 
 def _pressed(call: MarginCall, standing: CallStanding, least_increase: Decimal, *, at: datetime, by: str) -> CallChange | None:
-    if standing.is_past_the_line and call.state is not CallState.ESCALATED and not standing.is_provisional:
-        cause = EscalationCause.LIQUIDATION_LINE.value
-        return _changed(call, NoticeKind.ESCALATED, at=at, by=by, reason=cause, state=CallState.ESCALATED)
     asked = exact_sum((call.met, standing.needed))
-    if asked - call.amount >= max(least_increase, Decimal("0.01")):
+    is_raised = asked - call.amount >= max(least_increase, Decimal("0.01"))
+    if standing.is_past_the_line and call.state is not CallState.ESCALATED and not standing.is_provisional:
+        # One notice: whoever has the authority wants the amount of now with it, and the client no second letter of the same moment.
+        cause, amount = EscalationCause.LIQUIDATION_LINE.value, asked if is_raised else None
+        return _changed(call, NoticeKind.ESCALATED, at=at, by=by, reason=cause, state=CallState.ESCALATED, amount=amount)
+    if is_raised:
         # What was acknowledged was less than this.
         state = CallState.ISSUED if call.state is CallState.ACKNOWLEDGED else call.state
         return _changed(call, NoticeKind.INCREASED, at=at, by=by, amount=asked, state=state)

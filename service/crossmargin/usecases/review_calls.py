@@ -29,7 +29,7 @@ from crossmargin.usecases.refusals import encode_outcome
 
 MONITOR: Final = "crossmargin"
 _MOST_STEPS: Final = 8
-"""Of one call at one review: delivered, confirmed, escalated and raised at once is four."""
+"""Of one call at one review: issued or delivered, confirmed and escalated at once is three."""
 _Step: TypeAlias = Callable[[MarginCall | None, datetime], CallChange | None]
 
 
@@ -82,7 +82,10 @@ class ReviewCalls:
             if call is not None and call.is_open:
                 await self._review(call, judged, moved.get(account, {}), epoch, may_press=not is_paused)
             elif not is_paused:
-                await self._issue(account, call, judged, epoch, schedule if schedule != self._scheduled else None)
+                issued = await self._issue(account, call, judged, epoch, schedule if schedule != self._scheduled else None)
+                if issued is not None:
+                    # Past the line at once is with the liquidation authority at once: the market may not move again for hours.
+                    await self._review(issued.call, judged, {}, epoch, may_press=True)
         self._scheduled = self._scheduled if is_paused else schedule
 
     async def escalate_overdue(self, *, epoch: int) -> None:
@@ -104,10 +107,10 @@ class ReviewCalls:
 
     async def _issue(
         self, account: AccountRef, before: MarginCall | None, judged: JudgedAccount, epoch: int, schedule: datetime | None
-    ) -> None:
+    ) -> CallChange | None:
         trigger = _trigger(before, judged, schedule)
         if trigger is None:
-            return
+            return None
         standing = judged.standing(trigger, None)
 
         def step(known: MarginCall | None, at: datetime) -> CallChange | None:
@@ -115,7 +118,7 @@ class ReviewCalls:
                 return None
             return issue(account, standing, judged.agreement, trigger, known, at=at, by=MONITOR)
 
-        await self._write(account, 0 if before is None else before.last_notice, epoch, step)
+        return await self._write(account, 0 if before is None else before.last_notice, epoch, step)
 
     async def _deliveries(
         self, seen: Mapping[AccountRef, AccountSeen], last: Mapping[AccountRef, MarginCall]

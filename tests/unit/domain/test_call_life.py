@@ -129,10 +129,19 @@ def test_a_deficit_that_grows_raises_the_call_and_asks_for_a_new_word():
 
 
 def test_past_the_liquidation_line_a_call_goes_to_the_liquidation_authority():
-    change = reviewed(is_past_the_line=True, needed=D(500_000))
-    assert (change.call.state, change.notice.reason) == (CallState.ESCALATED, "liquidation line")
+    change = reviewed(is_past_the_line=True)
+    assert (change.call.state, change.notice.reason, change.call.amount) == (CallState.ESCALATED, "liquidation line", D(100_000))
     assert reviewed(change.call, is_past_the_line=True, needed=D(500_000)).notice.kind is NoticeKind.INCREASED
     assert reviewed(change.call, is_past_the_line=True, delivered=D(40_000)).call.state is CallState.ESCALATED
+
+
+def test_a_call_that_is_escalated_and_raised_at_one_moment_is_one_notice_with_the_amount_of_now():
+    change = reviewed(is_past_the_line=True, needed=D(500_000))
+    assert (change.notice.kind, change.notice.amount, change.call.amount) == (NoticeKind.ESCALATED, D(500_000), D(500_000))
+    assert reviewed(change.call, is_past_the_line=True, needed=D(500_000)) is None, "and nothing after it"
+    known = replace(CALL, state=CallState.ACKNOWLEDGED)
+    assert reviewed(known, is_past_the_line=True, needed=D(100_999)).call.amount == D(100_000), "too little to raise it"
+    assert reviewed(known, is_past_the_line=True, needed=D(50_000)).call.amount == D(100_000), "a call is never lowered"
 
 
 def test_breakers_press_nobody_but_recognise_what_comes():
