@@ -41,7 +41,7 @@ def liquidation_table(found: Iterable[pb.Liquidation]) -> Table:
         table.add_row(
             short_account(one.account),
             one.liquidation_id,
-            state_name(one.state),
+            state_name(one.state) + (", unreported" if one.unreported else ""),
             percent(decimal_of(one.promised.utilization)),
             now,
             money(decimal_of(one.estimated_cost)),
@@ -77,8 +77,11 @@ def liquidation_lines(found: pb.GetLiquidationResponse) -> Iterator[str]:
     one = found.liquidation
     yield (
         f"Approved by {one.asked_by} and {one.confirmed_by}, good until {_moment(one.expire_time)} UTC; it has cost "
-        f"{money(decimal_of(one.cost))} of {money(decimal_of(one.estimated_cost))} that were expected."
+        f"{money(decimal_of(one.cost))} of {money(decimal_of(one.estimated_cost))} that were expected"
+        + (f", for {money(decimal_of(one.traded_value))} that were traded." if one.traded_value not in {"", "0"} else ".")
     )
+    if one.unreported:
+        yield "Nothing has been reported of it for too long: ask whoever trades it, and report what was done."
     if found.refusal_reason:
         yield f"No more of it may be traded now ({found.refusal_reason}): {found.refusal_message}."
     else:

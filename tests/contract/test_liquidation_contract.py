@@ -18,8 +18,10 @@ from crossmargin.domain.liquidation_life import (
     LiquidationState,
     abandoned,
     approved,
+    expired,
     filled,
     superseded,
+    unreported,
 )
 from crossmargin.domain.margin import Band
 from crossmargin.domain.pending_request import Persons
@@ -70,7 +72,7 @@ async def accounts(storage):
 
 async def test_a_liquidation_and_its_steps_come_back_as_they_were(storage):
     first = a_liquidation()
-    fill = Fill(InstrumentId("PERP"), D("-3"), D("50999.5"), 8, D("-0.01"))
+    fill = Fill(InstrumentId("PERP"), D("-3"), D("50999.5"), 8, D("-0.01"), D("152998.5"))
     second = filled(first.liquidation, fill, at=NOW, by="olivia")
     standing = replace(second, liquidation=replace(second.liquidation, standing=first.liquidation.before))
     third = abandoned(standing.liquidation, at=NOW, by="carol", text="the client has paid")
@@ -79,6 +81,7 @@ async def test_a_liquidation_and_its_steps_come_back_as_they_were(storage):
     assert await storage.liquidations.get_liquidation(CORE, name) == third.liquidation
     assert list(await storage.liquidations.list_steps(CORE, name)) == [first.step, second.step, third.step]
     assert second.step.fill.flags
+    assert (second.liquidation.traded_value, second.liquidation.reported_at) == (D("152998.5"), NOW)
     assert await storage.liquidations.open_liquidation(CORE) is None
 
 
@@ -120,6 +123,18 @@ async def test_liquidations_are_listed_by_account_and_time_and_in_pages(storage)
     assert open_now == every[1:]
     later = NOW + timedelta(hours=4)
     assert list(await read.list_liquidations(LiquidationFilter(open_at=later), Page(9))) == every[1:2]
+
+
+async def test_every_open_liquidation_is_found_also_one_whose_time_is_over_or_of_which_nothing_is_reported(storage):
+    over = a_liquidation("f" * 16, at=NOW - timedelta(days=30))
+    silent = unreported(a_liquidation("b" * 16, OTHER).liquidation, report_within=timedelta(0), at=NOW, by="crossmargin")
+    await store(storage, a_liquidation("b" * 16, OTHER), over)
+    await storage.create(silent.liquidation, silent.step)
+    assert list(await storage.liquidations.open_liquidations()) == [over.liquidation, silent.liquidation]
+    end = expired(over.liquidation, at=NOW, by="crossmargin")
+    await storage.create(end.liquidation, end.step)
+    assert list(await storage.liquidations.open_liquidations()) == [silent.liquidation]
+    assert list(await storage.liquidations.list_steps(CORE, over.liquidation.liquidation_id)) == [over.step, end.step]
 
 
 async def test_what_does_not_exist_is_unknown(storage):

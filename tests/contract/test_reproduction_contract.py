@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from crossmargin.adapters.memory.metrics import MemoryCallReports, MemoryQuoteMetrics, MemoryRequestReports
+from crossmargin.adapters.memory.metrics import MemoryCallReports, MemoryLiquidationReports, MemoryQuoteMetrics, MemoryRequestReports
 from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
 from crossmargin.adapters.runtime.standard_parameters import standard_parameters_document
 from crossmargin.app import Ports, build_use_cases, store_shipped_parameters
@@ -68,6 +68,7 @@ class Desk:
             quote_metrics=MemoryQuoteMetrics(),
             request_reports=MemoryRequestReports(),
             call_reports=MemoryCallReports(),
+            liquidation_reports=MemoryLiquidationReports(),
             audit=storage.audit,
         )
         self.use_cases = self.replica()

@@ -29,7 +29,7 @@ from crossmargin.adapters.memory.liquidation import MemoryLiquidationStore
 from crossmargin.adapters.memory.margin_calls import MemoryCallStore
 from crossmargin.adapters.memory.margin_history import MemoryMarginHistory
 from crossmargin.adapters.memory.market import MemoryMarketStore
-from crossmargin.adapters.memory.metrics import MemoryCallReports, MemoryQuoteMetrics, MemoryRequestReports
+from crossmargin.adapters.memory.metrics import MemoryCallReports, MemoryLiquidationReports, MemoryQuoteMetrics, MemoryRequestReports
 from crossmargin.adapters.memory.pending_requests import MemoryPendingRequests
 from crossmargin.adapters.memory.quotes import MemoryQuoteStore
 from crossmargin.adapters.memory.reconciliation import MemoryReconciliationStore
@@ -191,6 +191,7 @@ async def memory_use_cases(*, clock: Clock | None = None, **changes: Any) -> Asy
         quote_metrics=MemoryQuoteMetrics(),
         request_reports=MemoryRequestReports(),
         call_reports=MemoryCallReports(),
+        liquidation_reports=MemoryLiquidationReports(),
         audit=MemoryAuditTrail(database),
     )
     parameters = risk_parameters(observation_count=100, minimum_observation_count=50, **changes)

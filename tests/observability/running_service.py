@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -12,6 +12,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from crossmargin_cli.demo_data.loading import load_demo
+from crossmargin_cli.demo_data.market import AS_OF, todays_levels, todays_marks
 from crossmargin_client import Client, CrossmarginError, values
 from tests.integration.command_line import wait_until
 from tests.integration.test_serve import serving
@@ -22,6 +23,7 @@ _LAST_TO_COME = (
     "crossmargin_margin_call_due_timestamp_seconds{",
     "crossmargin_doubted_level_timestamp_seconds{",
     "crossmargin_projected_utilization_ratio{",
+    "crossmargin_liquidation_expiry_timestamp_seconds{",
 )
 _UNMARGINED = "clients/omega/accounts/core"
 _CALLED = "clients/sigma/accounts/core"
@@ -35,6 +37,7 @@ def observed_service(data_dir: Path) -> Iterator[list[Metric]]:
             load_demo(client, report=lambda _: None)
             _book_what_has_no_price(client)
             _buy_more_than_is_borne(client)
+            _agree_to_a_liquidation(addresses["grpc_address"])
             _quote_what_cannot_be(client)
             client.get_margin("clients/meridian-basis/accounts/core")
             client.halt("Its owner asked for it.", client_id="omega", request_id="halt")
@@ -62,6 +65,15 @@ def _buy_more_than_is_borne(client: Client) -> None:
     bought_at = datetime(2026, 11, 20, tzinfo=UTC)
     client.deposit(_CALLED, "USD", 1_000, received_at=bought_at, request_id="too-little")
     client.record_trades(_CALLED, [values.trade("BTC-USD-PERP", 1, 90_000, executed_at=bought_at)], request_id="too-much")
+
+
+def _agree_to_a_liquidation(address: str) -> None:
+    """Let two persons approve of what closes the account that bought too much, the second one on a newer market."""
+    with Client(address, principal="alice") as alice, Client(address, principal="bob") as bob:
+        plan = alice.plan_liquidation(_CALLED).plan
+        proposed = alice.approve_liquidation(plan, request_id="propose")
+        bob.publish_snapshot(AS_OF + timedelta(minutes=1), todays_levels(), todays_marks())
+        bob.approve_liquidation(plan, confirms=proposed.pending_request.pending_id, request_id="approve")
 
 
 def _quote_what_cannot_be(client: Client) -> None:

@@ -36,6 +36,7 @@ from crossmargin.usecases.check_ledger import CheckLedger
 from crossmargin.usecases.current_market import CurrentMarket
 from crossmargin.usecases.guard_ledger import GuardLedger
 from crossmargin.usecases.review_calls import ReviewCalls
+from crossmargin.usecases.review_liquidations import ReviewLiquidations
 from crossmargin.usecases.run_house import RunHouse
 from crossmargin.usecases.take_anchor import TakeAnchor
 from crossmargin.usecases.thin_history import ThinHistory
@@ -44,6 +45,7 @@ from crossmargin.usecases.use_cases import UseCases
 from crossmargin.usecases.watch_breakers import WatchBreakers
 from crossmargin.usecases.watch_calls import WatchCalls
 from crossmargin.usecases.watch_due_events import WatchDueEvents
+from crossmargin.usecases.watch_liquidations import WatchLiquidations
 from crossmargin.usecases.watch_outlooks import WatchOutlooks
 from crossmargin.usecases.watch_requests import WatchRequests
 
@@ -63,8 +65,12 @@ def monitor_duties(
     metrics = MarginMetrics(registry, client_limit=settings.client_label_limit)
     breakers = WatchBreakers(ports.breakers, BreakerLog(BreakerMetrics(registry)), ports.clock)
     calls = ReviewCalls(ports.writer, ports.calls, ports.breakers, ports.call_reports, ports.clock, settings.call_time)
-    house = RunHouse(ports.books, current_market, ports.compute, metrics, leadership, ports.history, ports.clock, calls, breakers)
+    liquidations = ReviewLiquidations(ports.writer, ports.liquidations, ports.liquidation_reports, ports.compute, ports.clock)
+    house = RunHouse(
+        ports.books, current_market, ports.compute, metrics, leadership, ports.history, ports.clock, calls, liquidations, breakers
+    )
     call_watch = WatchCalls(calls, ports.calls, ports.call_reports, leadership, ports.clock)
+    liquidation_watch = WatchLiquidations(liquidations, ports.liquidation_reports, leadership, ports.clock)
     ticks = TickMarket(use_cases.build_snapshot, metrics, leadership, ports.clock, settings.quote_tick_s)
     requests = WatchRequests(ports.books, ports.request_reports, leadership, ports.clock)
     due = WatchDueEvents(use_cases.list_due_events, LifecycleMetrics(registry), leadership, ports.clock)
@@ -79,6 +85,7 @@ def monitor_duties(
         "outlooks": outlook_watch.duty()(),
         "history": thinning.duty()(),
         "calls": call_watch.duty()(),
+        "liquidations": liquidation_watch.duty()(),
     }
 
 

@@ -23,16 +23,18 @@ from crossmargin.adapters.postgres.reconciliation import PostgresReconciliationS
 from crossmargin.adapters.postgres.risk_parameters import PostgresParameterStore
 from crossmargin.adapters.postgres.writer import PostgresWriter
 from crossmargin.adapters.prometheus.call_metrics import CallMetrics
+from crossmargin.adapters.prometheus.liquidation_metrics import LiquidationMetrics
 from crossmargin.adapters.prometheus.market_metrics import QuoteMetrics
 from crossmargin.adapters.prometheus.request_metrics import RequestMetrics
 from crossmargin.adapters.runtime.clock import SystemClock
+from crossmargin.adapters.runtime.liquidation_log import LiquidationLog
 from crossmargin.adapters.runtime.standard_parameters import standard_parameters
 from crossmargin.domain.parameter_governance import put_in_force
 from crossmargin.usecases.ports.audit_event import AuditTrail
 from crossmargin.usecases.ports.books import BookReader
 from crossmargin.usecases.ports.breaker import BreakerStore
 from crossmargin.usecases.ports.instrument import InstrumentReader
-from crossmargin.usecases.ports.liquidation import LiquidationStore
+from crossmargin.usecases.ports.liquidation import LiquidationReports, LiquidationStore
 from crossmargin.usecases.ports.margin import MarginHistory
 from crossmargin.usecases.ports.margin_call import CallReports, CallStore
 from crossmargin.usecases.ports.market import MarketStore
@@ -69,6 +71,7 @@ class Ports:
     quote_metrics: QuoteMetricsPort
     request_reports: RequestReports
     call_reports: CallReports
+    liquidation_reports: LiquidationReports
     audit: AuditTrail
 
 
@@ -92,6 +95,7 @@ def postgres_ports(database: Database, *, compute: ComputePool, registry: Collec
         quote_metrics=QuoteMetrics(registry),
         request_reports=RequestMetrics(registry, halt_alert_s=halt_alert_s),
         call_reports=CallMetrics(registry),
+        liquidation_reports=LiquidationLog(LiquidationMetrics(registry)),
         audit=PostgresAuditTrail(database),
     )
 

@@ -150,10 +150,12 @@ def build_use_cases(
         ),
         suggest_top_up=SuggestTopUp(ports.books, ports.instruments, ports.calls, current_market, ports.compute),
         approve_liquidation=ApproveLiquidation(
-            decide_on_market, ports.breakers, ports.market, ports.liquidations, ports.compute, two_persons
+            decide_on_market, ports.breakers, ports.market, ports.liquidations, ports.compute, two_persons, ports.liquidation_reports
         ),
-        report_liquidation=ReportLiquidation(decide_on_market, ports.instruments, ports.liquidations, ports.compute),
-        abandon_liquidation=AbandonLiquidation(ports.writer, ports.liquidations, ports.clock),
+        report_liquidation=ReportLiquidation(
+            decide_on_market, ports.instruments, ports.liquidations, ports.compute, ports.liquidation_reports
+        ),
+        abandon_liquidation=AbandonLiquidation(ports.writer, ports.liquidations, ports.clock, ports.liquidation_reports),
         read_liquidation=ReadLiquidation(ports.books, ports.breakers, ports.liquidations, current_market, ports.compute, ports.clock),
         books=ports.books,
         instruments=ports.instruments,

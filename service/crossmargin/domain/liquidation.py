@@ -94,8 +94,12 @@ class PlanWish:
 
     def rules(self, rules: LiquidationParameters) -> LiquidationParameters:
         """Return the rules with what is wished otherwise."""
-        wished = {"target_utilization": self.target_utilization, "impact_coefficient": self.impact_coefficient}
-        return replace(rules, **{name: value for name, value in wished.items() if value is not None})
+        target, impact = self.target_utilization, self.impact_coefficient
+        return replace(
+            rules,
+            target_utilization=rules.target_utilization if target is None else target,
+            impact_coefficient=rules.impact_coefficient if impact is None else impact,
+        )
 
 
 @dataclass(frozen=True, slots=True)

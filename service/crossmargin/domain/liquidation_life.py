@@ -3,6 +3,8 @@
     approved -> executing -> done
     approved | executing -> abandoned, superseded, cured, expired
 
+Of itself it expires and is cured; that nothing is reported of it any more is noted, and ends nothing.
+
 What is proposed and awaits its second person is a pending request, and has the name that the liquidation has afterwards. An account has at
 most one open liquidation.
 """
@@ -10,7 +12,7 @@ most one open liquidation.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum, unique
 from typing import Final
@@ -26,7 +28,7 @@ from crossmargin.domain.stress import StressStanding
 
 @unique
 class LiquidationState(Enum):
-    """Where a liquidation stands. It expires by the clock without anybody doing anything."""
+    """Where a liquidation stands."""
 
     APPROVED = "approved"
     EXECUTING = "executing"
@@ -40,6 +42,7 @@ class LiquidationState(Enum):
     CURED = "cured"
     """The account came back to the target before all of it was traded."""
     EXPIRED = "expired"
+    """Its time was over before all of it had been traded: by the clock, without anybody doing anything."""
 
 
 OPEN_STATES: Final = frozenset({LiquidationState.APPROVED, LiquidationState.EXECUTING})
@@ -55,6 +58,9 @@ class LiquidationStepKind(Enum):
     ABANDONED = "abandoned"
     SUPERSEDED = "superseded"
     CURED = "cured"
+    EXPIRED = "expired"
+    UNREPORTED = "unreported"
+    """Nothing was reported of it for too long. It goes on."""
 
 
 @unique
@@ -92,7 +98,10 @@ class Liquidation:
         snapshot_id, sequence: What it was planned at. approved_snapshot_id: The newer market that it was approved on.
         before, promised: The account there, and what the plan makes of it at that market's marks.
         estimated_cost: What trading away from the marks was expected to cost. cost: What it has cost so far, beside what was expected.
+        traded_value: What was traded of it is worth, at its prices.
         standing: The account after the last fills; None before the first, and where it could not be margined.
+        reported_at: When something was last reported of it; None before the first fill.
+        is_unreported: Whether people have been told since then that nothing is reported.
         last_step: Number of its last step.
     """
 
@@ -111,9 +120,17 @@ class Liquidation:
     promised: StressStanding
     estimated_cost: Decimal
     cost: Decimal = Decimal(0)
+    traded_value: Decimal = Decimal(0)
     standing: StressStanding | None = None
+    reported_at: datetime | None = None
+    is_unreported: bool = False
     last_step: int = 0
     ended_at: datetime | None = None
+
+    @property
+    def heard_at(self) -> datetime:
+        """When anything was last heard of it: the last report, or the approval."""
+        return self.reported_at or self.approved_at
 
     @property
     def is_open(self) -> bool:
@@ -139,6 +156,7 @@ class Fill:
     Attributes:
         quantity: Signed like the order. price: As the instrument quotes it. sequence: The ledger entry that books it.
         cost: What its price is worse than the one expected, base currency, beside that order's share of the estimate; negative if better.
+        value: What was traded is worth at its price, base currency, zero or more. expected_cost: the share of the estimate.
     """
 
     instrument_id: InstrumentId
@@ -146,6 +164,8 @@ class Fill:
     price: Decimal
     sequence: int
     cost: Decimal
+    value: Decimal = Decimal(0)
+    expected_cost: Decimal = Decimal(0)
     flags: frozenset[FillFlag] = frozenset()
 
 
@@ -195,9 +215,17 @@ def filled(liquidation: Liquidation, fill: Fill, *, at: datetime, by: str) -> Li
     is_worse = fill.price < worst if fill.quantity < 0 else fill.price > worst
     is_over = any(abs(order.filled) > abs(order.trade.quantity) for order in orders if order.trade.instrument_id == fill.instrument_id)
     flags = {FillFlag.BEYOND_LIMIT: is_worse, FillFlag.OVERFILLED: is_over, FillFlag.LATE: not now.is_open}
-    flagged = replace(fill, flags=frozenset(flag for flag, is_so in flags.items() if is_so))
+    expected_cost = _expected_cost(now, fill)
+    flagged = replace(fill, expected_cost=expected_cost, flags=frozenset(flag for flag, is_so in flags.items() if is_so))
     state = LiquidationState.EXECUTING if now.is_open else now.state
-    after = replace(now, orders=orders, cost=exact_sum((now.cost, _expected_cost(now, fill), fill.cost)))
+    after = replace(
+        now,
+        orders=orders,
+        cost=exact_sum((now.cost, expected_cost, fill.cost)),
+        traded_value=exact_sum((now.traded_value, fill.value)),
+        reported_at=at,
+        is_unreported=False,
+    )
     return _changed(after, LiquidationStepKind.FILLED, at=at, by=by, state=state, fill=flagged)
 
 
@@ -218,6 +246,38 @@ def reviewed(liquidation: Liquidation, standing: StressStanding | None, missed: 
         text = f"what is left of it would end {missed} and not at {liquidation.target_utilization}; plan again"
         return _ended(liquidation, LiquidationState.SUPERSEDED, LiquidationStepKind.SUPERSEDED, at=at, by=by, text=text)
     return None
+
+
+def expired(liquidation: Liquidation, *, at: datetime, by: str) -> LiquidationChange | None:
+    """Return an open liquidation whose time is over; None for any other."""
+    now = liquidation.at(at)
+    if not liquidation.is_open or now.is_open:
+        return None
+    text = f"{_left_in_words(liquidation)}; plan again if the account is still short"
+    return _changed(now, LiquidationStepKind.EXPIRED, at=at, by=by, text=text)
+
+
+def unreported(liquidation: Liquidation, *, report_within: timedelta, at: datetime, by: str) -> LiquidationChange | None:
+    """Return an open liquidation with a note that nothing has been reported of it for so long; None for one that has its note already.
+
+    It goes on: what was not reported may have been traded all the same, and only people can find out.
+    """
+    if not liquidation.at(at).is_open or liquidation.is_unreported or at - liquidation.heard_at < report_within:
+        return None
+    text = f"nothing was reported for {report_within.total_seconds() / 60:.0f} minutes; {_left_in_words(liquidation)}"
+    return _changed(replace(liquidation, is_unreported=True), LiquidationStepKind.UNREPORTED, at=at, by=by, text=text)
+
+
+def recovered(liquidation: Liquidation, highest: Decimal | None, *, at: datetime, by: str) -> LiquidationChange | None:
+    """Return an open liquidation that its account does not need any more, whatever the market really is; None while it may.
+
+    `highest` is utilization at the least favourable end of the market, None infinite. While it may be needed nothing of it is ended, and
+    whoever asks before a piece is told to wait as soon as it may not be.
+    """
+    if not liquidation.at(at).is_open or highest is None or highest > liquidation.target_utilization:
+        return None
+    text = f"utilization is {highest} at most, and {liquidation.target_utilization} was to be reached; {_left_in_words(liquidation)}"
+    return _ended(liquidation, LiquidationState.CURED, LiquidationStepKind.CURED, at=at, by=by, text=text)
 
 
 def superseded(liquidation: Liquidation, successor: PendingRequestId, *, at: datetime, by: str) -> LiquidationChange:
@@ -279,6 +339,10 @@ def _expected_cost(liquidation: Liquidation, fill: Fill) -> Decimal:
     planned, cost = exact_sum(trade.quantity for trade in own), exact_sum(trade.cost for trade in own)
     share: Decimal = EXACT.divide(EXACT.multiply(cost, fill.quantity), planned)
     return share.quantize(Decimal("0.01"), context=EXACT)
+
+
+def _left_in_words(liquidation: Liquidation) -> str:
+    return f"{len(liquidation.left)} of {len(liquidation.orders)} orders are not done"
 
 
 def _outcome(liquidation: Liquidation, standing: StressStanding | None) -> str:

@@ -181,10 +181,17 @@ def cost_above(
     expected: Decimal, price: Decimal, quantity: Decimal, instrument: Instrument, market: RevaluedMarket, *, paid_in: InstrumentId | None
 ) -> Decimal:
     """Return what a trade at `price` has cost more than at the price that was expected, base currency; negative if less."""
-    row = market.row_of[instrument.instrument_id] if paid_in is None else market.row_of.get(paid_in)
-    worth = 1.0 if row is None else float(market.settlement_price[row])
+    worth = _worth_of_payment(instrument, market, paid_in)
     paid, planned = (value_of_quote(instrument, float(each), worth) for each in (price, expected))
     return Decimal((paid - planned) * float(quantity)).quantize(CENT, context=EXACT)
+
+
+def traded_value(
+    price: Decimal, quantity: Decimal, instrument: Instrument, market: RevaluedMarket, *, paid_in: InstrumentId | None
+) -> Decimal:
+    """Return what a quantity is worth at a quoted price, base currency, zero or more."""
+    worth = value_of_quote(instrument, float(price), _worth_of_payment(instrument, market, paid_in))
+    return Decimal(abs(worth * float(quantity))).quantize(CENT, context=EXACT)
 
 
 def value_of_quote(instrument: Instrument, price: float, settlement_price: float) -> float:
@@ -198,6 +205,12 @@ def value_of_quote(instrument: Instrument, price: float, settlement_price: float
             return price / 100.0 * settlement_price
         case _:
             return price * settlement_price
+
+
+def _worth_of_payment(instrument: Instrument, market: RevaluedMarket, paid_in: InstrumentId | None) -> float:
+    """Return what a unit of what a trade is paid in is worth, base currency."""
+    row = market.row_of[instrument.instrument_id] if paid_in is None else market.row_of.get(paid_in)
+    return 1.0 if row is None else float(market.settlement_price[row])
 
 
 def _traded_legs(market: RevaluedMarket, row: int) -> Sequence[int]:

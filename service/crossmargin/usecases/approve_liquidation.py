@@ -16,7 +16,9 @@ from crossmargin.domain.liquidation_life import (
     Liquidation,
     LiquidationOrder,
     LiquidationState,
+    LiquidationStep,
     approved,
+    expired,
     superseded,
 )
 from crossmargin.domain.margin import Band
@@ -31,7 +33,7 @@ from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.liquidation_gate import end_of, not_short, pause
 from crossmargin.usecases.ports.books import Books
 from crossmargin.usecases.ports.breaker import BreakerStore
-from crossmargin.usecases.ports.liquidation import LiquidationStore
+from crossmargin.usecases.ports.liquidation import LiquidationReports, LiquidationStore
 from crossmargin.usecases.ports.market import MarketStore
 from crossmargin.usecases.ports.runtime import ComputePool
 from crossmargin.usecases.ports.writing import Decision, Record
@@ -83,6 +85,7 @@ class ApproveLiquidation:
     liquidations: LiquidationStore
     compute: ComputePool
     two_persons: TwoPersons
+    reports: LiquidationReports
 
     async def __call__(self, request: ApprovalRequest, *, caller: Caller) -> ApprovedLiquidation | PendingRequest:
         """Return the approval, or what awaits a second person.
@@ -96,9 +99,11 @@ class ApproveLiquidation:
         words = liquidation_words(
             request.account, request.snapshot_id, request.sequence, request.trades, target_utilization=request.target_utilization
         )
+        steps: list[LiquidationStep] = []
         asked = Asked(VERB, words, request.account.client_id)
 
         async def decide(books: Books, view: MarketView) -> Decision:
+            steps.clear()
             books.states[request.account].head.check_open()
             # Not before the account is there: whoever names one that is not learns nothing else.
             planned_at = (await self.market.get_snapshot(request.snapshot_id)).as_of
@@ -115,11 +120,16 @@ class ApproveLiquidation:
             new = _liquidation(request, confirmation, books.now, view, before=before, after=after)
             said = {"liquidation": new.liquidation_id, "before": _standing_document(before), "after": _standing_document(after)}
             open_now = await self.liquidations.open_liquidation(request.account)
-            return Decision(encode_outcome(said), records=(*_replacing(open_now, new), confirmation.end))
+            records = _replacing(open_now, new)
+            steps[:] = [each for each in records if isinstance(each, LiquidationStep)]
+            return Decision(encode_outcome(said), records=(*records, confirmation.end))
 
         # No fact: what the account holds has to be read.
         asking = caller.write_request(VERB, [repr(request)], (request.account,), is_fact=False)
         outcome = await self.decide_on_market(asking, decide)
+        if not outcome.replayed:
+            for step in steps:
+                self.reports.liquidation_stepped(step)
         awaited = await self.two_persons.awaited(outcome)
         if awaited is not None:
             return awaited
@@ -160,7 +170,8 @@ def _replacing(open_now: Liquidation | None, new: Liquidation) -> Sequence[Recor
     change = approved(new)
     records: list[Record] = []
     if open_now is not None:
-        end = superseded(open_now, new.liquidation_id, at=new.approved_at, by=str(new.persons))
+        by = str(new.persons)
+        end = expired(open_now, at=new.approved_at, by=by) or superseded(open_now, new.liquidation_id, at=new.approved_at, by=by)
         records += [end.liquidation, end.step]
     return [*records, change.liquidation, change.step]
 

@@ -12,11 +12,11 @@ from crossmargin.domain.book import NewEntry, Trade, append_to_chain, entry_from
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef, BookId, InstrumentId, PendingRequestId
 from crossmargin.domain.instrument import Instrument
-from crossmargin.domain.liquidation_life import Fill, FillFlag, Liquidation, LiquidationChange, filled, reviewed
+from crossmargin.domain.liquidation_life import Fill, FillFlag, Liquidation, LiquidationChange, LiquidationStep, expired, filled, reviewed
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.position import Position
 from crossmargin.domain.stress import StressStanding
-from crossmargin.engine.liquidation_cost import cost_above
+from crossmargin.engine.liquidation_cost import cost_above, traded_value
 from crossmargin.engine.stress import standing_of
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.current_market import MarketView
@@ -26,7 +26,7 @@ from crossmargin.usecases.known_instruments import known_instruments
 from crossmargin.usecases.liquidation_gate import PlanEnd, end_of
 from crossmargin.usecases.ports.books import AccountState, Books
 from crossmargin.usecases.ports.instrument import InstrumentReader
-from crossmargin.usecases.ports.liquidation import LiquidationStore
+from crossmargin.usecases.ports.liquidation import LiquidationReports, LiquidationStore
 from crossmargin.usecases.ports.runtime import ComputePool
 from crossmargin.usecases.ports.writing import Decision, Record
 from crossmargin.usecases.preview_trades import positions_from
@@ -65,6 +65,7 @@ class ReportLiquidation:
     instruments: InstrumentReader
     liquidations: LiquidationStore
     compute: ComputePool
+    reports: LiquidationReports
 
     async def __call__(
         self, account: AccountRef, liquidation_id: PendingRequestId, fills: Sequence[Trade], *, caller: Caller
@@ -79,6 +80,7 @@ class ReportLiquidation:
             raise DomainError(
                 Reason.INVALID_ARGUMENT, f"no fill of {liquidation_id} was given; expected at least one", field="fills", value=0
             )
+        steps: list[LiquidationStep] = []
         names = {name for fill in fills for name in (fill.instrument_id, fill.settlement) if name is not None}
         known = await known_instruments(self.instruments, names)
 
@@ -86,9 +88,11 @@ class ReportLiquidation:
             state = books.states[account]
             state.head.check_open()
             booking = _Booking(await self.liquidations.get_liquidation(account, liquidation_id), state, known, view)
+            booking.step(expired(booking.liquidation, at=books.now, by=caller.principal))
             for fill in fills:
                 booking.book(fill, books, by=caller.principal)
             await self._review(booking, view, books, by=caller.principal)
+            steps[:] = booking.steps
             return Decision(
                 encode_outcome({"fills": [_to_json(fill) for fill in booking.fills]}),
                 entries=append_to_chain(state.head, tuple(booking.entries)),
@@ -99,6 +103,9 @@ class ReportLiquidation:
         # Not that it could be refused: what the account holds has to be read.
         request = replace(caller.write_request(VERB, content, (account,)), is_fact=False)
         outcome = await self.decide_on_market(request, decide)
+        if not outcome.replayed:
+            for step in steps:
+                self.reports.liquidation_stepped(step)
         booked = tuple(
             BookedFill(said["sequence"], frozenset(map(FillFlag, said["flags"]))) for said in outcome_or_refusal(outcome.response)["fills"]
         )
@@ -134,7 +141,12 @@ class _Booking:
     @property
     def records(self) -> tuple[Record, ...]:
         """The liquidation as it is in the end, and its steps."""
-        return (self.liquidation, *(change.step for change in self._steps))
+        return (self.liquidation, *self.steps)
+
+    @property
+    def steps(self) -> tuple[LiquidationStep, ...]:
+        """What has happened to the liquidation, in its order."""
+        return tuple(change.step for change in self._steps)
 
     def book(self, fill: Trade, books: Books, *, by: str) -> None:
         """Add a fill."""
@@ -145,7 +157,7 @@ class _Booking:
         sequence = self.head.sequence + len(self.entries) + 1
         change = filled(
             self.liquidation,
-            Fill(fill.instrument_id, fill.quantity, fill.price, sequence, self._cost(fill, instrument)),
+            Fill(fill.instrument_id, fill.quantity, fill.price, sequence, *self._cost_and_value(fill, instrument)),
             at=books.now,
             by=by,
         )
@@ -167,11 +179,13 @@ class _Booking:
             book_id, instrument_id, sum((each.quantity for each in own), Decimal(0)), sum((each.cost for each in own), Decimal(0))
         )
 
-    def _cost(self, fill: Trade, instrument: Instrument) -> Decimal:
+    def _cost_and_value(self, fill: Trade, instrument: Instrument) -> tuple[Decimal, Decimal]:
         own = [order.trade for order in self.liquidation.orders if order.trade.instrument_id == fill.instrument_id]
-        if not own or instrument.instrument_id not in self._view.market.row_of:
-            return Decimal(0)
-        return cost_above(own[0].expected_price, fill.price, fill.quantity, instrument, self._view.market, paid_in=fill.settlement)
+        market = self._view.market
+        if not own or instrument.instrument_id not in market.row_of:
+            return Decimal(0), Decimal(0)
+        cost = cost_above(own[0].expected_price, fill.price, fill.quantity, instrument, market, paid_in=fill.settlement)
+        return cost, traded_value(fill.price, fill.quantity, instrument, market, paid_in=fill.settlement)
 
 
 def _seen(portfolio: Portfolio, view: MarketView, liquidation: Liquidation) -> tuple[StressStanding, PlanEnd] | None:

@@ -1,4 +1,4 @@
-"""The monitor: margin every account whenever the market or the books have moved, store and publish what is found, and call margin."""
+"""The monitor: margin every account when the market or the books have moved, store and publish it, call margin, end liquidations."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from crossmargin.usecases.ports.leadership import Leadership, LeadershipLostErro
 from crossmargin.usecases.ports.margin import MarginHistory, MarginMetrics
 from crossmargin.usecases.ports.runtime import Clock, ComputePool
 from crossmargin.usecases.review_calls import AccountSeen, ReviewCalls
+from crossmargin.usecases.review_liquidations import ReviewLiquidations
 from crossmargin.usecases.watch_breakers import WatchBreakers
 
 POLL_INTERVAL_S = 0.25
@@ -47,6 +48,7 @@ class RunHouse:
     history: MarginHistory
     clock: Clock
     calls: ReviewCalls
+    liquidations: ReviewLiquidations
     breakers: WatchBreakers | None = None
 
     async def __call__(self) -> None:
@@ -113,6 +115,7 @@ class RunHouse:
         # After the breakers, which may have paused calls at this very run.
         seen = {account: AccountSeen(result, bands[account], portfolios[account]) for account, result in results.items()}
         await self.calls(seen, known.parameters, epoch=epoch)
+        await self.liquidations(seen, known, epoch=epoch)
         return frozenset(failed.values())
 
     async def _read(

@@ -21,7 +21,7 @@ from crossmargin.adapters.memory.liquidation import MemoryLiquidationStore
 from crossmargin.adapters.memory.margin_calls import MemoryCallStore
 from crossmargin.adapters.memory.margin_history import MemoryMarginHistory
 from crossmargin.adapters.memory.market import MemoryMarketStore
-from crossmargin.adapters.memory.metrics import MemoryCallReports, MemoryQuoteMetrics, MemoryRequestReports
+from crossmargin.adapters.memory.metrics import MemoryCallReports, MemoryLiquidationReports, MemoryQuoteMetrics, MemoryRequestReports
 from crossmargin.adapters.memory.pending_requests import MemoryPendingRequests
 from crossmargin.adapters.memory.quotes import MemoryQuoteStore
 from crossmargin.adapters.memory.reconciliation import MemoryReconciliationStore
@@ -42,6 +42,7 @@ from crossmargin.domain.pending_request import PendingRequest
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.current_market import CurrentMarket
 from crossmargin.usecases.review_calls import ReviewCalls
+from crossmargin.usecases.review_liquidations import ReviewLiquidations
 from crossmargin.usecases.use_cases import UseCases
 
 T = TypeVar("T")
@@ -140,6 +141,11 @@ class House:
         ports = self.ports
         return ReviewCalls(ports.writer, ports.calls, ports.breakers, ports.call_reports, clock or self.clock, call_time)
 
+    def review_liquidations(self, clock: SteppedClock | None = None) -> ReviewLiquidations:
+        """What the monitor does about liquidations."""
+        ports = self.ports
+        return ReviewLiquidations(ports.writer, ports.liquidations, ports.liquidation_reports, ports.compute, clock or self.clock)
+
     async def publish(self, bitcoin: str = "60000", *, at: datetime = NOON, **levels: str) -> MarketSnapshot:
         """Publish a market of this bitcoin price and other factors by `kind_name=level`."""
         factors = {"spot:BTC": bitcoin} | {name.replace("_", ":"): level for name, level in levels.items()}
@@ -214,6 +220,7 @@ def an_empty_house(compute: CountingPool) -> House:
         quote_metrics=MemoryQuoteMetrics(),
         request_reports=MemoryRequestReports(),
         call_reports=MemoryCallReports(),
+        liquidation_reports=MemoryLiquidationReports(),
         audit=MemoryAuditTrail(database),
     )
     current_market = CurrentMarket(ports.instruments, ports.market, ports.parameters, compute)

@@ -94,7 +94,17 @@ async def monitoring(house, books, *, clock=None):
     """A running monitor that has polled once."""
     clock = clock or house.clock
     board, leadership = Board(), MemoryLeadership(house.database)
-    monitor = RunHouse(books, house.current_market, house.compute, board, leadership, house.ports.history, clock, house.review_calls(clock))
+    monitor = RunHouse(
+        books,
+        house.current_market,
+        house.compute,
+        board,
+        leadership,
+        house.ports.history,
+        clock,
+        house.review_calls(clock),
+        house.review_liquidations(clock),
+    )
     running = asyncio.ensure_future(monitor())
     try:
         await clock.until_asleep()
@@ -285,7 +295,15 @@ async def test_a_leader_that_was_replaced_during_its_run_stores_and_publishes_no
 
     board, leadership = Board(), Paused(house.database)
     monitor = RunHouse(
-        books, house.current_market, house.compute, board, leadership, house.ports.history, house.clock, house.review_calls()
+        books,
+        house.current_market,
+        house.compute,
+        board,
+        leadership,
+        house.ports.history,
+        house.clock,
+        house.review_calls(),
+        house.review_liquidations(),
     )
     running = asyncio.ensure_future(monitor())
     await house.clock.until_asleep()
@@ -304,7 +322,15 @@ async def test_a_run_that_cannot_be_stored_is_run_again(house, books):
 
     history, board = FullDisk(house.database), Board()
     monitor = RunHouse(
-        books, house.current_market, house.compute, board, MemoryLeadership(house.database), history, house.clock, house.review_calls()
+        books,
+        house.current_market,
+        house.compute,
+        board,
+        MemoryLeadership(house.database),
+        history,
+        house.clock,
+        house.review_calls(),
+        house.review_liquidations(),
     )
     running = asyncio.ensure_future(monitor())
     await house.clock.until_asleep()

@@ -31,6 +31,10 @@ class MemoryLiquidationStore:
         every = self._database.contents.liquidations.values()
         return next((each for each in every if each.account == ref and each.is_open), None)
 
+    async def open_liquidations(self) -> Sequence[Liquidation]:
+        """Return every liquidation that has not ended."""
+        return sorted((each for each in self._database.contents.liquidations.values() if each.is_open), key=_order)
+
     async def list_liquidations(self, chosen: LiquidationFilter, page: Page) -> Sequence[Liquidation]:
         """Return liquidations in the order of account, time of approval and name."""
         found = [each for each in self._database.contents.liquidations.values() if _is_chosen(each, chosen)]

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from crossmargin.domain.call_life import CallNotice, MarginCall
 from crossmargin.domain.halt import Halt
 from crossmargin.domain.identifiers import SourceId
+from crossmargin.domain.liquidation_life import LiquidationStep
 from crossmargin.domain.market import MarketSnapshot
 from crossmargin.domain.reservation import ReservationStatus
 from crossmargin.domain.trade_flag import TradeFlag
+from crossmargin.usecases.ports.liquidation import OpenLiquidation
 
 
 class MemoryRequestReports:
@@ -73,3 +75,23 @@ class MemoryCallReports:
     def call_changed(self, notice: CallNotice) -> None:
         """Keep what was done."""
         self.notices.append(notice)
+
+
+class MemoryLiquidationReports:
+    """See `LiquidationReports`."""
+
+    def __init__(self) -> None:
+        self.open: Sequence[OpenLiquidation] | None = None
+        self.steps: list[LiquidationStep] = []
+
+    def liquidations_seen(self, found: Sequence[OpenLiquidation]) -> None:
+        """Keep the open liquidations."""
+        self.open = found
+
+    def withdraw_liquidations(self) -> None:
+        """Forget the open liquidations."""
+        self.open = None
+
+    def liquidation_stepped(self, step: LiquidationStep) -> None:
+        """Keep what was written."""
+        self.steps.append(step)

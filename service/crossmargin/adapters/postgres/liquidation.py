@@ -42,6 +42,7 @@ _IS_OPEN: Final = liquidation.c.state.in_(sorted(state.value for state in OPEN_S
 _KEY: Final = (liquidation.c.client_id, liquidation.c.account_id, liquidation.c.approved_at, liquidation.c.liquidation_id)
 _BY_NAME: Final = compiled(select(liquidation).where(_OF_ACCOUNT, liquidation.c.liquidation_id == _ID))
 _OPEN: Final = compiled(select(liquidation).where(_OF_ACCOUNT, liquidation.c.ended_at.is_(None)))
+_EVERY_OPEN: Final = compiled(select(liquidation).where(liquidation.c.ended_at.is_(None)).order_by(*_KEY))
 _OPEN_AT: Final = bindparam("open_at", type_=DateTime(timezone=True))
 _AFTER: Final = tuple_(
     bindparam("after_client", type_=Text(collation="C")),
@@ -97,6 +98,10 @@ class PostgresLiquidationStore:
         """Return the liquidation of an account that has not ended."""
         row = await self._database.row(_OPEN, **_name(ref))
         return None if row is None else _liquidation(row)
+
+    async def open_liquidations(self) -> Sequence[Liquidation]:
+        """Return every liquidation that has not ended."""
+        return list(map(_liquidation, await self._database.rows(_EVERY_OPEN)))
 
     async def list_liquidations(self, chosen: LiquidationFilter, page: Page) -> Sequence[Liquidation]:
         """Return liquidations in the order of account, time of approval and name."""
@@ -159,7 +164,10 @@ def _liquidation(row: Row) -> Liquidation:
         promised=_standing(said["promised"]),
         estimated_cost=Decimal(said["estimated_cost"]),
         cost=Decimal(said["cost"]),
+        traded_value=Decimal(said.get("traded_value", "0")),
         standing=None if said["standing"] is None else _standing(said["standing"]),
+        reported_at=datetime.fromisoformat(said["reported_at"]) if said.get("reported_at") else None,
+        is_unreported=said.get("is_unreported", False),
         last_step=row["last_step"],
         ended_at=row["ended_at"],
     )
@@ -176,6 +184,9 @@ def _values(new: Liquidation) -> dict[str, Any]:
         "promised": _standing_to_json(new.promised),
         "estimated_cost": str(new.estimated_cost),
         "cost": str(new.cost),
+        "traded_value": str(new.traded_value),
+        "reported_at": None if new.reported_at is None else new.reported_at.isoformat(),
+        "is_unreported": new.is_unreported,
         "standing": None if new.standing is None else _standing_to_json(new.standing),
     }
     return {
@@ -241,6 +252,8 @@ def _fill(said: Mapping[str, Any]) -> Fill:
         Decimal(said["price"]),
         said["sequence"],
         Decimal(said["cost"]),
+        Decimal(said.get("value", "0")),
+        Decimal(said.get("expected_cost", "0")),
         frozenset(map(FillFlag, said["flags"])),
     )
 
@@ -266,5 +279,7 @@ def _fill_to_json(fill: Fill) -> dict[str, Any]:
         "price": str(fill.price),
         "sequence": fill.sequence,
         "cost": str(fill.cost),
+        "value": str(fill.value),
+        "expected_cost": str(fill.expected_cost),
         "flags": sorted(flag.value for flag in fill.flags),
     }

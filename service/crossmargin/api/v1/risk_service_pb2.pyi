@@ -1499,6 +1499,9 @@ class Liquidation(_message.Message):
     STANDING_FIELD_NUMBER: _builtins.int
     ESTIMATED_COST_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
+    TRADED_VALUE_FIELD_NUMBER: _builtins.int
+    REPORT_TIME_FIELD_NUMBER: _builtins.int
+    UNREPORTED_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     liquidation_id: _builtins.str
     state: Global___LiquidationState.ValueType
@@ -1510,6 +1513,8 @@ class Liquidation(_message.Message):
     confirmed_by: _builtins.str
     estimated_cost: _builtins.str
     cost: _builtins.str
+    traded_value: _builtins.str
+    unreported: _builtins.bool
     @_builtins.property
     def orders(self) -> _containers.RepeatedCompositeFieldContainer[Global___LiquidationOrder]: ...
     @_builtins.property
@@ -1524,6 +1529,8 @@ class Liquidation(_message.Message):
     def promised(self) -> Global___StressStanding: ...
     @_builtins.property
     def standing(self) -> Global___StressStanding: ...
+    @_builtins.property
+    def report_time(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
@@ -1545,10 +1552,13 @@ class Liquidation(_message.Message):
         standing: Global___StressStanding | None = ...,
         estimated_cost: _builtins.str = ...,
         cost: _builtins.str = ...,
+        traded_value: _builtins.str = ...,
+        report_time: _timestamp_pb2.Timestamp | None = ...,
+        unreported: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["approve_time", b"approve_time", "before", b"before", "end_time", b"end_time", "expire_time", b"expire_time", "promised", b"promised", "standing", b"standing"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approve_time", b"approve_time", "before", b"before", "end_time", b"end_time", "expire_time", b"expire_time", "promised", b"promised", "report_time", b"report_time", "standing", b"standing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "approve_time", b"approve_time", "approved_snapshot_id", b"approved_snapshot_id", "as_of_seq", b"as_of_seq", "asked_by", b"asked_by", "before", b"before", "confirmed_by", b"confirmed_by", "cost", b"cost", "end_time", b"end_time", "estimated_cost", b"estimated_cost", "expire_time", b"expire_time", "liquidation_id", b"liquidation_id", "orders", b"orders", "promised", b"promised", "snapshot_id", b"snapshot_id", "standing", b"standing", "state", b"state", "target_utilization", b"target_utilization"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "approve_time", b"approve_time", "approved_snapshot_id", b"approved_snapshot_id", "as_of_seq", b"as_of_seq", "asked_by", b"asked_by", "before", b"before", "confirmed_by", b"confirmed_by", "cost", b"cost", "end_time", b"end_time", "estimated_cost", b"estimated_cost", "expire_time", b"expire_time", "liquidation_id", b"liquidation_id", "orders", b"orders", "promised", b"promised", "report_time", b"report_time", "snapshot_id", b"snapshot_id", "standing", b"standing", "state", b"state", "target_utilization", b"target_utilization", "traded_value", b"traded_value", "unreported", b"unreported"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1603,11 +1613,15 @@ class LiquidationFill(_message.Message):
     SEQ_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
     FLAGS_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    EXPECTED_COST_FIELD_NUMBER: _builtins.int
     instrument_id: _builtins.str
     quantity: _builtins.str
     price: _builtins.str
     seq: _builtins.int
     cost: _builtins.str
+    value: _builtins.str
+    expected_cost: _builtins.str
     @_builtins.property
     def flags(self) -> _containers.RepeatedScalarFieldContainer[Global___LiquidationFillFlag.ValueType]: ...
     def __init__(
@@ -1619,10 +1633,12 @@ class LiquidationFill(_message.Message):
         seq: _builtins.int = ...,
         cost: _builtins.str = ...,
         flags: _abc.Iterable[Global___LiquidationFillFlag.ValueType] | None = ...,
+        value: _builtins.str = ...,
+        expected_cost: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "flags", b"flags", "instrument_id", b"instrument_id", "price", b"price", "quantity", b"quantity", "seq", b"seq"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "expected_cost", b"expected_cost", "flags", b"flags", "instrument_id", b"instrument_id", "price", b"price", "quantity", b"quantity", "seq", b"seq", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

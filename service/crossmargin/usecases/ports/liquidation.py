@@ -36,12 +36,40 @@ class LiquidationStore(Protocol):
         """Return the liquidation of an account that has not ended, though it may have expired; None without one."""
         ...
 
+    async def open_liquidations(self) -> Sequence[Liquidation]:
+        """Return every liquidation that has not ended, though it may have expired, in the order of account: at most one of each."""
+        ...
+
     async def list_liquidations(self, chosen: LiquidationFilter, page: Page) -> Sequence[Liquidation]:
         """Return liquidations in the order of account, time of approval and name; `page.after` is a `liquidation_key`."""
         ...
 
     async def list_steps(self, ref: AccountRef, liquidation_id: PendingRequestId) -> Sequence[LiquidationStep]:
         """Return the steps of a liquidation in the order of their numbers; none for one that does not exist."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLiquidation:
+    """A liquidation that is open. `is_outdated`: at the market of the last house run what is left of it would miss its target."""
+
+    liquidation: Liquidation
+    is_outdated: bool
+
+
+class LiquidationReports(Protocol):
+    """Where people learn of liquidations."""
+
+    def liquidations_seen(self, found: Sequence[OpenLiquidation]) -> None:
+        """Publish the liquidations that are open. Of the process that leads."""
+        ...
+
+    def withdraw_liquidations(self) -> None:
+        """Stop publishing open liquidations: this process no longer leads."""
+        ...
+
+    def liquidation_stepped(self, step: LiquidationStep) -> None:
+        """Tell, and count, what this process has just written of a liquidation."""
         ...
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from crossmargin.adapters.grpc_server.wire.exposure_limits import scope_from_name
 from crossmargin.adapters.grpc_server.wire.liquidation import planned_trade_to_message
 from crossmargin.adapters.grpc_server.wire.stress import standing_to_message
-from crossmargin.adapters.grpc_server.wire.values import format_fraction, moment_to_message
+from crossmargin.adapters.grpc_server.wire.values import format_fraction, moment_to_message, optional_moment_to_message
 from crossmargin.api.v1 import risk_service_pb2 as pb
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.liquidation_life import Fill, FillFlag, Liquidation, LiquidationOrder, LiquidationState, LiquidationStep
@@ -36,12 +36,15 @@ def liquidation_to_message(found: Liquidation) -> pb.Liquidation:
         confirmed_by=found.persons.confirmed_by,
         approve_time=moment_to_message(found.approved_at),
         expire_time=moment_to_message(found.expires_at),
-        end_time=None if found.ended_at is None else moment_to_message(found.ended_at),
+        end_time=optional_moment_to_message(found.ended_at),
         before=standing_to_message(found.before),
         promised=standing_to_message(found.promised),
         standing=None if found.standing is None else standing_to_message(found.standing),
         estimated_cost=format_decimal(found.estimated_cost),
         cost=format_decimal(found.cost),
+        traded_value=format_decimal(found.traded_value),
+        report_time=optional_moment_to_message(found.reported_at),
+        unreported=found.is_unreported,
     )
 
 
@@ -101,4 +104,6 @@ def _fill_to_message(fill: Fill) -> pb.LiquidationFill:
         seq=fill.sequence,
         cost=format_decimal(fill.cost),
         flags=sorted(_FLAGS[flag] for flag in fill.flags),
+        value=format_decimal(fill.value),
+        expected_cost=format_decimal(fill.expected_cost),
     )

@@ -1,0 +1,43 @@
+"""Liquidations in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from crossmargin.domain.liquidation_life import LiquidationStep, LiquidationStepKind
+from crossmargin.usecases.ports.liquidation import LiquidationReports, OpenLiquidation
+
+log = structlog.get_logger()
+_ALARMING: Final = frozenset({LiquidationStepKind.EXPIRED, LiquidationStepKind.UNREPORTED})
+
+
+class LiquidationLog:
+    """Logs every step of a liquidation, and passes it on to where it is counted."""
+
+    def __init__(self, then: LiquidationReports) -> None:
+        self._then = then
+
+    def liquidation_stepped(self, step: LiquidationStep) -> None:
+        """Log a step; one that somebody has to see to as a warning."""
+        say = log.warning if step.kind in _ALARMING else log.info
+        say(
+            "liquidation",
+            step=step.kind.value,
+            account=str(step.account),
+            liquidation=step.liquidation_id,
+            by=step.by,
+            state=step.state.value,
+            text=step.text,
+        )
+        self._then.liquidation_stepped(step)
+
+    def liquidations_seen(self, found: Sequence[OpenLiquidation]) -> None:
+        """Log nothing: that nothing has changed is no news."""
+        self._then.liquidations_seen(found)
+
+    def withdraw_liquidations(self) -> None:
+        """Log nothing."""
+        self._then.withdraw_liquidations()

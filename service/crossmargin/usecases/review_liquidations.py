@@ -1,0 +1,125 @@
+"""See what becomes of open liquidations by themselves: the account recovers, the time is over, nothing is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from hashlib import sha256
+from typing import TypeAlias
+
+from crossmargin.domain.account import AccountHead
+from crossmargin.domain.errors import DomainError
+from crossmargin.domain.identifiers import AccountRef, PendingRequestId
+from crossmargin.domain.liquidation_life import Liquidation, LiquidationChange, expired, recovered, unreported
+from crossmargin.domain.liquidation_parameters import LiquidationParameters
+from crossmargin.domain.margin import MarginResult
+from crossmargin.domain.portfolio import Portfolio
+from crossmargin.usecases.caller import Caller
+from crossmargin.usecases.current_market import MarketView
+from crossmargin.usecases.liquidation_gate import end_of
+from crossmargin.usecases.ports.liquidation import LiquidationReports, LiquidationStore, OpenLiquidation
+from crossmargin.usecases.ports.runtime import Clock, ComputePool
+from crossmargin.usecases.ports.writing import Decision, UnderLead, Writer
+from crossmargin.usecases.refusals import encode_outcome
+from crossmargin.usecases.review_calls import MONITOR, AccountSeen
+
+_Step: TypeAlias = Callable[[Liquidation, datetime], LiquidationChange | None]
+
+
+@dataclass(slots=True)
+class ReviewLiquidations:
+    """Ends what is needed no longer or is over, and notes what nobody reports of. It trades nothing and approves of nothing.
+
+    Every step is written by itself, under the account's lock and only while this process leads, and is decided on the liquidation as it is
+    then: what a leader who died did not write is written by the next one, and nothing is written twice.
+    """
+
+    writer: Writer
+    liquidations: LiquidationStore
+    reports: LiquidationReports
+    compute: ComputePool
+    clock: Clock
+    _outdated: frozenset[PendingRequestId] = field(default=frozenset())
+    _rules: LiquidationParameters | None = field(default=None)
+
+    async def __call__(self, seen: Mapping[AccountRef, AccountSeen], view: MarketView, *, epoch: int) -> None:
+        """Look at every open liquidation with what a house run knows of its account.
+
+        One ends when its account is at the target at the least favourable end of the market. Where what is left of one would miss its
+        target by now nothing is ended, because the market may come back; people are told, and `GetLiquidation` says not to go on.
+
+        Raises:
+            LeadershipLostError: Another process leads by now.
+            DomainError: SERVICE_BUSY or STORAGE_UNAVAILABLE.
+        """
+        self._rules = view.parameters.liquidation
+        outdated = set()
+        for found in await self.liquidations.open_liquidations():
+            account = seen.get(found.account)
+            if account is None:
+                continue
+            ended = await self._write(found, epoch, _if_still(found, partial(_recovered, account.result)))
+            if ended is None and await self.compute.run(partial(_is_outdated, found, account.portfolio, view)):
+                outdated.add(found.liquidation_id)
+        self._outdated = frozenset(outdated)
+
+    async def look_at_clock(self, *, epoch: int) -> Sequence[OpenLiquidation]:
+        """Expire what is over, note what nothing is reported of, and return what is open then; raises what a review raises.
+
+        How long is too long without a report is what the parameters of the last house run say; before the first one nobody is told.
+        """
+        steps: list[_Step] = [_expired] if self._rules is None else [_expired, partial(_unreported, self._rules)]
+        for found in await self.liquidations.open_liquidations():
+            for step in steps:
+                await self._write(found, epoch, step)
+        left = await self.liquidations.open_liquidations()
+        return [OpenLiquidation(each, each.liquidation_id in self._outdated) for each in left]
+
+    async def _write(self, found: Liquidation, epoch: int, step: _Step) -> LiquidationChange | None:
+        if step(found, self.clock.now()) is None:
+            return None
+        done: list[LiquidationChange] = []
+
+        async def decide(_: Mapping[AccountRef, AccountHead]) -> Decision:
+            change = step(await self.liquidations.get_liquidation(found.account, found.liquidation_id), self.clock.now())
+            done[:] = [] if change is None else [change]
+            written = () if change is None else (change.liquidation, change.step)
+            return Decision(encode_outcome({"changed": change is not None}), records=(UnderLead(epoch), *written))
+
+        # Whether it was written before is not told by the key but by the liquidation itself, which is read under the lock.
+        key = f"{found.account}/{found.liquidation_id}/steps/{found.last_step + 1}/{epoch}/{self.clock.now().isoformat()}"
+        request = Caller(MONITOR, sha256(key.encode()).hexdigest()).write_request("ReviewLiquidation", [key], (found.account,))
+        await self.writer.write(request, decide)
+        for change in done:
+            self.reports.liquidation_stepped(change.step)
+        return done[0] if done else None
+
+
+def _if_still(found: Liquidation, step: _Step) -> _Step:
+    """Return a step that is taken only while the liquidation is as it was looked at: what was reported since has moved its account."""
+    return lambda known, at: step(known, at) if known == found else None
+
+
+def _recovered(result: MarginResult, known: Liquidation, at: datetime) -> LiquidationChange | None:
+    _, high = result.utilization_range
+    return recovered(known, high, at=at, by=MONITOR)
+
+
+def _expired(known: Liquidation, at: datetime) -> LiquidationChange | None:
+    return expired(known, at=at, by=MONITOR)
+
+
+def _unreported(rules: LiquidationParameters, known: Liquidation, at: datetime) -> LiquidationChange | None:
+    return unreported(known, report_within=rules.report_within, at=at, by=MONITOR)
+
+
+def _is_outdated(found: Liquidation, portfolio: Portfolio, view: MarketView) -> bool:
+    if any(trade.instrument_id not in view.market.row_of for trade in found.left):
+        return True
+    try:
+        return bool(end_of(found.left, view.known(portfolio), view).missed(found.target_utilization))
+    except DomainError:
+        # What cannot be valued is reported by the house run, with the reason.
+        return False

@@ -1,0 +1,247 @@
+"""What the monitor sees of open liquidations: recovered, over, unheard of, left behind; it ends what it is sure of and tells the rest."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from crossmargin.domain.band_memory import next_band_state
+from crossmargin.domain.errors import Reason
+from crossmargin.domain.liquidation import PlanWish
+from crossmargin.domain.liquidation_life import LiquidationState, LiquidationStepKind
+from crossmargin.domain.liquidation_parameters import FIRST_LIQUIDATION
+from crossmargin.usecases.approve_liquidation import ApprovalRequest
+from crossmargin.usecases.evaluate_margin import portfolio_of
+from crossmargin.usecases.ports.leadership import LeadershipLostError
+from crossmargin.usecases.review_calls import AccountSeen
+from tests.unit.usecases.house import CORE, NOON, perpetual_trade
+from tests.unit.usecases.refusals import refused
+
+FALL = "52000"
+MINUTE = timedelta(minutes=1)
+
+
+class Desk:
+    """An account in liquidation, the monitor that looks at it, and the people who trade it."""
+
+    def __init__(self, house):
+        self.house, self.review, self.minute = house, house.review_liquidations(), 1
+        self.name = None
+
+    async def move(self, price):
+        self.minute += 1
+        await self.house.publish(price, at=NOON + self.minute * MINUTE)
+
+    async def approve(self):
+        plan = (await self.house.use_cases.plan_liquidation(CORE, PlanWish())).plan
+        request = ApprovalRequest(CORE, plan.sequence, plan.snapshot_id, plan.trades, plan.target_utilization)
+        house = self.house
+        proposed = await house.use_cases.approve_liquidation(request, caller=house.caller(principal="alice"))
+        await self.move(FALL)
+        caller = replace(house.caller(principal="bob"), confirms=proposed.pending_id)
+        self.name = (await house.use_cases.approve_liquidation(request, caller=caller)).liquidation_id
+        self.pass_time(timedelta(0))
+
+    def pass_time(self, passed):
+        """Let the monitor's clock stand so long after the last thing that was heard."""
+        (found,) = [each for each in self.house.database.contents.liquidations.values() if each.liquidation_id == self.name]
+        self.house.clock.move_to(found.heard_at + passed)
+
+    async def report(self, quantity, price=FALL):
+        fills = [perpetual_trade(str(quantity), price=str(price))]
+        caller = self.house.caller(principal="olivia")
+        return (await self.house.use_cases.report_liquidation(CORE, self.name, fills, caller=caller)).liquidation
+
+    async def look(self, *, epoch=None, change=lambda result: result):
+        """Let the monitor see the account at the market of now."""
+        view = await self.house.current_market()
+        portfolio = portfolio_of(await self.house.ports.books.account_state(CORE))
+        result = change(view.margin(portfolio))
+        state = next_band_state(None, result, view.parameters)
+        await self.review({CORE: AccountSeen(result, state, portfolio)}, view, epoch=self.house.database.epoch if epoch is None else epoch)
+        return await self.stored()
+
+    async def tick(self, *, epoch=None):
+        """Let the monitor look at the clock; return what it would publish."""
+        return await self.review.look_at_clock(epoch=self.house.database.epoch if epoch is None else epoch)
+
+    async def stored(self):
+        return await self.house.ports.liquidations.get_liquidation(CORE, self.name)
+
+    async def kinds(self):
+        return [step.kind for step in await self.house.ports.liquidations.list_steps(CORE, self.name)]
+
+
+@pytest.fixture
+async def desk(house):
+    """An account that was fine at 60,000, is past the line at 52,000, and has an approved liquidation."""
+    await house.deposit("300000")
+    await house.trade("14")
+    made = Desk(house)
+    await made.move(FALL)
+    await made.approve()
+    return made
+
+
+async def test_a_liquidation_ends_when_its_account_has_recovered_and_nobody_has_to_ask(desk):
+    assert (await desk.look()).state is LiquidationState.APPROVED
+    await desk.move("60000")
+    ended = await desk.look()
+    assert (ended.state, ended.ended_at) == (LiquidationState.CURED, desk.house.clock.now())
+    (step,) = (await desk.house.ports.liquidations.list_steps(CORE, desk.name))[1:]
+    assert (step.kind, step.by) == (LiquidationStepKind.CURED, "crossmargin")
+    assert "1 of 1 orders are not done" in step.text
+    assert desk.house.ports.liquidation_reports.steps[-1] == step
+    assert await desk.kinds() == [LiquidationStepKind.APPROVED, LiquidationStepKind.CURED]
+    await desk.look()
+    assert len(await desk.kinds()) == 2, "once"
+
+
+async def test_it_ends_at_its_target_exactly_and_not_above(desk):
+    target = (await desk.stored()).target_utilization
+    above = await desk.look(change=lambda result: replace(result, utilization=target + Decimal("0.000001")))
+    assert above.is_open
+    assert not (await desk.look(change=lambda result: replace(result, utilization=target))).is_open
+
+
+async def test_an_account_that_may_only_have_recovered_is_left_in_the_hands_of_people(desk):
+    """At the best end of doubted market data it has, at the worst one it has not: the gate stops trading, and nothing is ended."""
+
+    class Doubted:
+        def __init__(self, result, ends):
+            self._result, self.utilization_range = result, ends
+
+        def __getattr__(self, name):
+            return getattr(self._result, name)
+
+    for ends in ((Decimal("0.5"), Decimal("0.76")), (Decimal("0.5"), None)):
+        assert (await desk.look(change=lambda result, ends=ends: Doubted(result, ends))).is_open
+    assert not (await desk.look(change=lambda result: Doubted(result, (Decimal("0.5"), Decimal("0.75"))))).is_open
+
+
+async def test_one_that_was_reported_of_meanwhile_is_looked_at_again(desk):
+    """What the monitor margined is not what the account holds any more, so nothing is concluded from it."""
+    await desk.move("60000")
+    view = await desk.house.current_market()
+    portfolio = portfolio_of(await desk.house.ports.books.account_state(CORE))
+    result = view.margin(portfolio)
+    store, found = desk.house.ports.liquidations, await desk.stored()
+    await desk.move(FALL)
+    await desk.report(-1)
+    kept = store.open_liquidations
+
+    async def as_it_was():
+        return [found]
+
+    store.open_liquidations = as_it_was
+    await desk.review({CORE: AccountSeen(result, next_band_state(None, result, view.parameters), portfolio)}, view, epoch=0)
+    store.open_liquidations = kept
+    assert (await desk.stored()).state is LiquidationState.EXECUTING
+
+
+async def test_what_would_miss_its_target_by_now_is_told_and_not_ended(desk):
+    await desk.look()
+    assert [one.is_outdated for one in await desk.tick()] == [False]
+    await desk.move("46000")
+    assert (await desk.look()).is_open
+    assert [one.is_outdated for one in await desk.tick()] == [True]
+    await desk.move(FALL)
+    await desk.look()
+    assert [one.is_outdated for one in await desk.tick()] == [False]
+
+
+async def test_it_expires_at_its_time_to_the_moment_and_is_told_once(desk):
+    found = await desk.stored()
+    desk.house.clock.move_to(found.expires_at - timedelta(microseconds=1))
+    assert len(await desk.tick()) == 1
+    desk.house.clock.move_to(found.expires_at)
+    assert await desk.tick() == []
+    ended = await desk.stored()
+    assert (ended.state, ended.ended_at) == (LiquidationState.EXPIRED, found.expires_at)
+    assert (await desk.kinds())[-1] is LiquidationStepKind.EXPIRED
+    step = desk.house.ports.liquidation_reports.steps[-1]
+    assert step.text == "1 of 1 orders are not done; plan again if the account is still short"
+    count = len(await desk.kinds())
+    await desk.tick()
+    assert len(await desk.kinds()) == count
+
+
+async def test_that_nothing_is_reported_is_told_once_and_again_after_the_next_report(desk):
+    await desk.look()
+    desk.pass_time(FIRST_LIQUIDATION.report_within - timedelta(microseconds=1))
+    assert not (await desk.tick())[0].liquidation.is_unreported
+    desk.pass_time(FIRST_LIQUIDATION.report_within)
+    for _ in range(2):
+        (seen,) = await desk.tick()
+        assert (seen.liquidation.is_unreported, seen.liquidation.state) == (True, LiquidationState.APPROVED)
+    assert await desk.kinds() == [LiquidationStepKind.APPROVED, LiquidationStepKind.UNREPORTED]
+    assert desk.house.ports.liquidation_reports.steps[-1].text == "nothing was reported for 30 minutes; 1 of 1 orders are not done"
+    executing = await desk.report(-1)
+    assert (executing.is_unreported, executing.reported_at) == (False, executing.heard_at)
+    desk.pass_time(FIRST_LIQUIDATION.report_within)
+    assert (await desk.tick())[0].liquidation.is_unreported
+    assert (await desk.kinds())[-2:] == [LiquidationStepKind.FILLED, LiquidationStepKind.UNREPORTED]
+
+
+async def test_how_long_is_too_long_is_a_parameter_and_unknown_before_the_first_run(desk):
+    desk.pass_time(timedelta(minutes=6))
+    rules = {name: str(value) for name, value in asdict(FIRST_LIQUIDATION).items()} | {"report_minutes": "6"}
+    await desk.house.adopt("house-2", liquidation=rules)
+    assert not (await desk.tick())[0].liquidation.is_unreported
+    await desk.look()
+    assert (await desk.tick())[0].liquidation.is_unreported
+
+
+async def test_a_leader_that_was_deposed_writes_nothing(desk):
+    await desk.look()
+    desk.pass_time(FIRST_LIQUIDATION.report_within)
+    desk.house.database.epoch += 1
+    with pytest.raises(LeadershipLostError):
+        await desk.tick(epoch=desk.house.database.epoch - 1)
+    await desk.move("60000")
+    with pytest.raises(LeadershipLostError):
+        await desk.look(epoch=desk.house.database.epoch - 1)
+    assert await desk.kinds() == [LiquidationStepKind.APPROVED]
+    assert not (await desk.look()).is_open, "the next one does it"
+
+
+async def test_a_fill_after_its_time_is_booked_and_the_expiry_is_told_before_it(desk):
+    """Nobody had looked at the clock yet: the steps are in the order in which things were so."""
+    desk.house.database.clock_offset += FIRST_LIQUIDATION.lifetime
+    late = await desk.report("-0.1")
+    assert late.state is LiquidationState.EXPIRED
+    assert await desk.kinds() == [LiquidationStepKind.APPROVED, LiquidationStepKind.EXPIRED, LiquidationStepKind.FILLED]
+
+
+async def test_a_new_plan_says_of_one_whose_time_was_over_that_it_expired(desk):
+    first = desk.name
+    desk.house.database.clock_offset += FIRST_LIQUIDATION.lifetime
+    await desk.approve()
+    steps = await desk.house.ports.liquidations.list_steps(CORE, first)
+    assert [step.kind for step in steps] == [LiquidationStepKind.APPROVED, LiquidationStepKind.EXPIRED]
+
+
+async def test_every_step_that_is_written_is_reported_in_its_order_and_a_replay_is_not(desk):
+    caller = desk.house.caller(principal="olivia")
+    for _ in range(2):
+        await desk.house.use_cases.report_liquidation(CORE, desk.name, [perpetual_trade("-1", price=FALL)], caller=caller)
+    caller = desk.house.caller(principal="carol")
+    for _ in range(2):
+        await desk.house.use_cases.abandon_liquidation(CORE, desk.name, text="the client has paid", caller=caller)
+    await refused(desk.report(1), Reason.INVALID_ARGUMENT)
+    steps = list(await desk.house.ports.liquidations.list_steps(CORE, desk.name))
+    assert desk.house.ports.liquidation_reports.steps == steps
+    assert [step.kind.value for step in steps] == ["approved", "filled", "abandoned"]
+
+
+async def test_a_fill_says_what_it_is_worth_and_what_it_was_expected_to_cost(desk):
+    (order,) = (await desk.stored()).orders
+    found = await desk.report(-2, order.trade.expected_price - 10)
+    fill = (await desk.house.ports.liquidations.list_steps(CORE, desk.name))[-1].fill
+    assert fill.value == found.traded_value == round(2 * (order.trade.expected_price - 10), 2)
+    assert fill.cost == 20
+    assert fill.expected_cost == pytest.approx(order.trade.cost * -2 / order.trade.quantity, abs=Decimal("0.01"))
+    assert found.cost == fill.cost + fill.expected_cost
