@@ -11,12 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossmargin.domain.cascade import CascadeTerms, DepthKind
+from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.money import EXACT, exact_sum
 from crossmargin.engine.cascade import Cascade, CascadeAccount
 from tests.unit.engine.stressed_books import INSTRUMENTS, RULES, a_book, a_market, a_move, an_account
 
 CONTRACTS = ("PERP-LINEAR-USD", "PERP-INVERSE", "BTC", "ETH")
 MARKET = a_market(instruments=[each for each in INSTRUMENTS if each.instrument_id in {*CONTRACTS, "USD"}])
+METHODOLOGIES = [each for each in Methodology if each is not Methodology.STANDARD_SCHEDULE]
+"""Those that the parameters here say enough of."""
 UNITS = {"PERP-INVERSE": 500, "ETH": 10}
 
 books = st.dictionaries(st.sampled_from(CONTRACTS), st.decimals(-8, 8, places=2).filter(bool), min_size=1, max_size=3)
@@ -47,13 +50,16 @@ def value_of(holdings, marks):
 
 
 @settings(max_examples=10, deadline=None)
-@given(houses, terms, st.floats(-0.4, 0.4))
-def test_every_cent_that_accounts_lose_is_the_street_s_or_the_market_s(house, how, fall):
+@given(houses, terms, st.floats(-0.4, 0.4), st.sampled_from(METHODOLOGIES))
+def test_every_cent_that_accounts_lose_is_the_street_s_or_the_market_s(house, how, fall, methodology):
     accounts = []
     for place, (held, cash) in enumerate(house):
         sized = {name: size * UNITS.get(name, 1) for name, size in held.items()}
-        accounts.append(CascadeAccount(replace(a_book({"USD": cash, **sized}), account=an_account(f"a{place}"))))
+        own = methodology if place == 0 else Methodology.EXPECTED_SHORTFALL
+        portfolio = replace(a_book({"USD": cash, **sized}), account=an_account(f"a{place}"), methodology=own)
+        accounts.append(CascadeAccount(portfolio))
     cascade = Cascade(accounts, MARKET, RULES, a_move(spot_BTC=fall, spot_ETH=fall), how, random=np.random.default_rng(how.seed))
+    assert not cascade.failures
     held_at_first = totals(cascade)
     street = Decimal(0)
     previous = None

@@ -12,7 +12,7 @@ import numpy as np
 
 from crossmargin.domain.account import AccountMode
 from crossmargin.domain.cascade import CascadeRound, CascadeSummary, CascadeTerms, FallenAccount, GroupFlow
-from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.errors import DomainError
 from crossmargin.domain.identifiers import AccountRef, BookId, InstrumentId, OffsetGroupId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.liquidation import LiquidationTerms, PlannedTrade, after_trades
@@ -26,7 +26,6 @@ from crossmargin.engine.axes import ByFactor
 from crossmargin.engine.liquidation import plan_liquidation
 from crossmargin.engine.liquidation_cost import decimal_price, quote_of, traded_exposure
 from crossmargin.engine.market_depth import MarketDepth
-from crossmargin.engine.methodologies.grid_margin import GRID_MARGINS
 from crossmargin.engine.moved_account import split_at_rest
 from crossmargin.engine.portfolio_arrays import cents_to_decimal, fraction_to_decimal
 from crossmargin.engine.revaluation import moved_values
@@ -119,10 +118,6 @@ class Cascade:
         return {name: each.standing for name, each in self._accounts.items()}
 
     def _admit(self, portfolio: Portfolio) -> None:
-        if portfolio.methodology in GRID_MARGINS:
-            words = f"{portfolio.account} is margined by {portfolio.methodology.value}, which no cascade follows; it takes no part"
-            self.failures.append(StressFailure(portfolio.account, Reason.METHODOLOGY_UNAVAILABLE, words))
-            return
         try:
             split = split_at_rest(portfolio, self._market, self._parameters)
             self._accounts[portfolio.account] = _Account(split, standing_at(split, self._market, self._parameters))

@@ -46,7 +46,7 @@ from crossmargin.engine.portfolio_arrays import (
     portfolio_arrays,
 )
 from crossmargin.engine.revaluation import revalue_market, revalue_moved_market
-from crossmargin.engine.revaluation.revalued_market import RevaluedMarket, part_of
+from crossmargin.engine.revaluation.revalued_market import Departure, RevaluedMarket, part_of
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
 from crossmargin.engine.stress_library import StressScenario
 from crossmargin.engine.tail_mean import tail_means
@@ -205,9 +205,10 @@ def stressed_by_own_move(account: PreparedAccount, market: RevaluedMarket, param
 
 
 def moved_market(market: RevaluedMarket, parameters: RiskParameters, move: ByFactor) -> RevaluedMarket:
-    """Return a market after a move [F]: every instrument that it values, revalued."""
-    (moved,) = revalue_moved_market(market.instruments, _snapshot_of(market), move[np.newaxis], market.scenarios, parameters)
-    return moved
+    """Return a market after a move [F]: every instrument that it values, revalued. Any methodology can margin an account there."""
+    snapshot = _snapshot_of(market)
+    (moved,) = revalue_moved_market(market.instruments, snapshot, move[np.newaxis], market.scenarios, parameters)
+    return replace(moved, departure=Departure(snapshot, move))
 
 
 def market_of_moves(market: RevaluedMarket, parameters: RiskParameters, moves: ByMoveFactor) -> RevaluedMarket:
@@ -227,7 +228,7 @@ def own_market(portfolio: Portfolio, market: RevaluedMarket) -> RevaluedMarket:
     """Return the market of what one account holds and what that settles in. Errors as `portfolio_arrays`."""
     arrays = portfolio_arrays(portfolio, market)
     known = {instrument.instrument_id: instrument for instrument in market.instruments}
-    return replace(part_of(market, with_assets(arrays.instruments, known)), snapshot=market.snapshot)
+    return part_of(market, with_assets(arrays.instruments, known))
 
 
 def standing(

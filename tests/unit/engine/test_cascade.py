@@ -17,7 +17,8 @@ from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.stress import StressKind
 from crossmargin.engine.cascade import Cascade, CascadeAccount
 from crossmargin.engine.market_depth import MarketDepth
-from crossmargin.engine.stress import outcome_of, prepared, stressed_block
+from crossmargin.engine.methodologies.moved_methodology import MovedMethodology
+from crossmargin.engine.stress import outcome_of, prepared, standing_of, stressed_block
 from crossmargin.engine.stress_library import StressScenario
 from tests.unit.engine.stressed_books import INSTRUMENTS, RULES, SCENARIOS, a_book, a_market, a_move, a_run, an_account
 
@@ -101,12 +102,37 @@ def test_thinner_markets_lose_the_broker_more():
     assert losses[0] < losses[-1]
 
 
-def test_an_account_that_is_margined_by_a_grid_takes_no_part_and_says_so():
-    entry = an_entry("grid", {"USD": 1, "BTC": 1})
-    other = CascadeAccount(replace(entry.portfolio, methodology=Methodology.SPAN_GRID))
-    _, cascade = run([other, *longs(1)])
-    assert [one.reason for one in cascade.summary().failures] == [Reason.METHODOLOGY_UNAVAILABLE]
-    assert cascade.summary().account_count == 1
+@pytest.mark.parametrize("methodology", [Methodology.SPAN_GRID, Methodology.TIMS_GRID, Methodology.RATIO], ids=str)
+def test_an_account_falls_by_its_own_methodology(methodology):
+    """Three accounts with the same book and more and more money: each is sold out exactly when its own margin says so."""
+    entries = [an_entry(f"own{cash}", {"USD": cash, "PERP-LINEAR-USD": (10, "601200")}) for cash in (130_000, 190_000, 600_000)]
+    accounts = [CascadeAccount(replace(each.portfolio, methodology=methodology)) for each in entries]
+    rounds, cascade = run([*accounts, *longs(1)])
+    assert cascade.summary().failures == ()
+    scenario = StressScenario("fall", StressKind.AD_HOC, FALL)
+    stressed = a_run(MARKET, scenario)
+    block = stressed_block(stressed, (0, prepared(stressed, [each.portfolio for each in accounts])))
+    first = {one.account: one.after for one in block.accounts}
+    fallen = {one.account: one for one in rounds[1].fallen}
+    for name, after in first.items():
+        assert (name in fallen) is (after.band is Band.LIQUIDATION)
+        if name in fallen:
+            assert fallen[name].before == after
+            assert fallen[name].is_closed or fallen[name].after.utilization < 1
+    assert an_account("own600000") not in fallen
+
+
+def test_a_grid_starts_from_where_the_flow_has_left_the_market():
+    """Margined at the market of the last round, and by the engine's own search at moved markets, to the cent."""
+    entry = an_entry("grid", {"USD": 120_000, "PERP-LINEAR-USD": (10, "601200")})
+    accounts = [CascadeAccount(replace(entry.portfolio, methodology=Methodology.SPAN_GRID)), *longs()]
+    _, cascade = run(accounts)
+    portfolio = cascade._accounts[entry.portfolio.account].portfolio
+    search = MovedMethodology(portfolio, MARKET.snapshot, MARKET, RULES)
+    (again,) = search.margins(cascade._move[np.newaxis])
+    assert cascade._move.any()
+    assert (cascade._move != FALL).any()
+    assert standing_of(again) == cascade.standings()[entry.portfolio.account]
 
 
 def test_depth_by_hand():

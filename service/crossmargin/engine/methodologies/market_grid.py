@@ -12,14 +12,14 @@ import numpy as np
 
 from crossmargin.domain.identifiers import InstrumentId, OffsetGroupId
 from crossmargin.domain.instrument import Instrument
-from crossmargin.domain.market import FactorKind
+from crossmargin.domain.market import FactorKind, MarketSnapshot
 from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.axes import ByScenarioFactor
 from crossmargin.engine.methodologies import span_grid, tims_grid
 from crossmargin.engine.methodologies.largest_loss import ByPoint
 from crossmargin.engine.portfolio_arrays import GridRates, ScanRates, span_rates, tims_rates
-from crossmargin.engine.revaluation import required_factors, revalue_market
+from crossmargin.engine.revaluation import required_factors, revalue_market, revalue_moved_market
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
 
@@ -90,12 +90,9 @@ def risk_arrays_of(
     shares them.
 
     Raises:
-        ValueError: For a market that was not revalued from a snapshot.
+        ValueError: For a market that neither was revalued from a snapshot nor says by which move it left one.
         DomainError: INVALID_SNAPSHOT for an instrument whose value is not finite at some point.
     """
-    snapshot = market.snapshot
-    if snapshot is None:
-        raise ValueError("a grid needs the snapshot that its market was revalued from")
     kept = _arrays_of.setdefault(market, {}).setdefault((methodology, parameters), {})
     wanted = set(names)
     if missing := sorted(wanted - kept.keys()):
@@ -105,9 +102,9 @@ def risk_arrays_of(
 
         readers = readers_by_group(instruments, assets, market, parameters)
         markets = {
-            group_id: revalue_market(
+            group_id: _revalued_at(
+                market,
                 list((assets | {member.instrument_id: member for member in members}).values()),
-                snapshot,
                 points_of(group_id, grid, market.scenarios, parameters),
                 parameters,
             )
@@ -143,16 +140,33 @@ def readers_by_group(
     instruments: Sequence[Instrument], assets: Mapping[InstrumentId, Instrument], market: RevaluedMarket, parameters: RiskParameters
 ) -> dict[OffsetGroupId, list[Instrument]]:
     """Return, for each offset group in the order of its name, the instruments whose value depends on one of its factors."""
-    if market.snapshot is None:
-        raise ValueError("a grid needs the snapshot that its market was revalued from")
+    snapshot = _origin_of(market)
     group_of = {factor: parameters.group_of(factor).group_id for factor in market.scenarios.factors}
     readers: dict[OffsetGroupId, list[Instrument]] = {}
     for instrument in instruments:
         references = [assets[name] for name in {instrument.settlement, *instrument.references()}]
-        read = required_factors([instrument, *references], market.snapshot)
+        read = required_factors([instrument, *references], snapshot)
         for group_id in {group_of[factor] for factor in read if factor in group_of}:
             readers.setdefault(group_id, []).append(instrument)
     return dict(sorted(readers.items()))
+
+
+def _revalued_at(
+    market: RevaluedMarket, instruments: Sequence[Instrument], points: ScenarioSet, parameters: RiskParameters
+) -> RevaluedMarket:
+    """Return instruments at the points of a grid that starts from where the market stands: at its snapshot, or after its move."""
+    if market.snapshot is not None or market.departure is None:
+        return revalue_market(instruments, _origin_of(market), points, parameters)
+    (moved,) = revalue_moved_market(instruments, market.departure.snapshot, market.departure.move[np.newaxis], points, parameters)
+    return moved
+
+
+def _origin_of(market: RevaluedMarket) -> MarketSnapshot:
+    if market.snapshot is not None:
+        return market.snapshot
+    if market.departure is None:
+        raise ValueError("a grid needs the snapshot that its market was revalued from, or the move by which it left one")
+    return market.departure.snapshot
 
 
 _Kept: TypeAlias = dict[tuple[Methodology, RiskParameters], dict[InstrumentId, dict[OffsetGroupId, ByPoint]]]

@@ -14,8 +14,16 @@ from crossmargin.domain.errors import DomainError
 from crossmargin.domain.identifiers import InstrumentId, OffsetGroupId, SnapshotId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.market import MarketSnapshot
-from crossmargin.engine.axes import ByInstrument, ByIssuerLeg, ByLeg, ByLegScenario, Index
+from crossmargin.engine.axes import ByFactor, ByInstrument, ByIssuerLeg, ByLeg, ByLegScenario, Index
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Departure:
+    """A hypothetical move [F] away from a snapshot: log-returns and differences of the scenario set's factors."""
+
+    snapshot: MarketSnapshot
+    move: ByFactor
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +55,7 @@ class RevaluedMarket:
         has_run_out: [I] True for a stablecoin whose depeg has lasted for longer than it may be collateral.
         unavailable: Instruments that could not be valued, with the error that says why; only who holds them is refused.
         snapshot: What it was revalued from, so that more states of it can be asked for; None after a hypothetical move.
+        departure: The hypothetical move that it is after, where it is kept: by which a grid starts from the moved market.
     """
 
     snapshot_id: SnapshotId
@@ -75,6 +84,7 @@ class RevaluedMarket:
     has_run_out: NDArray[np.bool_]
     unavailable: Mapping[InstrumentId, DomainError]
     snapshot: MarketSnapshot | None = None
+    departure: Departure | None = None
 
     @cached_property
     def row_of(self) -> Mapping[InstrumentId, int]:
