@@ -27,6 +27,7 @@ NAMES: Final = (
     "record",
     "reserve",
     "scrape",
+    "stress",
 )
 """A file each, with a function `run`."""
 

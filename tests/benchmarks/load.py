@@ -13,7 +13,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from crossmargin.adapters.postgres.books import PostgresBookReader
 from crossmargin.adapters.postgres.database import Database
 from crossmargin.usecases.evaluate_margin import portfolio_of
-from crossmargin.usecases.run_house import ACCOUNTS_AT_ONCE
+from crossmargin.usecases.read_accounts import ACCOUNTS_AT_ONCE
 from tests.benchmarks.furniture import Furniture
 from tests.benchmarks.harness import Goal, Measured, Plan, Ratio, in_turn, seconds
 from tests.benchmarks.opponents.pgbench import binary

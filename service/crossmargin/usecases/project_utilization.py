@@ -21,6 +21,7 @@ from crossmargin.usecases.ports.margin import HistoryFilter, MarginHistory
 from crossmargin.usecases.ports.margin_call import CallStore
 from crossmargin.usecases.ports.risk_parameters import ParameterStore
 from crossmargin.usecases.ports.runtime import Clock, ComputePool
+from crossmargin.usecases.read_accounts import read_accounts
 from crossmargin.usecases.storage_errors import no_risk_parameters, sequence_not_reached
 
 _PAGE_SIZE = 5_000
@@ -67,13 +68,13 @@ class ProjectUtilization:
         return await self.compute.run(partial(_outlook, portfolio_of(state), view, trend, call))
 
     async def every(self, horizon: timedelta = DEFAULT_HORIZON) -> Mapping[AccountRef, Outlook]:
-        """Return the outlook of every account that has one: what cannot be margined is left out."""
+        """Return the outlook of every account that has one: what cannot be read or margined is left out."""
         view = await self.view_at(horizon)
         trends = await self.history.trends(since=self.clock.now() - horizon)
         calls = await self.calls.last_calls()
         found: dict[AccountRef, Outlook] = {}
-        for account in sorted(await self.books.account_sequences()):
-            portfolio = portfolio_of(await self.books.account_state(account))
+        read = await read_accounts(self.books, sorted(await self.books.account_sequences()))
+        for account, portfolio in read.portfolios.items():
             try:
                 work = partial(_outlook, portfolio, view, trends.get(account, Trend()), calls.get(account))
                 found[account] = await self.compute.run(work)

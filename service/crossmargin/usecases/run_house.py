@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,18 +16,16 @@ from crossmargin.domain.peg import PegStanding
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.engine.house_view import house_view
 from crossmargin.usecases.current_market import CurrentMarket, MarketView
-from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.ports.books import BookReader
 from crossmargin.usecases.ports.leadership import Leadership, LeadershipLostError
 from crossmargin.usecases.ports.margin import MarginHistory, MarginMetrics
 from crossmargin.usecases.ports.runtime import Clock, ComputePool
+from crossmargin.usecases.read_accounts import read_accounts
 from crossmargin.usecases.review_calls import AccountSeen, ReviewCalls
 from crossmargin.usecases.review_liquidations import ReviewLiquidations
 from crossmargin.usecases.watch_breakers import WatchBreakers
 
 POLL_INTERVAL_S = 0.25
-ACCOUNTS_AT_ONCE: Final = 16
-"""Read in one question: enough that the way there and back does not count, and few enough that calls get their turn in between."""
 PASSING_KINDS: Final = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.EXHAUSTED})
 
 
@@ -93,11 +91,8 @@ class RunHouse:
         """
         started, epoch = self.clock.now(), self.leadership.epoch
         results: dict[AccountRef, MarginResult] = {}
-        failed: dict[AccountRef, Reason] = {}
-        portfolios: dict[AccountRef, Portfolio] = {}
-        names = sorted(accounts)
-        for start in range(0, len(names), ACCOUNTS_AT_ONCE):
-            await self._read(names[start : start + ACCOUNTS_AT_ONCE], portfolios, failed)
+        read = await read_accounts(self.books, sorted(accounts))
+        portfolios, failed = read.portfolios, {account: error.reason for account, error in read.failed.items()}
         # Totals over a part of the accounts would free limits that others use up.
         known = view if failed else await self._with_totals(portfolios, view)
         for account, portfolio in portfolios.items():
@@ -117,20 +112,6 @@ class RunHouse:
         await self.calls(seen, known.parameters, epoch=epoch)
         await self.liquidations(seen, known, epoch=epoch)
         return frozenset(failed.values())
-
-    async def _read(
-        self, accounts: Sequence[AccountRef], portfolios: dict[AccountRef, Portfolio], failed: dict[AccountRef, Reason]
-    ) -> None:
-        """Read what some accounts hold; when that fails, one by one, so that what is wrong with one of them is said of it alone."""
-        try:
-            found = {state.account.ref: portfolio_of(state) for state in await self.books.account_states(accounts)}
-        except DomainError:
-            found = {}
-        for account in accounts:
-            try:
-                portfolios[account] = found.get(account) or portfolio_of(await self.books.account_state(account))
-            except DomainError as error:
-                failed[account] = error.reason
 
     async def _with_totals(self, portfolios: Mapping[AccountRef, Portfolio], view: MarketView) -> MarketView:
         house = await self.compute.run(lambda: house_view(portfolios.values(), view.market, view.parameters))

@@ -37,6 +37,7 @@ from crossmargin.usecases.current_market import CurrentMarket, MarketView
 from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.ports.books import BookReader
 from crossmargin.usecases.ports.runtime import ComputePool
+from crossmargin.usecases.read_accounts import read_accounts
 
 Account = TypeVar("Account", Portfolio, PreparedAccount)
 BLOCK_ACCOUNTS: Final = 20
@@ -157,14 +158,9 @@ async def portfolios_of(books: BookReader, account: AccountRef | None, view: Mar
     """
     if account is not None:
         return [view.known(portfolio_of(await books.account_state(account)))], []
-    found: list[Portfolio] = []
-    failures: list[StressFailure] = []
-    for name in sorted(await books.account_sequences()):
-        try:
-            found.append(view.known(portfolio_of(await books.account_state(name))))
-        except DomainError as error:
-            failures.append(StressFailure(name, error.reason, error.message))
-    return found, failures
+    read = await read_accounts(books, sorted(await books.account_sequences()))
+    failures = [StressFailure(name, error.reason, error.message) for name, error in read.failed.items()]
+    return [view.known(portfolio) for portfolio in read.portfolios.values()], failures
 
 
 def plan_of(run: StressRun, account_count: int) -> StressPlan:

@@ -8,19 +8,19 @@ from functools import partial
 
 import numpy as np
 
-from crossmargin.domain.account import AccountMode
+from crossmargin.domain.account import Account, AccountMode
 from crossmargin.domain.cascade import CascadeRound, CascadeSummary, CascadeTerms
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef
-from crossmargin.domain.portfolio import Portfolio
-from crossmargin.domain.stress import AdHocScenario, StressPlan
+from crossmargin.domain.stress import AdHocScenario, StressFailure, StressPlan
 from crossmargin.engine.cascade import Cascade, CascadeAccount
 from crossmargin.engine.stress import StressRun
 from crossmargin.engine.stress_library import StressScenario, ad_hoc_scenarios, named_scenarios
 from crossmargin.usecases.current_market import CurrentMarket, MarketView
 from crossmargin.usecases.ports.books import BookReader
 from crossmargin.usecases.ports.runtime import ComputePool
-from crossmargin.usecases.run_stress import plan_of, portfolios_of
+from crossmargin.usecases.read_accounts import read_accounts
+from crossmargin.usecases.run_stress import plan_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +50,14 @@ class SimulateCascade:
         """
         view = await self.current_market()
         shock = _shock(request, view)
-        portfolios, lost = await portfolios_of(self.books, None, view)
-        cores = {each.account: await self._core(each) for each in portfolios}
-        yield plan_of(StressRun(view.market, view.parameters, (shock,)), len(portfolios))
-        accounts = [CascadeAccount(each, cores[each.account]) for each in portfolios]
+        read = await read_accounts(self.books, sorted(await self.books.account_sequences()))
+        yield plan_of(StressRun(view.market, view.parameters, (shock,)), len(read.portfolios))
+        accounts = [CascadeAccount(view.known(each), _core(read.accounts[name])) for name, each in read.portfolios.items()]
         random = np.random.default_rng(request.terms.seed)
         cascade = await self.compute.run(
             partial(Cascade, accounts, view.market, view.parameters, shock.shared_move, request.terms, random=random)
         )
-        cascade.failures.extend(lost)
+        cascade.failures.extend(StressFailure(name, error.reason, error.message) for name, error in read.failed.items())
         rounds = cascade.rounds()
         while True:
             found = await self.compute.run(partial(next, rounds, None))
@@ -67,12 +66,12 @@ class SimulateCascade:
             yield found
         yield cascade.summary()
 
-    async def _core(self, portfolio: Portfolio) -> AccountRef | None:
-        """Return the core account of a bucket; None for a core."""
-        if portfolio.mode is AccountMode.CROSS:
-            return None
-        parent = (await self.books.account_state(portfolio.account)).account.parent
-        return None if parent is None else AccountRef(portfolio.account.client_id, parent)
+
+def _core(account: Account) -> AccountRef | None:
+    """Return the core account of a bucket; None for a core."""
+    if account.mode is AccountMode.CROSS or account.parent is None:
+        return None
+    return AccountRef(account.ref.client_id, account.parent)
 
 
 def _shock(request: CascadeRequest, view: MarketView) -> StressScenario:

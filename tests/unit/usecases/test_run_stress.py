@@ -104,6 +104,11 @@ async def test_an_account_without_a_value_is_named_and_holds_up_nobody(books):
         def __getattr__(self, name):
             return getattr(books.ports.books, name)
 
+        async def account_states(self, accounts):
+            if third in accounts:
+                raise lost
+            return await books.ports.books.account_states(accounts)
+
         async def account_state(self, account, **options):
             if account == third:
                 raise lost
