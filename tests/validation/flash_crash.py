@@ -16,7 +16,7 @@ from crossmargin.domain.breaker import entries_between, trips
 from crossmargin.domain.call_agreement import house_agreement
 from crossmargin.domain.call_life import CallChange, CallNotice, CallTrigger, MarginCall, escalate_overdue, issue
 from crossmargin.domain.call_need import may_be_called
-from crossmargin.domain.identifiers import AccountRef
+from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId
 from crossmargin.domain.liquidation import LiquidationPlan, LiquidationTerms, PlanWish, after_trades
 from crossmargin.domain.margin import Band, MarginResult
 from crossmargin.domain.market_gate import at_least
@@ -28,9 +28,12 @@ from crossmargin.usecases.review_calls import MONITOR, AccountSeen, JudgedAccoun
 from crossmargin_cli.demo_data.market import AS_OF, COINS
 from tests.validation.crash_bars import LEADER, PriceTick, load_bars, moves_of, ticks_of
 from tests.validation.demo_house import DemoMarket, demo_portfolios, moved_snapshot, moved_with_proxies, with_house
+from tests.validation.flash_crash_top_up import Advice, advised, after_delivery
 
 DEAR_IMPACT: Final = Decimal(25)
 """Coefficient of the square-root law for a book that has all but gone: 25 times that of an ordinary day (house)."""
+OVER_LEVERED: Final = AccountRef(ClientId("summit-directional"), AccountId("core"))
+"""Of the demo: the account that a crash brings down."""
 _NOTHING: Final = Decimal(0)
 
 
@@ -89,7 +92,10 @@ class Replay:
 
     Attributes:
         portfolios: What the accounts hold now. states: where the monitor holds them to be. calls: the last one of each account.
-        acts: False for a house that watches and does nothing. wish: how it liquidates otherwise than the parameters say.
+        acts: False for a house that watches and does nothing.
+        tops_up: The account whose client delivers what is suggested to him when he is first at risk, so that he is no longer on the watch;
+            None for nobody. advice: what that was.
+        wish: how it liquidates otherwise than the parameters say.
         events: In the order in which they happened. path: every result, by account, one for each tick, after what was done at it.
         tripped: Breakers that tripped, and why. Calls and plans of such a tick are not made.
     """
@@ -98,6 +104,8 @@ class Replay:
     portfolios: dict[AccountRef, Portfolio]
     acts: bool = True
     wish: PlanWish = field(default_factory=PlanWish)
+    tops_up: AccountRef | None = None
+    advice: Advice | None = None
     states: dict[AccountRef, BandState] = field(default_factory=dict)
     calls: dict[AccountRef, MarginCall] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
@@ -107,6 +115,7 @@ class Replay:
 
     def step(self, at: datetime, view: MarketView) -> None:
         """Margin every account at the next tick, and do what its band asks for."""
+        self._top_up(at, with_house(view, self.portfolios))
         known = with_house(view, self.portfolios)
         results = {account: known.margin(portfolio) for account, portfolio in sorted(self.portfolios.items())}
         causes = trips(entries_between(self._bands, results.values(), at), self.parameters.market_quality.breakers)
@@ -115,6 +124,16 @@ class Replay:
         for account, result in results.items():
             after = self._act(at, account, result, known) if not causes else self._held(at, account, result)
             self.path.setdefault(account, []).append(after)
+
+    def _top_up(self, at: datetime, view: MarketView) -> None:
+        """Have delivered what is suggested, once, to the account whose client does as he is told."""
+        account = self.tops_up
+        if account is None or self.advice is not None:
+            return
+        result = view.margin(self.portfolios[account])
+        if at_least(result.band, Band.AT_RISK):
+            self.advice = advised(at, account, self.portfolios, view, self.parameters.bands.watch)
+            self.portfolios[account] = after_delivery(self.portfolios[account], self.advice.delivered)
 
     def _act(self, at: datetime, account: AccountRef, result: MarginResult, view: MarketView) -> MarginResult:
         self._held(at, account, result)
@@ -189,6 +208,7 @@ class Crash:
         moves: Of each coin of the demo at each tick, as multiples of its price at the first.
         acted: By the house of the demo. idle: by one that only watches. dear: by one whose orders move the market more.
         without_buckets: By one that has no isolated accounts.
+        topped: By one whose over-levered client tops up in advance.
     """
 
     episode: Episode
@@ -198,6 +218,7 @@ class Crash:
     idle: Replay
     dear: Replay
     without_buckets: Replay
+    topped: Replay
 
     @property
     def low(self) -> datetime:
@@ -230,10 +251,11 @@ def replay_ticks(episode: Episode, ticks: Sequence[PriceTick], parameters: RiskP
     cross = {account: portfolio for account, portfolio in house.items() if portfolio.mode is AccountMode.CROSS}
     acted, idle, without = Replay(parameters, dict(house)), Replay(parameters, dict(house), acts=False), Replay(parameters, cross)
     dear = Replay(parameters, dict(house), wish=PlanWish(impact_coefficient=DEAR_IMPACT))
+    topped = Replay(parameters, dict(house), tops_up=OVER_LEVERED)
     market = DemoMarket.at(moved_snapshot(AS_OF, moves[0]), parameters)
     for place in track(range(len(ticks))):
         at = ticks[place].at
         view = market.view(moved_snapshot(AS_OF + (at - ticks[0].at), moves[place]))
-        for replay in (acted, idle, dear, without):
+        for replay in (acted, idle, dear, without, topped):
             replay.step(at, view)
-    return Crash(episode, ticks, moves, acted, idle, dear, without)
+    return Crash(episode, ticks, moves, acted, idle, dear, without, topped)

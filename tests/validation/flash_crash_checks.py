@@ -13,10 +13,10 @@ from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId
 from crossmargin.domain.margin import Band
 from crossmargin.domain.market_gate import at_least
 from crossmargin.domain.risk_parameters import RiskParameters
-from tests.validation.flash_crash import Crash, Event, EventKind, Replay
+from tests.validation.flash_crash import OVER_LEVERED, Crash, Event, EventKind, Replay
 
-OVER_LEVERED: Final = AccountRef(ClientId("summit-directional"), AccountId("core"))
 BUCKET: Final = AccountRef(ClientId("summit-directional"), AccountId("satellite"))
+_PRESSED: Final = (EventKind.CALL, EventKind.PLAN)
 HEDGED: Final = tuple(AccountRef(ClientId(client), AccountId("core")) for client in ("meridian-basis", "parallax-pairs", "lattice-vol"))
 LOW_UTILIZATION: Final = AccountRef(ClientId("harbour-macro"), AccountId("core"))
 
@@ -43,6 +43,8 @@ def checks_of(crash: Crash) -> list[Check]:
         _survives(crash, LOW_UTILIZATION, "has low utilization"),
         _bucket_ends_with_itself(crash),
         _core_does_not_feel_its_bucket(crash),
+        _top_up_does_what_it_says(crash),
+        _top_up_helps(crash),
         Check("no breaker trips", not acted.tripped, "; ".join(acted.tripped) or "none did"),
     ]
 
@@ -135,6 +137,30 @@ def _plans_reach_their_target(replay: Replay) -> Check:
     target = replay.parameters.liquidation.target_utilization
     wrong = [event for event in plans if event.utilization is None or event.utilization > target]
     return Check(f"every plan brings utilization to {target} or below", not wrong, f"{len(plans) - len(wrong)} of {len(plans)}")
+
+
+def _top_up_does_what_it_says(crash: Crash) -> Check:
+    """The account right after the delivery, margined with the house as it then is, is where the suggestion said."""
+    advice, watch = crash.topped.advice, crash.topped.parameters.bands.watch
+    if advice is None:
+        return Check("a top-up is suggested when the over-levered client is first at risk", holds=False, found="none was")
+    place = next(place for place, tick in enumerate(crash.ticks) if tick.at == advice.at)
+    result = crash.topped.path[advice.account][place]
+    holds = advice.top_up.missing == 0 and result.utilization is not None and result.utilization <= watch
+    return Check(f"a top-up that was suggested brings utilization to {watch} or below", holds, f"{result.utilization} after it")
+
+
+def _top_up_helps(crash: Crash) -> Check:
+    """Whoever tops up in advance is not called before, not liquidated before, and owes the broker no more."""
+    account = crash.topped.tops_up
+    firsts = [
+        [next((event.at for event in replay.events if event.account == account and event.kind is kind), None) for kind in _PRESSED]
+        for replay in (crash.acted, crash.topped)
+    ]
+    holds = all(after is None or (before is not None and before <= after) for before, after in zip(*firsts, strict=True))
+    holds = holds and broker_loss(crash.topped) <= broker_loss(crash.acted)
+    found = ", ".join("never" if at is None else f"{at:%m-%d %H:%M}" for at in firsts[1])
+    return Check("a client who tops up in advance is called and liquidated no earlier, and costs the broker no more", holds, found)
 
 
 def _survives(crash: Crash, account: AccountRef, why: str) -> Check:

@@ -12,8 +12,8 @@ from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.liquidation import LiquidationPlan
 from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.risk_parameters import RiskParameters
-from tests.validation.flash_crash import DEAR_IMPACT, Crash, Event, EventKind, Replay
-from tests.validation.flash_crash_checks import BUCKET, OVER_LEVERED, broker_loss, brought, checks_of
+from tests.validation.flash_crash import DEAR_IMPACT, OVER_LEVERED, Crash, Event, EventKind, Replay
+from tests.validation.flash_crash_checks import BUCKET, broker_loss, brought, checks_of
 from tests.validation.report import filled, table
 
 _ACCOUNT_HEADER: Final = (
@@ -122,6 +122,10 @@ def _chapter(crash: Crash) -> str:
 
 {table(_EVENT_HEADER, _event_rows(crash))}
 
+### Had it been topped up in advance
+
+{_top_up_story(crash)}
+
 ### Who is left with what
 
 {table(_END_HEADER, _end_rows(crash))}
@@ -227,6 +231,42 @@ def _story(crash: Crash) -> str:
         f"{_time(called.due_at)}, and first liquidated {hours:.0f} hours after the call. {how} "
         f"In the end it has {_money(last)} of {_money(first)}: {last / first:.0%}."
     )
+
+
+def _top_up_story(crash: Crash) -> str:
+    """Tell what the client would have been told when a desk first asks, and how it would have gone on."""
+    advice, path = crash.topped.advice, crash.topped.path[OVER_LEVERED]
+    if advice is None:
+        return "The account with too much leverage was never at risk, and nothing was suggested."
+    bands, before = crash.topped.parameters.bands, advice.top_up.before
+    mix = " and ".join(f"{_figure(quantity)} {name}" for name, quantity in advice.delivered.items())
+    told = (
+        f"At {_time(advice.at)} utilization is {_ratio(before.utilization)}, past the {bands.at_risk} at which a desk asks. "
+        f"`crossmargin margin topup --utilization {bands.watch}` says which of the bills, stablecoins, dollars and coins that the client "
+        f"has elsewhere are the cheapest to get there: {mix}, worth {_money(advice.value)} and costing him "
+        f"{_money(advice.cost)} a month."
+    )
+    with_, without = (_first_pressed(replay) for replay in (crash.topped, crash.acted))
+    end, plain = path[-1].equity.equity, _end(crash.acted, OVER_LEVERED).equity.equity
+    gained = end - plain - advice.value
+    worth = (
+        f"so that the {_money(advice.value)} have saved {_money(gained)} beyond themselves"
+        if gained > 0
+        else f"so that {_money(-gained)} of the {_money(advice.value)} went down with the rest"
+    )
+    return (
+        f"{told} Had he done it, the account would have been {with_}; without it, it was {without}. In the end it has {_money(end)} "
+        f"instead of {_money(plain)}, {worth}. A top-up to {bands.watch} buys time and better prices; it is no smaller position."
+    )
+
+
+def _first_pressed(replay: Replay) -> str:
+    own = [event for event in replay.events if event.account == OVER_LEVERED]
+    called = next((event.at for event in own if event.kind is EventKind.CALL), None)
+    planned = [event for event in own if event.kind is EventKind.PLAN]
+    calls = "never called" if called is None else f"first called at {_time(called)}"
+    plans = "never liquidated" if not planned else f"liquidated {len(planned)} times, first at {_time(planned[0].at)}"
+    return f"{calls} and {plans}"
 
 
 def _lesson(crash: Crash) -> str:

@@ -89,7 +89,6 @@ def test_the_over_levered_account_is_at_risk_then_called_then_liquidated(crash):
         (at(2), NoticeKind.INCREASED),
         (at(3), Band.LIQUIDATION),
         (at(3), NoticeKind.ESCALATED),
-        (at(3), NoticeKind.INCREASED),
         (at(3), "plan"),
         (at(4), Band.LIQUIDATION),
         (at(4), "plan"),
@@ -113,7 +112,7 @@ def test_every_check_holds_of_a_crash_that_goes_by_the_rules(crash):
 
 def test_a_call_that_was_not_made_is_seen(crash):
     kept = [event for event in crash.acted.events if event.kind is not EventKind.CALL]
-    assert failed(with_events(crash, kept)) == ["a call", "no cross", "the over-levered"]
+    assert failed(with_events(crash, kept)) == ["a call", "no cross", "the over-levered", "a client"]
 
 
 def test_a_band_that_was_entered_before_its_line_is_seen(crash):
@@ -135,12 +134,38 @@ def test_a_core_that_feels_its_bucket_is_seen(crash):
     assert failed(replace(crash, acted=replace(crash.acted, path=path))) == ["every core"]
 
 
+def test_the_client_is_told_at_the_seventy_percent_line_what_brings_him_off_the_watch(crash):
+    advice = crash.topped.advice
+    assert (advice.at, advice.account) == (at(0), OVER_LEVERED)
+    assert Decimal("0.7") < advice.top_up.before.utilization < Decimal("0.8")
+    assert advice.top_up.after.utilization <= Decimal("0.6")
+    assert crash.topped.path[OVER_LEVERED][0].utilization == advice.top_up.after.utilization
+    assert advice.delivered
+    assert advice.cost == sum(line.cost for line in advice.top_up.lines) > 0
+    first = {
+        name: next(event.at for event in replay.events if event.account == OVER_LEVERED and event.notice)
+        for name, replay in (("acted", crash.acted), ("topped", crash.topped))
+    }
+    assert first["topped"] > first["acted"]
+
+
+def test_a_top_up_that_did_not_do_what_it_said_or_did_harm_is_seen(crash):
+    path = dict(crash.topped.path) | {OVER_LEVERED: crash.acted.path[OVER_LEVERED]}
+    assert failed(replace(crash, topped=replace(crash.topped, path=path))) == ["a top-up"]
+    early = [replace(event, at=at(0)) if event.kind is EventKind.PLAN else event for event in crash.topped.events]
+    assert failed(replace(crash, topped=replace(crash.topped, events=early))) == ["a client"]
+    assert failed(replace(crash, topped=replace(crash.topped, advice=None))) == ["a top-up"]
+
+
 def test_the_page_has_every_event_and_says_which_check_does_not_hold(crash, tmp_path):
     page = render_flash_crash([crash], standard_parameters(), picture="p.png")
     assert holds([crash])
     assert page.count("\n| 03-12 0") == len(crash.acted.events)
     assert "| summit-directional/core | at risk | margin call |" in page
     assert "**Every check holds." in page
+    words = " ".join(page.split())
+    assert "At 03-12 00:00 utilization is 0.73, past the 0.70 at which a desk asks." in words
+    assert "Had he done it, the account would have been first called at" in words
     without_calls = with_events(crash, [event for event in crash.acted.events if event.kind is not EventKind.CALL])
     assert not holds([without_calls])
     assert "NOT every check holds: made up: a call" in " ".join(
