@@ -144,7 +144,7 @@ def report(  # noqa: PLR0917 - typer reads options from the signature
 def abandon(  # noqa: PLR0917 - typer reads options from the signature
     account: AccountArgument,
     liquidation_id: LiquidationArgument,
-    text: Annotated[str, typer.Option("--text", help="Why.")],
+    text: Annotated[str, typer.Option("--why", "--text", metavar="WORDS", help="Why; it is kept.")],
     principal: PrincipalOption = "",
     json: JsonOption = False,
     target: TargetOption = DEFAULT_TARGET,

@@ -22,16 +22,12 @@ class LiquidationLog:
 
     def liquidation_stepped(self, step: LiquidationStep) -> None:
         """Log a step; one that somebody has to see to as a warning."""
-        say = log.warning if step.kind in _ALARMING else log.info
-        say(
-            "liquidation",
-            step=step.kind.value,
-            account=str(step.account),
-            liquidation=step.liquidation_id,
-            by=step.by,
-            state=step.state.value,
-            text=step.text,
-        )
+        # Who and why is in the step itself: words of people have no place in a log.
+        account, kind, state = str(step.account), step.kind.value, step.state.value
+        if step.kind in _ALARMING:
+            log.warning("liquidation", step=kind, account=account, liquidation=step.liquidation_id, state=state)
+        else:
+            log.info("liquidation", step=kind, account=account, liquidation=step.liquidation_id, state=state)
         self._then.liquidation_stepped(step)
 
     def liquidations_seen(self, found: Sequence[OpenLiquidation]) -> None:

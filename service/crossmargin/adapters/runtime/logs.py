@@ -26,6 +26,8 @@ FIELDS: Final = frozenset({
     "projection", "account", "row", "stored", "due",
     # Breakers.
     "breaker", "cause",
+    # Liquidations.
+    "liquidation", "step", "state",
 })
 # fmt: on
 """What a line may say. Anything else is left out and named, so that it is missed, and never shown by mistake."""

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from crossmargin.adapters.prometheus.liquidation_metrics import LiquidationMetrics
 from crossmargin.adapters.runtime.liquidation_log import LiquidationLog
+from crossmargin.adapters.runtime.logs import FIELDS
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.liquidation_life import Fill, filled, unreported
 from crossmargin.usecases.ports.liquidation import OpenLiquidation
@@ -74,6 +75,7 @@ def test_what_somebody_has_to_see_to_is_logged_as_a_warning():
     with capture_logs() as lines:
         reports.liquidation_stepped(step)
         reports.liquidation_stepped(replace(silent, text="nothing"))
+    assert all(line.keys() - {"log_level"} <= FIELDS for line in lines), "the log says it"
     assert [(line["log_level"], line["step"], line["account"]) for line in lines] == [
         ("info", "approved", str(step.account)),
         ("warning", "unreported", str(step.account)),
