@@ -52,8 +52,21 @@ def test_a_call_may_be_due_on_the_day_of_issue():
 
 
 def test_the_zone_of_the_issue_changes_nothing():
-    tokyo = at(2, 14).astimezone(timezone(timedelta(hours=9)))
-    assert AGREED.due_at(tokyo) == AGREED.due_at(at(2, 14))
+    """A minute before the cut-off in UTC it is late in the evening in Tokyo, and the next day in Auckland."""
+    for hours in (9, 13):
+        abroad = at(2, 13, 59).astimezone(timezone(timedelta(hours=hours)))
+        assert AGREED.due_at(abroad) == AGREED.due_at(at(2, 13, 59)) == at(3, 12)
+
+
+def test_where_nothing_was_agreed_calls_are_whole_thousands_and_due_the_next_day_at_four():
+    nothing, thousand, four = Decimal(0), Decimal(1_000), time(16)
+    assert house_agreement(ALPHA) == CallAgreement(
+        ALPHA, None, CallTerms(nothing, thousand, thousand), four, 1, four, on_business_days=False
+    )
+
+
+def test_a_call_may_be_due_five_days_later_at_most():
+    assert replace(AGREED, due_days=5).due_at(at(2, 9)) == at(9, 12)
 
 
 def test_a_call_is_always_due_after_it_was_issued():
@@ -95,6 +108,8 @@ def test_the_words_name_everything_that_two_persons_agree_on():
         ({"due_days": 6}, "due_days"),
         ({"due_days": -1}, "due_days"),
         ({"due_days": 0}, "due_time"),
+        ({"due_days": 0, "due_time": time(14)}, "due_time"),
+        ({"due_time": time(14, tzinfo=UTC)}, "due_time"),
         ({"cut_off": time(14, tzinfo=UTC)}, "cut_off"),
     ],
 )
