@@ -265,7 +265,8 @@ def _first_pressed(replay: Replay) -> str:
     called = next((event.at for event in own if event.kind is EventKind.CALL), None)
     planned = [event for event in own if event.kind is EventKind.PLAN]
     calls = "never called" if called is None else f"first called at {_time(called)}"
-    plans = "never liquidated" if not planned else f"liquidated {len(planned)} times, first at {_time(planned[0].at)}"
+    times = "once, at" if len(planned) == 1 else f"{len(planned)} times, first at"
+    plans = "never liquidated" if not planned else f"liquidated {times} {_time(planned[0].at)}"
     return f"{calls} and {plans}"
 
 
