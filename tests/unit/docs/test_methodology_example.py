@@ -16,7 +16,7 @@ from crossmargin.domain.account import AccountMode
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId, InstrumentId
 from crossmargin.domain.instrument import Cash, CryptoAsset, Instrument
-from crossmargin.domain.margin import MarginResult
+from crossmargin.domain.margin import Band, MarginResult
 from crossmargin.domain.market import FactorId, MarketSnapshot
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.position import Holding
@@ -80,6 +80,8 @@ def test_the_engine_agrees_with_the_calculator(result):
     assert requirement.initial_margin == Decimal("94133.13")
     assert result.equity.equity == Decimal("230000.00")
     assert result.utilization == Decimal("0.327420")
+    assert result.band is Band.HEALTHY
+    assert (result.excess_to_initial, result.excess_to_maintenance) == (Decimal("135866.87"), Decimal("154693.50"))
     contributions = {line.instrument_id: line.amount for line in result.contributions}
     assert contributions == {"BTC": Decimal(98450), "ETH": Decimal(-29925), "EUR": Decimal("6781.50"), "USD": Decimal(0)}
 
@@ -96,6 +98,8 @@ def test_the_page_states_the_figures_of_the_engine(result):
         requirement.initial_margin,
         *(charge.amount for charge in requirement.charges),
         result.equity.equity,
+        result.excess_to_initial,
+        result.excess_to_maintenance,
         *(line.amount for line in result.contributions if line.amount),
     ]
     assert [figure for figure in figures if f"{figure:,.2f}" not in page] == []
