@@ -136,10 +136,10 @@ def share_limited(values: ByHolding, limits: ByHolding, *, issuer: Index | None 
         missing = total - float(at.counted.sum())
         if missing <= _TOTAL_TOLERANCE * total:
             break
-        total = max(0.0, total - missing / (1.0 - float(at.share.sum())))
+        total = max(0.0, total - missing * at.growth)
     # What is left of a total of zero is the noise of the last step.
     at = _counted_at(total if total > _TOTAL_TOLERANCE * float(values.sum()) else 0.0, values, limits, owner, largest)
-    return Limited(at.counted, np.where(at.is_free, 1.0 / (1.0 - float(at.share.sum())), 0.0))
+    return Limited(at.counted, np.where(at.is_free, at.growth, 0.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,15 +150,21 @@ class _At:
     share: ByHolding
     is_free: NDArray[np.bool_]
 
+    @property
+    def growth(self) -> float:
+        """How much more the total is for one more that counts: what is bound to a share of it grows with it."""
+        return 1.0 / max(_TOTAL_TOLERANCE, 1.0 - float(self.share.sum()))
+
 
 def _counted_at(total: float, values: ByHolding, limits: ByHolding, owner: Index, largest: ByGroup) -> _At:
-    bound = np.multiply(limits, total, out=np.full_like(values, math.inf), where=np.isfinite(limits))
-    is_bound = bound < values
+    # A share of all is no limit, and a limit that is only just met does not bind: what binds takes less than all of the total.
+    bound = np.multiply(limits, total, out=np.full_like(values, math.inf), where=limits < 1.0)
+    is_bound = bound < values * (1.0 - _TOTAL_TOLERANCE)
     counted, share, is_free = np.minimum(values, bound), np.where(is_bound, limits, 0.0), ~is_bound
     for place, limit in enumerate(largest.tolist()):
         own = owner == place
         held = float(counted[own].sum())
-        if held > limit:
-            counted[own] *= limit / held
+        if held >= limit * (1.0 - _TOTAL_TOLERANCE):
+            counted[own] *= min(1.0, limit / held) if held > 0 else 0.0
             share[own], is_free[own] = 0.0, False
     return _At(counted, share, is_free)

@@ -130,3 +130,48 @@ def _split(held, *rows, policy=RISKED, price=1.0, issuer_limit=None, circulating
     portfolio = a_portfolio(held, policies=dict.fromkeys(held, policy))
     arrays = portfolio_arrays(portfolio, market)
     return split_collateral(held_assets(arrays, market, haircut_rates(parameters)), arrays, arrays.risked_fraction)
+
+
+@pytest.mark.parametrize(
+    ("values", "shares", "issuer", "limits", "counted"),
+    [
+        # Shares that add up to all, where an issuer's limit decides: 0.4 T = 40, and the others follow.
+        ([300, 300, 200], [0.4, 0.4, 0.2], [0, -1, -1], [40], [40, 40, 20]),
+        ([100, 100], [0.5, 0.5], [0, -1], [40], [40, 40]),
+        ([100, 100], [0.5, 0.5], [0, 1], [40, 40], [40, 40]),
+        # An issuer of whose limit nothing is left takes the others along, because nothing else is held.
+        ([60, 100, 100], [0.4, 0.4, 0.2], [0, -1, -1], [0], [0, 0, 0]),
+        ([60, 2], [0.5, 0.5], [0, 1], [10_000, 0], [0, 0]),
+        # Alone, at a share of all.
+        ([60], [1.0], [0], [40], [40]),
+        ([60], [1.0], [-1], [], [60]),
+        # Met exactly, at values that no float holds.
+        ([1.1, 1.1, 0.55], [0.4, 0.4, 0.2], [-1, -1, -1], [], [1.1, 1.1, 0.55]),
+        ([0.1 + 0.2, 0.3], [0.5, 0.5], [-1, -1], [], [0.3, 0.3]),
+    ],
+)
+def test_limits_that_bind_at_once(values, shares, issuer, limits, counted):
+    found = share_limited(np.array(values, float), np.array(shares), issuer=np.array(issuer), issuer_limits=np.array(limits, float))
+    assert found.counted == pytest.approx(counted, abs=1e-9)
+    assert np.isfinite(found.slope).all()
+    assert (found.slope >= 0).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_at_round_numbers_where_limits_meet_the_most_that_satisfies_them_counts(seed):
+    """Against the linear program above, at the corners that random numbers never hit."""
+    random = np.random.default_rng(seed)
+    for _ in range(60):
+        count, issuers = int(random.integers(1, 6)), int(random.integers(0, 3))
+        values = random.choice([0, 1, 2, 30, 40, 60, 100], count).astype(float)
+        shares, limits = random.choice([0.1, 0.2, 0.25, 0.4, 0.5, 1.0, np.inf], count), random.choice([0.0, 1, 40, 50, 1e4], issuers)
+        issuer = random.integers(-1, issuers, count)
+        rows = [np.eye(count)[place] - share for place, share in enumerate(shares) if np.isfinite(share)]
+        bounds = [0.0] * len(rows) + limits.tolist()
+        rows += [(issuer == place).astype(float) for place in range(issuers)]
+        program = linprog(
+            -np.ones(count), A_ub=np.array(rows) if rows else None, b_ub=bounds or None, bounds=[(0, value) for value in values]
+        )
+        found = share_limited(values, shares, issuer=issuer, issuer_limits=limits)
+        assert found.counted.sum() == pytest.approx(-program.fun, abs=1e-6)
+        assert (found.counted <= values + 1e-12).all()
