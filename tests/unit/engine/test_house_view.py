@@ -76,6 +76,23 @@ def test_an_isolated_account_bears_what_it_adds_and_its_core_nothing():
     assert view.owner_liquidity[SECOND][group] == pytest.approx(both[FIRST][group] + both[SECOND][group], abs=D("0.02"))
 
 
+def test_a_bucket_beside_several_cross_accounts_bears_what_it_adds_to_theirs():
+    market, rules, group = a_market(), parameters(**LIQUID), OffsetGroupId("BTC")
+    third = AccountRef(CLIENT, AccountId("third"))
+
+    def charged(*modes):
+        portfolios = [
+            a_portfolio({"PERP": (50, 5000)}, account=account, mode=mode)
+            for account, mode in zip((FIRST, SECOND, third), modes, strict=False)
+        ]
+        return {account: groups[group] for account, groups in house_view(portfolios, market, rules).owner_liquidity.items()}
+
+    cross, isolated = AccountMode.CROSS, AccountMode.ISOLATED
+    pair, beside = charged(cross, cross), charged(cross, cross, isolated)
+    assert {account: beside[account] for account in (FIRST, SECOND)} == pair
+    assert beside[third] == pytest.approx(sum(charged(cross, cross, cross).values()) - sum(pair.values()), abs=D("0.05"))
+
+
 @pytest.mark.parametrize(
     ("mode", "cross", "isolated", "counts"),
     [
@@ -166,6 +183,14 @@ def test_what_is_closed_out_is_charged_no_more():
     )
     assert [charge.amount for charge in charged.charges if charge.name == "owner liquidity"] == [D(100)]
     assert [charge for charge in closed.charges if charge.name == "owner liquidity"] == []
+
+
+def test_what_has_no_exposure_left_in_a_group_is_charged_no_more():
+    """An option without a delta stands in the group, and there is nothing that its owner would close out with the others."""
+    view = HouseView({}, {}, {FIRST: {OffsetGroupId("BTC"): D(5)}})
+    margin = compute_margin(a_portfolio({"CALL": -20}, account=FIRST, house=view), a_market(), parameters(short_option_fraction="0.01"))
+    assert [charge.name for charge in margin.requirement.charges] == ["short-option minimum"]
+    assert sum(line.amount for line in margin.contributions) == margin.requirement.maintenance_margin == 20
 
 
 def test_totals_are_of_what_is_held_and_the_base_currency_is_in_none():
