@@ -132,3 +132,15 @@ def test_the_stamp_names_both_sets():
     assert stamp.parameter_set_id == "new"
     assert stamp.ramp == RampStamp("old", OLD.content_hash, BEFORE.stamp.scenario_set_hash, D("0.5"))
     assert replace(stamp, ramp=None) == AFTER.stamp
+
+
+@pytest.mark.parametrize(("over_limit", "shown"), [(("10", "20.01"), "15.01"), (("0", "0.01"), "0.01"), (("0", "0"), "0")])
+def test_what_is_over_a_limit_is_rounded_up_and_the_haircut_takes_up_the_cent(over_limit, shown):
+    def with_line(result, over):
+        (line, *others) = result.equity.lines
+        changed = replace(line, over_limit=D(over), haircut=D("1.00"), market_value=line.value_in_equity + D(over) + 1)
+        return replace(result, equity=replace(result.equity, lines=(changed, *others)))
+
+    line = ramped("0.5", before=with_line(BEFORE, over_limit[0]), after=with_line(AFTER, over_limit[1])).equity.lines[0]
+    assert line.over_limit == D(shown)
+    assert line.haircut == line.market_value - line.value_in_equity - line.over_limit
