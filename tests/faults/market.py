@@ -10,6 +10,7 @@ from typing import Final
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import psycopg
 from prometheus_client.parser import text_string_to_metric_families
 
 from crossmargin_client import Busy, CrossmarginError, DeadlineExceeded, Unavailable
@@ -21,6 +22,11 @@ _EVERY_S: Final = 0.2
 _READ_BACK_EVERY: Final = 5
 _ELECTED_WITHIN_S: Final = 60.0
 _LEADER: Final = "crossmargin_monitor_leader"
+_MONITORS: Final = """
+SELECT a.pid, a.state, a.wait_event, now() - a.state_change, left(a.query, 60), pg_blocking_pids(a.pid),
+    EXISTS (SELECT FROM pg_locks AS l WHERE l.pid = a.pid AND l.locktype = 'advisory' AND l.granted)
+FROM pg_stat_activity AS a WHERE a.application_name = 'crossmargin monitor' AND a.datname = current_database()
+"""
 
 
 def moving_market() -> Injector:
@@ -51,7 +57,9 @@ async def check_one_leader(rig: Rig) -> None:
     deadline = time.monotonic() + _ELECTED_WITHIN_S
     while (leaders := await asyncio.to_thread(_leaders, rig)) != 1:
         if time.monotonic() > deadline:
-            rig.findings.append(f"{leaders} monitors lead {_ELECTED_WITHIN_S:.0f} s after everything was repaired; expected 1")
+            rig.findings.append(
+                f"{leaders:.0f} monitors lead {_ELECTED_WITHIN_S:.0f} s after everything was repaired; expected 1. {_who_leads(rig)}"
+            )
             return
         await asyncio.sleep(_EVERY_S)
 
@@ -66,6 +74,15 @@ def _client(rig: Rig):
 
 def _leaders(rig: Rig) -> float:
     return sum(leads(replica.admin_address) for replica in rig.replicas)
+
+
+def _who_leads(rig: Rig) -> str:
+    """Say what keeps the replicas from electing one: what each says itself, and what the database says of their monitors."""
+    said = ", ".join(f"{one.name} {leads(one.admin_address) if one.is_running else 'does not run'}" for one in rig.replicas)
+    with psycopg.connect(rig.url) as connection:
+        monitors = connection.execute(_MONITORS).fetchall()
+        lead = connection.execute("SELECT epoch, now() - led_since FROM monitor_lead").fetchall()
+    return f"{said}; sessions of monitors: {monitors or 'none'}; number and age of the lead: {lead}"
 
 
 def leads(admin_address: str) -> float:
