@@ -42,15 +42,15 @@ def a_market(instrument_count: int, scenario_count: int) -> RevaluedMarket:
     )
 
 
-def parameters_of_the_house() -> RiskParameters:
-    """Return a small set that knows the groups of the market."""
+def parameters_of_the_house(*, average_daily_volume: str = "1e8") -> RiskParameters:
+    """Return a small set that knows the groups of the market; `average_daily_volume` is in dollars."""
     groups = [
         {"group_id": f"G{group:02}", "asset_class": f"CLASS-{group % CLASSES}", "mpor_days": 2, "mpor_clock": "calendar"}
         | {"curves": [f"spot:G{group:02}"]}
         for group in range(GROUPS)
     ]
     known = risk_parameters_document()["offset_groups"] + groups
-    rows = {f"G{group:02}": {"spread_fraction": "0.001", "average_daily_volume": "1e8"} for group in range(GROUPS)}
+    rows = {f"G{group:02}": {"spread_fraction": "0.001", "average_daily_volume": average_daily_volume} for group in range(GROUPS)}
     return risk_parameters(offset_groups=known, charges=charges_document(known, rows=rows))
 
 

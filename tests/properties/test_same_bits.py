@@ -4,11 +4,14 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from crossmargin.domain.collateral import CollateralPolicy
+from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId
+from crossmargin.engine.house_view import house_view
 from crossmargin.engine.netting import leg_holdings, netted_pnl, stacked
 from crossmargin.engine.portfolio_arrays import portfolio_arrays
 from crossmargin.engine.portfolio_margin import compute_margin
@@ -20,6 +23,7 @@ from tests.charge_books import parameters
 
 ROOT = Path(__file__).parents[2]
 MARKET, RULES = a_market(300, 400), parameters_of_the_house()
+SLOW_RULES = parameters_of_the_house(average_daily_volume="100")
 HOUSE = [an_account(seed, 20 + 15 * seed, MARKET) for seed in range(8)]
 BITS = """
 import sys
@@ -45,6 +49,16 @@ def test_the_order_of_accounts_and_the_number_of_threads_change_nothing():
     assert alone == backwards[::-1] == together
 
 
+def test_the_order_of_accounts_changes_nothing_of_the_house_either():
+    """Every owner has three accounts, which are charged together for what would take days to sell."""
+    owned = [_of_owner(place, portfolio) for place, portfolio in enumerate(HOUSE[:6])]
+    view = house_view(owned, MARKET, SLOW_RULES)
+    assert len(view.owner_liquidity) > 1
+    for order in ([5, 4, 3, 2, 1, 0], [2, 4, 0, 5, 1, 3], [4, 1, 2, 3, 0, 5]):
+        again = house_view([owned[place] for place in order], MARKET, SLOW_RULES)
+        assert (again.view_id, again.owner_liquidity) == (view.view_id, view.owner_liquidity)
+
+
 def test_the_block_that_a_row_is_reduced_in_changes_nothing():
     rows = np.concatenate([_rows(portfolio) for portfolio in HOUSE])
     weights = MARKET.scenarios.weights
@@ -65,6 +79,10 @@ def test_what_was_margined_before_leaves_nothing_behind():
     first = compute_margin(auto, market, rules)
     compute_margin(a_portfolio(book, policies={"BTC": CollateralPolicy.PLEDGED}), market, rules)
     assert compute_margin(auto, market, rules) == first
+
+
+def _of_owner(place, portfolio):
+    return replace(portfolio, account=AccountRef(ClientId(f"owner-{place % 2}"), AccountId(f"account-{place // 2}")))
 
 
 def _rows(portfolio):

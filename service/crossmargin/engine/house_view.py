@@ -76,7 +76,8 @@ def _by_client(portfolios: Iterable[Portfolio]) -> Mapping[ClientId, list[Portfo
     accounts: dict[ClientId, list[Portfolio]] = defaultdict(list)
     for portfolio in portfolios:
         accounts[portfolio.account.client_id].append(portfolio)
-    return dict(sorted(accounts.items()))
+    # In one order, whatever order they came in: what an owner is charged over all accounts is a sum of floats.
+    return {client: sorted(own, key=lambda portfolio: portfolio.account) for client, own in sorted(accounts.items())}
 
 
 def _totals(accounts: Mapping[ClientId, Sequence[Portfolio]], market: RevaluedMarket) -> HouseView:

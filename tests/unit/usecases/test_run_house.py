@@ -14,6 +14,7 @@ import pytest
 from crossmargin.adapters.memory.books import MemoryBookReader
 from crossmargin.adapters.memory.leadership import MemoryLeadership
 from crossmargin.adapters.memory.margin_history import MemoryMarginHistory
+from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
 from crossmargin.domain.band_memory import BandState
 from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
 from crossmargin.domain.errors import DomainError, Reason
@@ -21,6 +22,7 @@ from crossmargin.domain.identifiers import AccountRef, InstrumentId
 from crossmargin.domain.instrument import Instrument, Stablecoin
 from crossmargin.domain.margin import Band, MarginResult
 from crossmargin.domain.peg import PegStanding
+from crossmargin.usecases import run_house
 from crossmargin.usecases.ports.books import AccountState
 from crossmargin.usecases.ports.margin import HistoryFilter
 from crossmargin.usecases.run_house import RunHouse
@@ -339,3 +341,28 @@ async def test_a_run_that_cannot_be_stored_is_run_again(house, books):
     await house.clock.tick()
     running.cancel()
     assert (len(board.runs), len(await history.bands())) == (1, 1)
+
+
+async def test_neither_the_blocks_it_is_read_in_nor_threads_nor_the_order_of_accounts_change_a_run(house, books, monkeypatch):
+    for place in range(4):
+        account = await house.open_account(f"account-{place}", client=f"client-{place % 2}")
+        await house.deposit(f"{10_000 + place}.37", account=account)
+        await house.trade(f"0.{place + 1}", account=account)
+    leadership = MemoryLeadership(house.database)
+    assert await leadership.try_lead()
+    first = await _one_run(house, books, leadership, house.compute)
+    monkeypatch.setattr(run_house, "ACCOUNTS_AT_ONCE", 2)
+    pool = ThreadComputePool(3)
+    again = await _one_run(house, books, leadership, pool, is_reversed=True)
+    pool.close()
+    assert (again.results, again.failed) == (first.results, {})
+    assert len(first.results) == 5
+
+
+async def _one_run(house, books, leadership, compute, *, is_reversed=False):
+    board = Board()
+    calls = house.review_calls(house.clock)
+    monitor = RunHouse(books, house.current_market, compute, board, leadership, house.ports.history, house.clock, calls)
+    accounts = list((await books.account_sequences()).items())
+    await monitor.run_once(dict(accounts[::-1] if is_reversed else accounts), await house.current_market())
+    return board.runs[-1]
