@@ -362,7 +362,8 @@ async def test_neither_the_blocks_it_is_read_in_nor_threads_nor_the_order_of_acc
 async def _one_run(house, books, leadership, compute, *, is_reversed=False):
     board = Board()
     calls = house.review_calls(house.clock)
-    monitor = RunHouse(books, house.current_market, compute, board, leadership, house.ports.history, house.clock, calls)
+    reviews = calls, house.review_liquidations()
+    monitor = RunHouse(books, house.current_market, compute, board, leadership, house.ports.history, house.clock, *reviews)
     accounts = list((await books.account_sequences()).items())
     await monitor.run_once(dict(accounts[::-1] if is_reversed else accounts), await house.current_market())
     return board.runs[-1]
