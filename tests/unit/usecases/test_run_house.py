@@ -22,7 +22,7 @@ from crossmargin.domain.identifiers import AccountRef, InstrumentId
 from crossmargin.domain.instrument import Instrument, Stablecoin
 from crossmargin.domain.margin import Band, MarginResult
 from crossmargin.domain.peg import PegStanding
-from crossmargin.usecases import run_house
+from crossmargin.usecases import read_accounts
 from crossmargin.usecases.ports.books import AccountState
 from crossmargin.usecases.ports.margin import HistoryFilter
 from crossmargin.usecases.run_house import RunHouse
@@ -351,7 +351,7 @@ async def test_neither_the_blocks_it_is_read_in_nor_threads_nor_the_order_of_acc
     leadership = MemoryLeadership(house.database)
     assert await leadership.try_lead()
     first = await _one_run(house, books, leadership, house.compute)
-    monkeypatch.setattr(run_house, "ACCOUNTS_AT_ONCE", 2)
+    monkeypatch.setattr(read_accounts, "ACCOUNTS_AT_ONCE", 2)
     pool = ThreadComputePool(3)
     again = await _one_run(house, books, leadership, pool, is_reversed=True)
     pool.close()
