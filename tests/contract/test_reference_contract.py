@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import get_args
 
+from crossmargin.domain.holidays import HolidayCalendar
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import (
     AmericanOption,
@@ -68,6 +69,7 @@ OF_EVERY_KIND = [
             BusinessDayRule.MODIFIED_FOLLOWING,
             date(2024, 2, 15),
             date(2029, 2, 15),
+            calendar=HolidayCalendar.US_GOVERNMENT_BONDS,
         ),
     ),
     an_instrument(

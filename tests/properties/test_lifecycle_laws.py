@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from crossmargin.domain.account import GENESIS_HASH, AccountHead, AccountMode, AccountStatus
 from crossmargin.domain.book import EntryKind, append_to_chain, ledger_amount, reversing_entry
 from crossmargin.domain.entry_details import EntryDetails, parse_details
+from crossmargin.domain.holidays import HolidayCalendar
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId
 from crossmargin.domain.instrument import BusinessDayRule, DayCount, OptionRight, consideration
 from crossmargin.domain.lifecycle import Move, entry_from_event, moves_of, payoff_per_unit
@@ -178,13 +179,14 @@ starts = st.dates(date(1990, 1, 1), date(2060, 12, 31))
     start=starts,
     days=st.integers(1, 4000),
     per_year=st.sampled_from([1, 2, 4, 12]),
-    rule=st.sampled_from(BusinessDayRule),
+    moved_by=st.fixed_dictionaries({"rule": st.sampled_from(BusinessDayRule), "calendar": st.sampled_from(HolidayCalendar)}),
     day_count=st.sampled_from(DayCount),
 )
-def test_the_ledger_pays_by_the_days_and_fractions_that_the_engine_values_by(start, days, per_year, rule, day_count):
+def test_the_ledger_pays_by_the_days_and_fractions_that_the_engine_values_by(start, days, per_year, moved_by, day_count):
     maturity = date.fromordinal(start.toordinal() + days)
-    ours = accrual_periods(start, maturity, per_year=per_year, rule=rule)
-    theirs = engine_schedule.accrual_periods(start, maturity, per_year=per_year, rule=rule, after=date(1900, 1, 1))
+    terms = {"per_year": per_year, **moved_by}
+    ours = accrual_periods(start, maturity, **terms)
+    theirs = engine_schedule.accrual_periods(start, maturity, **terms, after=date(1900, 1, 1))
     assert [period.start for period in ours] == theirs.starts.tolist()
     assert [period.end for period in ours] == theirs.ends.tolist()
     assert [period.regular_start for period in ours] == theirs.regular_starts.tolist()

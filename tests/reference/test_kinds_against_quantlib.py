@@ -12,6 +12,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
+from crossmargin.domain.holidays import HolidayCalendar
 from crossmargin.domain.instrument import BusinessDayRule, DayCount, Instrument, OptionRight, PremiumStyle
 from crossmargin.domain.market import FactorId, MarketSnapshot
 from crossmargin.engine.revaluation.american_exercise import american_price
@@ -55,6 +56,13 @@ DAY_COUNTS: dict[DayCount, Callable[[ql.Schedule], ql.DayCounter]] = {
     DayCount.THIRTY_360: lambda _: ql.Thirty360(ql.Thirty360.BondBasis),
     DayCount.ACT_ACT_ICMA: lambda schedule: ql.ActualActual(ql.ActualActual.ISMA, schedule),
 }
+CALENDARS = {
+    HolidayCalendar.WEEKENDS: ql.WeekendsOnly(),
+    HolidayCalendar.TARGET: ql.TARGET(),
+    HolidayCalendar.US_GOVERNMENT_BONDS: ql.UnitedStates(ql.UnitedStates.GovernmentBond),
+    HolidayCalendar.LONDON: ql.UnitedKingdom(),
+    HolidayCalendar.TOKYO: ql.Japan(),
+}
 RULES = {BusinessDayRule.UNADJUSTED: ql.Unadjusted, BusinessDayRule.MODIFIED_FOLLOWING: ql.ModifiedFollowing}
 # Of the price, as the approximations of early exercise go; and of spot where the price is less than a hundredth of it.
 AMERICAN_TOLERANCE = 1e-4
@@ -96,12 +104,14 @@ class Case:
         return choices[self.random.integers(len(choices))]
 
 
-def a_schedule(start: date, end: date, per_year: int, rule: BusinessDayRule) -> ql.Schedule:
+def a_schedule(
+    start: date, end: date, per_year: int, rule: BusinessDayRule, calendar: HolidayCalendar = HolidayCalendar.WEEKENDS
+) -> ql.Schedule:
     return ql.Schedule(
         ql_date(start),
         ql_date(end),
         ql.Period(12 // per_year, ql.Months),
-        ql.WeekendsOnly(),
+        CALENDARS[calendar],
         RULES[rule],
         RULES[rule],
         ql.DateGeneration.Backward,
@@ -118,10 +128,11 @@ def test_schedules_and_day_counts(seed, day_count, rule):
     for _ in range(100):
         start, per_year = case.day(-4000, 1000), int(case.one_of([1, 2, 4, 12]))
         end = start + timedelta(days=int(case.random.integers(20, 4000)))
-        schedule = a_schedule(start, end, per_year, rule)
+        calendar = case.one_of(list(HolidayCalendar)) if rule is not BusinessDayRule.UNADJUSTED else HolidayCalendar.WEEKENDS
+        schedule = a_schedule(start, end, per_year, rule, calendar)
         if len(schedule) < 3 and day_count is DayCount.ACT_ACT_ICMA:
             continue  # QuantLib has no reference period for a schedule of a single short one
-        periods = accrual_periods(start, end, per_year=per_year, rule=rule, after=date(1990, 1, 1))
+        periods = accrual_periods(start, end, per_year=per_year, rule=rule, calendar=calendar, after=date(1990, 1, 1))
         days = [date(day.year(), day.month(), day.dayOfMonth()) for day in schedule]
         assert [*periods.starts.tolist(), periods.ends.tolist()[-1]] == days
         if day_count is DayCount.ACT_ACT_ICMA and rule is not BusinessDayRule.UNADJUSTED:
@@ -183,7 +194,8 @@ def test_swaps(seed):
         per_year = int(case.one_of([1, 2, 4]))
         day_count, rule = case.one_of([DayCount.ACT_360, DayCount.ACT_365F, DayCount.THIRTY_360]), case.one_of(list(BusinessDayRule))
         end = start + timedelta(days=int(case.random.integers(400, 9000)))
-        schedule = a_schedule(start, end, per_year, rule)
+        calendar = case.one_of(list(HolidayCalendar)) if rule is not BusinessDayRule.UNADJUSTED else HolidayCalendar.WEEKENDS
+        schedule = a_schedule(start, end, per_year, rule, calendar)
         begun = [day for day in schedule if day < TODAY]
         accrued = overnight_growth(begun[-1]) - 1.0 if begun else 0.0
         swaps.append(

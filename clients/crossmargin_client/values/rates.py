@@ -16,6 +16,11 @@ THIRTY_360: Final = reference_service_pb2.DAY_COUNT_THIRTY_360
 ACT_ACT_ICMA: Final = reference_service_pb2.DAY_COUNT_ACT_ACT_ICMA
 UNADJUSTED: Final = reference_service_pb2.BUSINESS_DAY_RULE_UNSPECIFIED
 MODIFIED_FOLLOWING: Final = reference_service_pb2.BUSINESS_DAY_RULE_MODIFIED_FOLLOWING
+WEEKENDS: Final = reference_service_pb2.HOLIDAY_CALENDAR_UNSPECIFIED
+TARGET: Final = reference_service_pb2.HOLIDAY_CALENDAR_TARGET
+US_GOVERNMENT_BONDS: Final = reference_service_pb2.HOLIDAY_CALENDAR_US_GOVERNMENT_BONDS
+LONDON: Final = reference_service_pb2.HOLIDAY_CALENDAR_LONDON
+TOKYO: Final = reference_service_pb2.HOLIDAY_CALENDAR_TOKYO
 
 
 def bill(
@@ -88,6 +93,7 @@ def floating_rate_note(
     matures_on: date,
     day_count: reference_service_pb2.DayCount.ValueType = ACT_360,
     business_days: reference_service_pb2.BusinessDayRule.ValueType = UNADJUSTED,
+    calendar: reference_service_pb2.HolidayCalendar.ValueType = WEEKENDS,
     credit_curve: str = "",
     places: int = 2,
     collateral_class: str = "",
@@ -110,6 +116,7 @@ def floating_rate_note(
             coupons_per_year=coupons_per_year,
             day_count=day_count,
             business_day_rule=business_days,
+            calendar=calendar,
             issue_date=date_of(issued_on, field="issued_on"),
             maturity_date=date_of(matures_on, field="matures_on"),
             credit_curve=credit_curve,
@@ -129,6 +136,7 @@ def interest_rate_swap(
     accrued_until: date | None = None,
     day_count: reference_service_pb2.DayCount.ValueType = ACT_360,
     business_days: reference_service_pb2.BusinessDayRule.ValueType = UNADJUSTED,
+    calendar: reference_service_pb2.HolidayCalendar.ValueType = WEEKENDS,
     places: int = 2,
     description: str = "",
 ) -> reference_service_pb2.Instrument:
@@ -146,6 +154,7 @@ def interest_rate_swap(
             payments_per_year=payments_per_year,
             day_count=day_count,
             business_day_rule=business_days,
+            calendar=calendar,
             start_date=date_of(starts_on, field="starts_on"),
             maturity_date=date_of(matures_on, field="matures_on"),
             accrued_fraction=exact_text(accrued_fraction, field="accrued_fraction"),

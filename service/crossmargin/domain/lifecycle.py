@@ -207,7 +207,7 @@ def _contract_payment(event: LifecycleEvent, payment: ContractPayment, instrumen
 def _swap_payment(
     event: LifecycleEvent, payment: ContractPayment, instrument: Instrument, swap: InterestRateSwap, position: Position
 ) -> tuple[Move, ...]:
-    periods = accrual_periods(swap.start_date, swap.maturity_date, per_year=swap.payments_per_year, rule=swap.business_days)
+    periods = swap_periods(swap)
     period = _period_paid_on(event, periods, payment.payment_date)
     _check_due(event, period.end)
     if payment.floating_fraction is None or payment.floating_fraction <= -1:
@@ -373,10 +373,20 @@ def _floating_rate(event: LifecycleEvent, terms: FloatingRateNote, period: Accru
     return rate if rate is not None else Decimal(stated or 0)
 
 
+def swap_periods(swap: InterestRateSwap) -> tuple[AccrualPeriod, ...]:
+    """Return the periods that both legs of a swap pay for, ascending."""
+    return accrual_periods(
+        swap.start_date, swap.maturity_date, per_year=swap.payments_per_year, rule=swap.business_days, calendar=swap.calendar
+    )
+
+
 def bond_periods(terms: FixedRateBond | FloatingRateNote) -> tuple[AccrualPeriod, ...]:
     """Return the periods that a bond or note pays for, ascending; the last one is paid with its maturity."""
-    rule = BusinessDayRule.UNADJUSTED if isinstance(terms, FixedRateBond) else terms.business_days
-    return accrual_periods(terms.issue_date, terms.maturity_date, per_year=terms.coupons_per_year, rule=rule)
+    if isinstance(terms, FixedRateBond):
+        return accrual_periods(terms.issue_date, terms.maturity_date, per_year=terms.coupons_per_year, rule=BusinessDayRule.UNADJUSTED)
+    return accrual_periods(
+        terms.issue_date, terms.maturity_date, per_year=terms.coupons_per_year, rule=terms.business_days, calendar=terms.calendar
+    )
 
 
 def _bond_period(event: LifecycleEvent, terms: FixedRateBond | FloatingRateNote, day: date) -> AccrualPeriod:

@@ -21,9 +21,8 @@ from crossmargin.domain.instrument import (
     InterestRateSwap,
     NonDeliverableForward,
 )
-from crossmargin.domain.lifecycle import bond_periods
+from crossmargin.domain.lifecycle import bond_periods, swap_periods
 from crossmargin.domain.lifecycle_event import ContractPayment, Coupon, LifecycleEvent, ending_event
-from crossmargin.domain.schedule import accrual_periods
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +85,7 @@ def _end_of(instrument: Instrument) -> datetime | None:
 def _contract_days(contract: InterestRateSwap | CashFlows) -> list[date]:
     if isinstance(contract, CashFlows):
         return sorted({flow.payment_date for flow in contract.flows})
-    periods = accrual_periods(contract.start_date, contract.maturity_date, per_year=contract.payments_per_year, rule=contract.business_days)
-    return [period.end for period in periods]
+    return [period.end for period in swap_periods(contract)]
 
 
 def _start_of(day: date) -> datetime:

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from fractions import Fraction
 from typing import Final
 
+from crossmargin.domain.holidays import HolidayCalendar, is_holiday
 from crossmargin.domain.terms.rates import BusinessDayRule, DayCount
 
 _MONTHS_PER_YEAR: Final = 12
@@ -48,10 +49,12 @@ def payment_days(start: date, maturity: date, *, per_year: int) -> tuple[date, .
     return tuple(reversed(days))
 
 
-def accrual_periods(start: date, maturity: date, *, per_year: int, rule: BusinessDayRule) -> tuple[AccrualPeriod, ...]:
+def accrual_periods(
+    start: date, maturity: date, *, per_year: int, rule: BusinessDayRule, calendar: HolidayCalendar = HolidayCalendar.WEEKENDS
+) -> tuple[AccrualPeriod, ...]:
     """Return the periods from `start` to `maturity`, ascending; the first may be short. Days are adjusted by the rule."""
     ends = payment_days(start, maturity, per_year=per_year)
-    bounds = [adjusted(day, rule) for day in (start, *ends)]
+    bounds = [adjusted(day, rule, calendar) for day in (start, *ends)]
     whole_start = months_before(maturity, _MONTHS_PER_YEAR // per_year * len(ends))
     first_regular = bounds[0] if whole_start == start else whole_start
     regular = [first_regular, *bounds[1:-1]]
@@ -79,12 +82,18 @@ def months_before(day: date, months: int) -> date:
     return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
-def adjusted(day: date, rule: BusinessDayRule) -> date:
-    """Return the day on which a schedule's day is paid; only weekends are known."""
-    if rule is BusinessDayRule.UNADJUSTED or day.weekday() < _SATURDAY:
+def adjusted(day: date, rule: BusinessDayRule, calendar: HolidayCalendar = HolidayCalendar.WEEKENDS) -> date:
+    """Return the day on which a schedule's day is paid."""
+    if rule is BusinessDayRule.UNADJUSTED:
         return day
-    following = day + timedelta(days=7 - day.weekday())
-    return following if following.month == day.month else day - timedelta(days=day.weekday() - _SATURDAY + 1)
+    following = _next_open(day, calendar, timedelta(days=1))
+    return following if following.month == day.month else _next_open(day, calendar, timedelta(days=-1))
+
+
+def _next_open(day: date, calendar: HolidayCalendar, step: timedelta) -> date:
+    while day.weekday() >= _SATURDAY or is_holiday(day, calendar):
+        day += step
+    return day
 
 
 def _thirty_360_days(start: date, end: date) -> int:

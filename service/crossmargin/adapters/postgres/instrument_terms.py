@@ -10,6 +10,7 @@ from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
+from crossmargin.domain.holidays import HolidayCalendar
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import (
     AmericanOption,
@@ -69,6 +70,7 @@ _READERS: Final[Mapping[type, Callable[[Any], Any]]] = {
     PremiumStyle: PremiumStyle,
     DayCount: DayCount,
     BusinessDayRule: BusinessDayRule,
+    HolidayCalendar: HolidayCalendar,
 }
 
 

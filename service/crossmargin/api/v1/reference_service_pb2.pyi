@@ -111,6 +111,27 @@ BUSINESS_DAY_RULE_UNSPECIFIED: BusinessDayRule.ValueType  # 0
 BUSINESS_DAY_RULE_MODIFIED_FOLLOWING: BusinessDayRule.ValueType  # 1
 Global___BusinessDayRule: _TypeAlias = BusinessDayRule  # noqa: Y015
 
+class _HolidayCalendar:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _HolidayCalendarEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HolidayCalendar.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    HOLIDAY_CALENDAR_UNSPECIFIED: _HolidayCalendar.ValueType  # 0
+    HOLIDAY_CALENDAR_TARGET: _HolidayCalendar.ValueType  # 1
+    HOLIDAY_CALENDAR_US_GOVERNMENT_BONDS: _HolidayCalendar.ValueType  # 2
+    HOLIDAY_CALENDAR_LONDON: _HolidayCalendar.ValueType  # 3
+    HOLIDAY_CALENDAR_TOKYO: _HolidayCalendar.ValueType  # 4
+
+class HolidayCalendar(_HolidayCalendar, metaclass=_HolidayCalendarEnumTypeWrapper): ...
+
+HOLIDAY_CALENDAR_UNSPECIFIED: HolidayCalendar.ValueType  # 0
+HOLIDAY_CALENDAR_TARGET: HolidayCalendar.ValueType  # 1
+HOLIDAY_CALENDAR_US_GOVERNMENT_BONDS: HolidayCalendar.ValueType  # 2
+HOLIDAY_CALENDAR_LONDON: HolidayCalendar.ValueType  # 3
+HOLIDAY_CALENDAR_TOKYO: HolidayCalendar.ValueType  # 4
+Global___HolidayCalendar: _TypeAlias = HolidayCalendar  # noqa: Y015
+
 class _ParameterState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -595,6 +616,7 @@ class FloatingRateNoteTerms(_message.Message):
     ISSUE_DATE_FIELD_NUMBER: _builtins.int
     MATURITY_DATE_FIELD_NUMBER: _builtins.int
     CREDIT_CURVE_FIELD_NUMBER: _builtins.int
+    CALENDAR_FIELD_NUMBER: _builtins.int
     settlement: _builtins.str
     spread_rate: _builtins.str
     fixed_rate: _builtins.str
@@ -602,6 +624,7 @@ class FloatingRateNoteTerms(_message.Message):
     day_count: Global___DayCount.ValueType
     business_day_rule: Global___BusinessDayRule.ValueType
     credit_curve: _builtins.str
+    calendar: Global___HolidayCalendar.ValueType
     @_builtins.property
     def rate_fix_date(self) -> _date_pb2.Date: ...
     @_builtins.property
@@ -621,10 +644,11 @@ class FloatingRateNoteTerms(_message.Message):
         issue_date: _date_pb2.Date | None = ...,
         maturity_date: _date_pb2.Date | None = ...,
         credit_curve: _builtins.str = ...,
+        calendar: Global___HolidayCalendar.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["issue_date", b"issue_date", "maturity_date", b"maturity_date", "rate_fix_date", b"rate_fix_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_day_rule", b"business_day_rule", "coupons_per_year", b"coupons_per_year", "credit_curve", b"credit_curve", "day_count", b"day_count", "fixed_rate", b"fixed_rate", "issue_date", b"issue_date", "maturity_date", b"maturity_date", "rate_fix_date", b"rate_fix_date", "settlement", b"settlement", "spread_rate", b"spread_rate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_day_rule", b"business_day_rule", "calendar", b"calendar", "coupons_per_year", b"coupons_per_year", "credit_curve", b"credit_curve", "day_count", b"day_count", "fixed_rate", b"fixed_rate", "issue_date", b"issue_date", "maturity_date", b"maturity_date", "rate_fix_date", b"rate_fix_date", "settlement", b"settlement", "spread_rate", b"spread_rate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -643,12 +667,14 @@ class InterestRateSwapTerms(_message.Message):
     MATURITY_DATE_FIELD_NUMBER: _builtins.int
     ACCRUED_FRACTION_FIELD_NUMBER: _builtins.int
     ACCRUE_DATE_FIELD_NUMBER: _builtins.int
+    CALENDAR_FIELD_NUMBER: _builtins.int
     settlement: _builtins.str
     fixed_rate: _builtins.str
     payments_per_year: _builtins.int
     day_count: Global___DayCount.ValueType
     business_day_rule: Global___BusinessDayRule.ValueType
     accrued_fraction: _builtins.str
+    calendar: Global___HolidayCalendar.ValueType
     @_builtins.property
     def start_date(self) -> _date_pb2.Date: ...
     @_builtins.property
@@ -667,10 +693,11 @@ class InterestRateSwapTerms(_message.Message):
         maturity_date: _date_pb2.Date | None = ...,
         accrued_fraction: _builtins.str = ...,
         accrue_date: _date_pb2.Date | None = ...,
+        calendar: Global___HolidayCalendar.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["accrue_date", b"accrue_date", "maturity_date", b"maturity_date", "start_date", b"start_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accrue_date", b"accrue_date", "accrued_fraction", b"accrued_fraction", "business_day_rule", b"business_day_rule", "day_count", b"day_count", "fixed_rate", b"fixed_rate", "maturity_date", b"maturity_date", "payments_per_year", b"payments_per_year", "settlement", b"settlement", "start_date", b"start_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accrue_date", b"accrue_date", "accrued_fraction", b"accrued_fraction", "business_day_rule", b"business_day_rule", "calendar", b"calendar", "day_count", b"day_count", "fixed_rate", b"fixed_rate", "maturity_date", b"maturity_date", "payments_per_year", b"payments_per_year", "settlement", b"settlement", "start_date", b"start_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,6 +7,7 @@ from datetime import date
 from decimal import Decimal
 from enum import Enum, unique
 
+from crossmargin.domain.holidays import LAST_YEAR, HolidayCalendar
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.terms.checks import require, require_curve_name, require_payments_per_year, require_positive, require_rate
 
@@ -29,7 +30,7 @@ class BusinessDayRule(Enum):
 
     UNADJUSTED = "unadjusted"
     MODIFIED_FOLLOWING = "modified following"
-    """The next weekday, or the one before when that is in the next month. Holidays are not known: only weekends move a day."""
+    """The next day that is neither weekend nor holiday of the contract's calendar, or the last one before if that is in the next month."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ class FloatingRateNote:
         fixed_rate: What the period that contains `rate_fixed_on` pays per year, the spread included. No rate is stated by a
             day before the issue date. What nobody has stated is projected from the curve.
         credit_curve: As of a bill.
+        calendar: Whose holidays move a day by the rule.
     """
 
     settlement: InstrumentId
@@ -101,8 +103,10 @@ class FloatingRateNote:
     issue_date: date
     maturity_date: date
     credit_curve: str | None = None
+    calendar: HolidayCalendar = HolidayCalendar.WEEKENDS
 
     def __post_init__(self) -> None:
+        _check_calendar(self.calendar, self.business_days, self.maturity_date)
         require_curve_name("credit_curve", self.credit_curve)
         require_rate("spread_rate", self.spread_rate)
         require_rate("fixed_rate", self.fixed_rate)
@@ -128,6 +132,7 @@ class InterestRateSwap:
         accrued_fraction: What the overnight rate has compounded to in the period that contains `accrued_until`, from the start of that
             period to that day, as a fraction of notional: 0.01 when one has become 1.01. 0 before the first period.
         accrued_until: From this day on, or from the start of the current period if that is later, the curve's shortest rate stands in.
+        calendar: Whose holidays move a day by the rule.
     """
 
     settlement: InstrumentId
@@ -139,8 +144,10 @@ class InterestRateSwap:
     maturity_date: date
     accrued_fraction: Decimal
     accrued_until: date
+    calendar: HolidayCalendar = HolidayCalendar.WEEKENDS
 
     def __post_init__(self) -> None:
+        _check_calendar(self.calendar, self.business_days, self.maturity_date)
         require_rate("fixed_rate", self.fixed_rate)
         require_rate("accrued_fraction", self.accrued_fraction)
         require_payments_per_year("payments_per_year", self.payments_per_year)
@@ -174,3 +181,13 @@ class CashFlows:
 
     def __post_init__(self) -> None:
         require(1 <= len(self.flows) <= 1000, f"a contract of cash flows had {len(self.flows)}; expected 1 to 1000")
+
+
+def _check_calendar(calendar: HolidayCalendar, rule: BusinessDayRule, last: date) -> None:
+    if calendar is HolidayCalendar.WEEKENDS:
+        return
+    require(
+        rule is not BusinessDayRule.UNADJUSTED,
+        f"calendar {calendar.value} moves no day while days stay where they are; set the business day rule, or leave the calendar out",
+    )
+    require(last.year <= LAST_YEAR, f"maturity_date {last} is after {LAST_YEAR}, the last year whose holidays are known")

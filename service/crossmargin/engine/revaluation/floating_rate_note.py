@@ -30,7 +30,14 @@ def _remaining(instrument: Instrument, market: ShockedMarket) -> Payments:
     """
     terms = terms_of(instrument, FloatingRateNote)
     today = market.as_of.date()
-    periods = accrual_periods(terms.issue_date, terms.maturity_date, per_year=terms.coupons_per_year, rule=terms.business_days, after=today)
+    periods = accrual_periods(
+        terms.issue_date,
+        terms.maturity_date,
+        per_year=terms.coupons_per_year,
+        rule=terms.business_days,
+        calendar=terms.calendar,
+        after=today,
+    )
     if not len(periods.ends):
         raise expired(instrument, ended=terms.maturity_date, as_of=market.as_of)
     ends = market.years_until_days(periods.ends)

@@ -19,9 +19,8 @@ def _revalue(instrument: Instrument, market: ShockedMarket) -> Valuation:
     """
     terms = terms_of(instrument, InterestRateSwap)
     today = market.as_of.date()
-    periods = accrual_periods(
-        terms.start_date, terms.maturity_date, per_year=terms.payments_per_year, rule=terms.business_days, after=today
-    )
+    days = terms.start_date, terms.maturity_date
+    periods = accrual_periods(*days, per_year=terms.payments_per_year, rule=terms.business_days, calendar=terms.calendar, after=today)
     if not len(periods.ends):
         raise expired(instrument, ended=terms.maturity_date, as_of=market.as_of)
     ends = market.years_until_days(periods.ends)

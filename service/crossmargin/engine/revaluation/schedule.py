@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from crossmargin.domain.holidays import HolidayCalendar, holidays_of
 from crossmargin.domain.instrument import BusinessDayRule, DayCount
 
 _MONTHS_PER_YEAR: Final = 12
@@ -47,12 +48,20 @@ def rolled_days(maturity: date, *, per_year: int, after: date) -> NDArray[np.dat
     return later
 
 
-def accrual_periods(start: date, maturity: date, *, per_year: int, rule: BusinessDayRule, after: date) -> AccrualPeriods:
+def accrual_periods(
+    start: date,
+    maturity: date,
+    *,
+    per_year: int,
+    rule: BusinessDayRule,
+    after: date,
+    calendar: HolidayCalendar = HolidayCalendar.WEEKENDS,
+) -> AccrualPeriods:
     """Return the periods from `start` to `maturity` that end later than `after`; the first of all may be short."""
     ends = rolled_days(maturity, per_year=per_year, after=start)
     step = _MONTHS_PER_YEAR // per_year
     whole = _rolled_back(maturity, np.array([step * len(ends)]))
-    bounds = _adjusted(np.concatenate([[np.datetime64(start, "D")], ends]), rule)
+    bounds = _adjusted(np.concatenate([[np.datetime64(start, "D")], ends]), rule, calendar)
     regular = bounds[:-1].copy()
     if whole[0] != np.datetime64(start, "D"):
         regular[0] = whole[0]
@@ -87,10 +96,12 @@ def _rolled_back(maturity: date, months: NDArray[np.int64]) -> NDArray[np.dateti
     return days
 
 
-def _adjusted(days: NDArray[np.datetime64], rule: BusinessDayRule) -> NDArray[np.datetime64]:
+def _adjusted(days: NDArray[np.datetime64], rule: BusinessDayRule, calendar: HolidayCalendar) -> NDArray[np.datetime64]:
     if rule is BusinessDayRule.UNADJUSTED:
         return days
-    return np.busday_offset(days, 0, roll="modifiedfollowing")
+    first, last = (int(days[place].astype("datetime64[Y]").astype(np.int64)) + 1970 for place in (0, -1))
+    closed = [day for year in range(first, last + 1) for day in holidays_of(calendar, year)]
+    return np.busday_offset(days, 0, roll="modifiedfollowing", holidays=np.array(closed, dtype="datetime64[D]"))
 
 
 def _days(starts: NDArray[np.datetime64], ends: NDArray[np.datetime64]) -> NDArray[np.float64]:

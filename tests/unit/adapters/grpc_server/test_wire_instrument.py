@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -28,20 +28,28 @@ currencies = st.from_regex(r"[A-Z]{3}", fullmatch=True)
 words = st.text(st.characters(codec="ascii", min_codepoint=32, max_codepoint=126), min_size=1, max_size=60)
 amounts = st.decimals(min_value="1e-18", max_value="99999999999999999999", places=18, allow_nan=False).map(format_decimal)
 moments = st.datetimes(timezones=st.just(UTC)).map(timestamp)
-days = st.dates().map(lambda day: Date(year=day.year, month=day.month, day=day.day))
+# Until the last year whose holidays are known.
+days = st.dates(max_value=date(2199, 12, 31)).map(lambda day: Date(year=day.year, month=day.month, day=day.day))
 payoffs = st.sampled_from([pb.PAYOFF_LINEAR, pb.PAYOFF_INVERSE])
 rights = st.sampled_from([pb.OPTION_RIGHT_CALL, pb.OPTION_RIGHT_PUT])
 two_names = st.lists(names, min_size=2, max_size=2, unique=True)
 per_year = st.sampled_from([1, 2, 4, 12])
 day_counts = st.sampled_from([value for value in pb.DayCount.values() if value])
-rules = st.sampled_from(pb.BusinessDayRule.values())
+# A calendar moves days by a rule only.
+rules = st.one_of(
+    st.builds(lambda rule: {"business_day_rule": rule}, st.sampled_from(pb.BusinessDayRule.values())),
+    st.builds(
+        lambda calendar: {"business_day_rule": pb.BUSINESS_DAY_RULE_MODIFIED_FOLLOWING, "calendar": calendar},
+        st.sampled_from(pb.HolidayCalendar.values()),
+    ),
+)
 signed_rates = st.decimals(min_value="-0.999999999999999999", max_value="0.999999999999999999", places=18).map(format_decimal)
 rates = st.decimals(min_value=0, max_value="0.999999999999999999", places=18).map(format_decimal)
 
 
 def sorted_days(count: int) -> st.SearchStrategy[list[Date]]:
     """Different days, ascending."""
-    drawn = st.lists(st.dates(), min_size=count, max_size=count, unique=True).map(sorted)
+    drawn = st.lists(st.dates(max_value=date(2199, 12, 31)), min_size=count, max_size=count, unique=True).map(sorted)
     return drawn.map(lambda ordered: [Date(year=day.year, month=day.month, day=day.day) for day in ordered])
 
 
@@ -101,7 +109,7 @@ def notes(draw) -> pb.FloatingRateNoteTerms:
         rate_fix_date=fixed,
         coupons_per_year=draw(per_year),
         day_count=draw(day_counts),
-        business_day_rule=draw(rules),
+        **draw(rules),
         issue_date=issue,
         maturity_date=maturity,
     )
@@ -115,7 +123,7 @@ def swaps(draw) -> pb.InterestRateSwapTerms:
         fixed_rate=draw(signed_rates),
         payments_per_year=draw(per_year),
         day_count=draw(day_counts),
-        business_day_rule=draw(rules),
+        **draw(rules),
         start_date=start,
         maturity_date=maturity,
         accrued_fraction=draw(signed_rates),

@@ -18,6 +18,7 @@ from crossmargin.adapters.grpc_server.wire.values import (
     printable,
 )
 from crossmargin.api.v1 import reference_service_pb2 as pb
+from crossmargin.domain.holidays import HolidayCalendar
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import (
     AmericanOption,
@@ -160,6 +161,15 @@ _BUSINESS_DAYS: Final = _enum(
         pb.BUSINESS_DAY_RULE_MODIFIED_FOLLOWING: BusinessDayRule.MODIFIED_FOLLOWING,
     }
 )
+_CALENDAR: Final = _enum(
+    {
+        pb.HOLIDAY_CALENDAR_UNSPECIFIED: HolidayCalendar.WEEKENDS,
+        pb.HOLIDAY_CALENDAR_TARGET: HolidayCalendar.TARGET,
+        pb.HOLIDAY_CALENDAR_US_GOVERNMENT_BONDS: HolidayCalendar.US_GOVERNMENT_BONDS,
+        pb.HOLIDAY_CALENDAR_LONDON: HolidayCalendar.LONDON,
+        pb.HOLIDAY_CALENDAR_TOKYO: HolidayCalendar.TOKYO,
+    }
+)
 _CONTRACT: Final = {"underlying": _NAME, "settlement": _NAME, "multiplier": _DECIMAL}
 _EXPIRY: Final = {"expiry": "expire_time"}
 _BOND: Final = _Shape(
@@ -228,6 +238,7 @@ _SHAPES: Final[Mapping[str, _Shape]] = {
             "issue_date": _DAY,
             "maturity_date": _DAY,
             "credit_curve": _CURVE,
+            "calendar": _CALENDAR,
         },
         {"rate_fixed_on": "rate_fix_date", "business_days": "business_day_rule"},
     ),
@@ -244,6 +255,7 @@ _SHAPES: Final[Mapping[str, _Shape]] = {
             "maturity_date": _DAY,
             "accrued_fraction": _DECIMAL,
             "accrued_until": _DAY,
+            "calendar": _CALENDAR,
         },
         {"business_days": "business_day_rule", "accrued_until": "accrue_date"},
     ),
