@@ -261,7 +261,7 @@ def funding_of_too_much(ledger, history):
 
 
 def one_trade_cancelled_twice(ledger, history):
-    ledger.execute("DROP INDEX entry_details_reverses")
+    ledger.execute("DROP INDEX entry_details_by_reverses")
     for sequence in (4, 5):
         book(ledger, a_deposit(f"c{sequence}", -5), sequence, kind="trade cancellation")
         ledger.execute(
