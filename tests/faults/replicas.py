@@ -75,25 +75,36 @@ class Replica:
         return self.folder / f"{self.name}.log"
 
     @property
+    def _ready_file(self) -> Path:
+        return self.folder / f"{self.name}.ready.json"
+
+    @property
     def is_running(self) -> bool:
         """Whether its process lives."""
         return self.process is not None and self.process.poll() is None
 
+    @property
+    def serves(self) -> bool:
+        """Whether its process lives and is known to have come up."""
+        return self.is_running and self._has_served
+
     async def start(self) -> None:
         """Start it and return when it serves; one that ends while starting is started again, as a supervisor does.
+
+        One that was coming up already, when whoever started it was stopped, is waited for.
 
         Raises:
             ReplicaError: It did not come up within five minutes.
         """
         deadline = time.monotonic() + _START_LIMIT_S
         while time.monotonic() < deadline:
-            ready_file = self.folder / f"{self.name}.ready.json"
-            ready_file.unlink(missing_ok=True)
-            self.process, self._has_served = self._spawn(ready_file), False
-            while self.is_running and not ready_file.exists() and time.monotonic() < deadline:  # noqa: ASYNC110 - another process's file
+            if not self.is_running:
+                self._ready_file.unlink(missing_ok=True)
+                self.process, self._has_served = self._spawn(self._ready_file), False
+            while self.is_running and not self._ready_file.exists() and time.monotonic() < deadline:  # noqa: ASYNC110 - another process's file
                 await asyncio.sleep(_POLL_S)
-            if ready_file.exists():
-                self.admin_address = json.loads(ready_file.read_text())["admin_address"]
+            if self._ready_file.exists():
+                self.admin_address = json.loads(self._ready_file.read_text())["admin_address"]
                 self.starts, self._has_served = self.starts + 1, True
                 return
             self.refused_starts += 1
@@ -137,6 +148,9 @@ class Replica:
     async def _end(self, number: signal.Signals) -> int:
         if self.process is None:
             return 0
+        # Asked to end: if whoever asked is stopped meanwhile, it has neither ended by itself nor come up again.
+        self._has_served = False
+        self._ready_file.unlink(missing_ok=True)
         self.process.send_signal(number)
         deadline = time.monotonic() + _STOP_LIMIT_S
         while self.process.poll() is None:

@@ -171,7 +171,7 @@ class Rig:
             await self.postgres.answers()
         for replica in self.replicas:
             replica.note_own_death()
-        await asyncio.gather(*(replica.start() for replica in self.replicas if not replica.is_running))
+        await asyncio.gather(*(replica.start() for replica in self.replicas if not replica.serves))
 
 
 @contextlib.contextmanager
