@@ -19,6 +19,11 @@ async def half_way(work, *, after_s):
     await asyncio.gather(task, return_exceptions=True)
 
 
+def is_alive(admin_address):
+    with urlopen(f"http://{admin_address}/livez") as answer:
+        return answer.read() == b"ok\n"
+
+
 @pytest.fixture
 async def replica(database_url, tmp_path):
     one = Replica("replica-1", tmp_path, database_url, flags=("--no-monitor",))
@@ -36,7 +41,7 @@ async def test_one_that_is_coming_up_is_waited_for_and_found_where_it_is(replica
     await replica.start()
     assert replica.process is process
     assert replica.admin_address != before
-    assert urlopen(f"http://{replica.admin_address}/livez").read() == b"ok\n"
+    assert await asyncio.to_thread(is_alive, replica.admin_address)
 
 
 async def test_one_that_is_being_killed_does_not_end_by_itself(replica):
