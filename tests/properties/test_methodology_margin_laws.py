@@ -83,11 +83,15 @@ def test_base_currency_cash_never_changes_the_requirement(book, methodology, qua
 
 @given(books(), methodologies, policies)
 def test_pledged_collateral_leaves_the_requirement_untouched(book, methodology, policy):
-    # Where AUTO splits may follow what is pledged beside it, within limits that both share: the law is of a split that stands.
-    policy = {name: CollateralPolicy.RISKED if chosen is CollateralPolicy.AUTO else chosen for name, chosen in policy.items()}
     pledged = [name for name in policy if policy[name] is CollateralPolicy.PLEDGED and book.get(name, (0, 0))[0] > 0]
     without = {name: held for name, held in book.items() if name not in pledged}
-    assert margin(methodology, book, policies=policy).requirement == margin(methodology, without, policies=policy).requirement
+    more, less = margin(methodology, book, policies=policy), margin(methodology, without, policies=policy)
+    if CollateralPolicy.AUTO not in policy.values():
+        assert more.requirement == less.requirement
+        return
+    # How near AUTO comes to the best split is a share of all excess: with more of it the split, and the requirement, may be another.
+    brought = sum(line.value_in_equity for line in more.equity.lines if line.instrument_id in pledged)
+    assert abs(more.excess_to_initial - brought - less.excess_to_initial) <= abs(more.excess_to_initial) / 1000 + 2 * CENT
 
 
 @given(books(), books(), st.sampled_from((*GRIDS, RATIO)))

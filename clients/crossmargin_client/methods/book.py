@@ -55,7 +55,7 @@ class BookMethods:
     def settle_trades(
         self, settle_date: date, *, account: str = "", request_id: str | None = None, patience_s: float = 60.0
     ) -> Many[book_service_pb2.SettleTradesResponse]:
-        """Settle the trades that are due by a day, and yield what was settled of each account. Read to the end.
+        """Settle the trades that are due by a day, and yield what was settled, in parts of 100 trades of an account. Read to the end.
 
         A run that breaks is run again: what it settled and did not tell is settled.
         """
