@@ -160,8 +160,9 @@ def test_every_port_that_is_named_is_there(path):
         for name, pod in pods.items():
             if service["spec"]["selector"].items() <= pod["metadata"]["labels"].items():
                 assert targets <= ports[name]
-    for name, policy in of_kind(found, "NetworkPolicy").items():
-        assert {port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]} == ports[name]
+    policies = of_kind(found, "NetworkPolicy")
+    for name in pods:
+        assert {port["port"] for rule in policies[name]["spec"]["ingress"] for port in rule["ports"]} == ports[name]
 
 
 @each_value_set
@@ -269,7 +270,8 @@ def test_traces_go_to_the_collector_that_is_named_and_may_leave_for_it(monkeypat
     found = objects(values_of(CHART / "ci" / "production-values.yaml"))
     settings = of_kind(found, "ConfigMap")[""]["data"]
     assert settings["CROSSMARGIN_TRACING"] == "true"
-    for policy in of_kind(found, "NetworkPolicy").values():
+    policies = of_kind(found, "NetworkPolicy")
+    for policy in (policies["serve"], policies["monitor"]):
         assert {
             "ports": [{"protocol": "TCP", "port": 4317}],
             "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
@@ -285,8 +287,79 @@ def test_traces_go_to_the_collector_that_is_named_and_may_leave_for_it(monkeypat
 def test_without_tracing_nothing_is_said_of_it_and_nobody_may_leave_for_it():
     found = objects(LEAST)
     assert not [name for name in of_kind(found, "ConfigMap")[""]["data"] if "TRACING" in name or name.startswith("OTEL_")]
-    for policy in of_kind(found, "NetworkPolicy").values():
-        assert {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]} == {5432, 53}
+    allowed = {
+        name: {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
+        for name, policy in of_kind(found, "NetworkPolicy").items()
+    }
+    assert allowed == {"serve": {5432, 53}, "monitor": {5432, 53}, "migrate": {5432, 53}, "test": {"admin", 53}}
+
+
+@each_value_set
+def test_a_namespace_that_allows_nothing_by_itself_is_no_hindrance(path):
+    """Every pod has the one policy that is meant for it, so that the release works where others let nothing in or out."""
+    found = objects(values_of(path))
+    policies = of_kind(found, "NetworkPolicy")
+    labels = {
+        name: (one["metadata"] if kind == "Pod" else one["spec"]["template"]["metadata"])["labels"]
+        for kind in ("Deployment", "Job", "Pod")
+        for name, one in of_kind(found, kind).items()
+    }
+    meant = {
+        who: [name for name, policy in policies.items() if policy["spec"]["podSelector"]["matchLabels"].items() <= has.items()]
+        for who, has in labels.items()
+    }
+    job = "migrate" if "migrate" in meant else "migrate-1"
+    assert meant == {"serve": ["serve"], "monitor": ["monitor"], job: ["migrate"], "test-health": ["test"]}
+    before, after = (one["metadata"].get("annotations", {}) for one in (policies["migrate"], of_kind(found, "Job")[job]))
+    assert before.get("helm.sh/hook") == after.get("helm.sh/hook")
+    assert int(before.get("helm.sh/hook-weight", -1)) < int(after.get("helm.sh/hook-weight", 0))
+    assert not policies["migrate"]["spec"].get("ingress")
+    assert not policies["test"]["spec"].get("ingress")
+
+
+OF_THE_POD = {
+    "data_dir": "--embedded is no way to run in Kubernetes",
+    "embedded": "the same",
+    "pg_bin": "the same",
+    "insecure": "see exposure",
+    "monitor": "an argument of each Deployment",
+    "database_url_file": "the same",
+    "migration_url": "the Job's own database_url, from migrate.existingSecret",
+    "migration_url_file": "the same",
+    "ready_file": "probes ask",
+    "dask_scheduler": "the image has no Dask",
+}
+"""Settings that the pods are not given, and why."""
+
+
+def test_pods_are_given_every_other_setting_of_the_service():
+    values = merged(values_of(CHART / "ci" / "production-values.yaml"), {"anchors": {"existingSecret": "key", "existingClaim": "journal"}})
+    found = objects(values)
+    containers = [one["spec"]["template"]["spec"]["containers"][0] for one in of_kind(found, "Deployment").values()]
+    given = {*of_kind(found, "ConfigMap")[""]["data"], *(one["name"] for container in containers for one in container.get("env", ()))}
+    missing = set(Settings.model_fields) - {name.removeprefix("CROSSMARGIN_").lower() for name in given}
+    assert missing == set(OF_THE_POD)
+
+
+def test_every_limit_that_is_not_said_is_that_of_the_service(monkeypatch):
+    settings = of_kind(objects(LEAST), "ConfigMap")[""]["data"]
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    of_the_chart, own = Settings(database_url="postgresql://db/books"), Settings.model_construct()
+    names = {name.removeprefix("CROSSMARGIN_").lower() for name in settings} - {"grpc_address", "admin_address"}
+    assert {name: getattr(of_the_chart, name) for name in names} == {name: getattr(own, name) for name in names}
+
+
+def test_ages_that_do_not_ascend_are_refused_by_the_chart_as_by_the_service():
+    with pytest.raises(helm_python.HelmError, match=re.escape("are 3600, 60 and 2592000; each tier has to end no earlier")):
+        rendered(merged(LEAST, {"config": {"historyPerMinuteSeconds": 60}}))
+    (settings,) = [
+        one
+        for one in objects(merged(LEAST, {"config": {"callTime": "14:30", "historyPerHourSeconds": 3153600000}}))
+        if one["kind"] == "ConfigMap" and "CROSSMARGIN_CALL_TIME" in one["data"]
+    ]
+    assert settings["data"]["CROSSMARGIN_CALL_TIME"] == "14:30"
+    assert settings["data"]["CROSSMARGIN_HISTORY_PER_HOUR_S"] == "3153600000"
 
 
 def test_rules_reach_prometheus_as_they_are_written():
@@ -350,6 +423,8 @@ def test_values_that_cannot_work_together_are_refused_in_a_sentence(values, sent
         ({"config": {"withdrawalWindowSeconds": -1}}, "/config/withdrawalWindowSeconds", "minimum: got -1, want 0"),
         ({"tracing": {"endpoint": "otel-collector:4317"}}, "/tracing/endpoint", "'otel-collector:4317' does not match pattern"),
         ({"tracing": {"sampleFraction": 10}}, "/tracing/sampleFraction", "maximum: got 10, want 1"),
+        ({"config": {"callTime": "9:30"}}, "/config/callTime", "'9:30' does not match pattern"),
+        ({"config": {"callsPerSecond": 0}}, "/config/callsPerSecond", "minimum: got 0, want 1"),
         ({"image": {"digest": "latest"}}, "/image/digest", "'latest' does not match pattern"),
         ({"migrate": {"hook": "no"}}, "/migrate/hook", "got string, want boolean"),
     ],
@@ -386,6 +461,11 @@ def test_limits_of_the_schema_are_the_service_s_own():
         "drainSeconds": "drain_s",
         "haltAlertSeconds": "halt_alert_s",
         "withdrawalWindowSeconds": "withdrawal_window_s",
+        "tokenLongestSeconds": "token_longest_s",
+        "connectionLongestSeconds": "connection_longest_s",
+        "historyEveryRunSeconds": "history_every_run_s",
+        "historyPerMinuteSeconds": "history_per_minute_s",
+        "historyPerHourSeconds": "history_per_hour_s",
     }
     for name, setting in named.items():
         assert (known[name]["minimum"], known[name]["maximum"]) == (ours[setting]["minimum"], ours[setting]["maximum"])

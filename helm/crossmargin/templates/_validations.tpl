@@ -38,6 +38,10 @@
 {{- if lt (int $values.shutdown.gracePeriodSeconds) (int $needed) }}
 {{- fail (printf "shutdown.gracePeriodSeconds is %d, but a pod needs %d: shutdown.preStopSeconds + config.drainSeconds + 5. With less it is killed while calls run." (int $values.shutdown.gracePeriodSeconds) (int $needed)) }}
 {{- end }}
+{{- $config := $values.config }}
+{{- if or (gt (int64 $config.historyEveryRunSeconds) (int64 $config.historyPerMinuteSeconds)) (gt (int64 $config.historyPerMinuteSeconds) (int64 $config.historyPerHourSeconds)) }}
+{{- fail (printf "config.historyEveryRunSeconds, historyPerMinuteSeconds and historyPerHourSeconds are %d, %d and %d; each tier has to end no earlier than the one before." (int64 $config.historyEveryRunSeconds) (int64 $config.historyPerMinuteSeconds) (int64 $config.historyPerHourSeconds)) }}
+{{- end }}
 {{- if and $values.autoscaling.enabled (gt (int $values.autoscaling.minReplicas) (int $values.autoscaling.maxReplicas)) }}
 {{- fail (printf "autoscaling.minReplicas is %d, above autoscaling.maxReplicas, which is %d." (int $values.autoscaling.minReplicas) (int $values.autoscaling.maxReplicas)) }}
 {{- end }}
