@@ -12,14 +12,16 @@ from random import Random
 from threading import Event, Thread
 from time import monotonic
 
+from crossmargin.api.v1.risk_service_pb2 import LiquidationPlan
 from crossmargin_cli.demo_data.market import moved
-from crossmargin_client import Client, CrossmarginError, QuotePublisher, order, trade, values
+from crossmargin_client import Client, CrossmarginError, PreconditionFailed, QuotePublisher, order, trade, values
 
 _BASIS = "clients/meridian-basis/accounts/core"
 _PAIRS = "clients/parallax-pairs/accounts/core"
 _VOLATILITY = "clients/lattice-vol/accounts/core"
 _DIRECTIONAL = "clients/summit-directional/accounts/core"
 _UNMARGINED = "clients/omega/accounts/core"
+_RUINED = "clients/sigma/accounts/core"
 _WATCHED = (_BASIS, _PAIRS, _VOLATILITY, "clients/harbour-macro/accounts/core", "clients/summit-directional/accounts/satellite")
 _CALL_EVERY_S = 0.2
 _QUOTE_EVERY_S = 2.0
@@ -182,6 +184,41 @@ def _buy_into_a_call(client: Client) -> None:
     client.record_trades(_DIRECTIONAL, [trade("BTC-USD-PERP", "40", "91500", executed_at=datetime.now(UTC))])
 
 
+def _buy_more_than_is_borne(client: Client) -> None:
+    client.create_client("sigma", "Sigma")
+    client.create_account(_RUINED, "Core")
+    bought_at = datetime.now(UTC)
+    client.deposit(_RUINED, "USD", 20_000, received_at=bought_at)
+    client.record_trades(_RUINED, [trade("BTC-USD-PERP", "4", "91500", executed_at=bought_at)])
+
+
+def _liquidate(client: Client) -> None:
+    """Agree to it, and report that a quarter of the first order is sold at the limit; planned again when the market runs off."""
+    until = monotonic() + _PATIENCE_S
+    while True:
+        try:
+            plan = client.plan_liquidation(_RUINED).plan
+            liquidation_id = _approve(client, plan)
+            first = plan.pieces[0].trades[0]
+            sold = trade(first.instrument_id, Decimal(first.quantity) / 4, first.limit_price, executed_at=datetime.now(UTC))
+            client.report_liquidation(_RUINED, liquidation_id, [sold])
+        except PreconditionFailed:
+            if monotonic() > until:
+                raise
+        else:
+            return
+
+
+def _approve(client: Client, plan: LiquidationPlan) -> str:
+    """Have a second person approve, on a newer market than the plan's; return the liquidation's name."""
+    proposed = client.approve_liquidation(plan).pending_request
+    until = monotonic() + _PATIENCE_S
+    while client.get_snapshot().snapshot.as_of_time.ToDatetime() <= plan.as_of.ToDatetime() and monotonic() < until:
+        Event().wait(_CALL_EVERY_S)
+    with Client(client.target, principal="second-person", timeout_s=_PATIENCE_S) as second:
+        return second.approve_liquidation(plan, confirms=proposed.pending_id).liquidation_id
+
+
 def _book_what_has_no_price(client: Client) -> None:
     client.create_client("omega", "Omega")
     client.create_account(_UNMARGINED, "Core")
@@ -197,7 +234,9 @@ INCIDENTS: Sequence[Incident] = (
     Incident(0.20, "a trade of summit-directional breaches a limit: a fact, booked and flagged", _breach_limit),
     Incident(0.25, "omega deposits what has no price", _book_what_has_no_price),
     Incident(0.30, "summit-directional buys so much that its margin is called", _buy_into_a_call),
+    Incident(0.31, "sigma buys more than it can bear", _buy_more_than_is_borne),
     Incident(1 / 3, "two sources begin to quote; now and then one of them says what cannot be", lambda _: None),
+    Incident(0.36, "two persons agree to liquidate sigma, and a quarter of the first order is sold", _liquidate),
     Incident(0.4, "exchange-b is 30% off in XRP for a while, and again in each quarter", lambda _: None),
     Incident(0.5, "nobody quotes AVAX any more", lambda _: None),
     Incident(0.6, "RLUSD slips to 0.985", lambda _: None),

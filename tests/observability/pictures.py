@@ -19,6 +19,7 @@ from tests.observability.dashboards import dashboard
 from tests.observability.panel_data import Shown, Window, colour, field_settings, table, text_of
 
 _COLOURS = {
+    "text": "#404040",
     "green": "#56a64b",
     "yellow": "#e0b400",
     "orange": "#ff780a",
