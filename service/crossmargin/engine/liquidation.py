@@ -312,7 +312,9 @@ class _Book:
         solved = linprog(slope, A_ub=np.array(rows), b_ub=np.array(limits), bounds=[(0.0, each) for each in width], method="highs")
         if not solved.success:
             return None
-        fractions = np.minimum(np.bincount(owner, weights=np.asarray(solved.x), minlength=len(self.legs)), self.most)
+        # A solver keeps to bounds as nearly as it computes: it may say that less than nothing is closed, which costs no real amount.
+        closed = np.bincount(owner, weights=np.asarray(solved.x), minlength=len(self.legs))
+        fractions = np.minimum(np.maximum(closed, 0.0), self.most)
         return fractions, float(slope @ np.asarray(solved.x))
 
     @property
