@@ -18,6 +18,7 @@ from crossmargin.usecases.build_snapshot import BuildSnapshot
 from crossmargin.usecases.cancel_entry import CancelLifecycleEvent, CancelTrade
 from crossmargin.usecases.cancel_pending_request import CancelPendingRequest
 from crossmargin.usecases.change_call import ChangeCall
+from crossmargin.usecases.change_call_by_two import ChangeCallByTwo
 from crossmargin.usecases.compare_methodologies import CompareMethodologies
 from crossmargin.usecases.create_account import CreateAccount
 from crossmargin.usecases.create_client import CreateClient
@@ -86,6 +87,7 @@ def build_use_cases(
     change_call = ChangeCall(ports.writer, ports.calls, ports.call_reports, ports.clock)
     read_account = ReadAccount(ports.books)
     decide_on_market = DecideOnMarket(ports.writer, current_market)
+    change_call_by_two = ChangeCallByTwo(change_call, two_persons)
     evaluate_margin = EvaluateMargin(read_account, current_market, ports.compute)
     follow_pegs = FollowPegs(ports.instruments, ports.parameters)
     publish_snapshot = PublishSnapshot(ports.writer, ports.market, follow_pegs)
@@ -164,8 +166,8 @@ def build_use_cases(
         acknowledge_call=AcknowledgeCall(change_call),
         dispute_call=DisputeCall(change_call),
         settle_call=SettleCall(change_call, ports.books, current_market, ports.history, ports.compute),
-        waive_call=WaiveCall(change_call, two_persons),
-        escalate_call=EscalateCall(change_call, two_persons),
+        waive_call=WaiveCall(change_call_by_two),
+        escalate_call=EscalateCall(change_call_by_two),
         set_call_terms=SetCallTerms(ports.writer, ports.calls, two_persons),
         watch_call_notices=WatchCallNotices(ports.calls, ports.clock),
         calls=ports.calls,
