@@ -29,8 +29,8 @@ KIND_NAMES: Final[Mapping[int, str]] = {
 
 
 def call_table(calls: Iterable[pb.MarginCall]) -> Table:
-    """Return margin calls, one a line."""
-    table = plain_table()
+    """Return margin calls, one a line: whose, what is outstanding, where it stands and when it is due, and the rest where there is room."""
+    table = plain_table(spare=("Issued (UTC)", "Met", "Asked"))
     for heading in ("Account", "Call"):
         table.add_column(heading, no_wrap=True)
     for heading in ("Asked", "Met", "Outstanding"):
@@ -43,6 +43,12 @@ def call_table(calls: Iterable[pb.MarginCall]) -> Table:
             short_account(call.account), str(call.number), *amounts, _state(call), _moment(call.issue_time), _moment(call.due_time)
         )
     return table
+
+
+def provisional_lines(calls: Iterable[pb.MarginCall]) -> list[str]:
+    """Return what the question mark in a table of calls means, if there is one in it."""
+    said = "? provisional: it rests on suspect market data; a person should look before the client hears of it."
+    return [said] if any(call.provisional for call in calls) else []
 
 
 def notice_table(notices: Iterable[pb.CallNotice]) -> Table:
@@ -84,7 +90,7 @@ def call_sentence(call: pb.MarginCall) -> str:
 
 def _state(call: pb.MarginCall) -> Text:
     name, style = STATE_NAMES.get(call.state, ("unknown", ""))
-    return Text(f"{name}, provisional" if call.provisional else name, style=style)
+    return Text(f"{name} ?" if call.provisional else name, style=style)
 
 
 def _notice_cells(notice: pb.CallNotice) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from crossmargin.api.v1 import margin_call_service_pb2 as pb
-from crossmargin_cli.call_views import call_sentence, call_table, notice_line, notice_table, terms_sentence
+from crossmargin_cli.call_views import call_sentence, call_table, notice_line, notice_table, provisional_lines, terms_sentence
 from crossmargin_cli.connection import (
     DEFAULT_TARGET,
     AccountArgument,
@@ -57,7 +57,10 @@ def list_calls(
         print_json({"calls": [to_json(call) for call in found]})
         return
     if found:
-        console_on().print(call_table(found))
+        console = console_on()
+        console.print(call_table(found))
+        for line in provisional_lines(found):
+            console.print(line, soft_wrap=True)
     else:
         typer.echo("There are no margin calls." if every else "There are no open margin calls.")
 
@@ -72,6 +75,8 @@ def show(account: AccountArgument, number: NumberArgument, json: JsonOption = Fa
         return
     console = console_on()
     console.print(call_table([found.call]))
+    for line in provisional_lines([found.call]):
+        console.print(line, soft_wrap=True)
     console.print()
     console.print(notice_table(found.notices))
 

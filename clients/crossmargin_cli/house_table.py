@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -21,14 +22,19 @@ class HouseTable(Table):
     """A table in the house style: a rule under the headings and nothing else.
 
     A library that has too little room cuts cells with an ellipsis, figures too. Somebody reads 1,234,… and takes it for the amount.
+
+    Attributes:
+        spare: Headings of columns that may go, the first one first, if a line for each row has room without them; which went is said
+            below the table.
     """
 
-    def __init__(self, title: str = "") -> None:
+    def __init__(self, title: str = "", *, spare: Sequence[str] = ()) -> None:
         super().__init__(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
         self.heading = title
+        self.spare = spare
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield the heading, and the table as it was made, or with folded columns, or as records: the first that has room."""
+        """Yield the heading, and the table as it was made, or without what it can spare, or folded, or as records: what first has room."""
         if self.heading:
             yield Text(self.heading, style="bold")
         free = options.update(width=_ENDLESS)
@@ -38,10 +44,34 @@ class HouseTable(Table):
         least = [_least_width(console, free, column, width) for column, width in zip(self.columns, natural, strict=True)]
         if sum(natural) <= room:
             yield from super().__rich_console__(console, options)
+        elif (gone := self._spared(natural, options.max_width, between)) is not None:
+            yield self._without(gone)
+            yield Text(f"No room for: {', '.join(gone)}.", style="dim")
         elif sum(least) <= room:
             yield self._folded(_widened(least, natural, room))
         else:
             yield self._records()
+
+    def _spared(self, natural: Sequence[int], width: int, between: int) -> Sequence[str] | None:
+        """Return the fewest columns without which nothing has to be folded; None when there are not enough that can be spared."""
+        widths = {str(column.header): width for column, width in zip(self.columns, natural, strict=True)}
+        for count in range(1, len(self.spare) + 1):
+            gone = self.spare[:count]
+            gaps = math.ceil(between * (len(widths) - count) / len(widths))
+            if sum(wide for heading, wide in widths.items() if heading not in gone) + gaps <= width:
+                return gone
+        return None
+
+    def _without(self, gone: Sequence[str]) -> Table:
+        """Return the table without some of its columns."""
+        kept = [place for place, column in enumerate(self.columns) if str(column.header) not in gone]
+        table = Table(box=self.box, padding=self.padding, pad_edge=False, show_edge=False)
+        for place in kept:
+            column = self.columns[place]
+            table.add_column(column.header, justify=column.justify, style=column.style, no_wrap=True)
+        for row, cells in zip(self.rows, self._lines(), strict=True):
+            table.add_row(*(cells[place] for place in kept), style=row.style, end_section=row.end_section)
+        return table
 
     def _folded(self, widths: Sequence[int]) -> Table:
         """Return the table with columns of these widths."""

@@ -22,7 +22,7 @@ from crossmargin_cli.connection import (
 )
 from crossmargin_cli.examples import examples
 from crossmargin_cli.failures import FAILED, MisuseError
-from crossmargin_cli.render import add_number_column, console_on, counted, plain_table, short_account
+from crossmargin_cli.render import add_number_column, console_on, counted, error_console, plain_table, short_account
 from crossmargin_client import decimal_of, lifecycle
 
 app = typer.Typer(no_args_is_help=True, help="Book what happened to an instrument, in every account that holds it or in one.")
@@ -258,16 +258,29 @@ def settle(
     target: TargetOption = DEFAULT_TARGET,
 ) -> None:
     """Settle the trades whose settle date has come: what the street owed is then with the custodian."""
-    with connect(target) as client:
+    with connect(target) as client, error_console().status("settling") as status:
         name = full_account_name(account) if account else ""
-        settled = list(client.settle_trades(_day(day), account=name, request_id=request_id or None))
+        settled = []
+        for part in client.settle_trades(_day(day), account=name, request_id=request_id or None):
+            settled.append(part)
+            status.update(settlement_lines(settled)[-1])
     if json:
         print_json({"accounts": [to_json(one) for one in settled]})
         return
-    for one in settled:
-        typer.echo(f"{short_account(one.account)}: {counted(len(one.trade_seqs), 'trade')} settled, up to entry {one.as_of_seq}")
+    for line in settlement_lines(settled):
+        typer.echo(line)
     if not settled:
         typer.echo("nothing is due")
+
+
+def settlement_lines(parts: Sequence[book_service_pb2.SettleTradesResponse]) -> list[str]:
+    """Return what was settled, one line for each account in the order of its first part, however many parts it came in."""
+    counts: dict[str, int] = {}
+    last: dict[str, int] = {}
+    for part in parts:
+        counts[part.account] = counts.get(part.account, 0) + len(part.trade_seqs)
+        last[part.account] = part.as_of_seq
+    return [f"{short_account(name)}: {counted(count, 'trade')} settled, up to entry {last[name]}" for name, count in counts.items()]
 
 
 @app.command(epilog=examples("crossmargin book lifecycle due", "crossmargin book lifecycle due --account alpha/core --json"))

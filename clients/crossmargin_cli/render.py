@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final, TextIO
 
@@ -102,9 +103,9 @@ def segment(console: Console, start: Decimal, end: Decimal, *, width: int, style
     return Text(" " * first + (removed if is_removed else kept) * (last - first), style=style)
 
 
-def plain_table(title: str = "") -> HouseTable:
-    """Return an empty table in the house style."""
-    return HouseTable(title)
+def plain_table(title: str = "", *, spare: Sequence[str] = ()) -> HouseTable:
+    """Return an empty table in the house style; columns under the headings `spare` go first where there is no room for all."""
+    return HouseTable(title, spare=spare)
 
 
 def add_number_column(table: Table, heading: str, *, min_width: int | None = None) -> None:

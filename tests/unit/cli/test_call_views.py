@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime
 
+import pytest
+from rich.console import Console
+
 from crossmargin.api.v1 import margin_call_service_pb2 as pb
-from crossmargin_cli.call_views import call_sentence, call_table, notice_line, notice_table, terms_sentence
+from crossmargin_cli.call_views import call_sentence, call_table, notice_line, notice_table, provisional_lines, terms_sentence
 
 
 def a_call(**changes):
@@ -44,12 +48,31 @@ def cells(table):
 def test_a_call_is_a_line_with_what_is_outstanding_and_when_it_is_due():
     assert cells(call_table([a_call(), a_call(provisional=True)])) == [
         ("alpha/core", "3", "120,000", "20,000", "100,000", "partially met", "2026-03-02 09:00", "2026-03-03 16:00"),
-        ("alpha/core", "3", "120,000", "20,000", "100,000", "partially met, provisional", "2026-03-02 09:00", "2026-03-03 16:00"),
+        ("alpha/core", "3", "120,000", "20,000", "100,000", "partially met ?", "2026-03-02 09:00", "2026-03-03 16:00"),
     ]
+    assert provisional_lines([a_call()]) == []
+    assert provisional_lines([a_call(), a_call(provisional=True)])[0].startswith("? provisional: it rests on suspect market data")
     assert call_sentence(a_call()) == "call 3 of alpha/core is partially met: 120,000 asked for, 100,000 outstanding"
     closed = a_call(state=pb.CALL_STATE_MET)
     closed.outstanding = "0"
     assert call_sentence(closed) == "call 3 of alpha/core is met: 120,000 asked for"
+
+
+@pytest.mark.parametrize(
+    ("width", "left_out"),
+    [(80, ["Issued (UTC)", "Met", "Asked"]), (95, ["Issued (UTC)", "Met"]), (105, ["Issued (UTC)"]), (125, [])],
+)
+def test_every_terminal_shows_one_line_for_each_call_and_says_what_it_has_no_room_for(width, left_out):
+    call = a_call(account="clients/summit-directional/accounts/core", amount="1234567", outstanding="1214567", provisional=True)
+    console = Console(file=io.StringIO(), width=width)
+    console.print(call_table([call, a_call()]))
+    headings, _, *lines = console.file.getvalue().splitlines()
+    assert max(map(len, [headings, *lines])) <= width
+    assert [line.split()[0] for line in lines[:2]] == ["summit-directional/core", "alpha/core"]
+    for shown in ("1,214,567", "partially met ?", "2026-03-03 16:00"):
+        assert shown in lines[0]
+    assert lines[2:] == ([f"No room for: {', '.join(left_out)}."] if left_out else [])
+    assert [heading for heading in ("Issued (UTC)", "Met", "Asked") if heading not in headings] == left_out
 
 
 def test_a_notice_says_what_happened_and_why():
