@@ -23,7 +23,7 @@ from crossmargin_cli.connection import (
     to_json,
 )
 from crossmargin_cli.examples import examples
-from crossmargin_cli.failures import CommandError, MisuseError
+from crossmargin_cli.failures import FAILED, CommandError, MisuseError
 from crossmargin_cli.liquidation_life_views import (
     liquidation_lines,
     liquidation_table,
@@ -32,7 +32,7 @@ from crossmargin_cli.liquidation_life_views import (
     state_name,
     step_table,
 )
-from crossmargin_cli.liquidation_views import plan_lines, plan_table
+from crossmargin_cli.liquidation_views import plan_lines, plan_table, reproduction_line
 from crossmargin_cli.pending_views import pending_sentence, pending_table
 from crossmargin_cli.render import console_on, percent, short_account
 from crossmargin_cli.trade_file import BATCH_SIZE, batches, read_trade_file
@@ -77,6 +77,27 @@ def plan(  # noqa: PLR0917 - typer reads options from the signature
         console.print(plan_table(planned.plan))
     for line in plan_lines(planned):
         console.print(line, soft_wrap=True)
+
+
+@app.command(epilog=examples("crossmargin liquidation reproduce plan.json", "crossmargin liquidation reproduce plan.json --json"))
+def reproduce(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A plan that was kept with --out.")],
+    json: JsonOption = False,
+    target: TargetOption = DEFAULT_TARGET,
+) -> None:
+    """Make a past plan again from what is stored, whatever has happened since, and compare every order, limit and figure.
+
+    Exit code 1 when it is not the same.
+    """
+    kept = _read(file)
+    with connect(target) as client:
+        answer = client.reproduce_liquidation(kept)
+    if json:
+        print_json(to_json(answer))
+    else:
+        console_on().print(reproduction_line(kept, answer), soft_wrap=True)
+    if not answer.reproduced:
+        raise typer.Exit(FAILED)
 
 
 @app.command(

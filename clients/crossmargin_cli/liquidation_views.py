@@ -62,3 +62,12 @@ def plan_lines(response: pb.PlanLiquidationResponse) -> Iterator[str]:
         yield f"Not traded, because their price is in doubt: {', '.join(plan.left_out)}."
     if response.refusal_reason:
         yield f"Nothing of it may be done now ({response.refusal_reason}): {response.refusal_message}."
+
+
+def reproduction_line(plan: pb.LiquidationPlan, answer: pb.ReproduceLiquidationResponse) -> str:
+    """Return a sentence that says whether a plan came out the same, and where it first differs."""
+    what = f"plan for {short_account(plan.account)} of snapshot {plan.snapshot_id} and entry {plan.as_of_seq}"
+    if answer.reproduced:
+        return f"{what}: reproduced, every order and figure the same"
+    difference = answer.difference
+    return f"{what}: NOT reproduced: {difference.field} was {difference.recorded}, came out as {difference.recomputed}"

@@ -116,6 +116,7 @@ EXPECTED: Final = {
     "RiskService/RunStress": _of("RA", "account", unnamed=HOUSE),
     "RiskService/AdviseMarginMode": _of("TROA", "account"),
     "RiskService/PlanLiquidation": _of("ROA", "account"),
+    "RiskService/ReproduceLiquidation": _of("ROA", "plan.account", unnamed=HOUSE),
     "RiskService/ApproveLiquidation": _of("R", "account"),
     "RiskService/ReportLiquidation": _of("RO", "account"),
     "RiskService/AbandonLiquidation": _of("RO", "account"),

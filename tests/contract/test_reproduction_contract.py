@@ -17,13 +17,16 @@ from crossmargin.domain.account import Account, AccountMode, Client
 from crossmargin.domain.book import Deposit
 from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPolicy
 from crossmargin.domain.errors import Reason
+from crossmargin.domain.house import HouseView
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, InstrumentId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.instrument import CryptoAsset, Instrument, Stablecoin
+from crossmargin.domain.liquidation import DepthLevel, OrderBook, PlanWish
 from crossmargin.domain.market import FactorId, MarketSnapshot
 from crossmargin.domain.methodology import AccountMethodology, Methodology
 from crossmargin.engine.scenarios import build_scenario_set
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.current_market import CurrentMarket
+from crossmargin.usecases.reproduce_liquidation import PastPlan
 from tests.unit.usecases.house import (
     BITCOIN,
     BTC,
@@ -301,3 +304,70 @@ async def test_a_margin_by_another_methodology_is_reproduced_by_it_whatever_is_s
         assert (again.result, again.difference) == (then, None)
         recorded = replace(then.stamp, methodology=Methodology.EXPECTED_SHORTFALL)
         assert (await desk.replica().reproduce_margin(recorded)).difference.field == "methodology"
+
+
+def past(plan, **changes):
+    """What a plan was made of, as a client gives it back."""
+    wish = PlanWish(plan.target_utilization, plan.impact_coefficient, plan.depth)
+    made_of = PastPlan(
+        account=plan.account,
+        sequence=plan.sequence,
+        snapshot_id=plan.snapshot_id,
+        parameter_set_id=plan.parameter_set_id,
+        scenario_set_hash=plan.scenario_set_hash,
+        engine_version=plan.engine_version,
+        house_view_id=plan.house_view_id,
+        wish=wish,
+        left_out=frozenset(plan.left_out),
+    )
+    return replace(made_of, **changes)
+
+
+BOOK = OrderBook((DepthLevel(Decimal(59990), Decimal(2)), DepthLevel(Decimal(59900), Decimal(1))), ())
+
+
+@pytest.mark.parametrize("account", [CORE, SATELLITE], ids=["cross", "isolated"])
+@pytest.mark.parametrize("depth", [{}, {PERPETUAL.instrument_id: BOOK}], ids=["by volume", "by order book"])
+async def test_a_plan_is_reproduced_to_the_last_bit_after_everything_has_changed(desk, account, depth):
+    wish = PlanWish(Decimal("0.02"), Decimal("0.7"), depth)
+    then = (await desk.use_cases.plan_liquidation(account, wish)).plan
+    assert then.trades
+    await desk.go_on()
+    assert (await desk.use_cases.plan_liquidation(account, wish)).plan != then
+    assert repr(await desk.replica().reproduce_liquidation(past(then))) == repr(then)
+
+
+async def test_a_plan_under_the_totals_of_the_house_is_reproduced(desk):
+    wish = PlanWish(Decimal("0.02"))
+    bare = (await desk.use_cases.plan_liquidation(CORE, wish)).plan
+    await desk.ports.market.record_house_view(HouseView({BTC: Decimal(5_000_000)}, {}, {}))
+    then = (await desk.use_cases.plan_liquidation(CORE, wish)).plan
+    assert then.house_view_id is not None
+    assert bare.house_view_id is None
+    await desk.go_on()
+    assert repr(await desk.replica().reproduce_liquidation(past(then))) == repr(then)
+    assert repr(await desk.replica().reproduce_liquidation(past(bare))) == repr(bare)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"engine_version": "0"}, Reason.ENGINE_VERSION_DIFFERS),
+        ({"sequence": 99}, Reason.SEQUENCE_NOT_REACHED),
+        ({"snapshot_id": SnapshotId("0" * 32)}, Reason.UNKNOWN_SNAPSHOT),
+        ({"parameter_set_id": RiskParameterSetId("none")}, Reason.UNKNOWN_RISK_PARAMETERS),
+        ({"scenario_set_hash": "0" * 64}, Reason.UNKNOWN_SCENARIO_SET),
+    ],
+    ids=["engine", "sequence", "snapshot", "parameters", "scenarios"],
+)
+async def test_a_plan_of_what_was_never_there_is_refused(desk, change, reason):
+    plan = (await desk.use_cases.plan_liquidation(CORE, PlanWish(Decimal("0.02")))).plan
+    await refused(desk.use_cases.reproduce_liquidation(past(plan, **change)), reason)
+
+
+async def test_what_could_not_be_traded_then_is_not_traded_now(desk):
+    plan = (await desk.use_cases.plan_liquidation(CORE, PlanWish(Decimal("0.02")))).plan
+    assert PERPETUAL.instrument_id in {trade.instrument_id for trade in plan.trades}
+    again = await desk.use_cases.reproduce_liquidation(past(plan, left_out=frozenset({PERPETUAL.instrument_id})))
+    assert again.left_out == (PERPETUAL.instrument_id,)
+    assert PERPETUAL.instrument_id not in {trade.instrument_id for trade in again.trades}

@@ -52,3 +52,23 @@ async def test_order_books_count_and_what_makes_no_sense_is_refused(rig):
             await client.plan_liquidation(ALPHA, target_utilization="1.5")
         with pytest.raises(InvalidRequest, match="trades"):
             await client.approve_liquidation(pb.LiquidationPlan(account=ALPHA, snapshot_id="0" * 32))
+
+
+async def test_a_kept_plan_is_made_again_by_both_clients_and_what_was_altered_is_named(rig):
+    book = pb.OrderBook(instrument_id="BTC-USD-PERP", asks=[pb.DepthLevel(price="50100", quantity="2")])
+    async with AsyncClient(rig.address) as client:
+        kept = (await client.plan_liquidation(ALPHA, order_books=[book])).plan
+        await rig.books.RecordTrades(a_batch(a_trade("BTC-USD-PERP", "1", "50000"), account=ALPHA, request_id="2"))
+        again = await client.reproduce_liquidation(kept)
+        assert again.reproduced
+        assert again.plan == kept
+        with Client(rig.address) as blocking:
+            assert await asyncio.to_thread(lambda: blocking.reproduce_liquidation(kept)) == again
+        altered = pb.LiquidationPlan()
+        altered.CopyFrom(kept)
+        altered.cost = "1"
+        named = await client.reproduce_liquidation(altered)
+        assert not named.reproduced
+        assert (named.difference.field, named.difference.recorded, named.difference.recomputed) == ("cost", "1", kept.cost)
+        with pytest.raises(InvalidRequest, match="plan"):
+            await client.reproduce_liquidation(pb.LiquidationPlan())

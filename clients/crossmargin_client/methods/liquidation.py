@@ -33,6 +33,11 @@ class LiquidationMethods:
         return ask(lambda to: to.risk.PlanLiquidation, request, whole)
 
     @answers
+    def reproduce_liquidation(self, plan: risk_service_pb2.LiquidationPlan) -> One[risk_service_pb2.ReproduceLiquidationResponse]:
+        """Make a past plan again from what is stored, and compare every figure. Nothing is stored."""
+        return ask(lambda to: to.risk.ReproduceLiquidation, risk_service_pb2.ReproduceLiquidationRequest(plan=plan), whole)
+
+    @answers
     def approve_liquidation(
         self, plan: risk_service_pb2.LiquidationPlan, *, confirms: str = "", request_id: str | None = None
     ) -> One[risk_service_pb2.ApproveLiquidationResponse]:

@@ -36,6 +36,7 @@ from crossmargin.usecases.import_history import ImportHistory
 from crossmargin.usecases.list_due_events import ListDueEvents
 from crossmargin.usecases.note_break import NoteBreak
 from crossmargin.usecases.parameters_in_force import ParametersInForce
+from crossmargin.usecases.past_market import PastMarket
 from crossmargin.usecases.plan_liquidation import PlanLiquidation
 from crossmargin.usecases.preview_trades import PreviewTrades
 from crossmargin.usecases.project_utilization import ProjectUtilization
@@ -50,6 +51,7 @@ from crossmargin.usecases.reconcile_statement import ReconcileStatement
 from crossmargin.usecases.record_trades import RecordTrades
 from crossmargin.usecases.release_reservation import ReleaseReservation
 from crossmargin.usecases.report_liquidation import ReportLiquidation
+from crossmargin.usecases.reproduce_liquidation import ReproduceLiquidation
 from crossmargin.usecases.reproduce_margin import ReproduceMargin
 from crossmargin.usecases.reserve_margin import ReserveMargin
 from crossmargin.usecases.reset_breaker import ResetBreaker
@@ -85,12 +87,13 @@ def build_use_cases(
     """Return every use case over the ports."""
     two_persons = TwoPersons(ports.pending)
     change_call = ChangeCall(ports.writer, ports.calls, ports.call_reports, ports.clock)
+    change_call_by_two = ChangeCallByTwo(change_call, two_persons)
     read_account = ReadAccount(ports.books)
     decide_on_market = DecideOnMarket(ports.writer, current_market)
-    change_call_by_two = ChangeCallByTwo(change_call, two_persons)
     evaluate_margin = EvaluateMargin(read_account, current_market, ports.compute)
     follow_pegs = FollowPegs(ports.instruments, ports.parameters)
     publish_snapshot = PublishSnapshot(ports.writer, ports.market, follow_pegs)
+    past_market = PastMarket(ports.books, ports.instruments, ports.market, ports.parameters)
     in_force = ParametersInForce(ports.parameters, ports.market, ports.clock)
     return UseCases(
         create_client=CreateClient(ports.writer),
@@ -124,7 +127,7 @@ def build_use_cases(
         activate_parameters=ActivateParameters(ports.writer, ports.parameters, in_force, ports.clock),
         shadow_parameters=ShadowParameters(ports.parameters, ports.books, current_market, ports.compute),
         parameters_in_force=in_force,
-        reproduce_margin=ReproduceMargin(ports.books, ports.instruments, ports.market, ports.parameters, ports.compute),
+        reproduce_margin=ReproduceMargin(past_market, ports.compute),
         reset_breaker=ResetBreaker(ports.breakers, ports.clock),
         reserve_margin=ReserveMargin(decide_on_market, ports.instruments, ports.compute),
         release_reservation=ReleaseReservation(ports.writer),
@@ -145,6 +148,7 @@ def build_use_cases(
         run_backtest=RunBacktest(read_account, ports.instruments, ports.market, ports.parameters, in_force, ports.compute),
         run_stress=RunStress(ports.books, current_market, ports.compute),
         plan_liquidation=PlanLiquidation(ports.books, ports.breakers, current_market, ports.compute),
+        reproduce_liquidation=ReproduceLiquidation(past_market, ports.compute),
         advise_margin_mode=AdviseMarginMode(read_account, current_market, ports.compute),
         simulate_cascade=SimulateCascade(ports.books, current_market, ports.compute),
         project_utilization=ProjectUtilization(

@@ -10,7 +10,7 @@ from typing import Final
 
 from crossmargin.domain.book import ledger_amount
 from crossmargin.domain.errors import DomainError, Reason
-from crossmargin.domain.identifiers import AccountRef, BookId, InstrumentId, RiskParameterSetId, SnapshotId
+from crossmargin.domain.identifiers import AccountRef, BookId, HouseViewId, InstrumentId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.instrument import Instrument, consideration
 from crossmargin.domain.liquidation_parameters import LiquidationParameters
 from crossmargin.domain.money import EXACT, LEDGER_UNIT, exact_sum, format_decimal
@@ -147,6 +147,8 @@ class LiquidationPlan:
         least_cost: No choice of trades at these costs can cost less, as far as risk and cost bend the way they are counted on to.
         reaches_target: False when even closing all that can be traded does not get there.
         left_out: Holdings that no order was planned for because they cannot be traded now.
+        depth: Order books that whoever asked had at hand; the rest of what it depends on is stored, and named here.
+        house_view_id: What all accounts held together; None before the first house run.
     """
 
     account: AccountRef
@@ -155,6 +157,7 @@ class LiquidationPlan:
     as_of: datetime
     parameter_set_id: RiskParameterSetId
     parameters_hash: str
+    scenario_set_hash: str
     engine_version: str
     target_utilization: Decimal
     impact_coefficient: Decimal
@@ -164,6 +167,8 @@ class LiquidationPlan:
     least_cost: Decimal
     reaches_target: bool
     left_out: tuple[InstrumentId, ...] = ()
+    depth: Mapping[InstrumentId, OrderBook] = field(default_factory=dict)
+    house_view_id: HouseViewId | None = None
 
     @property
     def after(self) -> StressStanding:

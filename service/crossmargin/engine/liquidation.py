@@ -219,6 +219,7 @@ class _Book:
             as_of=self.market.as_of,
             parameter_set_id=self.parameters.set_id,
             parameters_hash=self.parameters.content_hash,
+            scenario_set_hash=self.market.scenarios.content_hash,
             engine_version=ENGINE_VERSION,
             target_utilization=self.rules.target_utilization,
             impact_coefficient=self.rules.impact_coefficient,
@@ -228,6 +229,8 @@ class _Book:
             least_cost=min(cost, Decimal(least_cost).quantize(CENT, rounding=ROUND_FLOOR, context=EXACT)),
             reaches_target=reaches_target,
             left_out=self.left_out,
+            depth=self.terms.depth,
+            house_view_id=self.before.stamp.house_view_id,
         )
 
     @property

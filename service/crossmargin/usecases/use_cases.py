@@ -52,6 +52,7 @@ from crossmargin.usecases.reconcile_statement import ReconcileStatement
 from crossmargin.usecases.record_trades import RecordTrades
 from crossmargin.usecases.release_reservation import ReleaseReservation
 from crossmargin.usecases.report_liquidation import ReportLiquidation
+from crossmargin.usecases.reproduce_liquidation import ReproduceLiquidation
 from crossmargin.usecases.reproduce_margin import ReproduceMargin
 from crossmargin.usecases.reserve_margin import ReserveMargin
 from crossmargin.usecases.reset_breaker import ResetBreaker
@@ -124,6 +125,7 @@ class UseCases:
     run_backtest: RunBacktest
     run_stress: RunStress
     plan_liquidation: PlanLiquidation
+    reproduce_liquidation: ReproduceLiquidation
     approve_liquidation: ApproveLiquidation
     report_liquidation: ReportLiquidation
     abandon_liquidation: AbandonLiquidation

@@ -11,7 +11,7 @@ from crossmargin.api.v1 import margin_service_pb2
 from crossmargin.api.v1 import risk_service_pb2 as pb
 from crossmargin_cli.failures import CommandError, MisuseError
 from crossmargin_cli.liquidation import _read
-from crossmargin_cli.liquidation_views import order_text, plan_lines, plan_table
+from crossmargin_cli.liquidation_views import order_text, plan_lines, plan_table, reproduction_line
 
 AFTER = pb.StressStanding(equity="1000", maintenance_margin="750", utilization="0.75", band=margin_service_pb2.BAND_AT_RISK)
 PLAN = pb.LiquidationPlan(
@@ -69,3 +69,12 @@ def test_a_file_that_holds_no_plan_is_refused(tmp_path):
     file.write_text("{nothing")
     with pytest.raises(CommandError, match="is no plan"):
         _read(file)
+
+
+def test_a_plan_that_was_made_again_says_whether_it_is_the_same_and_where_it_first_differs():
+    kept = pb.LiquidationPlan(account="clients/alpha/accounts/core", snapshot_id="ab", as_of_seq=7)
+    what = "plan for alpha/core of snapshot ab and entry 7"
+    same = pb.ReproduceLiquidationResponse(reproduced=True)
+    assert reproduction_line(kept, same) == f"{what}: reproduced, every order and figure the same"
+    other = pb.ReproduceLiquidationResponse(difference=margin_service_pb2.MarginDifference(field="cost", recorded="1", recomputed="2"))
+    assert reproduction_line(kept, other) == f"{what}: NOT reproduced: cost was 1, came out as 2"

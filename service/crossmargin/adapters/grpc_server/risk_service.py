@@ -17,7 +17,9 @@ from crossmargin.adapters.grpc_server.wire.liquidation import (
     approval_from_message,
     approval_to_message,
     gated_plan_to_message,
+    past_plan_from_message,
     plan_wish_from_message,
+    reproduction_to_message,
 )
 from crossmargin.adapters.grpc_server.wire.liquidation_life import (
     gated_liquidation_to_message,
@@ -79,6 +81,11 @@ class RiskService(RiskServiceServicer):
         """Plan how to close out a part of an account."""
         account = account_ref_from_name(request.account, what="account")
         return gated_plan_to_message(await self._use_cases.plan_liquidation(account, plan_wish_from_message(request)))
+
+    async def ReproduceLiquidation(self, request: pb.ReproduceLiquidationRequest, context: Context) -> pb.ReproduceLiquidationResponse:
+        """Make a past plan again."""
+        plan = await self._use_cases.reproduce_liquidation(past_plan_from_message(request.plan))
+        return reproduction_to_message(request.plan, plan)
 
     async def ApproveLiquidation(self, request: pb.ApproveLiquidationRequest, context: Context) -> pb.ApproveLiquidationResponse:
         """Propose a plan, or approve of one that somebody else proposed."""

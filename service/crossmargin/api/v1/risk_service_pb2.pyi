@@ -1301,6 +1301,9 @@ class LiquidationPlan(_message.Message):
     REACHES_TARGET_FIELD_NUMBER: _builtins.int
     LEFT_OUT_FIELD_NUMBER: _builtins.int
     IMPACT_COEFFICIENT_FIELD_NUMBER: _builtins.int
+    SCENARIO_SET_HASH_FIELD_NUMBER: _builtins.int
+    HOUSE_VIEW_ID_FIELD_NUMBER: _builtins.int
+    ORDER_BOOKS_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     as_of_seq: _builtins.int
     snapshot_id: _builtins.str
@@ -1312,6 +1315,8 @@ class LiquidationPlan(_message.Message):
     least_cost: _builtins.str
     reaches_target: _builtins.bool
     impact_coefficient: _builtins.str
+    scenario_set_hash: _builtins.str
+    house_view_id: _builtins.str
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -1322,6 +1327,8 @@ class LiquidationPlan(_message.Message):
     def pieces(self) -> _containers.RepeatedCompositeFieldContainer[Global___LiquidationPiece]: ...
     @_builtins.property
     def left_out(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def order_books(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderBook]: ...
     def __init__(
         self,
         *,
@@ -1341,10 +1348,13 @@ class LiquidationPlan(_message.Message):
         reaches_target: _builtins.bool = ...,
         left_out: _abc.Iterable[_builtins.str] | None = ...,
         impact_coefficient: _builtins.str = ...,
+        scenario_set_hash: _builtins.str = ...,
+        house_view_id: _builtins.str = ...,
+        order_books: _abc.Iterable[Global___OrderBook] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "as_of", b"as_of", "before", b"before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "after", b"after", "as_of", b"as_of", "as_of_seq", b"as_of_seq", "before", b"before", "cost", b"cost", "engine_version", b"engine_version", "impact_coefficient", b"impact_coefficient", "least_cost", b"least_cost", "left_out", b"left_out", "parameter_set_id", b"parameter_set_id", "parameters_hash", b"parameters_hash", "pieces", b"pieces", "reaches_target", b"reaches_target", "snapshot_id", b"snapshot_id", "target_utilization", b"target_utilization"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "after", b"after", "as_of", b"as_of", "as_of_seq", b"as_of_seq", "before", b"before", "cost", b"cost", "engine_version", b"engine_version", "house_view_id", b"house_view_id", "impact_coefficient", b"impact_coefficient", "least_cost", b"least_cost", "left_out", b"left_out", "order_books", b"order_books", "parameter_set_id", b"parameter_set_id", "parameters_hash", b"parameters_hash", "pieces", b"pieces", "reaches_target", b"reaches_target", "scenario_set_hash", b"scenario_set_hash", "snapshot_id", b"snapshot_id", "target_utilization", b"target_utilization"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1378,6 +1388,53 @@ class PlanLiquidationResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PlanLiquidationResponse: _TypeAlias = PlanLiquidationResponse  # noqa: Y015
+
+@_typing.final
+class ReproduceLiquidationRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def plan(self) -> Global___LiquidationPlan: ...
+    def __init__(
+        self,
+        *,
+        plan: Global___LiquidationPlan | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReproduceLiquidationRequest: _TypeAlias = ReproduceLiquidationRequest  # noqa: Y015
+
+@_typing.final
+class ReproduceLiquidationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPRODUCED_FIELD_NUMBER: _builtins.int
+    DIFFERENCE_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
+    reproduced: _builtins.bool
+    @_builtins.property
+    def difference(self) -> _margin_service_pb2.MarginDifference: ...
+    @_builtins.property
+    def plan(self) -> Global___LiquidationPlan: ...
+    def __init__(
+        self,
+        *,
+        reproduced: _builtins.bool = ...,
+        difference: _margin_service_pb2.MarginDifference | None = ...,
+        plan: Global___LiquidationPlan | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["difference", b"difference", "plan", b"plan"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["difference", b"difference", "plan", b"plan", "reproduced", b"reproduced"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReproduceLiquidationResponse: _TypeAlias = ReproduceLiquidationResponse  # noqa: Y015
 
 @_typing.final
 class ApproveLiquidationRequest(_message.Message):

@@ -69,6 +69,11 @@ class RiskServiceStub(object):
                 request_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.PlanLiquidationRequest.SerializeToString,
                 response_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.PlanLiquidationResponse.FromString,
                 _registered_method=True)
+        self.ReproduceLiquidation = channel.unary_unary(
+                '/crossmargin.api.v1.RiskService/ReproduceLiquidation',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReproduceLiquidationRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReproduceLiquidationResponse.FromString,
+                _registered_method=True)
         self.ApproveLiquidation = channel.unary_unary(
                 '/crossmargin.api.v1.RiskService/ApproveLiquidation',
                 request_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ApproveLiquidationRequest.SerializeToString,
@@ -141,6 +146,12 @@ class RiskServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReproduceLiquidation(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ApproveLiquidation(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -208,6 +219,11 @@ def add_RiskServiceServicer_to_server(servicer, server):
                     servicer.PlanLiquidation,
                     request_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.PlanLiquidationRequest.FromString,
                     response_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.PlanLiquidationResponse.SerializeToString,
+            ),
+            'ReproduceLiquidation': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReproduceLiquidation,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReproduceLiquidationRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReproduceLiquidationResponse.SerializeToString,
             ),
             'ApproveLiquidation': grpc.unary_unary_rpc_method_handler(
                     servicer.ApproveLiquidation,
@@ -424,6 +440,33 @@ class RiskService(object):
             '/crossmargin.api.v1.RiskService/PlanLiquidation',
             crossmargin_dot_api_dot_v1_dot_risk__service__pb2.PlanLiquidationRequest.SerializeToString,
             crossmargin_dot_api_dot_v1_dot_risk__service__pb2.PlanLiquidationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReproduceLiquidation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/crossmargin.api.v1.RiskService/ReproduceLiquidation',
+            crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReproduceLiquidationRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_risk__service__pb2.ReproduceLiquidationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,6 +38,7 @@ class RiskServiceStub:
     SimulateCascade: _grpc.UnaryStreamMultiCallable[_risk_service_pb2.SimulateCascadeRequest, _risk_service_pb2.SimulateCascadeResponse]
     AdviseMarginMode: _grpc.UnaryUnaryMultiCallable[_risk_service_pb2.AdviseMarginModeRequest, _risk_service_pb2.AdviseMarginModeResponse]
     PlanLiquidation: _grpc.UnaryUnaryMultiCallable[_risk_service_pb2.PlanLiquidationRequest, _risk_service_pb2.PlanLiquidationResponse]
+    ReproduceLiquidation: _grpc.UnaryUnaryMultiCallable[_risk_service_pb2.ReproduceLiquidationRequest, _risk_service_pb2.ReproduceLiquidationResponse]
     ApproveLiquidation: _grpc.UnaryUnaryMultiCallable[_risk_service_pb2.ApproveLiquidationRequest, _risk_service_pb2.ApproveLiquidationResponse]
     ReportLiquidation: _grpc.UnaryUnaryMultiCallable[_risk_service_pb2.ReportLiquidationRequest, _risk_service_pb2.ReportLiquidationResponse]
     AbandonLiquidation: _grpc.UnaryUnaryMultiCallable[_risk_service_pb2.AbandonLiquidationRequest, _risk_service_pb2.AbandonLiquidationResponse]
@@ -54,6 +55,7 @@ class RiskServiceAsyncStub(RiskServiceStub):
     SimulateCascade: _aio.UnaryStreamMultiCallable[_risk_service_pb2.SimulateCascadeRequest, _risk_service_pb2.SimulateCascadeResponse]  # type: ignore[assignment]
     AdviseMarginMode: _aio.UnaryUnaryMultiCallable[_risk_service_pb2.AdviseMarginModeRequest, _risk_service_pb2.AdviseMarginModeResponse]  # type: ignore[assignment]
     PlanLiquidation: _aio.UnaryUnaryMultiCallable[_risk_service_pb2.PlanLiquidationRequest, _risk_service_pb2.PlanLiquidationResponse]  # type: ignore[assignment]
+    ReproduceLiquidation: _aio.UnaryUnaryMultiCallable[_risk_service_pb2.ReproduceLiquidationRequest, _risk_service_pb2.ReproduceLiquidationResponse]  # type: ignore[assignment]
     ApproveLiquidation: _aio.UnaryUnaryMultiCallable[_risk_service_pb2.ApproveLiquidationRequest, _risk_service_pb2.ApproveLiquidationResponse]  # type: ignore[assignment]
     ReportLiquidation: _aio.UnaryUnaryMultiCallable[_risk_service_pb2.ReportLiquidationRequest, _risk_service_pb2.ReportLiquidationResponse]  # type: ignore[assignment]
     AbandonLiquidation: _aio.UnaryUnaryMultiCallable[_risk_service_pb2.AbandonLiquidationRequest, _risk_service_pb2.AbandonLiquidationResponse]  # type: ignore[assignment]
@@ -109,6 +111,13 @@ class RiskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _risk_service_pb2.PlanLiquidationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_risk_service_pb2.PlanLiquidationResponse, _abc.Awaitable[_risk_service_pb2.PlanLiquidationResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ReproduceLiquidation(
+        self,
+        request: _risk_service_pb2.ReproduceLiquidationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_risk_service_pb2.ReproduceLiquidationResponse, _abc.Awaitable[_risk_service_pb2.ReproduceLiquidationResponse]]: ...
 
     @_abc_1.abstractmethod
     def ApproveLiquidation(

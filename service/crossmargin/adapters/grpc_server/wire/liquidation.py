@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
+from crossmargin.adapters.grpc_server.wire.differences import first_difference
 from crossmargin.adapters.grpc_server.wire.margin import band_to_message
 from crossmargin.adapters.grpc_server.wire.pending_request import pending_to_message
 from crossmargin.adapters.grpc_server.wire.stress import standing_to_message
 from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name, format_fraction, moment_to_message, optional_decimal
 from crossmargin.api.v1 import risk_service_pb2 as pb
-from crossmargin.domain.identifiers import InstrumentId, SnapshotId
+from crossmargin.domain.identifiers import HouseViewId, InstrumentId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.liquidation import (
     DepthLevel,
     LiquidationPiece,
@@ -20,6 +23,7 @@ from crossmargin.domain.money import format_decimal, parse_decimal
 from crossmargin.domain.pending_request import PendingRequest
 from crossmargin.usecases.approve_liquidation import ApprovalRequest, ApprovedLiquidation
 from crossmargin.usecases.plan_liquidation import GatedPlan
+from crossmargin.usecases.reproduce_liquidation import PastPlan
 
 
 def plan_wish_from_message(message: pb.PlanLiquidationRequest) -> PlanWish:
@@ -27,7 +31,7 @@ def plan_wish_from_message(message: pb.PlanLiquidationRequest) -> PlanWish:
     return PlanWish(
         target_utilization=optional_decimal(message.target_utilization),
         impact_coefficient=optional_decimal(message.impact_coefficient),
-        depth={InstrumentId(book.instrument_id): _order_book(book) for book in message.order_books},
+        depth=_depth(message.order_books),
     )
 
 
@@ -40,6 +44,33 @@ def gated_plan_to_message(gated: GatedPlan) -> pb.PlanLiquidationResponse:
         refusal_reason="" if refusal is None else refusal.reason.code,
         refusal_message="" if refusal is None else refusal.message,
     )
+
+
+def past_plan_from_message(message: pb.LiquidationPlan) -> PastPlan:
+    """Return what a plan was made of; errors as `PlanWish` and `OrderBook`."""
+    wish = PlanWish(
+        target_utilization=parse_decimal(message.target_utilization, what="plan.target_utilization"),
+        impact_coefficient=parse_decimal(message.impact_coefficient, what="plan.impact_coefficient"),
+        depth=_depth(message.order_books),
+    )
+    return PastPlan(
+        account=account_ref_from_name(message.account, what="plan.account"),
+        sequence=message.as_of_seq,
+        snapshot_id=SnapshotId(message.snapshot_id),
+        parameter_set_id=RiskParameterSetId(message.parameter_set_id),
+        scenario_set_hash=message.scenario_set_hash,
+        engine_version=message.engine_version,
+        house_view_id=HouseViewId(message.house_view_id) if message.house_view_id else None,
+        wish=wish,
+        left_out=frozenset(map(InstrumentId, message.left_out)),
+    )
+
+
+def reproduction_to_message(recorded: pb.LiquidationPlan, plan: LiquidationPlan) -> pb.ReproduceLiquidationResponse:
+    """Return a plan that was made again, and where it is not the one recorded."""
+    recomputed = _plan_to_message(plan)
+    difference = first_difference(recorded, recomputed)
+    return pb.ReproduceLiquidationResponse(reproduced=difference is None, difference=difference, plan=recomputed)
 
 
 def approval_from_message(message: pb.ApproveLiquidationRequest) -> ApprovalRequest:
@@ -63,6 +94,10 @@ def approval_to_message(done: ApprovedLiquidation | PendingRequest) -> pb.Approv
         replayed=done.replayed,
         liquidation_id=done.liquidation_id,
     )
+
+
+def _depth(messages: Iterable[pb.OrderBook]) -> Mapping[InstrumentId, OrderBook]:
+    return {InstrumentId(book.instrument_id): _order_book(book) for book in messages}
 
 
 def _order_book(message: pb.OrderBook) -> OrderBook:
@@ -104,7 +139,19 @@ def _plan_to_message(plan: LiquidationPlan) -> pb.LiquidationPlan:
         least_cost=format_decimal(plan.least_cost),
         reaches_target=plan.reaches_target,
         left_out=plan.left_out,
+        scenario_set_hash=plan.scenario_set_hash,
+        house_view_id=plan.house_view_id or "",
+        order_books=[_order_book_to_message(name, book) for name, book in plan.depth.items()],
     )
+
+
+def _order_book_to_message(name: InstrumentId, book: OrderBook) -> pb.OrderBook:
+    bids, asks = ([_level_to_message(level) for level in side] for side in (book.bids, book.asks))
+    return pb.OrderBook(instrument_id=name, bids=bids, asks=asks)
+
+
+def _level_to_message(level: DepthLevel) -> pb.DepthLevel:
+    return pb.DepthLevel(price=format_decimal(level.price), quantity=format_decimal(level.quantity))
 
 
 def _piece_to_message(piece: LiquidationPiece) -> pb.LiquidationPiece:
