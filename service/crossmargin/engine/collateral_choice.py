@@ -31,6 +31,8 @@ _STEPS: Final = (0.5, 0.25)
 _ROUNDS: Final = 8
 _BENT_SHARE: Final = 0.5
 """Of the tolerance: how much of a row's tail mean tangents may miss before its scenarios are taken instead."""
+_GIVEN_AWAY: Final = 0.2
+"""Of the tolerance: how much settled parts may give away before nothing is settled any more."""
 _NEAR_AN_END: Final = 0.01
 _POLISHED: Final = 4
 _FRACTION_PLACES: Final = 6
@@ -103,6 +105,7 @@ class _Search:
         self._rest = float(held.market_value[others].sum()) - self._rows.constant
         self._points: list[_Point] = []
         self._bound = np.inf
+        self._is_settling = True
         # Tails that few holdings move bend little, so that tangents at a few splits say what they are; of the widest row scenarios do.
         self._by_scenario = np.zeros(len(self._rows.level), dtype=np.bool_)
         self._by_scenario[np.bincount(self._rows.entries.row).argmax() if len(self._rows.level) else []] = True
@@ -155,7 +158,9 @@ class _Search:
         """Solve the program of what is known, and look at its split; return True when the best split known is good enough."""
         if self._bound - best.excess <= tolerance:
             return True
-        start = Start(self._points[-1].x, self._bound - best.excess)
+        settled = self._settled()
+        x = np.where(settled == 0.0, self._points[-1].x, 0.5 + 0.5 * settled)
+        start = Start(x, self._bound - best.excess, settled != 0.0)
         solution = solve_tail_program(self._program(), start, tolerance=_SOLVER_SHARE * tolerance)
         self._bound = min(self._bound, self._rest + solution.bound)
         near = _NEAR_AN_END
@@ -163,7 +168,18 @@ class _Search:
         if self._bound - max(best.excess, point.excess) <= tolerance:
             return True
         self._by_scenario |= self._bent(point, tolerance)
+        self._is_settling = solution.given_away <= _GIVEN_AWAY * tolerance
         return False
+
+    def _settled(self) -> ByVariable:
+        """Return [V] 1 for what gains by being risked at every split looked at, -1 for what loses, and 0 for what has to be found.
+
+        That settles about half of the parts. Should it be wrong, the bound shows it, and the next program finds them all.
+        """
+        if not self._is_settling:
+            return np.zeros(len(self._parts.source))
+        slopes = np.array([point.slope for point in self._points])
+        return np.where((slopes > 0.0).all(axis=0), 1.0, np.where((slopes < 0.0).all(axis=0), -1.0, 0.0))
 
     def _bent(self, point: _Point, tolerance: float) -> NDArray[np.bool_]:
         """Return [R] whether the tangents at the other splits said too little of a row's tail mean at this one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -51,22 +51,30 @@ class TailProgram:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Start:
-    """Where to begin: `x` [V] in the box, and how far its value may be from the maximum, above zero. A guess costs steps, no more."""
+    """Where to begin: `x` [V] in the box, and how far its value may be from the maximum, above zero. A guess costs steps, no more.
+
+    `is_settled` [V]: variables that stay where `x` has them. Where that is not the best place, the bound says by how much.
+    """
 
     x: ByVariable
     distance: float
+    is_settled: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TailSolution:
-    """Near the maximum: `x` [V] inside the box, and `bound`, which no x exceeds."""
+    """Near the maximum: `x` [V] in the box, and `bound`, which no x exceeds, wherever the settled variables are.
+
+    `given_away`: the part of the bound that is there because the settled variables might be better elsewhere.
+    """
 
     x: ByVariable
     bound: float
+    given_away: float
 
 
 def solve_tail_program(program: TailProgram, start: Start, *, tolerance: float) -> TailSolution:
-    """Return a point whose value is within `tolerance` of the maximum, with a bound that shows it.
+    """Return a point whose value is within `tolerance` of the maximum for the settled variables where they are, with a bound.
 
     As a linear program (Rockafellar and Uryasev 2000): minimise level eta + level cap z - gain x with z >= 0, eta >= 0 and
     y = z + eta + profit(x) >= 0 in every column. The multipliers w of y are the tail weights, v = level cap - w those of z.
@@ -74,7 +82,15 @@ def solve_tail_program(program: TailProgram, start: Start, *, tolerance: float) 
     corrector (1992); what a column adds is eliminated first, then each row's eta, so that one step solves a system of one equation for
     each variable. The same program and start give the same bits.
     """
-    return _InteriorPoint(_Rows.of(program), start).solve(tolerance)
+    rows, free = _Rows.of(program), ~start.is_settled
+    x, bound, weights = _InteriorPoint(rows.settled(start), start.x[free], start.distance).solve(tolerance)
+    # The weights bound the whole program, once the settled variables may go to the ends that they prefer under them.
+    settled_x = start.x[start.is_settled]
+    slopes = rows.gain[start.is_settled] + weights @ rows.profit[:, start.is_settled]
+    found = start.x.copy()
+    found[free] = x
+    given_away = float((np.maximum(slopes, 0.0) - slopes * settled_x).sum())
+    return TailSolution(found, bound + given_away, given_away)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +125,20 @@ class _Rows:
         members = (np.arange(len(level))[:, np.newaxis] == row).astype(np.float64)
         return _Rows(offset, gain, level, first, row, members, base, ceiling, profit)
 
+    def settled(self, start: Start) -> _Rows:
+        """Return the rows of the variables that are not settled, with what the others make of them where they are."""
+        if not start.is_settled.any():
+            return self
+        x = np.where(start.is_settled, start.x, 0.0)
+        free = ~start.is_settled
+        return replace(
+            self,
+            offset=self.offset + float(self.gain @ x),
+            gain=self.gain[free],
+            base=self.base + self.profit @ x,
+            profit=np.compress(free, self.profit, axis=1),
+        )
+
     def cut(self, pairs: ByPair) -> _Pairs:
         """Return the parts of a vector over all pairs of unknowns; views of it."""
         columns, ends = len(self.base), 2 * len(self.base) + len(self.gain)
@@ -139,12 +169,12 @@ class _InteriorPoint:
     v = level cap - w hold from the start and are kept by every step.
     """
 
-    def __init__(self, rows: _Rows, start: Start) -> None:
+    def __init__(self, rows: _Rows, start: ByVariable, distance: float) -> None:
         """Start where every pair multiplies to the same, but for the ends, whose multipliers take up what the slopes ask for."""
         self.rows = rows
-        x = np.clip(start.x, _FROM_THE_ENDS, 1.0 - _FROM_THE_ENDS)
+        x = np.clip(start, _FROM_THE_ENDS, 1.0 - _FROM_THE_ENDS)
         profit = rows.base + rows.profit @ x
-        product = _START_SHARE * start.distance / (2 * len(profit) + 2 * len(x) + len(rows.level))
+        product = _START_SHARE * distance / (2 * len(profit) + 2 * len(x) + len(rows.level))
         eta = _balanced(rows, profit, product)
         beyond = profit + eta[rows.row]
         less = _lesser_weight(beyond, rows.ceiling, product)
@@ -158,18 +188,21 @@ class _InteriorPoint:
         self.dual = np.concatenate((np.where(is_above, more, less), w, lower, upper, product / eta))
         self.at, self.by = rows.cut(self.primal), rows.cut(self.dual)
 
-    def solve(self, tolerance: float) -> TailSolution:
-        bound = np.inf
+    def solve(self, tolerance: float) -> tuple[ByVariable, float, ByColumn]:
+        """Return x, a value that the maximum does not exceed, and the weights of the columns that say so."""
+        bound, weights = np.inf, self.by.y
         for _ in range(_MOST_STEPS):
             marginal, total = self.by.y @ self.rows.profit, self.rows.sums(self.by.y)
-            bound = min(bound, self._bound(total))
+            at_most, allowed = self._bound(total)
+            if at_most < bound:
+                bound, weights = at_most, allowed
             if bound - self._value() <= tolerance:
                 break
             self._step(marginal, total)
-        return TailSolution(self.at.x, bound)
+        return self.at.x, bound, weights
 
-    def _bound(self, total: ByRow) -> float:
-        """Return a value that the maximum does not exceed.
+    def _bound(self, total: ByRow) -> tuple[float, ByColumn]:
+        """Return a value that the maximum does not exceed, and the weights of the columns that say so.
 
         A tail mean is the largest mean loss over all weights from zero to level x cap that sum to at most the level, so with any of them
         the objective is replaced by a linear one that is nowhere smaller, and that one is at its largest where every variable is at the
@@ -178,7 +211,7 @@ class _InteriorPoint:
         rows = self.rows
         weights = self.by.y * np.minimum(1.0, rows.level / total)[rows.row]
         slopes = rows.gain + weights @ rows.profit
-        return float(rows.offset + weights @ rows.base + np.maximum(slopes, 0.0).sum())
+        return float(rows.offset + weights @ rows.base + np.maximum(slopes, 0.0).sum()), weights
 
     def _value(self) -> float:
         """Return what is to be maximised at x, or a little less where eta is not the best one."""

@@ -8,7 +8,8 @@ from crossmargin.engine.tail_mean import tail_mean
 from crossmargin.engine.tail_program import Start, TailProgram, solve_tail_program
 
 ALPHA = 0.1
-MIDDLE = Start(np.full(18, 0.5), 10.0)
+NONE = np.zeros(18, dtype=np.bool_)
+MIDDLE = Start(np.full(18, 0.5), 10.0, NONE)
 
 
 @pytest.mark.parametrize("plane_count", [1, 3])
@@ -26,7 +27,7 @@ def test_the_point_is_near_the_maximum_and_the_bound_above_it(seed, plane_count)
 @pytest.mark.parametrize("distance", [1e-6, 1.0, 1e6])
 def test_the_start_may_be_anywhere(x, distance):
     program = _program(4, plane_count=2)
-    solution = solve_tail_program(program, Start(x, distance), tolerance=1e-4)
+    solution = solve_tail_program(program, Start(x, distance, NONE), tolerance=1e-4)
     assert _value(program, solution.x) == pytest.approx(_by_linear_program(program), abs=1e-4)
 
 
@@ -37,6 +38,34 @@ def test_without_rows_the_planes_alone_decide(plane_count):
     program = replace(program, level=none, first=none.astype(np.int64), base=none, cap=none, profit=np.zeros((0, 18)))
     solution = solve_tail_program(program, MIDDLE, tolerance=1e-4)
     assert _value(program, solution.x) == pytest.approx(_by_linear_program(program), abs=1e-4)
+
+
+@pytest.mark.parametrize("plane_count", [1, 3])
+@pytest.mark.parametrize("seed", range(8))
+def test_variables_settled_where_they_belong_give_nothing_away(seed, plane_count):
+    """Nine of them gain or lose more than all rows together could make up for."""
+    plain, sure = _program(seed, plane_count=plane_count), np.where(np.arange(18) % 2 == 0, np.where(np.arange(18) < 9, 1.0, -1.0), 0.0)
+    program = replace(plain, linear=plain.linear - 100.0 * sure)
+    solution = solve_tail_program(program, Start(0.5 + 0.5 * sure, 10.0, sure != 0.0), tolerance=1e-4)
+    best = _by_linear_program(program)
+    assert (solution.x[sure > 0.0] == 1.0).all()
+    assert (solution.x[sure < 0.0] == 0.0).all()
+    assert best - 1e-4 <= _value(program, solution.x) <= best + 1e-6
+    assert best - 1e-6 <= solution.bound <= best + 1e-4
+    assert solution.given_away == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("plane_count", [1, 3])
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("end", [0.0, 1.0])
+def test_the_bound_holds_wherever_variables_are_settled_wrongly(seed, plane_count, end):
+    program = _program(seed, plane_count=plane_count)
+    is_settled = np.arange(18) % 2 == 0
+    settled = solve_tail_program(program, Start(np.full(18, end), 10.0, is_settled), tolerance=1e-4)
+    best = _by_linear_program(program)
+    assert settled.bound >= best - 1e-6
+    assert settled.given_away >= best - _value(program, settled.x) - 2e-4
+    assert settled.given_away > 1e-3
 
 
 def test_the_same_program_gives_the_same_bits():
