@@ -19,6 +19,7 @@ D = Decimal
 AUTO, RISKED, PLEDGED = CollateralPolicy.AUTO, CollateralPolicy.RISKED, CollateralPolicy.PLEDGED
 PROMISED = 1e-3
 """Of the excess, before charges: what AUTO may miss of the best split."""
+DEPEG = {"mild_price": "0.99", "haircut_slope": "4", "ineligible_price": "0.95"}
 BASIS = {"perpetual_fraction": "0.01", "dated_fraction": "0.02"}
 MARKET = a_market()
 ASSETS = ["BTC", "RLUSD", "USDC", "XRP", "EUR"]
@@ -33,7 +34,7 @@ TERMS = {
 }
 SUPPLY = {"spot:RLUSD": "50000", "spot:USDC": "90000"}
 
-few = settings(max_examples=40)
+few, fewer = settings(max_examples=40), settings(max_examples=20)
 amounts = st.decimals(D("0.001"), 1000, places=3)
 quantities = st.decimals(-1000, 1000, places=3).filter(bool)
 fractions = st.decimals(0, 1, places=3)
@@ -84,6 +85,25 @@ def test_auto_is_no_worse_than_all_risked_or_all_pledged_when_charges_are_counte
     for policy in (RISKED, PLEDGED):
         fixed = _excess(book, dict.fromkeys(ASSETS, policy), **charges)
         assert auto >= fixed - 1e-9 * abs(fixed)
+
+
+@fewer
+@given(
+    books(),
+    st.sampled_from(["0.955", "0.97", "0.985"]),
+    st.sampled_from(["0.02", "0.5", "0.9", "1"]),
+    st.fixed_dictionaries({}, optional={"share_limit": st.sampled_from(["0.05", "0.4"]), "absolute_limit": st.sampled_from(["5", "400"])}),
+    st.sampled_from([None, 20, 500]),
+)
+@example({"USDC": (D("69.320"), D(0)), "XRP": (D("4.221"), D(0)), "USD": (D(-5), D(0))}, "0.97", "1", {"share_limit": "0.05"}, None)
+def test_auto_is_no_worse_than_all_risked_or_all_pledged_while_a_stablecoin_is_off_its_peg(book, price, flat, limits, issuer):
+    """What policy RISKED leaves out for being over a limit is not charged for the peg; what AUTO pledges of it would be."""
+    charges = {"depeg": DEPEG, "basis": BASIS} | ({"issuers": _limited(issuer)} if issuer else {})
+    terms = {"STABLE": {"residual": "0.02", "flat": flat, "share_limit": None} | limits}
+    auto, *fixed = (
+        _excess(book, dict.fromkeys(ASSETS, policy), terms=terms, market=_slipped(price), **charges) for policy in (AUTO, RISKED, PLEDGED)
+    )
+    assert auto >= max(fixed) - 1e-9 * abs(max(fixed))
 
 
 @given(books())
@@ -189,8 +209,8 @@ def _limited(limit):
     return [one | {"moves": {"spot:XRP": "0", "spot:RLUSD": "0"}} for one in issuers(collateral_limit=str(limit))]
 
 
-def _excess(book, policies=None, *, terms=None, **charges):
-    figures, rates = _margined(book, policies, terms, charges)
+def _excess(book, policies=None, *, terms=None, market=None, **charges):
+    figures, rates = _margined(book, policies, terms, charges, market)
     return figures.excess(rates)
 
 
@@ -198,7 +218,7 @@ def _figures(book, policies=None):
     return _margined(book, policies, None, {})[0]
 
 
-def _margined(book, policies, terms, charges):
+def _margined(book, policies, terms, charges, market=None):
     rows = {name: TERMS[name] | (terms or {}).get(name, {}) for name in TERMS}
     rules = parameters(
         **charges,
@@ -207,7 +227,8 @@ def _margined(book, policies, terms, charges):
             "circulating_supply": [{"curve": curve, "units": units} for curve, units in SUPPLY.items()],
         },
     )
-    market = MARKET if "issuers" in charges and charges["issuers"][0]["moves"]["spot:XRP"] != "0" else _without_shock()
+    has_shock = "issuers" in charges and charges["issuers"][0]["moves"]["spot:XRP"] != "0"
+    market = market or (MARKET if has_shock else _without_shock())
     portfolio = a_portfolio(book, policies=policies or dict.fromkeys(ASSETS, AUTO))
     rates = margin_rates(rules, portfolio.mode)
     return margin_figures(portfolio_arrays(portfolio, market), market, rates, haircut_rates(rules)), rates
@@ -215,6 +236,12 @@ def _margined(book, policies, terms, charges):
 
 def _without_shock():
     return replace(MARKET, issuer_leg_pnl=0.0 * MARKET.issuer_leg_pnl)
+
+
+def _slipped(price):
+    """The market with a USDC that counts at less than its peg, and without a joint shock."""
+    market = a_market(usdc=float(price))
+    return replace(market, issuer_leg_pnl=0.0 * market.issuer_leg_pnl)
 
 
 def _row(name, tiers=None, flat=None, **terms):

@@ -23,7 +23,8 @@ class Portfolio:
         holdings: Sorted by instrument, one for each.
         policies: How positive holdings of assets and bonds count; the risk parameters' default where nothing is said.
         house: What all accounts hold together; NO_HOUSE for an account that stands by itself.
-        risked_fractions: Shares of holdings that are risked, decided beforehand: what their policy says does not matter.
+        risked_fractions: Shares of holdings that are risked, decided beforehand. Of those their policy says no more than whether the rest
+            is pledged: of RISKED it is left out, and counts nothing.
         methodology: What the requirement is computed by.
     """
 

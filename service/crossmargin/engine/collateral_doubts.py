@@ -27,9 +27,22 @@ def least_risked(split: CollateralSplit, movable: NDArray[np.bool_]) -> ByHoldin
     counted is within all of them still.
     """
     least = split.risked_fraction.copy()
-    over = np.flatnonzero(movable & split.is_eligible & (split.over_limit > _NOISE * split.gross_value))
+    over = np.flatnonzero(movable & over_limits(split))
     least[over] = np.ceil((1.0 - split.over_limit[over] / split.market_value[over]) * _MILLION) / _MILLION
     return np.minimum(least, split.risked_fraction)
+
+
+def slipped_coins(held: HeldAssets, arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates) -> Index:
+    """Return the places along axis H of stablecoins left to policy AUTO that bear a depeg charge."""
+    collateral = np.array(held.collateral, dtype=np.int64)
+    below = market.peg_price[arrays.row[collateral]] < rates.charges.mild_depeg_price  # NaN for what has no peg
+    return collateral[np.isnan(arrays.risked_fraction[collateral]) & below & (rates.charges.depeg_haircut_slope > 0.0)]
+
+
+def over_limits(split: CollateralSplit) -> NDArray[np.bool_]:
+    """Return [H] what has some part that counts nothing for being over a limit."""
+    is_over: NDArray[np.bool_] = split.is_eligible & (split.over_limit > _NOISE * split.gross_value)
+    return is_over
 
 
 def slow_groups(looked: Sequence[RequiredMargin]) -> frozenset[int]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from crossmargin.engine.axes import ByHolding, Index
 from crossmargin.engine.charges import ineligible_holdings
 from crossmargin.engine.collateral_choice import TOLERANCE, choices
-from crossmargin.engine.collateral_doubts import least_risked, slow_groups, worth_a_search
+from crossmargin.engine.collateral_doubts import least_risked, over_limits, slipped_coins, slow_groups, worth_a_search
 from crossmargin.engine.collateral_split import CollateralSplit, HeldAssets, held_assets, split_collateral
 from crossmargin.engine.portfolio_arrays import HaircutSchedule, MarginRates, PortfolioArrays
 from crossmargin.engine.required_margin import RequiredMargin, ScenarioProfits, profits_of, required_of, tail_contributions
@@ -36,8 +36,9 @@ def best_required(arrays: PortfolioArrays, market: RevaluedMarket, rates: Margin
 
     Three splits are margined in full: the best one before charges, all risked, and all pledged. Where a charge grows with a holding that
     adds little (`worth_a_search`), its part is searched for by the excess after all charges, holding by holding, until a round gains
-    nothing. Policy RISKED leaves out what counts for nothing anyway, being over a limit, where that leaves more excess. So the result is
-    never below any of the three, nor below all that is over a limit being left out.
+    nothing. Policy RISKED leaves out what counts for nothing anyway, being over a limit, where that leaves more excess, and so does AUTO
+    where a pledge would be charged for a slipped peg. So the result is never below any of the three, nor below all that is over a limit
+    being left out.
 
     Raises:
         FloatingPointError: When the market holds a profit that is not finite.
@@ -45,7 +46,7 @@ def best_required(arrays: PortfolioArrays, market: RevaluedMarket, rates: Margin
     held = held_assets(arrays, market, schedule, ineligible_holdings(arrays, market, rates.charges))
     search = _Search(held, arrays, market, rates)
     looked, at_most = search.of_choices()
-    best = search.leaving_out(search.best_of(looked))
+    best = search.not_pledging(search.leaving_out(search.best_of(looked)))
     if at_most - best.excess(rates) <= TOLERANCE * abs(at_most):
         return best
     slow = slow_groups(looked)
@@ -71,6 +72,10 @@ class _Search:
     def __init__(self, held: HeldAssets, arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates) -> None:
         self._held, self._arrays, self._market, self._rates = held, arrays, market, rates
 
+    def required(self, risked_fraction: ByHolding) -> RequiredMargin:
+        """Return what the account requires when the shares `risked_fraction` [H] are risked."""
+        return required_of(split_collateral(self._held, self._arrays, risked_fraction), self._arrays, self._market, self._rates)
+
     def of_choices(self) -> tuple[list[RequiredMargin], float]:
         """Return the splits that are worth looking at before charges, and the most excess that any split has before them."""
         looked: list[RequiredMargin] = []
@@ -78,7 +83,7 @@ class _Search:
         for choice in found:
             # Charges only take, so a choice that has less before them is not worth its figures.
             if not looked or choice.excess > self.best_of(looked).excess(self._rates):
-                looked.append(self._required(choice.risked_fraction))
+                looked.append(self.required(choice.risked_fraction))
         return looked, found[0].excess
 
     def best_of(self, looked: Sequence[RequiredMargin]) -> RequiredMargin:
@@ -91,20 +96,44 @@ class _Search:
         That is asked of the best split, of what RISKED may leave out, and of all risked, so that AUTO is not below RISKED.
         """
         is_undecided = np.isnan(self._arrays.risked_fraction)
-        best = self._without_what_is_over(best.split.risked_fraction, self._arrays.may_leave_out, best)
+        best = self.without_what_is_over(best.split.risked_fraction, self._arrays.may_leave_out, best)
         if is_undecided.any():
             all_risked = np.where(is_undecided, 1.0, self._arrays.risked_fraction)
-            best = self._without_what_is_over(all_risked, self._arrays.may_leave_out | is_undecided, best)
+            best = self.without_what_is_over(all_risked, self._arrays.may_leave_out | is_undecided, best)
         return best
 
-    def _without_what_is_over(self, risked_fraction: ByHolding, movable: NDArray[np.bool_], best: RequiredMargin) -> RequiredMargin:
+    def not_pledging(self, best: RequiredMargin) -> RequiredMargin:
+        """Return the best split in which slipped stablecoins that are over a limit are not pledged: what is not risked is left out.
+
+        That is asked of the best split, with what is risked of them searched for, and of all risked, where nothing is pledged: what policy
+        RISKED would say, so that AUTO is not below it.
+        """
+        slipped = slipped_coins(self._held, self._arrays, self._market, self._rates)
+        if not len(slipped):
+            return best
+        is_undecided = np.isnan(self._arrays.risked_fraction)
+        all_risked = np.where(is_undecided, 1.0, self._arrays.risked_fraction)
+        slipped = slipped[over_limits(split_collateral(self._held, self._arrays, all_risked))[slipped]]
+        if not len(slipped):
+            return best
+        some = self._not_pledging(slipped)
+        out = some.required(best.split.risked_fraction)
+        best = self._better(best, some.along(slipped, out, np.zeros(len(all_risked))))
+        movable = self._arrays.may_leave_out | is_undecided
+        return self._not_pledging(np.flatnonzero(is_undecided)).without_what_is_over(all_risked, movable, best)
+
+    def _not_pledging(self, holdings: Index) -> _Search:
+        return _Search(self._held.not_pledging(holdings.tolist()), self._arrays, self._market, self._rates)
+
+    def without_what_is_over(self, risked_fraction: ByHolding, movable: NDArray[np.bool_], best: RequiredMargin) -> RequiredMargin:
+        """Return the best split: the one given, or `risked_fraction` [H] less what is over a limit of what is `movable` [H]."""
         if not movable.any():
             return best
         least = least_risked(split_collateral(self._held, self._arrays, risked_fraction), movable)
         over = np.flatnonzero(least < risked_fraction)
         if not len(over):
             return best
-        out = self._required(np.minimum(risked_fraction, least))
+        out = self.required(np.minimum(risked_fraction, least))
         # What adds to the requirement hedges nothing, so a little more of it need not be tried.
         adds = tail_contributions(out, self._market, self._rates, holding_count=len(self._arrays.row))
         perhaps = [holding for holding in over.tolist() if adds[holding] < 0.0 or least[holding] == 0.0]
@@ -140,10 +169,7 @@ class _Search:
     def _with(self, required: RequiredMargin, holding: int, part: float) -> RequiredMargin:
         fraction = required.split.risked_fraction.copy()
         fraction[holding] = min(part, 1.0)
-        return self._required(fraction)
-
-    def _required(self, risked_fraction: ByHolding) -> RequiredMargin:
-        return required_of(split_collateral(self._held, self._arrays, risked_fraction), self._arrays, self._market, self._rates)
+        return self.required(fraction)
 
     def _better(self, one: RequiredMargin, other: RequiredMargin) -> RequiredMargin:
         """Return the one with more excess; the first of two that are alike."""

@@ -43,6 +43,14 @@ class HeldAssets:
         """Return what each collateral holding counts for within the limits on shares and issuers, from what it would count for alone."""
         return share_limited(alone, self._shares, issuer=self._issuers, issuer_limits=self.issuer_limits)
 
+    def not_pledging(self, holdings: Collection[int]) -> HeldAssets:
+        """Return the same with nothing of some collateral holdings pledged: what is not risked of them is left out, and counts nothing."""
+        terms = [
+            replace(own, slices=()) if holding in holdings and own is not NOT_ELIGIBLE else own
+            for holding, own in zip(self.collateral, self.terms, strict=True)
+        ]
+        return replace(self, terms=terms)
+
     @cached_property
     def _shares(self) -> ByHolding:
         return np.array([terms.share_limit for terms in self.terms])
@@ -61,8 +69,9 @@ class CollateralSplit:
         market_value: [H] mark less cost; haircut: [H] zero or more; over_limit: [H] what counts zero.
         value_in_equity: [H] contracts and liabilities at full value.
         gross_value: [H] sum of the absolute amounts behind the market value: the scale of its float noise.
-        risked_fraction: [H] share of a collateral holding that is risked, the rest being pledged; 0 for one that is not eligible, 1 for
-            what is no collateral. is_eligible: [H] True for collateral that may count.
+        risked_fraction: [H] share of a collateral holding that is risked, the rest being pledged or left out; 0 for one that is not
+            eligible, 1 for what is no collateral. is_eligible: [H] True for collateral that may count. leaves_out: [H] True for collateral
+            of which what is not risked is not pledged either, and counts nothing.
         scenario_quantity: [H] units whose profit and loss is in the scenarios; a cost is always in them.
     """
 
@@ -76,6 +85,7 @@ class CollateralSplit:
     gross_value: ByHolding
     risked_fraction: ByHolding
     is_eligible: NDArray[np.bool_]
+    leaves_out: NDArray[np.bool_]
     scenario_quantity: ByHolding
 
     @property
@@ -126,15 +136,18 @@ def split_collateral(held: HeldAssets, arrays: PortfolioArrays, risked_fraction:
 
     What is over a limit counts zero in equity. A risked amount stays in the scenarios all the same: it is there and is never worth less
     than nothing, so to leave its value out and keep its moves understates the account in every scenario. What is not risked of policy
-    RISKED is left out, and counts nothing: that is sound for the same reason, and it is for the caller to say which leaves more excess.
+    RISKED is left out, and counts nothing, as it is of what `HeldAssets.not_pledging` names: that is sound for the same reason, and it is
+    for the caller to say which leaves more excess.
 
     Limits that know nothing of the rest of the account (absolute, by volume, by supply) are on the market value and come first; those on
     shares of what counts and on issuers are on what is left after haircuts.
     """
     count = len(arrays.row)
-    haircut, over_limit, risked, eligible = np.zeros(count), np.zeros(count), np.ones(count), np.zeros(count, np.bool_)
+    haircut, over_limit, risked = np.zeros(count), np.zeros(count), np.ones(count)
+    eligible, leaves_out = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
     for holding, terms in zip(held.collateral, held.terms, strict=True):
         eligible[holding] = terms is not NOT_ELIGIBLE
+        leaves_out[holding] = not terms.slices
         risked[holding] = risked_fraction[holding] if eligible[holding] else 0.0
         counted = terms.counted(terms.value * risked[holding]) if eligible[holding] else _NOTHING
         haircut[holding] = counted.haircut
@@ -155,6 +168,7 @@ def split_collateral(held: HeldAssets, arrays: PortfolioArrays, risked_fraction:
         gross_value=held.gross_value,
         risked_fraction=risked,
         is_eligible=eligible,
+        leaves_out=leaves_out,
         scenario_quantity=arrays.quantity * risked,
     )
 

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
+from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.margin import Band
 from crossmargin.domain.market import MarketSnapshot
@@ -126,12 +127,14 @@ class MovedAccount:
 
 
 def split_at_rest(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters) -> Portfolio:
-    """Return the portfolio with the risked fraction of every holding decided."""
+    """Return the portfolio with the risked fraction of every holding decided, and whether the rest of it is pledged."""
     arrays, rates = portfolio_arrays(portfolio, market, parameters.default_policy), margin_rates(parameters, portfolio.mode)
     split = best_split(arrays, market, rates, haircut_rates(parameters))
     names = [holding.instrument_id for holding in portfolio.holdings]
-    fractions = {names[place]: Decimal(float(split.risked_fraction[place])) for place in split.collateral if split.is_eligible[place]}
-    return replace(portfolio, risked_fractions=fractions)
+    eligible = [place for place in split.collateral if split.is_eligible[place]]
+    fractions = {names[place]: Decimal(float(split.risked_fraction[place])) for place in eligible}
+    left_out = {names[place]: CollateralPolicy.RISKED for place in eligible if split.leaves_out[place]}
+    return replace(portfolio, policies={**portfolio.policies, **left_out}, risked_fractions=fractions)
 
 
 def headroom_of(equity_cents: int, maintenance_cents: int, bands: BandLines) -> float:

@@ -11,6 +11,7 @@ from crossmargin.engine.charges import ineligible_holdings
 from crossmargin.engine.collateral_doubts import slow_groups, worth_a_search
 from crossmargin.engine.collateral_search import best_required, best_split
 from crossmargin.engine.collateral_split import held_assets, split_collateral
+from crossmargin.engine.moved_account import split_at_rest
 from crossmargin.engine.portfolio_arrays import haircut_rates, margin_rates, portfolio_arrays
 from crossmargin.engine.required_margin import required_of
 from tests.builders import a_haircut_row, a_portfolio
@@ -53,6 +54,32 @@ def test_a_coin_that_counts_for_nothing_at_all_hedges_as_far_as_it_can():
     required, _ = _best({"BTC": 40, "PERP": (-20, -2000)}, policy=RISKED, share_limit="0.2")
     assert required.split.over_limit.tolist() == [4000.0, 0.0]
     assert required.split.risked_fraction[0] == pytest.approx(0.5, abs=2e-5)
+
+
+def test_auto_leaves_out_what_would_be_charged_for_a_slipped_peg():
+    """100 USDC at 97 cents, 100 dollars beside, a fifth may count: 25 dollars, of 25.5 at market, charged 8% of that.
+
+    Pledged, the rest would put all of 97 dollars behind them; risked, all of it would be in the scenarios.
+    """
+    by_policy = {policy: _slipped(policy)[0] for policy in (AUTO, RISKED, PLEDGED)}
+    rates = _slipped(AUTO)[1]
+    auto = by_policy[AUTO]
+    assert auto.excess(rates) >= by_policy[RISKED].excess(rates) > by_policy[PLEDGED].excess(rates)
+    assert auto.split.leaves_out[1]
+    assert auto.split.risked_fraction[1] == pytest.approx(25 / 0.98 / 97, abs=1e-6)
+    assert auto.split.value_in_equity.tolist() == pytest.approx([100, 25])
+    assert not by_policy[PLEDGED].split.leaves_out[1]
+
+
+def test_what_auto_left_out_stays_left_out_while_the_split_stays_as_it_is_at_rest():
+    """As in a distance to liquidation: not pledged because its share is given."""
+    market, portfolio, rules = _slipped_account(AUTO)
+    rest = split_at_rest(portfolio, market, rules)
+    rates, schedule = margin_rates(rules, portfolio.mode), haircut_rates(rules)
+    found, again = (best_required(portfolio_arrays(each, market), market, rates, schedule) for each in (portfolio, rest))
+    assert again.excess(rates) == pytest.approx(found.excess(rates), abs=1e-9)
+    assert again.split.over_limit.tolist() == pytest.approx(found.split.over_limit.tolist())
+    assert again.split.haircut.tolist() == pytest.approx(found.split.haircut.tolist())
 
 
 def test_a_share_decided_beforehand_is_not_decided_again():
@@ -118,6 +145,20 @@ def test_every_charge_that_a_coin_may_be_charged_is_in_what_it_may_be_charged():
     assert _searched(book, name="XRP", rows={"XRP": {"minimum_rate_fraction": "0.4"}}, **dear) == [2]
     assert _searched(book, name="XRP", rows={"BTC": {"spread_fraction": "0.5"}}, basis={"dated_fraction": "0.04"}, **dear) == [2]
     assert _searched(book, name="XRP", market=a_market(), rows={"BTC": {"spread_fraction": "0.5"}}, issuers=issuers(), **dear) == [2]
+
+
+def _slipped(policy):
+    market, portfolio, rules = _slipped_account(policy)
+    rates = margin_rates(rules, portfolio.mode)
+    return best_required(portfolio_arrays(portfolio, market), market, rates, haircut_rates(rules)), rates
+
+
+def _slipped_account(policy):
+    rows = [a_haircut_row("USD"), a_haircut_row("STABLE", residual="0.02", flat="0.95", share_limit="0.2")]
+    depeg = {"mild_price": "0.99", "haircut_slope": "4", "ineligible_price": "0.95"}
+    market = replace(a_market(usdc=0.97), issuer_leg_pnl=MARKET.issuer_leg_pnl)
+    portfolio = a_portfolio({"USD": 100, "USDC": 100}, policies={"USDC": policy})
+    return market, portfolio, parameters(depeg=depeg, beside={"haircut_schedule": rows})
 
 
 def _searched(book, *, name="BTC", market=MARKET, **rules):
