@@ -97,8 +97,8 @@ class CollateralLine:
     Attributes:
         policy: None for a liability (a negative holding), which counts in full.
         risked: Market value that is in the scenarios as collateral; pledged: market value outside them, of policy RISKED what is over a
-            limit and does not hedge. Together the market value of a holding that is eligible; both zero for one that is not, and for a
-            liability.
+            limit and does not hedge; what AUTO leaves out of a slipped stablecoin is in it, and in over_limit. Together the market value of
+            a holding that is eligible; both zero for one that is not, and for a liability.
         over_limit: Market value that counts zero because a limit is exceeded or the asset is not eligible.
         peg: Of a stablecoin that is off its peg or counts at less than its price; None for one that is well, and for anything else.
     """
