@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from crossmargin.domain.call_agreement import house_agreement
 from crossmargin.domain.call_life import (
+    LONGEST_TEXT,
     OPEN_STATES,
     CallStanding,
     CallState,
@@ -19,6 +20,7 @@ from crossmargin.domain.call_life import (
     DisputeReason,
     NoticeKind,
     acknowledge,
+    check_text,
     dispute,
     escalate,
     escalate_overdue,
@@ -228,3 +230,14 @@ def test_whatever_happens_the_notices_are_gapless_and_a_closed_call_stays_closed
             assert call.state is CallState.MET or call.met == 0
             break
     assert told == list(range(1, len(told) + 1))
+
+
+def test_a_call_that_more_was_delivered_for_than_it_asks_has_nothing_outstanding_though_it_is_open():
+    """So it stands between the step that recognises and the one that closes, and nobody owes the client the rest by it."""
+    assert replace(CALL, met=CALL.amount + 1).outstanding == 0
+
+
+def test_words_may_be_as_long_as_the_longest_and_no_longer():
+    assert check_text("x" * LONGEST_TEXT) == "x" * LONGEST_TEXT
+    with pytest.raises(DomainError, match="1 to 500 printable characters"):
+        check_text("x" * (LONGEST_TEXT + 1), is_required=True)

@@ -14,7 +14,15 @@ from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import consideration
-from crossmargin.domain.liquidation import DepthLevel, LiquidationTerms, OrderBook, PlanWish, after_trades, left_by_closing
+from crossmargin.domain.liquidation import (
+    DepthLevel,
+    LiquidationPiece,
+    LiquidationTerms,
+    OrderBook,
+    PlanWish,
+    after_trades,
+    left_by_closing,
+)
 from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.position import Holding
 from crossmargin.engine.liquidation import _Book, plan_liquidation
@@ -281,3 +289,44 @@ def test_terms_and_order_books_that_make_no_sense_are_refused():
         with pytest.raises(DomainError) as refused:
             make()
         assert refused.value.reason is Reason.INVALID_ARGUMENT
+
+
+def pieces_with(*margins):
+    after = planned(LONG).after
+    return [LiquidationPiece((), replace(after, maintenance_margin=Decimal(margin))) for margin in margins]
+
+
+def test_a_margin_that_stays_is_no_margin_that_rises_and_what_comes_after_a_rise_is_not_done():
+    book = _Book(a_book(LONG), MARKET, RULES, TERMS)
+    before = book.before.requirement.maintenance_margin
+    assert book.falls_along(pieces_with(before, before - 1, before - 1))
+    assert not book.falls_along(pieces_with(before + 1))
+    assert not book.falls_along(pieces_with(before - 2, before - 1))
+    for margins, kept in (((-1, -2, -3), 3), ((-1, -3, -2), 2), ((1, -1), 0), ((-1, 1, -2), 1)):
+        pieces = pieces_with(*(before + step for step in margins))
+        assert book.falling(pieces) == tuple(pieces[:kept])
+
+
+SLOPED = {
+    "coins left": ({"USD": -11_500, "PERP-INVERSE": (600, "-1.2519")}, (0.4, 0.3)),
+    "coins owed": ({"USD": 60_000, "PERP-INVERSE": (-600, "0.7519"), "PERP-LINEAR-USD": (1, "60120")}, (0.5, 0.2, 0.3)),
+}
+
+
+@pytest.mark.parametrize(("held", "chosen"), SLOPED.values(), ids=SLOPED)
+@pytest.mark.parametrize("policy", CollateralPolicy)
+def test_the_slopes_of_a_cut_are_those_of_the_margin_and_of_equity_at_it(held, chosen, policy):
+    """By margining the account a little to either side of each fraction, with the money that it leaves traded or not."""
+    book = _Book(a_book(held | {"BTC": "0.3"}, policies={"BTC": policy}), MARKET, RULES, TERMS)
+    at = np.resize(np.array(chosen), len(book.legs))
+    cut = book._evaluated(at)
+    at = cut.margin.fractions
+    for leg in range(len(book.legs)):
+        bump = np.zeros(len(book.legs))
+        bump[leg] = 0.02
+        low, high = (book._margin_after(book.desk.whole_trades(at + sign * bump, with_cost=False)) for sign in (-1, 1))
+        margin = float(high.requirement.maintenance_margin - low.requirement.maintenance_margin) / 0.04
+        equity = float(high.equity.equity - low.equity.equity) / 0.04
+        scale = 0.05 * float(book.before.requirement.maintenance_margin)
+        assert cut.margin.slope[leg] == pytest.approx(margin, abs=scale)
+        assert cut.gain.slope[leg] == pytest.approx(book.target * equity - margin, abs=scale)

@@ -14,7 +14,7 @@ from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import OptionRight, Stablecoin
 from crossmargin.domain.market import LOG_KINDS, FactorId, MarketSnapshot
 from crossmargin.engine.explanation import average_tail_move, explain_margin
-from crossmargin.engine.liquidation_distance import FALLS, MULTIPLES, RATE_MOVES, RISES
+from crossmargin.engine.liquidation_distance import FALLS, MULTIPLES, RATE_MOVES, RISES, smallest_crossing
 from crossmargin.engine.portfolio_arrays import haircut_rates, margin_rates, portfolio_arrays
 from crossmargin.engine.portfolio_margin import compute_margin, margin_figures
 from crossmargin.engine.revaluation import revalue_market, revalue_moved_market
@@ -409,3 +409,42 @@ def test_what_cannot_be_valued_is_refused_as_margin_refuses_it():
     snapshot = a_snapshot(without=["spot:BTC"])
     with pytest.raises(DomainError, match="which cannot be valued"):
         explained({"USD": 1, "PERP": (1, 60_000)}, snapshot=snapshot, scenarios=random_scenarios(snapshot, 50, 1))
+
+
+class Slope:
+    """An account whose headroom is a function of one move."""
+
+    factor_count = 1
+
+    def __init__(self, headroom):
+        self.headroom, self.looked = headroom, []
+
+    def headrooms(self, moves):
+        return np.array([self.headroom(round(float(move), 9)) for (move,) in moves])
+
+    def look_closely(self, moves):
+        self.looked.append([float(move) for (move,) in moves])
+        return False
+
+
+def crossing(headroom):
+    return smallest_crossing(Slope(headroom), ((-0.1, -0.2, -0.3, -0.4, -0.5), (0.1, 0.2, 0.3, 0.4, 0.5)), lambda size: np.array([size]))
+
+
+def test_an_account_exactly_on_the_line_is_at_distance_zero():
+    assert crossing(lambda _: 0.0) == 0.0
+
+
+def test_a_market_that_only_touches_the_line_liquidates_there():
+    assert crossing(lambda move: abs(move + 0.2)) == -0.2
+
+
+def test_nothing_is_said_of_what_lies_beyond_a_market_that_cannot_be_valued():
+    """Three sizes are looked at together: the fourth would be past the one that nothing is known of."""
+    assert crossing(lambda move: math.nan if move == -0.3 else -1.0 if move == -0.5 else 1.0) is None
+
+
+def test_the_search_begins_where_the_middle_and_the_end_of_each_side_were_revalued_in_full():
+    account = Slope(lambda _: 1.0)
+    smallest_crossing(account, ((-0.1, -0.2, -0.3), (0.1, 0.4)), lambda size: np.array([size]))
+    assert account.looked[0] == [-0.2, -0.3, 0.4, 0.4]

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from crossmargin.domain.account import AccountStatus
 from crossmargin.domain.breaker import BreakerKind
 from crossmargin.domain.errors import Reason
 from crossmargin.domain.liquidation import LiquidationTerms, PlanWish
@@ -180,3 +181,18 @@ async def test_how_far_above_its_target_a_plan_may_end_by_now_is_a_parameter(sho
         assert isinstance(await approve(short, asked(gated), "alice"), PendingRequest)
     else:
         await refused(approve(short, asked(gated), "alice"), Reason.PLAN_OUTDATED)
+
+
+async def test_a_breaker_is_named_before_an_account_that_has_recovered(short):
+    """While it has tripped nobody knows whether anybody has recovered."""
+    gated = await plan_of(short)
+    await short.publish("60000", at=NOON + timedelta(minutes=2))
+    await short.ports.breakers.trip(BreakerKind.LIQUIDATIONS, at=NOON, cause="too many")
+    await refused(approve(short, asked(gated), "alice"), Reason.LIQUIDATION_PAUSED)
+
+
+async def test_nothing_of_a_closed_account_is_liquidated(short):
+    gated = await plan_of(short)
+    contents = short.database.contents
+    contents.heads[CORE] = replace(contents.heads[CORE], status=AccountStatus.CLOSED)
+    await refused(approve(short, asked(gated), "alice"), Reason.ACCOUNT_CLOSED)
