@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import Enum, unique
 from typing import Final
 
-from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.expectation import require_argument
 from crossmargin.domain.identifiers import AccountRef, OffsetGroupId
 from crossmargin.domain.liquidation import PlanWish
 from crossmargin.domain.liquidation_parameters import LiquidationParameters
@@ -49,9 +49,9 @@ class CascadeTerms:
     most_rounds: int = MOST_ROUNDS
 
     def __post_init__(self) -> None:
-        _require(0 < self.depth_multiple <= 10_000, "depth_multiple", self.depth_multiple, "above 0 and at most 10000")
-        _require(1 <= self.most_rounds <= MOST_ROUNDS, "most_rounds", self.most_rounds, f"1 to {MOST_ROUNDS}")
-        _require(0 <= self.seed < 2**63, "seed", self.seed, "0 to 2^63 - 1")
+        require_argument(0 < self.depth_multiple <= 10_000, "depth_multiple", self.depth_multiple, "above 0 and at most 10000")
+        require_argument(1 <= self.most_rounds <= MOST_ROUNDS, "most_rounds", self.most_rounds, f"1 to {MOST_ROUNDS}")
+        require_argument(0 <= self.seed < 2**63, "seed", self.seed, "0 to 2^63 - 1")
         self._wish()  # says what of it cannot be
 
     def rules(self, rules: LiquidationParameters) -> LiquidationParameters:
@@ -137,8 +137,3 @@ class CascadeSummary:
     broker_loss: Decimal
     is_over: bool
     failures: tuple[StressFailure, ...]
-
-
-def _require(claim: bool, name: str, value: object, expected: str) -> None:  # noqa: FBT001 - a claim and its sentence
-    if not claim:
-        raise DomainError(Reason.INVALID_ARGUMENT, f"{name} was {value}; expected {expected}", field=name, value=value, expected=expected)

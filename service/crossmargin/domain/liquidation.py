@@ -10,6 +10,7 @@ from typing import Final
 
 from crossmargin.domain.book import ledger_amount
 from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.expectation import require_argument
 from crossmargin.domain.identifiers import AccountRef, BookId, HouseViewId, InstrumentId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.instrument import Instrument, consideration
 from crossmargin.domain.liquidation_parameters import LiquidationParameters
@@ -88,9 +89,9 @@ class PlanWish:
 
     def __post_init__(self) -> None:
         if self.target_utilization is not None:
-            _require(0 < self.target_utilization < 1, "target_utilization", self.target_utilization, "above 0 and below 1")
+            require_argument(0 < self.target_utilization < 1, "target_utilization", self.target_utilization, "above 0 and below 1")
         if self.impact_coefficient is not None:
-            _require(0 <= self.impact_coefficient <= 100, "impact_coefficient", self.impact_coefficient, "0 to 100")
+            require_argument(0 <= self.impact_coefficient <= 100, "impact_coefficient", self.impact_coefficient, "0 to 100")
 
     def rules(self, rules: LiquidationParameters) -> LiquidationParameters:
         """Return the rules with what is wished otherwise."""
@@ -274,14 +275,14 @@ def check_reduces(portfolio: Portfolio, trades: Sequence[PlannedTrade], instrume
         if not instruments[name].is_asset:
             left = EXACT.add(before, quantity)
             reduces = bool(before) and before * left >= 0 and abs(left) < abs(before)
-            _require(reduces, f"trade of {name}", quantity, f"one that reduces {before}")
+            require_argument(reduces, f"trade of {name}", quantity, f"one that reduces {before}")
     # Only now, because what a contract leaves is said of one that is held.
     for name, quantity in traded.items():
         if instruments[name].is_asset:
             money = asset_money(name, portfolio, contracts, instruments)
             slack = EXACT.multiply(LEDGER_UNIT, Decimal(len(contracts)))  # each left what it left rounded
             fits = bool(quantity) and -money.owned - slack <= quantity <= money.owed + slack
-            _require(fits, f"trade of {name}", quantity, f"a sale of at most {money.owned} or a purchase of at most {money.owed}")
+            require_argument(fits, f"trade of {name}", quantity, f"a sale of at most {money.owned} or a purchase of at most {money.owed}")
 
 
 def liquidation_words(
@@ -295,8 +296,3 @@ def liquidation_words(
     )
     end = "the target of the risk parameters" if target_utilization is None else f"utilization {format_decimal(target_utilization)}"
     return f"liquidate {account} to {end} as planned at snapshot {snapshot_id} and entry {sequence}: {orders}"
-
-
-def _require(claim: bool, name: str, value: object, expected: str) -> None:  # noqa: FBT001 - a claim and its sentence
-    if not claim:
-        raise DomainError(Reason.INVALID_ARGUMENT, f"{name} was {value}; expected {expected}", field=name, value=value, expected=expected)

@@ -26,6 +26,7 @@ from crossmargin.domain.charge_parameters import (
 from crossmargin.domain.collateral import CollateralPolicy, CollateralTerms, HaircutTier, MaturityBand
 from crossmargin.domain.depeg_parameters import DepegParameters
 from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.expectation import require_parameter
 from crossmargin.domain.identifiers import OffsetGroupId, RiskParameterSetId
 from crossmargin.domain.liquidation_parameters import FIRST_LIQUIDATION, LiquidationParameters
 from crossmargin.domain.market import LOG_KINDS, FactorId
@@ -82,7 +83,7 @@ class FactorProxy:
 
     def __post_init__(self) -> None:
         fraction = self.idiosyncratic_fraction
-        _require(0 <= fraction <= 10, f"idiosyncratic_fraction of proxy of {self.curve}", fraction, "0 to 10")
+        require_parameter(0 <= fraction <= 10, f"idiosyncratic_fraction of proxy of {self.curve}", fraction, "0 to 10")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class StressEvent:
     def __post_init__(self) -> None:
         returns = {str(factor): move for factor, move in self.moves.items() if factor.kind in LOG_KINDS} | dict(self.default_class_moves)
         for name, move in returns.items():
-            _require(move > -1, f"move of {name} in stress event {self.name}", move, "a simple return above -1")
+            require_parameter(move > -1, f"move of {name} in stress event {self.name}", move, "a simple return above -1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +130,11 @@ class CrisisWindow:
     days: tuple[date, ...] = ()
 
     def __post_init__(self) -> None:
-        _require(self.first_day <= self.last_day, f"last_day of crisis window {self.name}", self.last_day, f"{self.first_day} or later")
+        require_parameter(
+            self.first_day <= self.last_day, f"last_day of crisis window {self.name}", self.last_day, f"{self.first_day} or later"
+        )
         is_inside = all(self.first_day <= day <= self.last_day for day in self.days)
-        _require(
+        require_parameter(
             is_inside and list(self.days) == sorted(set(self.days)),
             f"days of crisis window {self.name}",
             ", ".join(map(str, self.days[:4])),
@@ -213,40 +216,42 @@ class RiskParameters:
     liquidation: LiquidationParameters = FIRST_LIQUIDATION
 
     def __post_init__(self) -> None:
-        _require(0 < self.tail_fraction < 1, "tail_fraction", self.tail_fraction, "between 0 and 1")
-        _require(0 < self.ordinary_weight <= 1, "ordinary_weight", self.ordinary_weight, "in (0, 1]")
-        _require(
+        require_parameter(0 < self.tail_fraction < 1, "tail_fraction", self.tail_fraction, "between 0 and 1")
+        require_parameter(0 < self.ordinary_weight <= 1, "ordinary_weight", self.ordinary_weight, "in (0, 1]")
+        require_parameter(
             1 <= self.minimum_observation_count <= self.observation_count,
             "minimum_observation_count",
             self.minimum_observation_count,
             f"1 to observation_count {self.observation_count}",
         )
-        _require(0 < self.volatility_decay < 1, "volatility_decay", self.volatility_decay, "between 0 and 1")
-        _require(
+        require_parameter(0 < self.volatility_decay < 1, "volatility_decay", self.volatility_decay, "between 0 and 1")
+        require_parameter(
             0 < self.scaling_floor <= 1 <= self.scaling_cap,
             "scaling_floor",
             self.scaling_floor,
             "at most 1, scaling_cap at least 1",
         )
-        _require(
+        require_parameter(
             0 <= self.offset_across_classes <= self.offset_within_class <= 1,
             "offset_within_class",
             self.offset_within_class,
             "1 >= offset_within_class >= offset_across_classes >= 0",
         )
-        _require(self.initial_margin_multiple >= 1, "initial_margin_multiple", self.initial_margin_multiple, "at least 1")
-        _require(self.maximum_carry_days >= 0, "maximum_carry_days", self.maximum_carry_days, "zero or more")
-        _require(self.stress_vol_response >= 0, "stress_vol_response", self.stress_vol_response, "zero or more")
-        _require(0 <= self.fx_mismatch_haircut_fraction < 1, "fx_mismatch_haircut_fraction", self.fx_mismatch_haircut_fraction, "in [0, 1)")
-        _require(self.fx_mismatch_days >= 1, "fx_mismatch_days", self.fx_mismatch_days, "at least 1")
+        require_parameter(self.initial_margin_multiple >= 1, "initial_margin_multiple", self.initial_margin_multiple, "at least 1")
+        require_parameter(self.maximum_carry_days >= 0, "maximum_carry_days", self.maximum_carry_days, "zero or more")
+        require_parameter(self.stress_vol_response >= 0, "stress_vol_response", self.stress_vol_response, "zero or more")
+        require_parameter(
+            0 <= self.fx_mismatch_haircut_fraction < 1, "fx_mismatch_haircut_fraction", self.fx_mismatch_haircut_fraction, "in [0, 1)"
+        )
+        require_parameter(self.fx_mismatch_days >= 1, "fx_mismatch_days", self.fx_mismatch_days, "at least 1")
         lines = (self.bands.watch, self.bands.at_risk, self.bands.margin_call, self.bands.liquidation)
-        _require(
+        require_parameter(
             lines == tuple(sorted(set(lines))) and lines[0] > 0,
             "bands",
             lines,
             "four ascending utilizations above zero",
         )
-        _require(
+        require_parameter(
             self.stress_events != () or self.ordinary_weight == 1,
             "stress_events",
             "empty",
@@ -254,24 +259,26 @@ class RiskParameters:
         )
         # A plan that ends above it would be done, and leave its account in liquidation all the same.
         end = self.monitor.liquidation_end
-        _require(
+        require_parameter(
             self.liquidation.target_utilization <= end,
             "target_utilization of liquidations",
             self.liquidation.target_utilization,
             f"at most liquidation_end {end} of the monitor",
         )
-        _require(0 <= self.isolation_benefit_fraction <= 1, "isolation_benefit_fraction", self.isolation_benefit_fraction, "in [0, 1]")
+        require_parameter(
+            0 <= self.isolation_benefit_fraction <= 1, "isolation_benefit_fraction", self.isolation_benefit_fraction, "in [0, 1]"
+        )
         # The history may reach none of the windows: named events are what the stress weight can always rest on.
-        _require(self.crisis_windows == () or self.stress_events != (), "crisis_windows", "there without stress_events", "empty")
+        require_parameter(self.crisis_windows == () or self.stress_events != (), "crisis_windows", "there without stress_events", "empty")
         events = {event.name for event in self.stress_events}
         for window in self.crisis_windows:
             known = window.event is None or window.event in events
-            _require(known, f"event of crisis window {window.name}", window.event, "the name of a stress event, or none")
+            require_parameter(known, f"event of crisis window {window.name}", window.event, "the name of a stress event, or none")
         claimed: dict[str, OffsetGroupId] = {}
         for group in self.offset_groups:
-            _require(1 <= group.mpor_days <= 30, f"mpor_days of {group.group_id}", group.mpor_days, "1 to 30")
+            require_parameter(1 <= group.mpor_days <= 30, f"mpor_days of {group.group_id}", group.mpor_days, "1 to 30")
             for curve in group.curves:
-                _require(
+                require_parameter(
                     curve not in claimed,
                     f"curve {curve}",
                     f"in {claimed.get(curve)} and {group.group_id}",
@@ -279,8 +286,10 @@ class RiskParameters:
                 )
                 claimed[curve] = group.group_id
         for curve, units in self.circulating_supply.items():
-            _require(curve in claimed, f"curve of circulating supply {curve}", "in no offset group", "a curve of some offset group")
-            _require(units > 0, f"circulating supply of {curve}", units, "more than zero")
+            require_parameter(
+                curve in claimed, f"curve of circulating supply {curve}", "in no offset group", "a curve of some offset group"
+            )
+            require_parameter(units > 0, f"circulating supply of {curve}", units, "more than zero")
         class_of_group = {group.group_id: group.asset_class for group in self.offset_groups}
         self.charges.check_fits(class_of_group, frozenset(claimed))
         if self.methodologies is not None:
@@ -468,7 +477,7 @@ def _haircut_tier(item: dict[str, Any]) -> HaircutTier:
 
 
 def _supply(item: dict[str, Any]) -> tuple[str, Decimal]:
-    _require(set(item) == {"curve", "units"}, "keys of a circulating supply", sorted(item), "curve and units")
+    require_parameter(set(item) == {"curve", "units"}, "keys of a circulating supply", sorted(item), "curve and units")
     return item["curve"], _decimal(item["units"])
 
 
@@ -688,15 +697,4 @@ def _refuse_unknown_keys(item: dict[str, Any], kind: type[Any]) -> None:
 
 def _refuse_duplicates(noun: str, names: list[str]) -> None:
     for name, count in Counter(names).items():
-        _require(count == 1, f"{noun} {name}", f"there {count} times", "once")
-
-
-def _require(claim: bool, name: str, value: object, expected: str) -> None:  # noqa: FBT001 - a claim and its sentence
-    if not claim:
-        raise DomainError(
-            Reason.INVALID_RISK_PARAMETERS,
-            f"{name} was {value}; expected {expected}",
-            field=name,
-            value=value,
-            expected=expected,
-        )
+        require_parameter(count == 1, f"{noun} {name}", f"there {count} times", "once")

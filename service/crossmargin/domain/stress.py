@@ -7,7 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from enum import Enum, unique
 
-from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.errors import Reason
+from crossmargin.domain.expectation import require_argument
 from crossmargin.domain.explanation import MarketMove
 from crossmargin.domain.identifiers import AccountRef, InstrumentId, OffsetGroupId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.margin import Band
@@ -54,12 +55,12 @@ class StressShock:
 
     def __post_init__(self) -> None:
         named = [self.factor is not None, bool(self.curve), self.group_id is not None, bool(self.asset_class)]
-        _require(sum(named) == 1, "shock", f"{sum(named)} of factor, curve, group and asset class", "exactly one of them")
+        require_argument(sum(named) == 1, "shock", f"{sum(named)} of factor, curve, group and asset class", "exactly one of them")
         returns = self.kind in LOG_KINDS if self.kind is not None else self.factor is None or self.factor.kind in LOG_KINDS
         if self.curve:
             returns = FactorId(*self.curve.split(":", 1)).kind in LOG_KINDS
-        _require(self.size.is_finite(), f"shock of {self}", self.size, "a finite number")
-        _require(not returns or self.size > -1, f"shock of {self}", self.size, "a simple return above -1")
+        require_argument(self.size.is_finite(), f"shock of {self}", self.size, "a finite number")
+        require_argument(not returns or self.size > -1, f"shock of {self}", self.size, "a simple return above -1")
 
     def __str__(self) -> str:
         if self.factor is not None or self.curve:
@@ -77,7 +78,7 @@ class AdHocScenario:
     both_directions: bool = False
 
     def __post_init__(self) -> None:
-        _require(bool(self.shocks), f"shocks of scenario {self.name}", "none", "at least one")
+        require_argument(bool(self.shocks), f"shocks of scenario {self.name}", "none", "at least one")
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,8 +264,3 @@ class ReverseStress:
     def not_searched(cls, failure: StressFailure, line: BreakLine) -> ReverseStress:
         """Return that an account could not be searched."""
         return cls(failure.account, line, (), None, None, Decimal(0), 0, 0, failure)
-
-
-def _require(claim: bool, name: str, value: object, expected: str) -> None:  # noqa: FBT001 - a claim and its sentence
-    if not claim:
-        raise DomainError(Reason.INVALID_ARGUMENT, f"{name} was {value}; expected {expected}", field=name, value=value, expected=expected)
