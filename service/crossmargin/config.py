@@ -6,7 +6,7 @@ from datetime import time, timedelta
 from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     quote_tick_s: float = Field(default=2.0, ge=0.05, le=3600, description="Seconds between market snapshots that are built from quotes.")
     tracing: bool = Field(default=False, description="Send traces by OTLP to OTEL_EXPORTER_OTLP_ENDPOINT. Needs the extra otel.")
     compute_threads: int = Field(default=2, ge=1, le=64, description="Threads for revaluation and margin.")
+    kernels: Literal["numpy", "numba"] = Field(
+        default="numpy", description="What options and bonds are revalued with. numba is faster, and needs the extra kernels."
+    )
     dask_scheduler: str = Field(
         default="", description="Scheduler of a Dask cluster for runs over the house, such as tcp://dask:8786. Needs the extra distributed."
     )

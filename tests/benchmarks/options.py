@@ -1,13 +1,15 @@
-"""Option revaluation: 5,000 options in 500 scenarios, beside C and beside QuantLib driven from Python."""
+"""Option revaluation: 5,000 options in 500 scenarios, by either kernels, beside C and beside QuantLib driven from Python."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import QuantLib as ql  # noqa: N813 - the name that everybody knows it by
 from numpy.typing import NDArray
 
+from crossmargin.engine.kernels.choice import Kernels
 from crossmargin.engine.revaluation.option_chain import Strikes, Volatility, chain_prices
 from tests.benchmarks.harness import Goal, Measured, Plan, Ratio, compare, say, seconds, summary
 from tests.benchmarks.opponents.compiled import call
@@ -28,9 +30,9 @@ class Chain:
     volatility: Volatility
     years: float
 
-    def ours(self) -> NDArray[np.float64]:
+    def ours(self, kernels: Kernels = Kernels.NUMPY) -> NDArray[np.float64]:
         """Return [I, M] prices by the engine."""
-        return chain_prices(self.strikes, forward=self.forward, unit=self.unit, volatility=self.volatility)[0]
+        return chain_prices(self.strikes, forward=self.forward, unit=self.unit, volatility=self.volatility, kernels=kernels)[0]
 
     def in_c(self) -> NDArray[np.float64]:
         """Return the same in C."""
@@ -44,31 +46,49 @@ def run(plan: Plan) -> list[Measured]:
     """Return the rows against C and QuantLib."""
     chains = [_chain(np.random.default_rng(seed)) for seed in range(CHAINS)]
     for chain in chains[:3]:
-        np.testing.assert_allclose(chain.in_c(), chain.ours(), rtol=1e-9, atol=1e-9)
-    against_c = compare(
-        "option revaluation 5,000 x 500",
+        for kernels in Kernels:
+            np.testing.assert_allclose(chain.in_c(), chain.ours(kernels), rtol=1e-9, atol=1e-9)
+    rows = [_against_c(chains, kernels, plan) for kernels in Kernels]
+    rows += [_against_quantlib(chains[0], kernels, plan) for kernels in Kernels]
+    return [*rows, _on_two_threads(chains, plan)]
+
+
+def _against_c(chains: list[Chain], kernels: Kernels, plan: Plan) -> Measured:
+    return compare(
+        f"option revaluation 5,000 x 500, {kernels.value}",
         "C with libmvec, one thread",
         Goal(Ratio.SPEED, 0.5),
-        ours=lambda: [chain.ours() for chain in chains],
+        ours=lambda: [chain.ours(kernels) for chain in chains],
         theirs=lambda: [chain.in_c() for chain in chains],
         plan=plan,
     )
-    return [against_c, _against_quantlib(chains[0], plan)]
 
 
-def _against_quantlib(chain: Chain, plan: Plan) -> Measured:
+def _on_two_threads(chains: list[Chain], plan: Plan) -> Measured:
+    with ThreadPoolExecutor(2) as threads:
+        return compare(
+            "option revaluation, chains on two threads, numba",
+            "on one",
+            Goal(Ratio.SPEED, 1.7),
+            ours=lambda: list(threads.map(lambda half: [chain.ours(Kernels.NUMBA) for chain in half], (chains[::2], chains[1::2]))),
+            theirs=lambda: [chain.ours(Kernels.NUMBA) for chain in chains],
+            plan=plan,
+        )
+
+
+def _against_quantlib(chain: Chain, kernels: Kernels, plan: Plan) -> Measured:
     """Time both for each price: QuantLib on a part of one chain, the engine on the whole of it."""
     quantlib = _QuantLib(chain)
-    np.testing.assert_allclose(quantlib.prices(), chain.ours()[:QUANTLIB_OPTIONS, :QUANTLIB_STATES], rtol=1e-9, atol=1e-8)
+    np.testing.assert_allclose(quantlib.prices(), chain.ours(kernels)[:QUANTLIB_OPTIONS, :QUANTLIB_STATES], rtol=1e-9, atol=1e-8)
     ratios, pairs = [], []
     for place in range(plan.rounds):
         say(f"option revaluation / QuantLib: round {place + 1} of {plan.rounds}")
-        own = seconds(chain.ours) / (STRIKES * STATES)
+        own = seconds(lambda: chain.ours(kernels)) / (STRIKES * STATES)
         other = seconds(quantlib.prices) / (QUANTLIB_OPTIONS * QUANTLIB_STATES)
         ratios.append(other / own)
         pairs.append((own, other))
     note = "milliseconds are of one price"
-    return summary(("option revaluation, per price", "QuantLib from Python"), Goal(Ratio.SPEED, 200), ratios, pairs, note)
+    return summary((f"option revaluation, per price, {kernels.value}", "QuantLib from Python"), Goal(Ratio.SPEED, 200), ratios, pairs, note)
 
 
 class _QuantLib:

@@ -23,6 +23,7 @@ from crossmargin.domain.instrument import CryptoAsset, Instrument, Stablecoin
 from crossmargin.domain.liquidation import DepthLevel, OrderBook, PlanWish
 from crossmargin.domain.market import FactorId, MarketSnapshot
 from crossmargin.domain.methodology import AccountMethodology, Methodology
+from crossmargin.engine.kernels.choice import Kernels
 from crossmargin.engine.scenarios import build_scenario_set
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.current_market import CurrentMarket
@@ -258,6 +259,28 @@ async def test_instruments_that_are_not_held_have_no_part_in_a_margin(desk):
 async def test_a_stamp_that_names_what_is_not_there_is_refused(desk, change, reason):
     stamp = (await desk.use_cases.evaluate_margin(CORE)).stamp
     await refused(desk.use_cases.reproduce_margin(replace(stamp, **change)), reason)
+
+
+async def test_a_margin_by_other_kernels_is_reproduced_by_them_whatever_the_service_computes_with(desk):
+    market = replace(desk.market(), kernels=Kernels.NUMBA)
+    compiled = await build_use_cases(desk.ports, market).evaluate_margin(CORE)
+    plain = await desk.use_cases.evaluate_margin(CORE)
+    assert compiled.stamp.engine_version == f"{plain.stamp.engine_version}+numba"
+    for then in (compiled, plain):
+        reproduction = await desk.replica().reproduce_margin(then.stamp)
+        assert reproduction.difference is None
+        assert_same_bits(reproduction.result, then)
+
+
+async def test_a_margin_by_kernels_that_are_not_installed_is_refused_with_what_to_install(desk, monkeypatch):
+    stamp = (await desk.use_cases.evaluate_margin(CORE)).stamp
+    monkeypatch.setattr("crossmargin.engine.kernels.choice.find_spec", lambda _: None)
+    error = await refused(
+        desk.use_cases.reproduce_margin(replace(stamp, engine_version=f"{stamp.engine_version}+numba")), Reason.ENGINE_VERSION_DIFFERS
+    )
+    assert "pip install 'crossmargin[kernels]'" in error.message
+    assert error.facts["expected"] == stamp.engine_version
+    await desk.use_cases.reproduce_margin(stamp)
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ import pytest
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.margin_call import CallAmount, CallDirection, CallTerms, call_amount
 from crossmargin.engine.backtest_statistics import ZoneLimits, proportion_of_failures, zone_limits
+from crossmargin.engine.kernels.black76 import black76
 from crossmargin.engine.methodologies.ratio import RatioParameters, RatioRate, check_bucket, ratio_margin
 from crossmargin.engine.methodologies.span_grid import POINT_NAMES, risk_arrays, scan_risks
 from crossmargin.engine.methodologies.standard_schedule import collected_margin, posted_margin, schedule_rates
 from crossmargin.engine.methodologies.tims_grid import contract_minimums, tims_requirements, valuation_pnl, worst_losses
 from crossmargin.engine.mitigated_exposure import mitigated_exposure
-from crossmargin.engine.revaluation.black76 import black76
 from tests.unit.engine.methodologies.shipped_parameters import SPAN_GRID, STANDARD_SCHEDULE, TIMS_GRID
 
 CASES = Path(__file__).parent / "cases"

@@ -19,12 +19,12 @@ from crossmargin.engine.backtest_statistics import (
     traffic_light,
     zone_limits,
 )
+from crossmargin.engine.kernels.black76 import black76
 from crossmargin.engine.methodologies.ratio import RatioParameters, RatioRate, check_bucket, ratio_margin
 from crossmargin.engine.methodologies.span_grid import risk_arrays, scan_risks
 from crossmargin.engine.methodologies.standard_schedule import collected_margin, posted_margin, schedule_rates
 from crossmargin.engine.methodologies.tims_grid import MoveRange, contract_minimums, tims_requirements, valuation_moves, valuation_pnl
 from crossmargin.engine.mitigated_exposure import mitigated_exposure
-from crossmargin.engine.revaluation.black76 import black76
 from tests.unit.engine.methodologies.shipped_parameters import SPAN_GRID, STANDARD_SCHEDULE, TIMS_GRID
 
 EXACT = 1e-9  # relative to the sizes involved: thousands of times what the additions of one book lose

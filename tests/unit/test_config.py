@@ -54,6 +54,7 @@ def test_every_setting_has_a_description_and_a_variable_of_its_own(name, monkeyp
         "anchor_file": "/a",
         "ledger_check_time": "03:30",
         "call_time": "07:00",
+        "kernels": "numba",
     }.get(name)
     text = text or {bool: "true", int: "3", float: "3", Decimal: "3"}.get(Settings.model_fields[name].annotation, "127.0.0.1:3")
     if getattr(Settings(), name) is True:

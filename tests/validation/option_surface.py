@@ -20,7 +20,7 @@ from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import CryptoAsset, EuropeanOption, Instrument, OptionRight, PremiumStyle
 from crossmargin.domain.market import FactorId, MarketSnapshot
 from crossmargin.domain.risk_parameters import RiskParameters
-from crossmargin.engine.revaluation import black76 as engine_black76
+from crossmargin.engine.kernels import black76 as engine_black76
 from crossmargin.engine.revaluation import revalue_market
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet

@@ -1,4 +1,4 @@
-"""What few installations have: a cluster for runs over the house, and traces."""
+"""What few installations have: compiled kernels, a cluster for runs over the house, and traces."""
 
 from __future__ import annotations
 
@@ -10,10 +10,28 @@ from typing import TYPE_CHECKING
 from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
 from crossmargin.app.start_error import StartError
 from crossmargin.config import Settings
+from crossmargin.engine.kernels.choice import Kernels, functions_of
 from crossmargin.usecases.ports.runtime import ComputePool
 
 if TYPE_CHECKING:
     from crossmargin.adapters.tracing.tracing import Tracing
+
+
+def chosen_kernels(settings: Settings) -> Kernels:
+    """Return the kernels that the engine is to compute with, compiled.
+
+    Raises:
+        StartError: Numba is not installed, or not usable as it is.
+    """
+    kernels = Kernels(settings.kernels)
+    if not kernels.is_installed:
+        words = "needs a package that is not installed; install it with: pip install 'crossmargin[kernels]'"
+        raise StartError(f"kernels {kernels.value} {words}; or leave the setting at numpy")
+    try:
+        functions_of(kernels)
+    except ImportError as error:
+        raise StartError(f"kernels {kernels.value} cannot be loaded: {error}; install them anew, or leave the setting at numpy") from error
+    return kernels
 
 
 @asynccontextmanager

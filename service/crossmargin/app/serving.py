@@ -32,7 +32,7 @@ from crossmargin.adapters.runtime.readiness import Readiness
 from crossmargin.adapters.runtime.ready_file import write_ready_file
 from crossmargin.app.access import access
 from crossmargin.app.databases import EMBEDDED_LOGIN, database_url, open_database
-from crossmargin.app.extras import compute_pool, tracing_if_asked
+from crossmargin.app.extras import chosen_kernels, compute_pool, tracing_if_asked
 from crossmargin.app.migrating import check_walls
 from crossmargin.app.monitor import anchor_key, guard_ledger, monitor_duties, open_leadership
 from crossmargin.app.ports import postgres_ports, store_shipped_parameters
@@ -40,6 +40,7 @@ from crossmargin.app.start_error import StartError
 from crossmargin.app.use_cases import build_use_cases
 from crossmargin.config import Settings
 from crossmargin.domain.errors import DomainError
+from crossmargin.engine.kernels.choice import Kernels
 from crossmargin.usecases.current_market import CurrentMarket
 from crossmargin.usecases.keep_audit import KeepAudit
 from crossmargin.usecases.reap_reservations import ReapReservations
@@ -60,16 +61,17 @@ def serve(settings: Settings) -> None:
     tracing = tracing_if_asked(settings)
     configure_logs(tracing.log_fields if tracing is not None else ())
     allow_open_files()
+    kernels = chosen_kernels(settings)
     with database_url(settings) as url:
         if settings.embedded:
             upgrade(url)
             make_login(url, EMBEDDED_LOGIN)
             url = make_conninfo(url, user=EMBEDDED_LOGIN)  # noqa: PLW2901 - the owner's is not used from here on
         check_walls(settings, url)
-        asyncio.run(_serve(settings, url, tracing))
+        asyncio.run(_serve(settings, url, tracing, kernels))
 
 
-async def _serve(settings: Settings, url: str, tracing: Tracing | None) -> None:
+async def _serve(settings: Settings, url: str, tracing: Tracing | None, kernels: Kernels) -> None:
     stopping = _stop_on_signals()
     signs_anchors = anchor_key(settings)
     async with AsyncExitStack() as resources:
@@ -85,7 +87,7 @@ async def _serve(settings: Settings, url: str, tracing: Tracing | None) -> None:
         await store_shipped_parameters(ports)
         publish_build(registry, version=version_of("crossmargin"), schema_revision=expected_revision())
         DatabaseMetrics(registry, database.pool_statistics)
-        current_market = CurrentMarket(ports.instruments, ports.market, ports.parameters, ports.compute)
+        current_market = CurrentMarket(ports.instruments, ports.market, ports.parameters, ports.compute, kernels)
         use_cases = build_use_cases(
             ports,
             current_market,
@@ -121,7 +123,7 @@ async def _serve(settings: Settings, url: str, tracing: Tracing | None) -> None:
                 tasks.extend(background.create_task(_until_it_fails(name, duty)) for name, duty in duties.items())
                 guard = guard_ledger(settings, database, leadership, signs_anchors, registry)
                 tasks.extend(background.create_task(_until_it_fails("ledger", duty())) for duty in guard.duties())
-            _announce(settings, grpc_port, admin.port)
+            _announce(settings, grpc_port, admin.port, kernels)
             await stopping.wait()
             log.info("stopping", drain_s=settings.drain_s)
             readiness.stop()
@@ -177,9 +179,9 @@ def _start_admin(settings: Settings, registry: CollectorRegistry, readiness: Rea
     return admin
 
 
-def _announce(settings: Settings, grpc_port: int, admin_port: int) -> None:
+def _announce(settings: Settings, grpc_port: int, admin_port: int, kernels: Kernels) -> None:
     grpc_address = f"{settings.grpc_address.rpartition(':')[0]}:{grpc_port}"
     admin_address = f"{settings.admin_address.rpartition(':')[0]}:{admin_port}"
-    log.info("serving", grpc_address=grpc_address, admin_address=admin_address)
+    log.info("serving", grpc_address=grpc_address, admin_address=admin_address, engine=kernels.engine_version)
     if settings.ready_file is not None:
         write_ready_file(settings.ready_file, grpc_address=grpc_address, admin_address=admin_address)

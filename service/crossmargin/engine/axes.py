@@ -4,6 +4,7 @@ S  scenario     joint market moves: the ordinary ones first, oldest first, then 
                 then the days of crisis windows
 M  state        states of the market: the base state first, then every scenario, and whatever else is valued with them
 B  base         states that a market starts from: the one at rest, or the moved ones in its place
+T  time         times, in years from now, at which a curve is read
 F  factor       risk factors, sorted by their id
 I  instrument   instruments, sorted by id
 L  leg          the parts of an instrument's profit that belong to different offset groups; legs of one instrument are adjacent
@@ -51,6 +52,10 @@ ByNode: TypeAlias = NDArray[np.float64]
 """[N] nodes of one curve, by tenor"""
 ByNodeState: TypeAlias = NDArray[np.float64]
 """[N, M]"""
+ByTime: TypeAlias = NDArray[np.float64]
+"""[T]"""
+ByTimeState: TypeAlias = NDArray[np.float64]
+"""[T, M]"""
 ByInstrument: TypeAlias = NDArray[np.float64]
 """[I]"""
 ByInstrumentState: TypeAlias = NDArray[np.float64]

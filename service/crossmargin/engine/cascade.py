@@ -227,7 +227,10 @@ class Cascade:
         snapshot = self._market.snapshot
         if snapshot is None:
             raise ValueError("a market that has moved already has no snapshot to move again")
-        units, settlements = moved_values(self._market.instruments, snapshot, move[np.newaxis], self._market.scenarios, self._parameters)
+        market = self._market
+        units, settlements = moved_values(
+            market.instruments, snapshot, move[np.newaxis], market.scenarios, self._parameters, kernels=market.kernels
+        )
         names = sorted(self._instruments)
         pairs = zip(names, units[:, 0].tolist(), settlements[:, 0].tolist(), strict=True)
         return {name: (value, settlement) for name, value, settlement in pairs}

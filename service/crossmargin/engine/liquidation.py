@@ -22,7 +22,6 @@ from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.position import Holding
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.domain.stress import StressStanding
-from crossmargin.engine import ENGINE_VERSION
 from crossmargin.engine.liquidation_cost import close_out
 from crossmargin.engine.liquidation_money import LeftMoney, money_left, settled_assets
 from crossmargin.engine.liquidation_orders import Fractions, MoneyLegs, OrderDesk
@@ -220,7 +219,7 @@ class _Book:
             parameter_set_id=self.parameters.set_id,
             parameters_hash=self.parameters.content_hash,
             scenario_set_hash=self.market.scenarios.content_hash,
-            engine_version=ENGINE_VERSION,
+            engine_version=self.market.kernels.engine_version,
             target_utilization=self.rules.target_utilization,
             impact_coefficient=self.rules.impact_coefficient,
             before=standing_of(self.before),

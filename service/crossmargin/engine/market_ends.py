@@ -192,7 +192,9 @@ class _Account:
         touched = [each for each in self._instruments if self._reads(each, moved)]
         known = {instrument.instrument_id: instrument for instrument in self._instruments}
         snapshot = self._with(moved)
-        revalued = revalue_market(_with_assets(touched, known), snapshot, self._at_rest.scenarios, self._parameters)
+        revalued = revalue_market(
+            _with_assets(touched, known), snapshot, self._at_rest.scenarios, self._parameters, kernels=self._at_rest.kernels
+        )
         market = replace(with_rows_of(self._at_rest, revalued), snapshot=snapshot)
         if self._held & market.unavailable.keys():
             self._exposing |= moved.keys()

@@ -41,7 +41,9 @@ class MovedHoldings:
 
     def values(self, moves: ByMoveFactor) -> list[float]:
         """Return the value of all holdings, before haircuts, at each of the moved markets; NaN where one has no value."""
-        units, settlements = moved_values(self.instruments, self.snapshot, moves, self.scenarios, self.parameters)
+        units, settlements = moved_values(
+            self.instruments, self.snapshot, moves, self.scenarios, self.parameters, kernels=self.full.kernels
+        )
         values: ByMove = self.arrays.quantity @ units[self.arrays.row] - self.arrays.cost @ settlements[self.arrays.row]
         return [float(value) for value in values]
 
@@ -53,7 +55,7 @@ class MovedHoldings:
 
     def revalued(self, moves: ByMoveFactor, at_rest: RevaluedMarket) -> list[RevaluedMarket]:
         """Return the moved markets. What reads no factor that moves is what it is at rest, and only the others are revalued."""
-        moved = revalue_moved_market(self.touched(moves), self.snapshot, moves, at_rest.scenarios, self.parameters)
+        moved = revalue_moved_market(self.touched(moves), self.snapshot, moves, at_rest.scenarios, self.parameters, kernels=at_rest.kernels)
         return [with_rows_of(at_rest, market) for market in moved]
 
 

@@ -11,7 +11,6 @@ from crossmargin.domain.house import NO_HOUSE
 from crossmargin.domain.margin import GapLoss, MarginResult, MarginStamp
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.risk_parameters import RiskParameters
-from crossmargin.engine import ENGINE_VERSION
 from crossmargin.engine.attribution import worst_scenarios
 from crossmargin.engine.axes import ByClass, ByGroup, ByHolding
 from crossmargin.engine.charges import AccountCharges, ChargeLine, Exposures
@@ -156,7 +155,7 @@ def stamp_of(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParam
         parameter_set_id=parameters.set_id,
         parameters_hash=parameters.content_hash,
         scenario_set_hash=market.scenarios.content_hash,
-        engine_version=ENGINE_VERSION,
+        engine_version=market.kernels.engine_version,
         methodology=portfolio.methodology,
         house_view_id=None if portfolio.house is NO_HOUSE else portfolio.house.view_id,
     )

@@ -207,7 +207,7 @@ def stressed_by_own_move(account: PreparedAccount, market: RevaluedMarket, param
 def moved_market(market: RevaluedMarket, parameters: RiskParameters, move: ByFactor) -> RevaluedMarket:
     """Return a market after a move [F]: every instrument that it values, revalued. Any methodology can margin an account there."""
     snapshot = _snapshot_of(market)
-    (moved,) = revalue_moved_market(market.instruments, snapshot, move[np.newaxis], market.scenarios, parameters)
+    (moved,) = revalue_moved_market(market.instruments, snapshot, move[np.newaxis], market.scenarios, parameters, kernels=market.kernels)
     return replace(moved, departure=Departure(snapshot, move))
 
 
@@ -221,7 +221,7 @@ def market_of_moves(market: RevaluedMarket, parameters: RiskParameters, moves: B
         names=("",) * count,
         ordinary_count=count,
     )
-    return revalue_market(market.instruments, _snapshot_of(market), scenarios, parameters)
+    return revalue_market(market.instruments, _snapshot_of(market), scenarios, parameters, kernels=market.kernels)
 
 
 def own_market(portfolio: Portfolio, market: RevaluedMarket) -> RevaluedMarket:

@@ -15,6 +15,7 @@ from crossmargin.domain.market import FactorId, MarketSnapshot
 from crossmargin.domain.parameter_governance import in_force
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.risk_parameters import RiskParameters
+from crossmargin.engine.kernels.choice import Kernels
 from crossmargin.engine.market_ends import margin_with_ends
 from crossmargin.engine.methodologies.compute import compute
 from crossmargin.engine.ramped_margin import ramped_margin
@@ -99,6 +100,7 @@ class CurrentMarket:
     market: MarketStore
     parameters: ParameterStore
     compute: ComputePool
+    kernels: Kernels = Kernels.NUMPY
     _view: MarketView | None = None
     _version: MarketVersion | None = None
     _scenarios: dict[tuple[object, ...], ScenarioSet] = field(default_factory=dict)
@@ -196,7 +198,7 @@ class CurrentMarket:
     async def _revalue_with(
         self, instruments: list[Instrument], snapshot: MarketSnapshot, scenarios: ScenarioSet, parameters: RiskParameters
     ) -> RevaluedMarket:
-        return await self.compute.run(lambda: revalue_market(instruments, snapshot, scenarios, parameters))
+        return await self.compute.run(lambda: revalue_market(instruments, snapshot, scenarios, parameters, kernels=self.kernels))
 
     async def _all_instruments(self) -> list[Instrument]:
         found: list[Instrument] = []

@@ -11,7 +11,7 @@ from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.market import MarketSnapshot
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.risk_parameters import RiskParameters
-from crossmargin.engine import ENGINE_VERSION
+from crossmargin.engine.kernels.choice import KERNELS_OF_ENGINE, Kernels
 from crossmargin.engine.revaluation import RevaluedMarket, revalue_market
 from crossmargin.engine.scenarios import build_scenario_set
 from crossmargin.usecases.evaluate_margin import portfolio_of
@@ -50,24 +50,42 @@ class PastMarket:
         return list(found.values())
 
     async def revaluation(
-        self, instruments: Sequence[Instrument], snapshot: MarketSnapshot, parameters: RiskParameters, scenario_set_hash: str
+        self,
+        instruments: Sequence[Instrument],
+        snapshot: MarketSnapshot,
+        parameters: RiskParameters,
+        scenario_set_hash: str,
+        *,
+        kernels: Kernels,
     ) -> Callable[[], RevaluedMarket]:
         """Return what revalues the instruments as they were then, for the compute pool; UNKNOWN_SCENARIO_SET."""
         recipe = await self.market.scenario_recipe(scenario_set_hash)
         built_with = await self.parameters.get_parameters(recipe.parameter_set_id)
         history = await self.market.load_history(version=recipe.history_version)
-        return lambda: revalue_market(instruments, snapshot, build_scenario_set(history, recipe.factors, built_with), parameters)
+
+        def revalued() -> RevaluedMarket:
+            scenarios = build_scenario_set(history, recipe.factors, built_with)
+            return revalue_market(instruments, snapshot, scenarios, parameters, kernels=kernels)
+
+        return revalued
 
 
-def check_engine(engine_version: str) -> None:
-    """Return if this release computes with that engine; ENGINE_VERSION_DIFFERS otherwise."""
-    if engine_version != ENGINE_VERSION:
-        raise DomainError(
-            Reason.ENGINE_VERSION_DIFFERS,
-            f"engine version was {engine_version}; this release computes with {ENGINE_VERSION}: ask a release with that engine",
-            engine_version=engine_version,
-            expected=ENGINE_VERSION,
-        )
+def kernels_of(engine_version: str) -> Kernels:
+    """Return the kernels that a result was computed with, whichever this service uses for new ones; ENGINE_VERSION_DIFFERS without them."""
+    kernels = KERNELS_OF_ENGINE.get(engine_version)
+    if kernels is None:
+        known = " and ".join(KERNELS_OF_ENGINE)
+        words = f"engine version was {engine_version}; this release computes with {known}: ask a release with that engine"
+        raise _other_engine(engine_version, words)
+    if not kernels.is_installed:
+        words = f"engine version was {engine_version}, which needs {kernels.value}; install it: pip install 'crossmargin[kernels]'"
+        raise _other_engine(engine_version, words)
+    return kernels
+
+
+def _other_engine(engine_version: str, words: str) -> DomainError:
+    expected = " or ".join(version for version, kernels in KERNELS_OF_ENGINE.items() if kernels.is_installed)
+    return DomainError(Reason.ENGINE_VERSION_DIFFERS, words, engine_version=engine_version, expected=expected)
 
 
 def _held(portfolio: Portfolio) -> Iterable[InstrumentId]:

@@ -8,7 +8,7 @@ from crossmargin.domain.identifiers import AccountRef, HouseViewId, InstrumentId
 from crossmargin.domain.liquidation import LiquidationPlan, LiquidationTerms, PlanWish
 from crossmargin.engine.liquidation import plan_liquidation
 from crossmargin.engine.revaluation.shocked_market import BASE_CURRENCY
-from crossmargin.usecases.past_market import PastMarket, check_engine
+from crossmargin.usecases.past_market import PastMarket, kernels_of
 from crossmargin.usecases.ports.runtime import ComputePool
 
 
@@ -43,15 +43,16 @@ class ReproduceLiquidation:
         """Return the plan as it comes out now.
 
         Raises:
-            DomainError: ENGINE_VERSION_DIFFERS when another engine made it; UNKNOWN_ACCOUNT, SEQUENCE_NOT_REACHED, UNKNOWN_SNAPSHOT,
-                UNKNOWN_RISK_PARAMETERS, UNKNOWN_SCENARIO_SET or UNKNOWN_HOUSE_VIEW when it names what was never there.
+            DomainError: ENGINE_VERSION_DIFFERS when another engine made it, or one with kernels that are not installed here;
+                UNKNOWN_ACCOUNT, SEQUENCE_NOT_REACHED, UNKNOWN_SNAPSHOT, UNKNOWN_RISK_PARAMETERS,
+                UNKNOWN_SCENARIO_SET or UNKNOWN_HOUSE_VIEW when it names what was never there.
         """
-        check_engine(plan.engine_version)
+        kernels = kernels_of(plan.engine_version)
         portfolio = await self.past.portfolio(plan.account, plan.sequence, plan.house_view_id)
         snapshot = await self.past.market.get_snapshot(plan.snapshot_id)
         parameters = await self.past.parameters.get_parameters(plan.parameter_set_id)
         # What is closed becomes dollars, whether any are held or not.
         instruments = await self.past.instruments_of(portfolio, InstrumentId(BASE_CURRENCY))
-        revalued = await self.past.revaluation(instruments, snapshot, parameters, plan.scenario_set_hash)
+        revalued = await self.past.revaluation(instruments, snapshot, parameters, plan.scenario_set_hash, kernels=kernels)
         terms = LiquidationTerms(plan.wish.rules(parameters.liquidation), plan.wish.depth, plan.left_out)
         return await self.compute.run(lambda: plan_liquidation(portfolio, revalued(), parameters, terms))

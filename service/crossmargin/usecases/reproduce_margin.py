@@ -10,9 +10,10 @@ from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.margin import MarginResult, MarginStamp
 from crossmargin.domain.market import MarketSnapshot
 from crossmargin.domain.portfolio import Portfolio
+from crossmargin.engine.kernels.choice import Kernels
 from crossmargin.engine.market_ends import margin_with_ends
 from crossmargin.engine.ramped_margin import ramped_margin
-from crossmargin.usecases.past_market import PastMarket, check_engine
+from crossmargin.usecases.past_market import PastMarket, kernels_of
 from crossmargin.usecases.ports.runtime import ComputePool
 
 
@@ -47,17 +48,18 @@ class ReproduceMargin:
         """Return the margin that the stamp names.
 
         Raises:
-            DomainError: ENGINE_VERSION_DIFFERS when another engine computed it; UNKNOWN_ACCOUNT, SEQUENCE_NOT_REACHED, UNKNOWN_SNAPSHOT,
-                UNKNOWN_RISK_PARAMETERS, UNKNOWN_SCENARIO_SET or UNKNOWN_HOUSE_VIEW when the stamp names what was never there.
+            DomainError: ENGINE_VERSION_DIFFERS when another engine computed it, or one with kernels that are not installed here;
+                UNKNOWN_ACCOUNT, SEQUENCE_NOT_REACHED, UNKNOWN_SNAPSHOT, UNKNOWN_RISK_PARAMETERS,
+                UNKNOWN_SCENARIO_SET or UNKNOWN_HOUSE_VIEW when the stamp names what was never there.
         """
-        check_engine(stamp.engine_version)
+        kernels = kernels_of(stamp.engine_version)
         portfolio = await self.past.portfolio(stamp.account, stamp.sequence, stamp.house_view_id)
         snapshot = await self.past.market.get_snapshot(stamp.snapshot_id)
         instruments = await self.past.instruments_of(portfolio)
-        result = await self._margin(portfolio, snapshot, instruments, stamp.parameter_set_id, stamp.scenario_set_hash)
+        result = await self._margin(portfolio, snapshot, instruments, stamp.parameter_set_id, stamp.scenario_set_hash, kernels=kernels)
         if stamp.ramp is not None:
             ramp = stamp.ramp
-            before = await self._margin(portfolio, snapshot, instruments, ramp.parameter_set_id, ramp.scenario_set_hash)
+            before = await self._margin(portfolio, snapshot, instruments, ramp.parameter_set_id, ramp.scenario_set_hash, kernels=kernels)
             earlier = await self.past.parameters.get_parameters(ramp.parameter_set_id)
             later = await self.past.parameters.get_parameters(stamp.parameter_set_id)
             result = ramped_margin(before, result, ramp.fraction, lines=(earlier.bands, later.bands))
@@ -70,9 +72,11 @@ class ReproduceMargin:
         instruments: Sequence[Instrument],
         set_id: RiskParameterSetId,
         scenario_set_hash: str,
+        *,
+        kernels: Kernels,
     ) -> MarginResult:
         parameters = await self.past.parameters.get_parameters(set_id)
-        revalued = await self.past.revaluation(instruments, snapshot, parameters, scenario_set_hash)
+        revalued = await self.past.revaluation(instruments, snapshot, parameters, scenario_set_hash, kernels=kernels)
         return await self.compute.run(lambda: margin_with_ends(portfolio, snapshot, revalued(), parameters))
 
 

@@ -22,7 +22,6 @@ from crossmargin.domain.stress import (
     StressPlan,
     StressProgress,
 )
-from crossmargin.engine import ENGINE_VERSION
 from crossmargin.engine.reverse_stress import reverse_stress
 from crossmargin.engine.stress import PreparedAccount, StressedBlock, StressRun, outcome_of, prepared, stressed_block
 from crossmargin.engine.stress_library import (
@@ -174,7 +173,7 @@ def plan_of(run: StressRun, account_count: int) -> StressPlan:
         parameter_set_id=parameters.set_id,
         parameters_hash=parameters.content_hash,
         scenario_set_hash=market.scenarios.content_hash,
-        engine_version=ENGINE_VERSION,
+        engine_version=market.kernels.engine_version,
     )
 
 

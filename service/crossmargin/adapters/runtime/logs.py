@@ -18,7 +18,7 @@ FIELDS: Final = frozenset({
     # Every line.
     "event", "level", "timestamp", "trace_id", "span_id",
     # The process.
-    "grpc_address", "admin_address", "drain_s", "why", "task", "error", "stack", "library", "what", "file", "not_after",
+    "grpc_address", "admin_address", "engine", "drain_s", "why", "task", "error", "stack", "library", "what", "file", "not_after",
     # A call that failed, and who was turned away.
     "method", "incident", "kind", "principal", "roles", "clients", "reason", "workload", "token",
     # The ledger.

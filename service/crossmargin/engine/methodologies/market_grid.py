@@ -156,8 +156,9 @@ def _revalued_at(
 ) -> RevaluedMarket:
     """Return instruments at the points of a grid that starts from where the market stands: at its snapshot, or after its move."""
     if market.snapshot is not None or market.departure is None:
-        return revalue_market(instruments, _origin_of(market), points, parameters)
-    (moved,) = revalue_moved_market(instruments, market.departure.snapshot, market.departure.move[np.newaxis], points, parameters)
+        return revalue_market(instruments, _origin_of(market), points, parameters, kernels=market.kernels)
+    departure = market.departure
+    (moved,) = revalue_moved_market(instruments, departure.snapshot, departure.move[np.newaxis], points, parameters, kernels=market.kernels)
     return moved
 
 

@@ -109,4 +109,6 @@ class _MovedGrid:
         holdings = self._holdings
         points = points_of(group_id, self._grid, holdings.scenarios, holdings.parameters)
         asked = self._assets | {member.instrument_id: member for member in members}
-        return revalue_moved_market(list(asked.values()), holdings.snapshot, moves, points, holdings.parameters)
+        return revalue_moved_market(
+            list(asked.values()), holdings.snapshot, moves, points, holdings.parameters, kernels=holdings.full.kernels
+        )

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
 from crossmargin.engine.axes import ByRow, Index
-from crossmargin.engine.revaluation.black76 import black76
+from crossmargin.engine.kernels.black76 import black76
 from crossmargin.engine.revaluation.exercise_tree import tree_premium
 
 _PASSES: Final = 14

@@ -13,6 +13,7 @@ from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import AmericanOption, Instrument
 from crossmargin.domain.risk_parameters import OffsetGroup
 from crossmargin.engine.axes import ByInstrument, ByInstrumentBase, ByState, Index
+from crossmargin.engine.kernels.option_prices import meeting_marks
 from crossmargin.engine.revaluation.american_exercise import american_price
 from crossmargin.engine.revaluation.forward_price import basis_curve, forward_price
 from crossmargin.engine.revaluation.option_chain import (
@@ -22,7 +23,6 @@ from crossmargin.engine.revaluation.option_chain import (
     carry_basis,
     carry_curve,
     discount_factor,
-    meeting_marks,
     strikes_of,
     volatility_at,
     volatility_curve,

@@ -9,19 +9,17 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import PER_HUNDRED, BondTerms, Instrument
 from crossmargin.domain.market import FactorKind
 from crossmargin.engine.axes import ByInstrument, ByInstrumentState, Index
+from crossmargin.engine.kernels.choice import Kernels, functions_of
 from crossmargin.engine.revaluation.shocked_curve import ShockedCurve
 from crossmargin.engine.revaluation.shocked_market import ShockedMarket, discount_curve
 from crossmargin.engine.revaluation.valuation import Claim, Outcome, Valuation, attempt
 
 _MAXIMUM_STEPS: Final = 100
-_ROWS_IN_CACHE: Final = 64
-"""Times worked on at once, so that the rates of all scenarios are still in the cache when they are exponentiated."""
 _LOG_PRICE_TOLERANCE: Final = 1e-14
 """Relative: what is left between mark and value; some ten times the rounding of a sum of discounted payments."""
 
@@ -88,14 +86,10 @@ def spread_curve(instrument: Instrument) -> str | None:
 
 def discount_factors(curve: ShockedCurve, years: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return [D, M] exp(-z(T) T) for D times in years, z continuously compounded."""
-    factors = np.empty((len(years), curve.moves.shape[1]))
-    for start in range(0, len(years), _ROWS_IN_CACHE):
-        block = years[start : start + _ROWS_IN_CACHE]
-        rates = curve.moves_at(block)
-        rates += curve.levels_at(block)[:, np.newaxis]
-        rates *= -block[:, np.newaxis]
-        np.exp(rates, out=factors[start : start + _ROWS_IN_CACHE])
-    return factors
+    lower, upper, share = curve.between(years)
+    return functions_of(curve.kernels).discount_factors(
+        years=years, levels=curve.levels_at(years), moves=curve.moves, lower=lower, upper=upper, share=share
+    )
 
 
 def present_values(curve: ShockedCurve, payments: Sequence[Payments], marks: Sequence[float | None]) -> ByInstrumentState:
@@ -109,7 +103,7 @@ def present_values(curve: ShockedCurve, payments: Sequence[Payments], marks: Seq
     flows = _flows(payments)
     grid, column = np.unique(flows.years, return_inverse=True)
     factors = discount_factors(curve, grid)
-    return _summed(_meeting_marks(flows, factors[column, 0], marks), column, flows, factors)
+    return _summed(_meeting_marks(flows, factors[column, 0], marks), column, flows, factors, curve.kernels)
 
 
 def credit_present_values(
@@ -126,7 +120,10 @@ def credit_present_values(
     survival = discount_factors(spreads, paid_years)
     factors = discount_factors(curve, years)
     amounts = _meeting_marks(flows, (factors[:, 0] * survival[:, 0])[column], marks)
-    return _summed(amounts, column, flows, factors * survival), _summed(amounts, column, flows, factors * survival[:, base_of])
+    moved, in_calm_credit = (
+        _summed(amounts, column, flows, each, curve.kernels) for each in (factors * survival, factors * survival[:, base_of])
+    )
+    return moved, in_calm_credit
 
 
 def discounted(asset: InstrumentId, payments: Payments, market: ShockedMarket) -> Claim:
@@ -209,10 +206,11 @@ def _meeting_marks(flows: _Flows, base_factors: NDArray[np.float64], marks: Sequ
     return amounts
 
 
-def _summed(amounts: NDArray[np.float64], column: Index, flows: _Flows, factors: NDArray[np.float64]) -> ByInstrumentState:
+def _summed(
+    amounts: NDArray[np.float64], column: Index, flows: _Flows, factors: NDArray[np.float64], kernels: Kernels
+) -> ByInstrumentState:
     """Return [I, M] the sums of amounts [D] times the rows of `factors` [G, M] that `column` [D] names."""
-    weights = csr_array((amounts, column, flows.starts), shape=(len(flows.starts) - 1, len(factors)))
-    return np.asarray(weights @ factors)
+    return functions_of(kernels).sparse_product(starts=flows.starts, columns=column, values=amounts, dense=factors)
 
 
 def _solve_spreads(values: NDArray[np.float64], years: NDArray[np.float64], starts: Index, marks: Sequence[float | None]) -> ByInstrument:

@@ -13,7 +13,7 @@ from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import EuropeanOption, Instrument, PremiumStyle
 from crossmargin.domain.risk_parameters import OffsetGroup
 from crossmargin.engine.axes import ByInstrumentBase, ByState, Index
-from crossmargin.engine.revaluation.black76 import black76_delta
+from crossmargin.engine.kernels.black76 import black76_delta
 from crossmargin.engine.revaluation.forward_price import basis_curve, forward_price
 from crossmargin.engine.revaluation.option_chain import (
     Strikes,
@@ -112,10 +112,11 @@ def _read_chain(key: _ChainKey, market: ShockedMarket) -> _Chain:
 
 def _value_chain(members: Sequence[Instrument], chain: _Chain, market: ShockedMarket) -> list[Outcome]:
     strikes = strikes_of(members, market)
-    prices, total = chain_prices(strikes, forward=chain.forward, unit=chain.unit, volatility=chain.volatility)
+    prices, own = chain_prices(strikes, forward=chain.forward, unit=chain.unit, volatility=chain.volatility, kernels=market.kernels)
+    total = own[:, np.newaxis] * chain.volatility.ratio[chain.bases]
     multipliers = np.array([float(terms_of(member, EuropeanOption).multiplier) for member in members])
     values = multipliers[:, np.newaxis] * prices
-    exposures = multipliers[:, np.newaxis] * _price_exposures(chain, strikes, total[:, chain.bases], prices[:, chain.bases])
+    exposures = multipliers[:, np.newaxis] * _price_exposures(chain, strikes, total, prices[:, chain.bases])
     # A coin-settled option is on one coin; one in money on a coin at its forward price.
     notionals = multipliers[:, np.newaxis] * (np.ones(len(chain.bases)) if chain.is_in_coins else chain.forward[chain.bases])
     return [

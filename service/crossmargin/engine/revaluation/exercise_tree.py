@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmargin.engine.axes import ByRow
-from crossmargin.engine.revaluation.black76 import black76
+from crossmargin.engine.kernels.black76 import black76
 
 _STEPS: Final = 360
 _ROWS_AT_ONCE: Final = 24

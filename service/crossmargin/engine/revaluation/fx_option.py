@@ -13,7 +13,7 @@ from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import Cash, FxOption, Instrument
 from crossmargin.domain.risk_parameters import OffsetGroup
 from crossmargin.engine.axes import ByState
-from crossmargin.engine.revaluation.black76 import black76_delta
+from crossmargin.engine.kernels.black76 import black76_delta
 from crossmargin.engine.revaluation.option_chain import (
     Volatility,
     by_chain,
@@ -108,7 +108,10 @@ def _read_chain(key: _ChainKey, market: ShockedMarket) -> _Chain:
 def _value_chain(members: Sequence[Instrument], chain: _Chain, market: ShockedMarket) -> list[Outcome]:
     strikes = strikes_of(members, market)
     forward = chain.rate * chain.discount / chain.settlement_discount
-    prices, total = chain_prices(strikes, forward=forward, unit=chain.settlement_discount, volatility=chain.volatility)
+    prices, own = chain_prices(
+        strikes, forward=forward, unit=chain.settlement_discount, volatility=chain.volatility, kernels=market.kernels
+    )
+    total = own[:, np.newaxis] * chain.volatility.ratio
     strike, sign = strikes.strike[:, np.newaxis], strikes.sign[:, np.newaxis]
     exchanged = chain.discount * black76_delta(forward=forward, strike=strike, total_volatility=total, sign=sign)
     rest = prices - exchanged * chain.rate

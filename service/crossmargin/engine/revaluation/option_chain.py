@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from crossmargin.domain.errors import DomainError
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import AmericanOption, EuropeanOption, FxOption, Instrument, OptionRight
 from crossmargin.domain.market import FactorKind
 from crossmargin.engine.axes import ByInstrument, ByInstrumentState, ByState
-from crossmargin.engine.revaluation.black76 import black76, implied_total_volatility
+from crossmargin.engine.kernels.black76 import implied_total_volatility
+from crossmargin.engine.kernels.choice import Kernels, functions_of
 from crossmargin.engine.revaluation.discounting import discount_factors
 from crossmargin.engine.revaluation.forward_price import basis_curve
 from crossmargin.engine.revaluation.shocked_market import ShockedMarket
@@ -116,9 +116,9 @@ def carry_basis(underlying: InstrumentId, market: ShockedMarket) -> BasisKind:
 
 
 def chain_prices(
-    strikes: Strikes, *, forward: ByState, unit: ByState, volatility: Volatility
-) -> tuple[ByInstrumentState, NDArray[np.float64]]:
-    """Return [I, M] prices of European options in the settlement asset, and the sigma sqrt(T) they were found at.
+    strikes: Strikes, *, forward: ByState, unit: ByState, volatility: Volatility, kernels: Kernels = Kernels.NUMPY
+) -> tuple[ByInstrumentState, ByInstrument]:
+    """Return [I, M] prices of European options in the settlement asset, and [I] the sigma sqrt(T) of the base state they were found at.
 
     `unit` [M] is what one unit of undiscounted price is worth. An option with a mark keeps the ratio of its own volatility to the
     surface.
@@ -128,16 +128,7 @@ def chain_prices(
     if len(marked):
         price, strike, sign = strikes.mark[marked] / unit[0], strikes.strike[marked], strikes.sign[marked]
         own[marked] = implied_total_volatility(price=price, forward=forward[0], strike=strike, sign=sign)
-    total = own[:, np.newaxis] * volatility.ratio
-    undiscounted = black76(forward=forward, strike=strikes.strike[:, np.newaxis], total_volatility=total, sign=strikes.sign[:, np.newaxis])
-    return meeting_marks(undiscounted * unit, strikes.mark), total
-
-
-def meeting_marks(prices: ByInstrumentState, marks: ByInstrument) -> ByInstrumentState:
-    """Return [I, M] prices that are the marks in the base state, and nowhere below zero: a holder has no obligation.
-
-    Whatever of a mark no volatility explains, when it lies outside the no-arbitrage bounds, is held fixed as a price.
-    """
-    unexplained = np.where(np.isnan(marks), 0.0, marks - prices[:, 0])
-    met: ByInstrumentState = np.maximum(prices + unexplained[:, np.newaxis], 0.0)
-    return met
+    prices = functions_of(kernels).option_prices(
+        forward=forward, unit=unit, ratio=volatility.ratio, strike=strikes.strike, sign=strikes.sign, own=own, mark=strikes.mark
+    )
+    return prices, own

@@ -35,6 +35,7 @@ from crossmargin.domain.instrument import (
 from crossmargin.domain.market import FactorId, MarketSnapshot
 from crossmargin.domain.risk_parameters import OffsetGroup, RiskParameters
 from crossmargin.engine.axes import ByBase, ByInstrumentMove, ByMoveFactor, ByScenario
+from crossmargin.engine.kernels.choice import Kernels
 from crossmargin.engine.revaluation import (
     american_option,
     asset,
@@ -85,7 +86,12 @@ KINDS: Final[Mapping[type, _Kind]] = {
 
 
 def revalue_market(
-    instruments: Collection[Instrument], snapshot: MarketSnapshot, scenarios: ScenarioSet, parameters: RiskParameters
+    instruments: Collection[Instrument],
+    snapshot: MarketSnapshot,
+    scenarios: ScenarioSet,
+    parameters: RiskParameters,
+    *,
+    kernels: Kernels = Kernels.NUMPY,
 ) -> RevaluedMarket:
     """Return every instrument's value and profit in every scenario.
 
@@ -100,7 +106,7 @@ def revalue_market(
     ordered = sorted(instruments, key=lambda instrument: instrument.instrument_id)
     assets = {instrument.instrument_id: instrument for instrument in ordered if instrument.is_asset}
     shocked = _with_issuer_shocks(scenarios, parameters)
-    market = ShockedMarket(assets=assets, snapshot=snapshot, scenarios=shocked, parameters=parameters)
+    market = ShockedMarket(assets=assets, snapshot=snapshot, scenarios=shocked, parameters=parameters, kernels=kernels)
     with np.errstate(all="ignore"):  # what is not finite is looked for once, below
         outcomes = _value_all(ordered, market)
     (laid_out,) = _laid_out(ordered, outcomes, market, [_States(0, 0, len(shocked.names))], snapshot=snapshot, scenarios=scenarios)
@@ -108,7 +114,13 @@ def revalue_market(
 
 
 def revalue_moved_market(
-    instruments: Collection[Instrument], snapshot: MarketSnapshot, moves: ByMoveFactor, scenarios: ScenarioSet, parameters: RiskParameters
+    instruments: Collection[Instrument],
+    snapshot: MarketSnapshot,
+    moves: ByMoveFactor,
+    scenarios: ScenarioSet,
+    parameters: RiskParameters,
+    *,
+    kernels: Kernels = Kernels.NUMPY,
 ) -> list[RevaluedMarket]:
     """Return the market after each of the `moves` [G, F], log-returns and differences of the scenario set's factors, one for each row.
 
@@ -123,14 +135,20 @@ def revalue_moved_market(
     states = [_States(place, 1 + place * (1 + count), count) for place in range(len(moves))]
     from_moved = _from_moved_states(moves, shocked)
     bases = [each.base for each in states]
-    moved = ShockedMarket(assets=assets, snapshot=snapshot, scenarios=from_moved, parameters=parameters, bases=bases)
+    moved = ShockedMarket(assets=assets, snapshot=snapshot, scenarios=from_moved, parameters=parameters, bases=bases, kernels=kernels)
     with np.errstate(all="ignore"):
         outcomes = _value_all(ordered, moved)
     return _laid_out(ordered, outcomes, moved, states, snapshot=snapshot, scenarios=scenarios)
 
 
 def moved_values(
-    instruments: Collection[Instrument], snapshot: MarketSnapshot, moves: ByMoveFactor, scenarios: ScenarioSet, parameters: RiskParameters
+    instruments: Collection[Instrument],
+    snapshot: MarketSnapshot,
+    moves: ByMoveFactor,
+    scenarios: ScenarioSet,
+    parameters: RiskParameters,
+    *,
+    kernels: Kernels = Kernels.NUMPY,
 ) -> tuple[ByInstrumentMove, ByInstrumentMove]:
     """Return [I, G] values of one unit and prices of the settlement asset after each of the `moves`, in the order of instrument ids.
 
@@ -140,7 +158,9 @@ def moved_values(
     assets = {instrument.instrument_id: instrument for instrument in ordered if instrument.is_asset}
     count = len(moves)
     states = replace(scenarios, shocks=moves, weights=np.full(count, 1.0 / count), names=("",) * count, ordinary_count=count)
-    market = ShockedMarket(assets=assets, snapshot=snapshot, scenarios=states, parameters=parameters, bases=range(1, 1 + count))
+    market = ShockedMarket(
+        assets=assets, snapshot=snapshot, scenarios=states, parameters=parameters, bases=range(1, 1 + count), kernels=kernels
+    )
     with np.errstate(all="ignore"):
         outcomes = _value_all(ordered, market)
         found = [outcomes[instrument.instrument_id] for instrument in ordered]
@@ -407,6 +427,7 @@ def _assemble(
         used_fraction=np.array([item.valuation.used_fraction for item in revalued], dtype=np.float64),
         has_run_out=np.array([item.valuation.has_run_out for item in revalued], dtype=np.bool_),
         unavailable=unavailable,
+        kernels=market.kernels,
     )
 
 

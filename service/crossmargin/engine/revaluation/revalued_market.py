@@ -15,6 +15,7 @@ from crossmargin.domain.identifiers import InstrumentId, OffsetGroupId, Snapshot
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.market import MarketSnapshot
 from crossmargin.engine.axes import ByFactor, ByInstrument, ByIssuerLeg, ByLeg, ByLegScenario, Index
+from crossmargin.engine.kernels.choice import Kernels
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
 
 
@@ -56,6 +57,7 @@ class RevaluedMarket:
         unavailable: Instruments that could not be valued, with the error that says why; only who holds them is refused.
         snapshot: What it was revalued from, so that more states of it can be asked for; None after a hypothetical move.
         departure: The hypothetical move that it is after, where it is kept: by which a grid starts from the moved market.
+        kernels: What it was revalued with, and whatever is revalued from it.
     """
 
     snapshot_id: SnapshotId
@@ -85,6 +87,7 @@ class RevaluedMarket:
     unavailable: Mapping[InstrumentId, DomainError]
     snapshot: MarketSnapshot | None = None
     departure: Departure | None = None
+    kernels: Kernels = Kernels.NUMPY
 
     @cached_property
     def row_of(self) -> Mapping[InstrumentId, int]:

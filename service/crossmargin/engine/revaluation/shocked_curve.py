@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from crossmargin.domain.errors import DomainError
 from crossmargin.engine.axes import ByNode, ByNodeState, Index
+from crossmargin.engine.kernels.choice import Kernels
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,21 +23,23 @@ class ShockedCurve:
         moves: [N, M] change from the base state: log-returns of volatilities, differences of rates and carry; 0 in the base state.
             NaN for a node without scenarios.
         unavailable: Nodes without scenarios, by position, with the error that says why; only who reads them is refused.
+        kernels: What discount factors on it are computed with.
     """
 
     years: ByNode
     levels: ByNode
     moves: ByNodeState
     unavailable: Mapping[int, DomainError]
+    kernels: Kernels = Kernels.NUMPY
 
     def levels_at(self, years: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return [D] base levels at D tenors in years."""
-        lower, upper, share = self._between(years)
+        lower, upper, share = self.between(years)
         return self.levels[lower] * (1.0 - share) + self.levels[upper] * share
 
     def moves_at(self, years: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return [D, M] moves at D tenors in years; NaN where a node has no scenarios (see `check`)."""
-        lower, upper, share = self._between(years)
+        lower, upper, share = self.between(years)
         moves = self.moves[lower]
         moves *= (1.0 - share)[:, np.newaxis]
         moves += self.moves[upper] * share[:, np.newaxis]
@@ -45,12 +48,12 @@ class ShockedCurve:
     def check(self, years: NDArray[np.float64]) -> None:
         """Raise the error of the first node that a level at one of the D tenors needs and that has no scenarios."""
         if self.unavailable:
-            lower, upper, _ = self._between(years)
+            lower, upper, _ = self.between(years)
             for node in np.union1d(lower, upper).tolist():
                 if node in self.unavailable:
                     raise self.unavailable[node]
 
-    def _between(self, years: NDArray[np.float64]) -> tuple[Index, Index, NDArray[np.float64]]:
+    def between(self, years: NDArray[np.float64]) -> tuple[Index, Index, NDArray[np.float64]]:
         """Return the nodes on either side of each tenor and how far it lies towards the upper; twice the same node where one is enough."""
         last = len(self.years) - 1
         above = np.searchsorted(self.years, years, side="right")

@@ -20,6 +20,7 @@ from crossmargin.domain.market import DAYS_PER_YEAR, FactorId, FactorKind, Marke
 from crossmargin.domain.peg import Peg, used_price
 from crossmargin.domain.risk_parameters import OffsetGroup, RiskParameters
 from crossmargin.engine.axes import ByState, Index
+from crossmargin.engine.kernels.choice import Kernels
 from crossmargin.engine.revaluation.shocked_curve import ShockedCurve
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
 
@@ -45,9 +46,11 @@ class ShockedMarket:
         scenarios: ScenarioSet,
         parameters: RiskParameters,
         bases: Sequence[int] = (0,),
+        kernels: Kernels = Kernels.NUMPY,
     ) -> None:
         self.assets = assets
         self.scenarios = scenarios
+        self.kernels = kernels
         self.bases: Index = np.array(bases, dtype=np.int64)
         self._snapshot = snapshot
         self._parameters = parameters
@@ -214,7 +217,7 @@ class ShockedMarket:
             except DomainError as error:
                 unavailable[row] = error.with_traceback(None)
         years = np.array([node.tenor_years for node in nodes])
-        return ShockedCurve(years, np.array([self.level(node) for node in nodes]), moves, unavailable)
+        return ShockedCurve(years, np.array([self.level(node) for node in nodes]), moves, unavailable, self.kernels)
 
 
 def spot_factor(underlying: InstrumentId) -> FactorId:

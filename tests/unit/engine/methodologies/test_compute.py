@@ -11,10 +11,10 @@ from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.margin import Charge
 from crossmargin.domain.methodology import Methodology
+from crossmargin.engine.kernels.black76 import black76
 from crossmargin.engine.methodologies.compute import METHODOLOGIES, compute
 from crossmargin.engine.portfolio_margin import compute_margin
 from crossmargin.engine.revaluation import revalue_moved_market
-from crossmargin.engine.revaluation.black76 import black76
 from tests.builders import a_portfolio
 from tests.methodology_books import (
     GRIDS,

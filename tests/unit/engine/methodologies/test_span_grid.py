@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.engine.kernels.black76 import black76
 from crossmargin.engine.methodologies.largest_loss import largest_losses
 from crossmargin.engine.methodologies.span_grid import POINT_COUNT, POINT_NAMES, risk_arrays, scan_risks, span_grid
-from crossmargin.engine.revaluation.black76 import black76
 from tests.unit.engine.methodologies.shipped_parameters import SPAN_GRID
 
 SPOT, STRIKE, TOTAL_VOLATILITY = 100.0, 105.0, 0.2

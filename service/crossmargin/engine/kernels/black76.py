@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
-_SMALLEST_TOTAL_VOLATILITY: Final = 1e-100
+SMALLEST_TOTAL_VOLATILITY: Final = 1e-100
 """Below any real one, and far enough from zero that log(F / K) over it is finite: the formula is at its limit, intrinsic value."""
 
 
@@ -22,7 +22,7 @@ def black76(*, forward: ArrayLike, strike: ArrayLike, total_volatility: ArrayLik
     7.965567
     """
     forward, strike, sign = np.asarray(forward), np.asarray(strike), np.asarray(sign)
-    total = np.maximum(total_volatility, _SMALLEST_TOTAL_VOLATILITY)
+    total = np.maximum(total_volatility, SMALLEST_TOTAL_VOLATILITY)
     d1 = (np.log(forward) - np.log(strike)) / total
     d1 += 0.5 * total
     d2 = d1 - total
@@ -37,7 +37,7 @@ def black76_delta(*, forward: ArrayLike, strike: ArrayLike, total_volatility: Ar
     -0.460172
     """
     forward, strike, sign = np.asarray(forward), np.asarray(strike), np.asarray(sign)
-    total = np.maximum(total_volatility, _SMALLEST_TOTAL_VOLATILITY)
+    total = np.maximum(total_volatility, SMALLEST_TOTAL_VOLATILITY)
     delta: NDArray[np.float64] = sign * ndtr(sign * ((np.log(forward) - np.log(strike)) / total + 0.5 * total))
     return delta
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from crossmargin.engine.revaluation.black76 import black76, implied_total_volatility
+from crossmargin.engine.kernels.black76 import black76, implied_total_volatility
 
 FORWARDS = np.array([1e-6, 0.5, 99.0, 100.0, 101.0, 250.0, 1e9])
 STRIKE = 100.0
