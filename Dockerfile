@@ -3,7 +3,7 @@
 #   docker build -t crossmargin:0.1.0 .
 #   docker run --rm -e CROSSMARGIN_DATABASE_URL=postgresql://... crossmargin:0.1.0 migrate
 #
-# Numba is inside, for CROSSMARGIN_KERNELS=numba. Kernels are compiled when the service starts, for the processor it starts on, and kept in /tmp.
+# Numba is inside, for CROSSMARGIN_KERNELS=numba. Kernels are compiled when the service starts, for the processor it starts on.
 #
 # OpenTelemetry is inside, for CROSSMARGIN_TRACING=true and OTEL_EXPORTER_OTLP_ENDPOINT; without them nothing of it is loaded. PDFs of statements
 # are made where `crossmargin report` runs, not here: they need fonts and Pango.
@@ -35,8 +35,7 @@ LABEL org.opencontainers.image.title="crossmargin" \
 COPY --from=build /opt/crossmargin /opt/crossmargin
 ENV PATH=/opt/crossmargin/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
-    PYTHONUNBUFFERED=1 \
-    NUMBA_CACHE_DIR=/tmp/crossmargin-kernels
+    PYTHONUNBUFFERED=1
 # 9464: /metrics, /livez, /readyz. The API listens on loopback only, so no other port is worth exposing.
 EXPOSE 9464
 USER 10001:10001

@@ -79,7 +79,7 @@ class KernelFunctions:
 
 @cache
 def functions_of(kernels: Kernels) -> KernelFunctions:
-    """Return the functions; of numba they are compiled by the first call, in a second or a few, or read from where they are kept.
+    """Return the functions; of numba they are compiled by the first call, in a second or a few.
 
     Raises:
         ImportError: Numba is not installed.

@@ -18,19 +18,14 @@ written, so that a value has the same bits wherever it stands in an array, and o
 
 
 def compiled(signature: str) -> Callable[[Function], Function]:
-    """Return a decorator that compiles for one signature at once; from the files of an earlier process where there are any."""
+    """Return a decorator that compiles for one signature at once.
 
-    def decorate(function: Function) -> Function:
-        try:
-            kernel: Function = numba.njit(signature, cache=True, **_EXACT)(function)
-        except RuntimeError as error:
-            if "no locator available" not in str(error):
-                raise
-            # Nowhere to keep what is compiled, as in an image that cannot be written to.
-            kernel = numba.njit(signature, **_EXACT)(function)
-        return kernel
-
-    return decorate
+    Nothing is kept for the next process. Numba knows what it kept by the time and size of the one file that a kernel is written in: a
+    change of what the kernel calls goes unseen, and so does one in a wheel, whose files all have one time. A second at start is less
+    than a margin by the kernels of another release.
+    """
+    decorator: Callable[[Function], Function] = numba.njit(signature, **_EXACT)
+    return decorator
 
 
 def part_of_a_kernel(function: Function) -> Function:

@@ -47,7 +47,7 @@ def _prices(states: NDArray[np.float64], options: NDArray[np.float64], prices: N
             total = max(total, SMALLEST_TOTAL_VOLATILITY)
             d1 = (log_forward[m] - log_k) / total + 0.5 * total
             d2 = d1 - total
-            # Comparisons are such that NaN comes out as NaN.
+            # Of two numbers the one that may be NaN comes first: it stays NaN then.
             a1, a2 = abs(d1), abs(d2)
             a1 = (min(a1, MILLS_MOST)) + MILLS_CENTRE
             a2 = (min(a2, MILLS_MOST)) + MILLS_CENTRE
