@@ -18,8 +18,8 @@ from tests.contract.storage import CORE, a_deposit, postgres_storage
 from tests.ledger_rig import a_history, a_trade, book, some_requests, verify
 
 LEDGER = ("entry", "posting", "entry_details", "reservation", "position", "unsettled_trade", "account_head", "anchor")
-BESIDE_THE_LEDGER = {"account_head": {"mode", "status"}}
-"""What an account is and may do, which is no part of its books."""
+BESIDE_THE_LEDGER = {"account_head": {"mode", "status", "positions_epoch"}}
+"""What an account is and may do, which is no part of its books; and whether its positions were made anew, which follow from them."""
 NOT_OF_THE_LEDGER = {"statement_account", "margin_history", "margin_call", "call_notice", "liquidation", "liquidation_step"}
 """What somebody else said that an account holds, what its margin was, what was called for and what was to be closed, each with the entry up
 to which it goes."""

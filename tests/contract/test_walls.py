@@ -69,6 +69,10 @@ READS = {
     "begin_margined_decision": "SELECT * FROM begin_margined_decision('p', 'm', 'k', '\\x', true, '{beta}', '{core}', '{1}')",
     "read_books": "SELECT * FROM read_books('{beta}', '{core}', '{1}', false, now())",
     "read_margined_books": "SELECT * FROM read_margined_books('{beta}', '{core}', '{1}', false, now())",
+    "begin_decision_beyond": (
+        "SELECT * FROM begin_decision_beyond('p', 'm', 'k', '\\x', true, '{beta}', '{core}', '{1}', '{}', '{}', '{}', '{}', '{}')"
+    ),
+    "read_books_beyond": "SELECT * FROM read_books_beyond('{beta}', '{core}', '{1}', false, now(), '{}', '{}', '{}', '{}', '{}')",
     "read_reservations": "SELECT 1 WHERE read_reservations('beta', 'core', '{1}', now()) <> '[]'",
 }
 WRITES = {"finish_write", "finish_decision"}

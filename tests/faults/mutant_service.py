@@ -34,27 +34,27 @@ def no_idempotency() -> None:
     """Forget every request id: whoever asks again is served again."""
     reserved = "VALUES (p_principal, p_method, p_key, p_request_hash)"
     forgotten = "VALUES (p_principal, p_method, p_key || '#' || gen_random_uuid()::text, p_request_hash)"
-    for function in ("begin_write", "begin_margined_decision"):
+    for function in ("begin_write", "begin_decision_beyond"):
         _change_function(function, (reserved, forgotten))
 
 
 def no_row_lock() -> None:
     """Read the heads of accounts without locking them."""
     _change_function("begin_write", ("FOR UPDATE OF h", ""))
-    _change_function("begin_margined_decision", ("FOR UPDATE;", ";"))
+    _change_function("begin_decision_beyond", ("FOR UPDATE;", ";"))
 
 
 def books_before_lock() -> None:
     """Decide on reservations as they were before the account was locked, as a cache, or a check before the transaction, would."""
     begin = writer._begin_decision
 
-    async def begin_carelessly(connection, request):
+    async def begin_carelessly(connection, request, kept):
         rows = []
         if not request.is_fact:
             names = ([ref.client_id for ref in request.accounts], [ref.account_id for ref in request.accounts])
             await connection.execute(_SEE_ALL)
             rows = await (await connection.execute(_READ_BOOKS, names)).fetchall()
-        begun = await begin(connection, request)
+        begun = await begin(connection, request, kept)
         if isinstance(begun, WriteOutcome) or not rows:
             return begun
         return replace(begun, reservations=books_from_rows(rows, request.accounts).reservations)
@@ -64,12 +64,12 @@ def books_before_lock() -> None:
 
 def halt_cached() -> None:
     """Read the halt switch twice a second and remember it, as a cache would."""
-    _change_function("begin_margined_decision", ("FOR SHARE;", ";"))
+    _change_function("begin_decision_beyond", ("FOR SHARE;", ";"))
     begin = writer._begin_decision
     known: dict[str, Any] = {"until": 0.0, "halts": ()}
 
-    async def begin_from_memory(connection, request):
-        begun = await begin(connection, request)
+    async def begin_from_memory(connection, request, kept):
+        begun = await begin(connection, request, kept)
         if isinstance(begun, WriteOutcome) or request.is_fact:
             return begun
         if time.monotonic() > known["until"]:

@@ -12,6 +12,7 @@ from crossmargin.adapters.postgres.client_scope import is_inside_scope, scope_va
 from crossmargin.adapters.postgres.database import Database, Row
 from crossmargin.adapters.postgres.exposure_limits import LIMITS_OF, limits_from_row
 from crossmargin.adapters.postgres.halt import HALT_OF, HALTS_IN_FORCE, halt_from_row
+from crossmargin.adapters.postgres.kept_positions import KeptPositions, Known, PositionsStamp, columns_of
 from crossmargin.adapters.postgres.ledger import PostgresLedgerReader, ref_from_row, side_by_side, text_of, together
 from crossmargin.adapters.postgres.market import LATEST_HOUSE_VIEW, market_version_from_row
 from crossmargin.adapters.postgres.reservation import COUNT_OPEN, OVERDUE, RESERVATIONS, reservation_from_row
@@ -98,9 +99,11 @@ _SEQUENCES: Final = compiled(
 )
 
 _READ_BOOKS: Final = Statement(
-    b"SELECT * FROM read_margined_books(%(client_ids)s::text[], %(account_ids)s::text[], '{}', false, clock_timestamp())",
+    b"SELECT * FROM read_books_beyond(%(client_ids)s::text[], %(account_ids)s::text[], '{}', false, clock_timestamp(), "
+    b"%(known_client_ids)s::text[], %(known_account_ids)s::text[], %(known_sequences)s::bigint[], %(known_chain_hashes)s::bytea[], "
+    b"%(known_epochs)s::uuid[])",
     {},
-    frozenset({"client_ids", "account_ids"}),
+    frozenset({"client_ids", "account_ids", *columns_of({})}),
 )
 
 _IS_PART: Final = and_(
@@ -216,10 +219,10 @@ class PostgresBookReader(PostgresLedgerReader):
 
     async def read_books(self, *refs: AccountRef) -> Books:
         """Return what a decision on accounts would be made on now; UNKNOWN_ACCOUNT."""
-        rows, house = await self._database.rows_and_house_rows(
-            _READ_BOOKS, LATEST_HOUSE_VIEW, client_ids=[ref.client_id for ref in refs], account_ids=[ref.account_id for ref in refs]
-        )
-        books = books_from_rows(rows, refs)
+        known = self._database.positions.known(refs)
+        names = {"client_ids": [ref.client_id for ref in refs], "account_ids": [ref.account_id for ref in refs]}
+        rows, house = await self._database.rows_and_house_rows(_READ_BOOKS, LATEST_HOUSE_VIEW, **names, **columns_of(known))
+        books = books_beyond(known, rows, refs, self._database.positions)
         return replace(books, house_view_id=HouseViewId(house[0]["view_id"])) if house else books
 
     async def list_reservations(self, ref: AccountRef, *, after_sequence: int, limit: int) -> Sequence[Reservation]:
@@ -300,6 +303,22 @@ def books_from_rows(rows: Sequence[Row], wanted: Sequence[AccountRef]) -> Books:
         now=first["decided_at"],
         market_version=market_version_from_row(first),
     )
+
+
+def books_beyond(known: Known, rows: Sequence[Row], wanted: Sequence[AccountRef], kept: KeptPositions) -> Books:
+    """Return the books that rows of `read_books_beyond` hold, beyond what was known when they were asked for; keep what they say anew.
+
+    UNKNOWN_ACCOUNT for a wanted one that has no row. Not for facts, whose rows have no positions.
+    """
+    books = books_from_rows(rows, wanted)
+    states = dict(books.states)
+    for row in rows:
+        ref = ref_from_row(row)
+        if row["is_known"]:
+            states[ref] = replace(states[ref], positions=known[ref].positions)
+        else:
+            kept.keep(ref, PositionsStamp(row["sequence"], row["chain_hash"], row["positions_epoch"]), states[ref].positions)
+    return replace(books, states=states)
 
 
 def _positions(row: Row) -> tuple[Position, ...]:

@@ -18,6 +18,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from crossmargin.adapters.postgres.driver_errors import Fault, caller_error, fault_of
 from crossmargin.adapters.postgres.hang_up import hang_up
+from crossmargin.adapters.postgres.kept_positions import KeptPositions
 from crossmargin.adapters.postgres.row_scope import SET_CLIENTS, clients_setting
 from crossmargin.adapters.postgres.server_checks import DatabaseRefusedError, check_schema, prepare_session
 from crossmargin.adapters.postgres.statements import Statement
@@ -55,6 +56,7 @@ class Database:
 
     Attributes:
         retried: How often writes were tried again, by what had gone wrong.
+        positions: What was read of accounts, so that a question about their books need not be answered with it again.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Database:
         )
         self._running: set[asyncio.Task[Any]] = set()
         self.retried: Counter[Fault] = Counter()
+        self.positions = KeptPositions()
 
     async def open(self) -> None:
         """Check the server and its schema, and open the pool.

@@ -17,6 +17,7 @@ from crossmargin.domain.projection import ProjectionDifference
 from crossmargin.usecases.storage_errors import unknown_account
 
 _ACCOUNTS_AT_ONCE: Final = 100
+_RENEW: Final = b"UPDATE account_head SET positions_epoch = gen_random_uuid() WHERE client_id = %s AND account_id = %s"
 _LOCK_HEAD: Final = b"SELECT sequence FROM account_head WHERE client_id = %s AND account_id = %s FOR UPDATE"
 
 
@@ -198,6 +199,8 @@ class PostgresProjections:
             if found:
                 await connection.execute(projection.clear(), own)
                 await connection.execute(projection.fill(), own)
+                # No entry tells those who keep the positions of the account that they are others now.
+                await connection.execute(_RENEW, own)
         return [difference_from_row(projection, row) for row in found]
 
 

@@ -10,10 +10,11 @@ import psycopg
 from psycopg import AsyncCursor
 from psycopg.pq import ExecStatus
 
-from crossmargin.adapters.postgres.books import books_from_rows
+from crossmargin.adapters.postgres.books import books_beyond, books_from_rows
 from crossmargin.adapters.postgres.database import Connection, Database, Row
 from crossmargin.adapters.postgres.driver_errors import Fault, caller_error, fault_of, service_busy, storage_unavailable
 from crossmargin.adapters.postgres.entry_details import check_not_taken_back, raise_if_booked_before, store_details
+from crossmargin.adapters.postgres.kept_positions import KeptPositions, Known, columns_of
 from crossmargin.adapters.postgres.records import store_record
 from crossmargin.adapters.postgres.reservation import reservations_to_json
 from crossmargin.adapters.postgres.row_scope import SET_CALLER, clients_setting
@@ -38,7 +39,8 @@ _LONGEST_PAUSE_S: Final = 0.3
 # What now() says is the same all through a transaction, and the default of an entry's time of recording.
 _BEGIN_WRITE: Final = b"SELECT *, now() AS locked_at FROM begin_write(%s, %s, %s, %s, %s, %s::text[], %s::text[])"
 _BEGIN_DECISION: Final = (
-    b"SELECT *, now() AS locked_at FROM begin_margined_decision(%s, %s, %s, %s, %s, %s::text[], %s::text[], %s::bigint[])"
+    b"SELECT *, now() AS locked_at FROM begin_decision_beyond(%s, %s, %s, %s, %s, %s::text[], %s::text[], %s::bigint[], "
+    b"%s::text[], %s::text[], %s::bigint[], %s::bytea[], %s::uuid[])"
 )
 _WRITTEN: Final = b"""
     %s, %s, %s, %s,
@@ -49,7 +51,7 @@ _FINISH_WRITE: Final = b"SELECT finish_write(" + _WRITTEN + b")"
 _FINISH_DECISION: Final = b"SELECT finish_decision(" + _WRITTEN + b", %s)"
 
 
-_Begin: TypeAlias = Callable[[Connection, WriteRequest], Awaitable[WriteOutcome | Locked]]
+_Begin: TypeAlias = Callable[[Connection, WriteRequest, KeptPositions], Awaitable[WriteOutcome | Locked]]
 
 
 class PostgresWriter:
@@ -91,7 +93,7 @@ class PostgresWriter:
         self, request: WriteRequest, begin: _Begin[Locked], decide: Callable[[Locked], Awaitable[Decision]]
     ) -> WriteOutcome:
         async with self._database.connection() as connection:
-            begun = await begin(connection, request)
+            begun = await begin(connection, request, self._database.positions)
             if isinstance(begun, WriteOutcome):
                 return begun
             decision = await _decide_in_time(decide, begun)
@@ -99,10 +101,13 @@ class PostgresWriter:
                 await store_record(connection, record)
             await check_not_taken_back(connection, decision.entries)
             await _write_and_commit(connection, request, decision)
+            self._database.positions.follow(decision.entries)
         return WriteOutcome(decision.response, replayed=False)
 
 
-async def _begin_write(connection: Connection, request: WriteRequest) -> WriteOutcome | Mapping[AccountRef, AccountHead]:
+async def _begin_write(
+    connection: Connection, request: WriteRequest, _kept: KeptPositions
+) -> WriteOutcome | Mapping[AccountRef, AccountHead]:
     """Return the answer that the key has already; otherwise the heads, locked, with the key reserved."""
     begun = await _begin(connection, request, _BEGIN_WRITE)
     if isinstance(begun, WriteOutcome):
@@ -114,10 +119,15 @@ async def _begin_write(connection: Connection, request: WriteRequest) -> WriteOu
     return heads
 
 
-async def _begin_decision(connection: Connection, request: WriteRequest) -> WriteOutcome | Books:
+async def _begin_decision(connection: Connection, request: WriteRequest, kept: KeptPositions) -> WriteOutcome | Books:
     """Return the answer that the key has already; otherwise the books, locked, with the key reserved."""
-    begun = await _begin(connection, request, _BEGIN_DECISION, list(request.reservations))
-    return begun if isinstance(begun, WriteOutcome) else books_from_rows(begun, request.accounts)
+    known: Known = {} if request.is_fact else kept.known(request.accounts)
+    begun = await _begin(connection, request, _BEGIN_DECISION, list(request.reservations), *columns_of(known).values())
+    if isinstance(begun, WriteOutcome):
+        return begun
+    if request.is_fact:
+        return books_from_rows(begun, request.accounts)
+    return books_beyond(known, begun, request.accounts, kept)
 
 
 async def _begin(connection: Connection, request: WriteRequest, function: bytes, *more: object) -> WriteOutcome | list[Row]:

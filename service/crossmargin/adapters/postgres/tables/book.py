@@ -17,6 +17,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    Uuid,
     text,
 )
 
@@ -31,6 +32,8 @@ account_head: Final = Table(
     Column("chain_hash", LargeBinary, nullable=False),
     Column("status", Text, nullable=False),
     Column("mode", Text, nullable=False),
+    # Another one whenever positions were made anew without an entry.
+    Column("positions_epoch", Uuid),
     PrimaryKeyConstraint("client_id", "account_id"),
     ForeignKeyConstraint(["client_id", "account_id"], ["account.client_id", "account.account_id"], name="account_head_account_fk"),
     CheckConstraint("sequence >= 0", name="sequence_is_not_negative"),
