@@ -61,6 +61,7 @@ VALUES = {
     "time without time zone": "'12:00'",
     "ledger_decimal": "0",
     "numeric": "0",
+    "uuid": "'00000000-0000-0000-0000-000000000007'",
     "character varying(32)": "'x'",
 }
 READS = {
