@@ -40,6 +40,7 @@ _PLOT_BOTTOM: Final = 150
 _CALL_ROW: Final = 15
 _TIMES: Final = 4
 _TIMES_OF_DAY_UP_TO: Final = timedelta(days=4)
+_SECONDS_UP_TO: Final = timedelta(minutes=8)
 _GOOD, _BAD, _NEUTRAL, _TOTAL = "#3d8b37", "#c8102e", "#3a6ea5", "#1f3d5c"
 
 
@@ -169,7 +170,8 @@ def _call_bar(call: CallSpan, start: float, end: float, row: int) -> str:
 
 
 def _time_axis(began: datetime, ended: datetime, *, below: int) -> Iterator[str]:
-    form = "%Y-%m-%d" if ended - began > _TIMES_OF_DAY_UP_TO else "%m-%d %H:%M"
+    span = ended - began
+    form = "%Y-%m-%d" if span > _TIMES_OF_DAY_UP_TO else "%m-%d %H:%M" if span > _SECONDS_UP_TO else "%m-%d %H:%M:%S"
     for step in range(_TIMES + 1):
         share = step / _TIMES
         place = _PLOT_LEFT + share * (WIDTH - _PLOT_LEFT)

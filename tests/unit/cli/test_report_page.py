@@ -250,3 +250,17 @@ def test_history_goes_from_left_to_right_and_up_with_utilization():
     (x0, y0), (x1, y1) = (map(float, point.split(",")) for point in line.split())
     assert x0 < x1
     assert y0 > y1 >= 0, "what cannot be drawn is drawn at the top"
+
+
+@pytest.mark.parametrize(
+    ("span", "first", "second"),
+    [
+        (timedelta(minutes=4), "03-02 12:00:00", "03-02 12:01:00"),
+        (timedelta(minutes=12), "03-02 12:00", "03-02 12:03"),
+        (timedelta(days=8), "2026-03-02", "2026-03-04"),
+    ],
+)
+def test_times_below_a_history_tell_themselves_apart(span, first, second):
+    drawing = history_drawing([HistoryPoint(NOON, Decimal("0.2")), HistoryPoint(NOON + span, Decimal("0.3"))])
+    assert f">{first}<" in drawing
+    assert f">{second}<" in drawing
