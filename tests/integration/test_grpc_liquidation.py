@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from typer.testing import CliRunner
 
 from crossmargin.api.v1 import margin_service_pb2
 from crossmargin.api.v1 import risk_service_pb2 as pb
+from crossmargin_cli.liquidation import app
 from crossmargin_client import AsyncClient, Client, InvalidRequest, NotFound, PreconditionFailed
 from tests.integration.grpc_rig import ALPHA, Rig, a_batch, a_trade, create_books, memory_use_cases, publish_market, served
 
@@ -72,3 +75,21 @@ async def test_a_kept_plan_is_made_again_by_both_clients_and_what_was_altered_is
         assert (named.difference.field, named.difference.recorded, named.difference.recomputed) == ("cost", "1", kept.cost)
         with pytest.raises(InvalidRequest, match="plan"):
             await client.reproduce_liquidation(pb.LiquidationPlan())
+
+
+async def test_the_command_line_makes_a_kept_plan_again_and_fails_for_one_that_was_altered(rig, tmp_path):
+    kept = tmp_path / "plan.json"
+
+    def told(*arguments):
+        return CliRunner().invoke(app, [*arguments, "--target", rig.address])
+
+    planned = await asyncio.to_thread(told, "plan", "alpha/core", "--out", str(kept))
+    assert planned.exit_code == 0, planned.output
+    await rig.books.RecordTrades(a_batch(a_trade("BTC-USD-PERP", "1", "50000"), account=ALPHA, request_id="2"))
+    same = await asyncio.to_thread(told, "reproduce", str(kept))
+    assert same.exit_code == 0, same.output
+    assert "reproduced, every order and figure the same" in same.output
+    kept.write_text(json.dumps(json.loads(kept.read_text()) | {"cost": "1"}))
+    other = await asyncio.to_thread(told, "reproduce", str(kept))
+    assert other.exit_code == 1
+    assert "NOT reproduced: cost was 1, came out as " in other.output
