@@ -4,13 +4,14 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from crossmargin.domain.account import AccountMode
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import MarginedTerms
+from crossmargin.domain.methodology import Methodology
 from crossmargin.engine.methodologies.compute import compute
 from crossmargin.engine.portfolio_margin import compute_margin
 from tests.builders import a_portfolio
@@ -42,7 +43,17 @@ def _held(name, quantity):
     return (quantity, (quantity * D(float(MARKET.unit_value[row] / MARKET.settlement_price[row]))).quantize(D("1e-8")))
 
 
+A_LOSS_OF_LESS_THAN_A_CENT = {
+    "BTC": (Decimal("0.01"), Decimal(0)),
+    "GBP": (Decimal("0.01"), Decimal(0)),
+    "USD": (Decimal("0.01"), Decimal(0)),
+    "PERP": (Decimal("3.95"), Decimal(237_000)),
+    "FAR-CALL": (Decimal("0.01"), Decimal(0)),
+}
+
+
 @given(books(), policies, methodologies, modes)
+@example(A_LOSS_OF_LESS_THAN_A_CENT, {}, Methodology.SPAN_GRID, AccountMode.CROSS)
 def test_every_line_adds_up_to_the_cent(book, policy, methodology, mode):
     result = margin(methodology, book, policies=policy, mode=mode)
     bridge = result.requirement

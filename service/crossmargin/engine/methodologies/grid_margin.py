@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import islice
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -162,15 +163,17 @@ def worst_points(pnl: GridPnl, grid: MarketGrid) -> tuple[WorstScenario, ...]:
     scale = float(np.abs(pnl.by_holding).sum())
     order: Sequence[int] = np.argsort(by_group.min(axis=1, initial=0.0), kind="stable").tolist()
     worst = [(group, int(by_group[group].argmin())) for group in order if by_group[group].min() < 0]
-    return tuple(
+    found = (
         WorstScenario(
             name=f"{pnl.groups[group]}: {grid.name_at(pnl.groups[group], point)}",
             is_stress=bool(grid.counted[point] < 1.0),
             weight=fraction_to_decimal(float(grid.counted[point])),
             pnl=_money(float(by_group[group, point]), scale),
         )
-        for group, point in worst[:WORST_SCENARIO_COUNT]
+        for group, point in worst
     )
+    # What is less than a cent, noise of what is hedged included, is no loss.
+    return tuple(islice((each for each in found if each.pnl < 0), WORST_SCENARIO_COUNT))
 
 
 def _grid_pnl(account: MarginedAccount, methodology: Methodology, arrays: RiskArrays | None) -> tuple[MarketGrid, GridPnl]:
