@@ -28,6 +28,8 @@ _QUOTE_EVERY_S = 2.0
 _SLIPPED = Decimal("0.985")
 _SEED = 20261128
 _PATIENCE_S = 30.0
+_LOT_PLACES = 3
+"""Of the perpetual in bitcoin."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,9 @@ def _liquidate(client: Client) -> None:
             plan = client.plan_liquidation(_RUINED).plan
             liquidation_id = _approve(client, plan)
             first = plan.pieces[0].trades[0]
-            sold = trade(first.instrument_id, Decimal(first.quantity) / 4, first.limit_price, executed_at=datetime.now(UTC))
+            sold = trade(
+                first.instrument_id, round(Decimal(first.quantity) / 4, _LOT_PLACES), first.limit_price, executed_at=datetime.now(UTC)
+            )
             client.report_liquidation(_RUINED, liquidation_id, [sold])
         except PreconditionFailed:
             if monotonic() > until:
