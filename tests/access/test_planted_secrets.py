@@ -79,8 +79,8 @@ class Garden:
         return f"{method}:{plant.field}"
 
     def where(self, text: str) -> set[str]:
-        """The fields whose secrets a text holds."""
-        return set(map(self.named, found_in(text)))
+        """The fields whose secrets a text holds. Digits of a figure may look like the number of a secret that nobody planted."""
+        return {self.named(number) for number in found_in(text) if number in self.plants}
 
 
 @contextmanager
