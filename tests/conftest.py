@@ -15,8 +15,33 @@ from crossmargin.adapters.postgres.walls import make_login
 from crossmargin.adapters.runtime.embedded_postgres import EmbeddedPostgres
 
 # No deadline and no complaint about slow drawing, because no test judges by the clock; and what is needed to run a failure again.
-settings.register_profile("crossmargin", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+_KIND = {"deadline": None, "print_blob": True, "suppress_health_check": [HealthCheck.too_slow]}
+# The same examples in every run, so that a change is judged by what it changes; `--explore N` looks for others.
+settings.register_profile("crossmargin", derandomize=True, **_KIND)
+settings.register_profile("explore", derandomize=False, **_KIND)
 settings.load_profile("crossmargin")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--explore",
+        type=int,
+        metavar="N",
+        help="laws on N times as many examples, new ones in every run: pytest tests/properties --explore 10",
+    )
+
+
+def pytest_configure(config):
+    if config.getoption("explore"):
+        settings.load_profile("explore")
+
+
+def pytest_collection_modifyitems(config, items):
+    more = config.getoption("explore")
+    for test in {item.obj for item in items if more and getattr(item.obj, "is_hypothesis_test", False)}:
+        kept = test._hypothesis_internal_use_settings
+        test._hypothesis_internal_use_settings = settings(kept, max_examples=kept.max_examples * more)
+
 
 SERVICE = "crossmargin_service"
 """What the code under test works as; tests themselves look and break things as the server's superuser."""
