@@ -33,6 +33,7 @@ from crossmargin_client import (
     Unavailable,
     lifecycle,
     quote,
+    retries,
 )
 from tests.unit.client.scripted_service import UNAVAILABLE, Failure, scripted_service
 
@@ -81,7 +82,9 @@ class Both:
 
 
 @pytest.fixture(params=["sync", "asyncio"])
-def rig(request):
+def rig(request, monkeypatch):
+    # How long the waits are is asked elsewhere.
+    monkeypatch.setattr(retries, "_FIRST_DELAY_S", 0.005)
     with scripted_service() as (service, target):
         yield service, Both(request.param, target)
 
@@ -135,8 +138,9 @@ def test_a_service_that_was_busy_all_along_did_nothing(rig):
         deposit(both, request_id="mine")
 
 
-def test_a_deadline_bounds_all_attempts_together(rig):
+def test_a_deadline_bounds_all_attempts_together(rig, monkeypatch):
     service, both = rig
+    monkeypatch.setattr(retries, "_FIRST_DELAY_S", 0.1)
     service.script(*[Failure(UNAVAILABLE)] * 9)
     # A slow machine may use the time up before the first answer is there.
     with pytest.raises((Unavailable, DeadlineExceeded)):
