@@ -19,7 +19,8 @@ from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId, Inst
 from crossmargin.domain.instrument import Bill, Cash, CryptoAsset, FxForward, Instrument, Payoff, Perpetual, Stablecoin, Terms
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.position import Holding
-from crossmargin.domain.risk_parameters import RiskParameters, risk_parameters_from_json
+from crossmargin.domain.risk_parameters import RiskParameters
+from crossmargin.domain.risk_parameters_document import risk_parameters_from_json
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from crossmargin.engine.revaluation.valuation import BasisKind
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum, unique
 
-from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.expectation import require_parameter
 from crossmargin.domain.identifiers import AccountRef, InstrumentId
 
 
@@ -84,38 +85,31 @@ class CollateralTerms:
     house_supply_fraction: Decimal | None = None
 
     def __post_init__(self) -> None:
-        where = f"haircut schedule row {self.collateral_class}"
-        _require(Decimal(0) <= self.residual_haircut_fraction < Decimal(1), f"{where}: residual haircut is not in [0, 1)")
-        _require(
-            bool(self.bands) and self.bands[-1].up_to_years is None,
-            f"{where}: the last maturity band must be open-ended",
-        )
-        _require(_ascends([band.up_to_years for band in self.bands]), f"{where}: maturity bands are not ascending")
+        self._require(0 <= self.residual_haircut_fraction < 1, "residual haircut", self.residual_haircut_fraction, "in [0, 1)")
+        ends = [band.up_to_years for band in self.bands]
+        self._require(ends[-1:] == [None], "end of the last maturity band", ends[-1] if ends else "missing", "open")
+        self._require(_ascends(ends), "ends of maturity bands", _listed(ends), "ascending years")
         for band in self.bands:
-            _require(
-                bool(band.tiers) and _ascends([tier.up_to for tier in band.tiers]),
-                f"{where}: tiers are missing or not ascending",
-            )
-            haircuts = [tier.haircut_fraction for tier in band.tiers]
-            _require(all(Decimal(0) <= haircut <= Decimal(1) for haircut in haircuts), f"{where}: a haircut is not in [0, 1]")
+            steps, haircuts = [tier.up_to for tier in band.tiers], [tier.haircut_fraction for tier in band.tiers]
+            self._require(bool(steps) and _ascends(steps), "ends of tiers", _listed(steps), "ascending amounts, at least one")
+            self._require(all(0 <= haircut <= 1 for haircut in haircuts), "haircuts of tiers", _listed(haircuts), "each in [0, 1]")
             # Marginal haircuts that rise keep the value concave, so that more collateral never counts for less.
-            _require(haircuts == sorted(haircuts), f"{where}: haircuts must not fall from tier to tier")
-        _require(
-            self.share_limit_fraction is None or Decimal(0) < self.share_limit_fraction < Decimal(1),
-            f"{where}: share limit is not between 0 and 1",
-        )
-        _require(self.absolute_limit is None or self.absolute_limit >= 0, f"{where}: absolute limit is negative")
-        _require(self.volume_limit_fraction is None or self.volume_limit_fraction >= 0, f"{where}: volume limit is negative")
-        _require(self.house_limit is None or self.house_limit >= 0, f"{where}: house limit is negative")
-        for name, share in (("supply limit", self.supply_limit_fraction), ("house share of supply", self.house_supply_fraction)):
-            _require(share is None or Decimal(0) <= share <= Decimal(1), f"{where}: {name} is not in [0, 1]")
+            self._require(haircuts == sorted(haircuts), "haircuts of tiers", _listed(haircuts), "none below the one before")
+        share, volume = self.share_limit_fraction, self.volume_limit_fraction
+        self._require(share is None or 0 < share < 1, "share limit", share, "between 0 and 1")
+        for name, most in (("absolute limit", self.absolute_limit), ("volume limit", volume), ("house limit", self.house_limit)):
+            self._require(most is None or most >= 0, name, most, "zero or more")
+        for name, part in (("supply limit", self.supply_limit_fraction), ("house share of supply", self.house_supply_fraction)):
+            self._require(part is None or 0 <= part <= 1, name, part, "in [0, 1]")
+
+    def _require(self, claim: bool, name: str, value: object, expected: str) -> None:  # noqa: FBT001 - a claim and its sentence
+        require_parameter(claim, f"{name} of haircut schedule row {self.collateral_class}", value, expected)
 
 
-def _ascends(ends: list[Decimal | None]) -> bool:
+def _ascends(ends: Sequence[Decimal | None]) -> bool:
     finite = [end for end in ends if end is not None]
     return finite == sorted(set(finite)) and None not in ends[:-1]
 
 
-def _require(claim: bool, otherwise: str) -> None:  # noqa: FBT001 - a claim and its sentence
-    if not claim:
-        raise DomainError(Reason.INVALID_RISK_PARAMETERS, otherwise)
+def _listed(values: Sequence[Decimal | None]) -> str:
+    return ", ".join("open" if value is None else str(value) for value in values) or "missing"

@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
-from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.expectation import require_parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +62,7 @@ class LiquidationParameters:
 
 
 def _require(claim: bool, name: str, value: object, expected: str) -> None:  # noqa: FBT001 - a claim and its sentence
-    if not claim:
-        raise DomainError(
-            Reason.INVALID_RISK_PARAMETERS,
-            f"{name} of liquidations was {value}; expected {expected}",
-            field=name,
-            value=value,
-            expected=expected,
-        )
+    require_parameter(claim, f"{name} of liquidations", value, expected)
 
 
 FIRST_LIQUIDATION: Final = LiquidationParameters(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
-from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.expectation import require_parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +26,12 @@ class MonitorParameters:
     call_increase_fraction: Decimal
 
     def __post_init__(self) -> None:
-        _require(0 <= self.hysteresis < 1, "hysteresis", self.hysteresis, "in [0, 1)")
-        _require(self.liquidation_end > 0, "liquidation_end", self.liquidation_end, "more than zero")
-        is_later = self.immediate_liquidation > self.liquidation_end
-        _require(self.call_increase_fraction >= 0, "call_increase_fraction", self.call_increase_fraction, "zero or more")
-        _require(is_later, "immediate_liquidation", self.immediate_liquidation, "more than liquidation_end")
+        end, immediate, increase = self.liquidation_end, self.immediate_liquidation, self.call_increase_fraction
+        require_parameter(0 <= self.hysteresis < 1, "hysteresis of the monitor", self.hysteresis, "in [0, 1)")
+        require_parameter(end > 0, "liquidation_end of the monitor", end, "more than zero")
+        require_parameter(increase >= 0, "call_increase_fraction of the monitor", increase, "zero or more")
+        require_parameter(immediate > end, "immediate_liquidation of the monitor", immediate, f"more than liquidation_end {end}")
 
 
-def _require(claim: bool, name: str, value: object, expected: str) -> None:  # noqa: FBT001 - a claim and its sentence
-    if not claim:
-        raise DomainError(
-            Reason.INVALID_RISK_PARAMETERS,
-            f"{name} of the monitor was {value}; expected {expected}",
-            field=name,
-            value=value,
-            expected=expected,
-        )
+FIRST_MONITOR: Final = MonitorParameters(Decimal("0.02"), Decimal("0.75"), Decimal("1.25"), Decimal("0.1"))
+"""What a set says that is from before it said it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crossmargin.domain.parameter_governance import Governance, propose
-from crossmargin.domain.risk_parameters import risk_parameters_from_json
+from crossmargin.domain.risk_parameters_document import risk_parameters_from_json
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.ports.risk_parameters import ParameterStore
 from crossmargin.usecases.ports.runtime import Clock

@@ -12,7 +12,8 @@ import pytest
 
 from crossmargin.adapters.runtime.standard_parameters import standard_parameters, standard_parameters_document
 from crossmargin.domain.market import RATE_KINDS, FactorId, FactorKind
-from crossmargin.domain.risk_parameters import StressEvent, risk_parameters_from_json
+from crossmargin.domain.risk_parameters import StressEvent
+from crossmargin.domain.risk_parameters_document import risk_parameters_from_json
 from crossmargin.engine.scenarios.stress import stress_moves
 
 SHIPPED_HASH = "31c2991fba358377ce4a3fb968a90cc584ca7ef01061dfedb0619eecc050a537"

@@ -7,7 +7,7 @@ import pytest
 
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.methodology import Methodology
-from crossmargin.domain.risk_parameters import risk_parameters_from_json
+from crossmargin.domain.risk_parameters_document import risk_parameters_from_json
 from tests.builders import methodologies_document, risk_parameters, risk_parameters_document
 
 GROUPS = risk_parameters_document()["offset_groups"]

@@ -10,7 +10,7 @@ import pytest
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.market import FactorId
 from crossmargin.domain.market_clock import HorizonClock
-from crossmargin.domain.risk_parameters import risk_parameters_from_json
+from crossmargin.domain.risk_parameters_document import risk_parameters_from_json
 from tests.builders import a_haircut_row, charges_document, risk_parameters, risk_parameters_document
 
 D = Decimal

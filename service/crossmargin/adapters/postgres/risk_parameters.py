@@ -12,7 +12,8 @@ from crossmargin.adapters.postgres.statements import compiled
 from crossmargin.adapters.postgres.tables import risk_parameters
 from crossmargin.domain.identifiers import RiskParameterSetId
 from crossmargin.domain.parameter_governance import Activation, Governance, ParameterState
-from crossmargin.domain.risk_parameters import RiskParameters, risk_parameters_from_json
+from crossmargin.domain.risk_parameters import RiskParameters
+from crossmargin.domain.risk_parameters_document import risk_parameters_from_json
 from crossmargin.usecases.ports.page import Page
 from crossmargin.usecases.storage_errors import unknown_risk_parameters
 

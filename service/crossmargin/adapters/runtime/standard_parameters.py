@@ -6,7 +6,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-from crossmargin.domain.risk_parameters import RiskParameters, risk_parameters_from_json
+from crossmargin.domain.risk_parameters import RiskParameters
+from crossmargin.domain.risk_parameters_document import risk_parameters_from_json
 
 STANDARD_SET: Final = "standard-1"
 
