@@ -13,6 +13,7 @@ from psycopg.conninfo import make_conninfo
 from crossmargin.adapters.postgres import migrate
 from crossmargin.adapters.postgres.walls import make_login
 from crossmargin.adapters.runtime.embedded_postgres import EmbeddedPostgres
+from tests.scratch import scratch_folder
 
 # No deadline and no complaint about slow drawing, because no test judges by the clock; and what is needed to run a failure again.
 _KIND = {"deadline": None, "print_blob": True, "suppress_health_check": [HealthCheck.too_slow]}
@@ -51,7 +52,12 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory):
     """A running server; CROSSMARGIN_PG_BIN chooses another PostgreSQL than the bundled one."""
-    with EmbeddedPostgres(tmp_path_factory.mktemp("pg"), os.environ.get("CROSSMARGIN_PG_BIN")) as server:
+    with (
+        scratch_folder(otherwise=tmp_path_factory.mktemp("pg")) as folder,
+        EmbeddedPostgres(folder, os.environ.get("CROSSMARGIN_PG_BIN")) as server,
+    ):
+        _run(server, "ALTER SYSTEM SET max_wal_size = '256MB'")
+        _run(server, "SELECT pg_reload_conf()")
         yield server
 
 
