@@ -30,6 +30,9 @@ from crossmargin.usecases.refusals import encode_outcome
 MONITOR: Final = "crossmargin"
 _MOST_STEPS: Final = 8
 """Of one call at one review: issued or delivered, confirmed and escalated at once is three."""
+_LONGEST_WAIT: Final = timedelta(minutes=1)
+_LAST: Final = 2**63 - 1
+"""No entry of an account comes after it."""
 _Step: TypeAlias = Callable[[MarginCall | None, datetime], CallChange | None]
 
 
@@ -61,7 +64,8 @@ class ReviewCalls:
     reports: CallReports
     clock: Clock
     call_time: time | None = None
-    _scheduled: datetime | None = field(default=None)
+    _scheduled: dict[AccountRef, datetime] = field(default_factory=dict)
+    """For which time each account was last looked at: one that could not be margined then is looked at for it once it can be."""
 
     async def __call__(self, seen: Mapping[AccountRef, AccountSeen], parameters: RiskParameters, *, epoch: int) -> None:
         """Review the call of every account that has an open one, and issue one for every other account that needs it.
@@ -82,19 +86,31 @@ class ReviewCalls:
             if call is not None and call.is_open:
                 await self._review(call, judged, moved.get(account, {}), epoch, may_press=not is_paused)
             elif not is_paused:
-                issued = await self._issue(account, call, judged, epoch, schedule if schedule != self._scheduled else None)
+                issued = await self._issue(account, call, judged, epoch, schedule if schedule != self._scheduled.get(account) else None)
                 if issued is not None:
                     # Past the line at once is with the liquidation authority at once: the market may not move again for hours.
                     await self._review(issued.call, judged, {}, epoch, may_press=True)
-        self._scheduled = self._scheduled if is_paused else schedule
+            if schedule is not None and not is_paused:
+                self._scheduled[account] = schedule
 
     async def escalate_overdue(self, *, epoch: int) -> None:
-        """Escalate the calls that are open past their time, whatever the market does; raises what a review raises."""
+        """Escalate the calls that are open past their time, whatever the market does; raises what a review raises.
+
+        One for which something has come in that no review has looked at yet waits for that review: it may have been paid in time. But not
+        for longer than a minute, because an account that cannot be margined is never reviewed.
+        """
         if paused_by(await self.breakers.list_breakers(), Action.MARGIN_CALL):
             return
         now = self.clock.now()
-        for account, call in sorted((await self.calls.last_calls()).items()):
-            if escalate_overdue(call, at=now, by=MONITOR) is not None:
+        overdue = {
+            account: call
+            for account, call in (await self.calls.last_calls()).items()
+            if escalate_overdue(call, at=now, by=MONITOR) is not None
+        }
+        waiting = {account: call for account, call in overdue.items() if now - call.due_at < _LONGEST_WAIT}
+        came_in = await self.calls.deliveries_of({account: EntrySpan(call.recognised_to, _LAST) for account, call in waiting.items()})
+        for account, call in sorted(overdue.items()):
+            if not any(quantity > 0 for quantity in came_in.get(account, {}).values()):
                 await self._write(account, call.last_notice, epoch, _overdue)
 
     def last_schedule(self) -> datetime | None:

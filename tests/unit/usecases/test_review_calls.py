@@ -59,6 +59,16 @@ def monitor(house):
     return Monitor(house)
 
 
+def lifted(result):
+    """An account that lacks 5,000 dollars of its initial margin, and is in no band for it."""
+    return replace(result, requirement=replace(result.requirement, initial_margin=result.equity.equity + 5000))
+
+
+def covered(result):
+    """The same account with just its initial margin."""
+    return replace(result, requirement=replace(result.requirement, initial_margin=result.equity.equity))
+
+
 async def requirement(house):
     return (await house.use_cases.evaluate_margin(CORE)).requirement
 
@@ -323,9 +333,6 @@ async def test_by_schedule_whoever_is_below_the_initial_margin_is_called_once(ho
     await fall_short(house, "0.79")
     monitor = Monitor(house, call_time=time(13))
 
-    def lifted(result):
-        return replace(result, requirement=replace(result.requirement, initial_margin=result.equity.equity + 5000))
-
     assert (await monitor.look(change=lifted)).trigger is CallTrigger.SCHEDULE, "yesterday's was missed: nobody led"
     await house.deposit("5000")
     assert (await monitor.look()).state is CallState.MET
@@ -337,12 +344,6 @@ async def test_by_schedule_whoever_is_below_the_initial_margin_is_called_once(ho
 async def test_by_schedule_is_at_its_time_and_not_whenever_an_account_falls_short(house):
     await fall_short(house, "0.79")
     monitor = Monitor(house, call_time=time(11))
-
-    def lifted(result):
-        return replace(result, requirement=replace(result.requirement, initial_margin=result.equity.equity + 5000))
-
-    def covered(result):
-        return replace(result, requirement=replace(result.requirement, initial_margin=result.equity.equity))
 
     assert await monitor.look(change=covered) is None
     assert await monitor.look(change=lifted) is None, "today's was at 11"
@@ -412,3 +413,65 @@ async def test_the_same_word_again_is_said_once(house, monitor):
     await house.use_cases.acknowledge_call(CORE, 1, text="", caller=caller)
     assert await notices(house) == [NoticeKind.ISSUED, NoticeKind.ACKNOWLEDGED]
     assert len(await house.ports.calls.list_calls(CallFilter(only_open=True), Page(9))) == 1
+
+
+async def test_a_call_that_was_paid_in_time_is_not_escalated_because_nobody_has_looked_yet(house, monitor):
+    """Booked a moment before it was due; the clock strikes before the house run that recognises it."""
+    await fall_short(house)
+    call = await monitor.look()
+    await house.deposit(str(call.amount))
+    house.clock.move_to(call.due_at)
+    await monitor.review.escalate_overdue(epoch=house.database.epoch)
+    assert await notices(house) == [NoticeKind.ISSUED]
+    assert (await monitor.look()).state is CallState.MET
+
+
+async def test_what_was_looked_at_already_or_taken_out_keeps_no_call_from_the_liquidation_authority(house, monitor):
+    await fall_short(house, "0.85")
+    call = await monitor.look()
+    await house.deposit("2000")
+    assert (await monitor.look()).met == 2_000
+    await house.trade("-9")
+    gone = Withdrawal(CORE, BookId("main"), InstrumentId("USD"), D(500))
+    await house.use_cases.withdraw_collateral(gone, caller=house.caller())
+    house.clock.move_to(call.due_at)
+    await monitor.review.escalate_overdue(epoch=house.database.epoch)
+    assert (await house.ports.calls.last_call(CORE)).state is CallState.ESCALATED
+
+
+async def test_a_delivery_that_nobody_can_value_keeps_a_call_for_a_minute_and_no_longer(house, monitor):
+    """The account cannot be margined, so no house run recognises anything: then people have to look."""
+    await fall_short(house)
+    call = await monitor.look()
+    await house.deposit("1")
+    for late, is_escalated in ((timedelta(minutes=1) - timedelta(microseconds=1), False), (timedelta(minutes=1), True)):
+        house.clock.move_to(call.due_at + late)
+        await monitor.review.escalate_overdue(epoch=house.database.epoch)
+        assert ((await house.ports.calls.last_call(CORE)).state is CallState.ESCALATED) is is_escalated
+
+
+async def test_who_could_not_be_margined_at_the_time_of_the_schedule_is_called_once_he_can(house):
+    """Two are below their initial margin at half past twelve, and of one of them nobody can say so before two."""
+    monitor, beta = Monitor(house, call_time=time(12, 30)), await house.open_account("core", client="beta")
+    await fall_short(house, "0.79")
+    await house.trade("10", account=beta)
+    await house.deposit("200000", account=beta)
+    for account in (CORE, beta):
+        assert await monitor.look(account, change=covered) is None
+    house.clock.move_to(NOON + timedelta(hours=1))
+    assert (await monitor.look(CORE, change=lifted)).trigger is CallTrigger.SCHEDULE
+    house.clock.move_to(NOON + timedelta(hours=2))
+    assert (await monitor.look(beta, change=lifted)).trigger is CallTrigger.SCHEDULE
+
+
+async def test_who_falls_below_the_initial_margin_after_the_time_of_the_schedule_is_called_the_next_day(house):
+    monitor = Monitor(house, call_time=time(12, 30))
+    await fall_short(house, "0.79")
+    assert await monitor.look(change=covered) is None, "yesterday's"
+    house.clock.move_to(NOON + timedelta(minutes=30))
+    assert await monitor.look(change=covered) is None, "the time of today, to the moment"
+    assert await monitor.look(change=lifted) is None
+    house.clock.move_to(NOON + timedelta(hours=24, minutes=30) - timedelta(microseconds=1))
+    assert await monitor.look(change=lifted) is None
+    house.clock.move_to(NOON + timedelta(hours=24, minutes=30))
+    assert (await monitor.look(change=lifted)).trigger is CallTrigger.SCHEDULE
