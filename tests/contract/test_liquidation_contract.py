@@ -73,7 +73,7 @@ async def accounts(storage):
 async def test_a_liquidation_and_its_steps_come_back_as_they_were(storage):
     first = a_liquidation()
     fill = Fill(InstrumentId("PERP"), D("-3"), D("50999.5"), 8, D("-0.01"), D("152998.5"))
-    second = filled(first.liquidation, fill, at=NOW, by="olivia")
+    second = filled(first.liquidation, fill, fill.price, at=NOW, by="olivia")
     standing = replace(second, liquidation=replace(second.liquidation, standing=first.liquidation.before))
     third = abandoned(standing.liquidation, at=NOW, by="carol", text="the client has paid")
     await store(storage, first, standing, third)

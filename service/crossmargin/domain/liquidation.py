@@ -12,7 +12,7 @@ from crossmargin.domain.book import ledger_amount
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.expectation import require_argument
 from crossmargin.domain.identifiers import AccountRef, BookId, HouseViewId, InstrumentId, RiskParameterSetId, SnapshotId
-from crossmargin.domain.instrument import Instrument, consideration
+from crossmargin.domain.instrument import Instrument, check_trade_price, consideration
 from crossmargin.domain.liquidation_parameters import LiquidationParameters
 from crossmargin.domain.money import EXACT, LEDGER_UNIT, exact_sum, format_decimal
 from crossmargin.domain.portfolio import Portfolio
@@ -20,6 +20,7 @@ from crossmargin.domain.position import Holding, Position, closes, cost_of_part
 from crossmargin.domain.stress import StressStanding
 
 _BOOK: Final = BookId("main")
+BASE_CURRENCY: Final = InstrumentId("USD")
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,15 +260,32 @@ def asset_money(
     return AssetMoney(exact_sum(max(Decimal(0), part) for part in parts), exact_sum(max(Decimal(0), -part) for part in parts))
 
 
-def check_reduces(portfolio: Portfolio, trades: Sequence[PlannedTrade], instruments: Mapping[InstrumentId, Instrument]) -> None:
-    """Return if the trades, all together, reduce what is held of every instrument and turn nothing over; INVALID_ARGUMENT otherwise.
+def check_orders(trades: Iterable[PlannedTrade], instruments: Mapping[InstrumentId, Instrument]) -> None:
+    """Return if every trade is an order as a plan makes them; INVALID_ARGUMENT or INVALID_PRICE otherwise.
 
+    An asset is sold for the base currency, which is what its prices are in, and anything else settles in what it settles in.
+    """
+    for trade in trades:
+        instrument = instruments[trade.instrument_id]
+        expected = BASE_CURRENCY if instrument.is_asset else instrument.settlement
+        is_named = trade.settlement == expected or (trade.settlement is None and not instrument.is_asset)
+        require_argument(is_named, f"settlement of {trade.instrument_id}", trade.settlement, expected)
+        check_trade_price(instrument, trade.expected_price)
+        check_trade_price(instrument, trade.limit_price)
+
+
+def check_reduces(portfolio: Portfolio, trades: Sequence[PlannedTrade], instruments: Mapping[InstrumentId, Instrument]) -> None:
+    """Return if the trades reduce what is held of every instrument, and on the way turn nothing over; INVALID_ARGUMENT otherwise.
+
+    All trades of one instrument are on one side: two that cross each other may reduce together and turn it over in between.
     Of an asset, what contracts leave that the trades close may be sold too, and what they leave owing may be bought back: at the prices
     that the trades expect.
     """
     held = {holding.instrument_id: holding.quantity for holding in portfolio.holdings}
     traded: dict[InstrumentId, Decimal] = {}
     for trade in trades:
+        is_one_way = trade.quantity * traded.get(trade.instrument_id, Decimal(0)) >= 0
+        require_argument(is_one_way, f"trade of {trade.instrument_id}", trade.quantity, "all trades of one instrument on one side")
         traded[trade.instrument_id] = EXACT.add(traded.get(trade.instrument_id, Decimal(0)), trade.quantity)
     contracts = [trade for trade in trades if not instruments[trade.instrument_id].is_asset]
     for name, quantity in traded.items():

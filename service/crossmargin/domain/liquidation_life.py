@@ -203,16 +203,17 @@ def approved(liquidation: Liquidation) -> LiquidationChange:
     return _changed(liquidation, LiquidationStepKind.APPROVED, at=liquidation.approved_at, by=str(liquidation.persons))
 
 
-def filled(liquidation: Liquidation, fill: Fill, *, at: datetime, by: str) -> LiquidationChange:
+def filled(liquidation: Liquidation, fill: Fill, price_as_planned: Decimal | None, *, at: datetime, by: str) -> LiquidationChange:
     """Return a liquidation after a fill, which says what is to be looked at about it.
+
+    `price_as_planned` is its price in what the plan is paid in, None where nobody can say what that is; then it counts as beyond its limit.
 
     Raises:
         DomainError: INVALID_ARGUMENT for what the plan does not trade, or not that way round.
     """
     now = liquidation.at(at)
     orders = _allotted(now, fill)
-    worst = _worst_price(now, fill)
-    is_worse = fill.price < worst if fill.quantity < 0 else fill.price > worst
+    is_worse = price_as_planned is None or _is_beyond_limit(now, fill, price_as_planned)
     is_over = any(abs(order.filled) > abs(order.trade.quantity) for order in orders if order.trade.instrument_id == fill.instrument_id)
     flags = {FillFlag.BEYOND_LIMIT: is_worse, FillFlag.OVERFILLED: is_over, FillFlag.LATE: not now.is_open}
     expected_cost = _expected_cost(now, fill)
@@ -329,9 +330,10 @@ def _allotted(liquidation: Liquidation, fill: Fill) -> tuple[LiquidationOrder, .
     return tuple(orders)
 
 
-def _worst_price(liquidation: Liquidation, fill: Fill) -> Decimal:
+def _is_beyond_limit(liquidation: Liquidation, fill: Fill, price: Decimal) -> bool:
+    """Return whether a price is worse than the worst limit of the orders of its instrument."""
     limits = [order.trade.limit_price for order in liquidation.orders if order.trade.instrument_id == fill.instrument_id]
-    return min(limits) if fill.quantity < 0 else max(limits)
+    return price < min(limits) if fill.quantity < 0 else price > max(limits)
 
 
 def _expected_cost(liquidation: Liquidation, fill: Fill) -> Decimal:

@@ -100,11 +100,19 @@ def unknowable(exposed: Iterable[DoubtedInput], what: str) -> DomainError:
 
 def may_liquidate(doubted: Iterable[DoubtedInput], *, confirming_ticks: int) -> bool:
     """Return whether nothing that is doubted stands in the way of a liquidation."""
-    for each in doubted:
-        gate = GATES[Action.LIQUIDATION, each.quality.verdict]
-        if gate is Gate.CLOSED or (gate is Gate.BEST_END_CONFIRMED and each.quality.ticks < confirming_ticks):
-            return False
-    return True
+    return liquidation_refusal(doubted, confirming_ticks=confirming_ticks) is None
+
+
+def liquidation_refusal(doubted: Iterable[DoubtedInput], *, confirming_ticks: int) -> DomainError | None:
+    """Return why nothing is liquidated on market data, whatever the figures say: the worst that stands in the way; None if nothing does."""
+    closing = [each for each in doubted if _closes_liquidation(each, confirming_ticks)]
+    worst = max(closing, key=lambda each: each.quality.verdict.severity, default=None)
+    return None if worst is None else _refusal(Action.LIQUIDATION, worst, "wait for newer quotes, or for another source that says so too")
+
+
+def _closes_liquidation(doubted: DoubtedInput, confirming_ticks: int) -> bool:
+    gate = GATES[Action.LIQUIDATION, doubted.quality.verdict]
+    return gate is Gate.CLOSED or (gate is Gate.BEST_END_CONFIRMED and doubted.quality.ticks < confirming_ticks)
 
 
 def alert_band(at_levels: Band, quality: DataQuality) -> Band:

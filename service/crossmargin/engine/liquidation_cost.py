@@ -28,6 +28,7 @@ from crossmargin.domain.position import Holding
 from crossmargin.engine.axes import ByScenario
 from crossmargin.engine.portfolio_arrays import ChargeRates
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
+from crossmargin.engine.revaluation.shocked_market import BASE_CURRENCY
 
 SEGMENTS = 24
 """Straight pieces that the square-root cost of a whole holding is cut into."""
@@ -177,20 +178,27 @@ def at_marks(trades: Iterable[PlannedTrade], market: RevaluedMarket) -> list[Pla
     return found
 
 
-def cost_above(
-    expected: Decimal, price: Decimal, quantity: Decimal, instrument: Instrument, market: RevaluedMarket, *, paid_in: InstrumentId | None
-) -> Decimal:
-    """Return what a trade at `price` has cost more than at the price that was expected, base currency; negative if less."""
-    worth = _worth_of_payment(instrument, market, paid_in)
+def cost_above(expected: Decimal, price: Decimal, quantity: Decimal, instrument: Instrument, market: RevaluedMarket) -> Decimal:
+    """Return what a trade at `price` has cost more than at the price that was expected, base currency; negative if less.
+
+    Both prices are in what a plan is paid in (see `price_as_planned`).
+    """
+    worth = _worth_of_payment(instrument, market)
     paid, planned = (value_of_quote(instrument, float(each), worth) for each in (price, expected))
     return Decimal((paid - planned) * float(quantity)).quantize(CENT, context=EXACT)
 
 
-def traded_value(
-    price: Decimal, quantity: Decimal, instrument: Instrument, market: RevaluedMarket, *, paid_in: InstrumentId | None
-) -> Decimal:
-    """Return what a quantity is worth at a quoted price, base currency, zero or more."""
-    worth = value_of_quote(instrument, float(price), _worth_of_payment(instrument, market, paid_in))
+def price_as_planned(price: Decimal, instrument: Instrument, market: RevaluedMarket, *, paid_in: InstrumentId | None) -> Decimal | None:
+    """Return a price in what a plan is paid in: dollars for an asset, otherwise what the instrument settles in; None if nobody can say."""
+    if not instrument.is_asset or paid_in is None or paid_in == BASE_CURRENCY:
+        return price
+    row = market.row_of.get(paid_in)
+    return None if row is None else decimal_price(float(price) * float(market.settlement_price[row]))
+
+
+def traded_value(price: Decimal, quantity: Decimal, instrument: Instrument, market: RevaluedMarket) -> Decimal:
+    """Return what a quantity is worth at a price in what a plan is paid in, base currency, zero or more."""
+    worth = value_of_quote(instrument, float(price), _worth_of_payment(instrument, market))
     return Decimal(abs(worth * float(quantity))).quantize(CENT, context=EXACT)
 
 
@@ -207,10 +215,9 @@ def value_of_quote(instrument: Instrument, price: float, settlement_price: float
             return price * settlement_price
 
 
-def _worth_of_payment(instrument: Instrument, market: RevaluedMarket, paid_in: InstrumentId | None) -> float:
-    """Return what a unit of what a trade is paid in is worth, base currency."""
-    row = market.row_of[instrument.instrument_id] if paid_in is None else market.row_of.get(paid_in)
-    return 1.0 if row is None else float(market.settlement_price[row])
+def _worth_of_payment(instrument: Instrument, market: RevaluedMarket) -> float:
+    """Return what a unit of what a plan is paid in is worth, base currency."""
+    return 1.0 if instrument.is_asset else float(market.settlement_price[market.row_of[instrument.instrument_id]])
 
 
 def _traded_legs(market: RevaluedMarket, row: int) -> Sequence[int]:

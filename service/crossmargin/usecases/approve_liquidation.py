@@ -11,7 +11,7 @@ from typing import Final
 
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef, PendingRequestId, SnapshotId
-from crossmargin.domain.liquidation import PlannedTrade, check_reduces, liquidation_words
+from crossmargin.domain.liquidation import PlannedTrade, check_orders, check_reduces, liquidation_words
 from crossmargin.domain.liquidation_life import (
     Liquidation,
     LiquidationOrder,
@@ -30,7 +30,7 @@ from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.current_market import MarketView
 from crossmargin.usecases.decide_on_market import DecideOnMarket
 from crossmargin.usecases.evaluate_margin import portfolio_of
-from crossmargin.usecases.liquidation_gate import end_of, not_short, pause
+from crossmargin.usecases.liquidation_gate import end_of, not_short, pause, untradable
 from crossmargin.usecases.ports.books import Books
 from crossmargin.usecases.ports.breaker import BreakerStore
 from crossmargin.usecases.ports.liquidation import LiquidationReports, LiquidationStore
@@ -185,10 +185,11 @@ def _weigh(
     refusal = paused or not_short(request.account, result)
     if refusal is not None:
         return refusal
+    cannot = untradable(request.trades, portfolio, view, result)
+    if cannot:
+        return _outdated(request, f"{cannot}; plan again")
     instruments = {each.instrument_id: each for each in view.market.instruments}
-    missing = next((trade.instrument_id for trade in request.trades if trade.instrument_id not in instruments), None)
-    if missing is not None:
-        return _outdated(request, f"trades {missing}, which this market does not value; plan again")
+    check_orders(request.trades, instruments)
     check_reduces(portfolio, request.trades, instruments)
     end = end_of(request.trades, portfolio, view)
     target = _target(request, view)

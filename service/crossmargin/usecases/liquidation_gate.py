@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from crossmargin.domain.breaker import paused_by
 from crossmargin.domain.errors import DomainError, Reason
-from crossmargin.domain.identifiers import AccountRef
+from crossmargin.domain.identifiers import AccountRef, InstrumentId
+from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.liquidation import PlannedTrade, after_trades
 from crossmargin.domain.margin import Band, MarginResult
 from crossmargin.domain.market_gate import Action
+from crossmargin.domain.market_quality import Verdict
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.stress import StressStanding
 from crossmargin.engine.liquidation_cost import at_marks
+from crossmargin.engine.moved_holdings import with_assets
+from crossmargin.engine.revaluation import required_factors
 from crossmargin.engine.revaluation.shocked_market import BASE_CURRENCY
 from crossmargin.engine.stress import standing_of
 from crossmargin.usecases.current_market import MarketView
 from crossmargin.usecases.ports.breaker import BreakerStore
+
+_NOT_TRADABLE: Final = frozenset({Verdict.STALE, Verdict.MISSING})
 
 
 async def pause(breakers: BreakerStore) -> DomainError | None:
@@ -48,6 +56,31 @@ def not_short(account: AccountRef, result: MarginResult) -> DomainError | None:
         band=result.band.value,
         utilization=low,
     )
+
+
+def not_tradable(portfolio: Portfolio, view: MarketView, result: MarginResult) -> frozenset[InstrumentId]:
+    """Return what is not traded while its price is in doubt, of what is held and of what that settles in.
+
+    It is what has a mark of its own that is stale or missing, or is valued from a level that is.
+    """
+    doubted = () if result.quality is None else result.quality.doubted
+    subjects = {one.subject for one in doubted if one.quality.verdict in _NOT_TRADABLE}
+    if not subjects:
+        return frozenset()
+    known = {each.instrument_id: each for each in view.market.instruments}
+    held = [known[holding.instrument_id] for holding in portfolio.holdings if holding.instrument_id in known]
+    return frozenset(each.instrument_id for each in with_assets(held, known) if _reads_any(each, subjects, known, view))
+
+
+def untradable(trades: Iterable[PlannedTrade], portfolio: Portfolio, view: MarketView, result: MarginResult) -> str:
+    """Return in words why one of the trades cannot be made at this market; empty when all of them can."""
+    names = [trade.instrument_id for trade in trades]
+    missing = next((name for name in names if name not in view.market.row_of), None)
+    if missing is not None:
+        return f"trades {missing}, which this market does not value"
+    in_doubt = not_tradable(portfolio, view, result)
+    stale = next((name for name in names if name in in_doubt), None)
+    return "" if stale is None else f"trades {stale}, whose price is stale or missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +114,8 @@ def end_of(trades: Sequence[PlannedTrade], portfolio: Portfolio, view: MarketVie
     left = after_trades(portfolio, at_marks(trades, view.market), instruments)
     holds_anything = any(holding.quantity and holding.instrument_id != BASE_CURRENCY for holding in left.holdings)
     return PlanEnd(standing_of(view.margin(left)), is_all_closed=not holds_anything, tolerance=view.parameters.liquidation.end_tolerance)
+
+
+def _reads_any(instrument: Instrument, subjects: AbstractSet[str], known: Mapping[InstrumentId, Instrument], view: MarketView) -> bool:
+    read = required_factors(with_assets([instrument], known), view.snapshot)
+    return instrument.instrument_id in subjects or any(str(factor) in subjects for factor in read)

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
 
 from crossmargin.domain.errors import DomainError
-from crossmargin.domain.identifiers import AccountRef, InstrumentId
+from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.liquidation import LiquidationPlan, LiquidationTerms, PlanWish
-from crossmargin.domain.margin import Band, MarginResult
-from crossmargin.domain.market_quality import Verdict
+from crossmargin.domain.margin import Band
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.engine.liquidation import plan_liquidation
-from crossmargin.engine.moved_holdings import with_assets
-from crossmargin.engine.revaluation import required_factors
 from crossmargin.usecases.current_market import CurrentMarket, MarketView
 from crossmargin.usecases.evaluate_margin import portfolio_of
-from crossmargin.usecases.liquidation_gate import not_short, pause
+from crossmargin.usecases.liquidation_gate import not_short, not_tradable, pause
 from crossmargin.usecases.ports.books import BookReader
 from crossmargin.usecases.ports.breaker import BreakerStore
 from crossmargin.usecases.ports.runtime import ComputePool
-
-_NOT_TRADABLE: Final = frozenset({Verdict.STALE, Verdict.MISSING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +59,6 @@ class PlanLiquidation:
 def _plan(portfolio: Portfolio, view: MarketView, wish: PlanWish, paused: DomainError | None) -> GatedPlan:
     result = view.margin(portfolio)
     rules = wish.rules(view.parameters.liquidation)
-    terms = LiquidationTerms(rules, wish.depth, _not_tradable(portfolio, view, result))
+    terms = LiquidationTerms(rules, wish.depth, not_tradable(portfolio, view, result))
     plan = plan_liquidation(view.known(portfolio), view.market, view.parameters, terms)
     return GatedPlan(plan, result.band, paused or not_short(portfolio.account, result))
-
-
-def _not_tradable(portfolio: Portfolio, view: MarketView, result: MarginResult) -> frozenset[InstrumentId]:
-    """Return the instruments held whose own mark, or a level they are valued from, is stale or missing."""
-    doubted = () if result.quality is None else result.quality.doubted
-    subjects = {one.subject for one in doubted if one.quality.verdict in _NOT_TRADABLE}
-    if not subjects:
-        return frozenset()
-    known = {each.instrument_id: each for each in view.market.instruments}
-    found = set()
-    for holding in portfolio.holdings:
-        instrument = known.get(holding.instrument_id)
-        read = () if instrument is None else required_factors(with_assets([instrument], known), view.snapshot)
-        if holding.instrument_id in subjects or any(str(factor) in subjects for factor in read):
-            found.add(holding.instrument_id)
-    return frozenset(found)

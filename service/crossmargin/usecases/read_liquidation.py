@@ -9,10 +9,12 @@ from functools import partial
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef, PendingRequestId
 from crossmargin.domain.liquidation_life import Liquidation, LiquidationStep, check_open
+from crossmargin.domain.margin import MarginResult
+from crossmargin.domain.market_gate import liquidation_refusal
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.usecases.current_market import CurrentMarket, MarketView
 from crossmargin.usecases.evaluate_margin import portfolio_of
-from crossmargin.usecases.liquidation_gate import end_of, pause
+from crossmargin.usecases.liquidation_gate import end_of, pause, untradable
 from crossmargin.usecases.ports.books import BookReader
 from crossmargin.usecases.ports.breaker import BreakerStore
 from crossmargin.usecases.ports.liquidation import LiquidationFilter, LiquidationStore
@@ -64,7 +66,8 @@ class ReadLiquidation:
 
 
 def _weigh(portfolio: Portfolio, view: MarketView, found: Liquidation) -> DomainError | None:
-    low, _ = view.margin(portfolio).utilization_range
+    result = view.margin(portfolio)
+    low, _ = result.utilization_range
     if low is not None and low <= found.target_utilization:
         return DomainError(
             Reason.NOT_IN_LIQUIDATION,
@@ -74,15 +77,21 @@ def _weigh(portfolio: Portfolio, view: MarketView, found: Liquidation) -> Domain
             liquidation=found.liquidation_id,
             utilization=low,
         )
-    missing = next((trade.instrument_id for trade in found.left if trade.instrument_id not in view.market.row_of), None)
-    known = view.known(portfolio)
-    missed = "nowhere" if missing is not None else end_of(found.left, known, view).missed(found.target_utilization)
-    if not missed:
+    in_doubt = () if result.quality is None else result.quality.doubted
+    ticks = view.parameters.market_quality.confirming_ticks
+    return liquidation_refusal(in_doubt, confirming_ticks=ticks) or _left_behind(portfolio, view, found, result)
+
+
+def _left_behind(portfolio: Portfolio, view: MarketView, found: Liquidation, result: MarginResult) -> DomainError | None:
+    why = untradable(found.left, portfolio, view, result)
+    if not why:
+        missed = end_of(found.left, view.known(portfolio), view).missed(found.target_utilization)
+        why = missed and f"would end {missed} by now and not at {found.target_utilization}"
+    if not why:
         return None
     return DomainError(
         Reason.PLAN_OUTDATED,
-        f"what is left of liquidation {found.liquidation_id} of {found.account} would end {missed} by now and not at "
-        f"{found.target_utilization}; plan again",
+        f"what is left of liquidation {found.liquidation_id} of {found.account} {why}; plan again",
         account=found.account,
         liquidation=found.liquidation_id,
         snapshot=found.snapshot_id,

@@ -16,7 +16,7 @@ from crossmargin.domain.liquidation_life import Fill, FillFlag, Liquidation, Liq
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.position import Position
 from crossmargin.domain.stress import StressStanding
-from crossmargin.engine.liquidation_cost import cost_above, traded_value
+from crossmargin.engine.liquidation_cost import cost_above, price_as_planned, traded_value
 from crossmargin.engine.stress import standing_of
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.current_market import MarketView
@@ -155,12 +155,10 @@ class _Booking:
         settlement = self._known[fill.settlement] if fill.settlement is not None else None
         entry = entry_from_trade(named, instrument, settlement, closing=self._position(fill.book_id, fill.instrument_id))
         sequence = self.head.sequence + len(self.entries) + 1
-        change = filled(
-            self.liquidation,
-            Fill(fill.instrument_id, fill.quantity, fill.price, sequence, *self._cost_and_value(fill, instrument)),
-            at=books.now,
-            by=by,
-        )
+        as_planned = self._price_as_planned(fill, instrument)
+        cost, value = self._cost_and_value(fill, instrument, as_planned)
+        booked = Fill(fill.instrument_id, fill.quantity, fill.price, sequence, cost, value)
+        change = filled(self.liquidation, booked, as_planned, at=books.now, by=by)
         self.entries.append(entry)
         self._positions += positions_from([entry], entry.account)
         self.step(change)
@@ -179,13 +177,16 @@ class _Booking:
             book_id, instrument_id, sum((each.quantity for each in own), Decimal(0)), sum((each.cost for each in own), Decimal(0))
         )
 
-    def _cost_and_value(self, fill: Trade, instrument: Instrument) -> tuple[Decimal, Decimal]:
+    def _price_as_planned(self, fill: Trade, instrument: Instrument) -> Decimal | None:
+        return price_as_planned(fill.price, instrument, self._view.market, paid_in=fill.settlement)
+
+    def _cost_and_value(self, fill: Trade, instrument: Instrument, price: Decimal | None) -> tuple[Decimal, Decimal]:
         own = [order.trade for order in self.liquidation.orders if order.trade.instrument_id == fill.instrument_id]
         market = self._view.market
-        if not own or instrument.instrument_id not in market.row_of:
+        if not own or price is None or instrument.instrument_id not in market.row_of:
             return Decimal(0), Decimal(0)
-        cost = cost_above(own[0].expected_price, fill.price, fill.quantity, instrument, market, paid_in=fill.settlement)
-        return cost, traded_value(fill.price, fill.quantity, instrument, market, paid_in=fill.settlement)
+        cost = cost_above(own[0].expected_price, price, fill.quantity, instrument, market)
+        return cost, traded_value(price, fill.quantity, instrument, market)
 
 
 def _seen(portfolio: Portfolio, view: MarketView, liquidation: Liquidation) -> tuple[StressStanding, PlanEnd] | None:

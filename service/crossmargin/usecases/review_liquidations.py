@@ -15,10 +15,9 @@ from crossmargin.domain.identifiers import AccountRef, PendingRequestId
 from crossmargin.domain.liquidation_life import Liquidation, LiquidationChange, expired, recovered, unreported
 from crossmargin.domain.liquidation_parameters import LiquidationParameters
 from crossmargin.domain.margin import MarginResult
-from crossmargin.domain.portfolio import Portfolio
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.current_market import MarketView
-from crossmargin.usecases.liquidation_gate import end_of
+from crossmargin.usecases.liquidation_gate import end_of, untradable
 from crossmargin.usecases.ports.liquidation import LiquidationReports, LiquidationStore, OpenLiquidation
 from crossmargin.usecases.ports.runtime import Clock, ComputePool
 from crossmargin.usecases.ports.writing import Decision, UnderLead, Writer
@@ -55,13 +54,15 @@ class ReviewLiquidations:
             DomainError: SERVICE_BUSY or STORAGE_UNAVAILABLE.
         """
         self._rules = view.parameters.liquidation
-        outdated = set()
+        outdated = set[PendingRequestId]()
         for found in await self.liquidations.open_liquidations():
             account = seen.get(found.account)
             if account is None:
+                # It could not be margined, so what was known of it is still all that is.
+                outdated |= self._outdated & {found.liquidation_id}
                 continue
             ended = await self._write(found, epoch, _if_still(found, partial(_recovered, account.result)))
-            if ended is None and await self.compute.run(partial(_is_outdated, found, account.portfolio, view)):
+            if ended is None and await self.compute.run(partial(_is_outdated, found, account, view)):
                 outdated.add(found.liquidation_id)
         self._outdated = frozenset(outdated)
 
@@ -115,11 +116,11 @@ def _unreported(rules: LiquidationParameters, known: Liquidation, at: datetime) 
     return unreported(known, report_within=rules.report_within, at=at, by=MONITOR)
 
 
-def _is_outdated(found: Liquidation, portfolio: Portfolio, view: MarketView) -> bool:
-    if any(trade.instrument_id not in view.market.row_of for trade in found.left):
+def _is_outdated(found: Liquidation, account: AccountSeen, view: MarketView) -> bool:
+    if untradable(found.left, account.portfolio, view, account.result):
         return True
     try:
-        return bool(end_of(found.left, view.known(portfolio), view).missed(found.target_utilization))
+        return bool(end_of(found.left, view.known(account.portfolio), view).missed(found.target_utilization))
     except DomainError:
         # What cannot be valued is reported by the house run, with the reason.
         return False

@@ -38,6 +38,7 @@ from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, Client
 from crossmargin.domain.instrument import Cash, CryptoAsset, FxForward, Instrument, Payoff, Perpetual
 from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
+from crossmargin.domain.market_quality import Quality
 from crossmargin.domain.pending_request import PendingRequest
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.current_market import CurrentMarket
@@ -146,10 +147,11 @@ class House:
         ports = self.ports
         return ReviewLiquidations(ports.writer, ports.liquidations, ports.liquidation_reports, ports.compute, clock or self.clock)
 
-    async def publish(self, bitcoin: str = "60000", *, at: datetime = NOON, **levels: str) -> MarketSnapshot:
-        """Publish a market of this bitcoin price and other factors by `kind_name=level`."""
+    async def publish(self, bitcoin: str = "60000", *, at: datetime = NOON, doubt: Quality | None = None, **levels: str) -> MarketSnapshot:
+        """Publish a market of this bitcoin price, doubted or not, and other factors by `kind_name=level`."""
         factors = {"spot:BTC": bitcoin} | {name.replace("_", ":"): level for name, level in levels.items()}
-        snapshot = MarketSnapshot(at, {FactorId.parse(name): Decimal(level) for name, level in factors.items()}, {})
+        quality = {} if doubt is None else {FactorId.parse("spot:BTC"): doubt}
+        snapshot = MarketSnapshot(at, {FactorId.parse(name): Decimal(level) for name, level in factors.items()}, {}, quality)
         await self.use_cases.publish_snapshot(snapshot, principal="feed")
         return snapshot
 

@@ -14,11 +14,12 @@ from crossmargin.domain.errors import Reason
 from crossmargin.domain.liquidation import LiquidationTerms, PlanWish
 from crossmargin.domain.liquidation_parameters import FIRST_LIQUIDATION
 from crossmargin.domain.margin import Band
+from crossmargin.domain.market_quality import Quality, Verdict
 from crossmargin.domain.pending_request import PendingRequest, PendingState
 from crossmargin.engine.liquidation import plan_liquidation
 from crossmargin.usecases.approve_liquidation import ApprovalRequest, ApprovedLiquidation
 from crossmargin.usecases.evaluate_margin import portfolio_of
-from tests.unit.usecases.house import CORE, NOON, perpetual_trade
+from tests.unit.usecases.house import BTC, CORE, NOON, USD, perpetual_trade
 from tests.unit.usecases.refusals import refused
 
 FALL = "52000"
@@ -196,3 +197,84 @@ async def test_nothing_of_a_closed_account_is_liquidated(short):
     contents = short.database.contents
     contents.heads[CORE] = replace(contents.heads[CORE], status=AccountStatus.CLOSED)
     await refused(approve(short, asked(gated), "alice"), Reason.ACCOUNT_CLOSED)
+
+
+def a_doubt(verdict, low, high, *, ticks=0):
+    return Quality(verdict, NOON, Decimal(low), Decimal(high), ticks=ticks)
+
+
+async def test_what_is_stale_by_now_is_not_traded_though_the_account_is_short_at_its_best_end(short):
+    """The plan was made while its price was fresh. What is stale is liquidated by other instruments, and here is none."""
+    gated = await plan_of(short)
+    await short.publish(FALL, at=NOON + timedelta(minutes=2), doubt=a_doubt(Verdict.STALE, "51900", "52100"))
+    assert (await plan_of(short)).band is Band.LIQUIDATION
+    told = await refused(approve(short, asked(gated), "alice"), Reason.PLAN_OUTDATED)
+    assert "trades BTC-PERP, whose price is stale or missing; plan again" in told.message
+
+
+async def test_what_is_suspect_is_traded_once_it_is_confirmed(short):
+    gated = await plan_of(short)
+    ticks = (await short.current_market()).parameters.market_quality.confirming_ticks
+    for count, may in ((ticks - 1, False), (ticks, True)):
+        doubt = a_doubt(Verdict.SUSPECT, "51900", "52100", ticks=count)
+        await short.publish(FALL, at=NOON + timedelta(minutes=2 + count), doubt=doubt)
+        if may:
+            assert isinstance(await approve(short, asked(gated), "alice"), PendingRequest)
+        else:
+            await refused(approve(short, asked(gated), "alice"), Reason.NOT_IN_LIQUIDATION)
+
+
+async def test_orders_that_cross_each_other_are_refused_though_together_they_reduce(short):
+    """Twenty sold and ten bought are four left, but after the first order the account is short of six."""
+    gated = await plan_of(short)
+    (trade,) = gated.plan.trades
+    both = (replace(trade, quantity=Decimal(-20)), replace(trade, quantity=Decimal(10)))
+    told = await refused(approve(short, replace(asked(gated), trades=both), "alice"), Reason.INVALID_ARGUMENT)
+    assert "all trades of one instrument on one side" in told.message
+
+
+@pytest.mark.parametrize("paid_in", ["EUR", "BTC", None])
+async def test_an_asset_is_planned_to_be_sold_for_dollars_and_for_nothing_else(short, paid_in):
+    """Expected prices are in dollars: as many euros would be worth more than what was sold."""
+    gated = await plan_of(short)
+    await short.deposit("0.01", BTC)
+    coin = replace(gated.plan.trades[0], instrument_id=BTC, quantity=Decimal("-0.01"), settlement=paid_in)
+    told = await refused(approve(short, replace(asked(gated), trades=(*gated.plan.trades, coin)), "alice"), Reason.INVALID_ARGUMENT)
+    assert told.facts["field"] == "settlement of BTC"
+
+
+async def test_a_contract_is_planned_to_settle_in_what_it_settles_in(short):
+    gated = await plan_of(short)
+    (trade,) = gated.plan.trades
+    await refused(approve(short, replace(asked(gated), trades=(replace(trade, settlement=BTC),)), "alice"), Reason.INVALID_ARGUMENT)
+    same = replace(asked(gated), trades=(replace(trade, settlement=USD),))
+    assert isinstance(await approve(short, same, "alice"), PendingRequest)
+
+
+@pytest.mark.parametrize("name", ["expected_price", "limit_price"])
+async def test_a_price_that_the_instrument_cannot_trade_at_is_refused_before_it_can_stop_a_report(short, name):
+    gated = await plan_of(short)
+    (trade,) = gated.plan.trades
+    await refused(approve(short, replace(asked(gated), trades=(replace(trade, **{name: Decimal(0)}),)), "alice"), Reason.INVALID_PRICE)
+
+
+async def test_a_decision_that_is_made_again_reports_what_it_wrote_and_nothing_of_the_one_given_up(short):
+    """A storage that could not commit asks again, and by then the account has recovered: nothing was approved."""
+    gated = await plan_of(short)
+    proposed = await approve(short, asked(gated), "alice")
+    await short.publish(FALL, at=NOON + timedelta(minutes=2))
+    writer, verb = short.ports.writer, short.use_cases.approve_liquidation
+
+    class Again:
+        async def decide(self, request, decide):
+            async def twice(books):
+                assert (await decide(books)).records, "the first decision approves"
+                await short.ports.breakers.trip(BreakerKind.LIQUIDATIONS, at=NOON, cause="too many")
+                return await decide(books)
+
+            return await writer.decide(request, twice)
+
+    again = replace(verb, decide_on_market=replace(verb.decide_on_market, writer=Again()))
+    caller = replace(short.caller(principal="bob"), confirms=proposed.pending_id)
+    await refused(again(asked(gated), caller=caller), Reason.LIQUIDATION_PAUSED)
+    assert short.ports.liquidation_reports.steps == []

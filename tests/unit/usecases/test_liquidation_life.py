@@ -8,16 +8,18 @@ from decimal import Decimal
 
 import pytest
 
+from crossmargin.domain.account import AccountStatus
 from crossmargin.domain.breaker import BreakerKind
 from crossmargin.domain.errors import Reason
 from crossmargin.domain.identifiers import PendingRequestId
 from crossmargin.domain.liquidation import PlanWish
 from crossmargin.domain.liquidation_life import FillFlag, LiquidationState, LiquidationStepKind
 from crossmargin.domain.liquidation_parameters import FIRST_LIQUIDATION
+from crossmargin.domain.market_quality import Quality, Verdict
 from crossmargin.usecases.approve_liquidation import ApprovalRequest
 from crossmargin.usecases.ports.liquidation import LiquidationFilter
 from crossmargin.usecases.ports.page import Page
-from tests.unit.usecases.house import BTC_PERP, CORE, NOON, USD, perpetual_trade, spot_trade
+from tests.unit.usecases.house import BTC_PERP, CORE, EUROS, NOON, USD, a_history, perpetual_trade, spot_trade
 from tests.unit.usecases.refusals import refused
 
 FALL = "52000"
@@ -187,3 +189,157 @@ async def test_nothing_is_booked_by_an_approval(short):
     before = (await short.use_cases.read_account(CORE)).head.sequence
     await approve(short, minute=2)
     assert (await short.use_cases.read_account(CORE)).head.sequence == before
+
+
+def a_doubt(verdict, low, high, *, ticks=0):
+    return Quality(verdict, NOON, Decimal(low), Decimal(high), ticks=ticks)
+
+
+async def refusal_of(house, name):
+    return (await house.use_cases.read_liquidation(CORE, name)).refusal
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason"), [(Verdict.SUSPECT, Reason.SUSPECT_MARKET_DATA), (Verdict.MISSING, Reason.MISSING_MARKET_DATA)]
+)
+async def test_nothing_more_is_traded_on_a_price_that_would_begin_no_liquidation(approved, verdict, reason):
+    """Even at the best end of the doubt the account is short, but what starts nothing lets nothing go on either."""
+    house, _, name = approved
+    await house.publish(FALL, at=NOON + timedelta(minutes=3), doubt=a_doubt(verdict, "51900", "52100"))
+    told = await refusal_of(house, name)
+    assert (told.reason, told.facts["subject"], told.facts["action"]) == (reason, "spot:BTC", "liquidation")
+    ticks = (await house.current_market()).parameters.market_quality.confirming_ticks
+    await house.publish(FALL, at=NOON + timedelta(minutes=4), doubt=a_doubt(Verdict.SUSPECT, "51900", "52100", ticks=ticks))
+    assert await refusal_of(house, name) is None
+    assert (await house.ports.liquidations.get_liquidation(CORE, name)).is_open
+
+
+async def test_what_is_stale_is_not_traded_further(approved):
+    house, _, name = approved
+    await house.publish(FALL, at=NOON + timedelta(minutes=3), doubt=a_doubt(Verdict.STALE, "51900", "52100"))
+    told = await refusal_of(house, name)
+    assert told.reason is Reason.PLAN_OUTDATED
+    assert "trades BTC-PERP, whose price is stale or missing" in told.message
+
+
+async def test_that_an_account_may_have_recovered_is_said_before_that_its_price_is_doubted(approved):
+    """The first ends the trading for good; the second only until the next quote."""
+    house, _, name = approved
+    await house.publish(FALL, at=NOON + timedelta(minutes=3), doubt=a_doubt(Verdict.SUSPECT, "52000", "60000"))
+    assert (await refusal_of(house, name)).reason is Reason.NOT_IN_LIQUIDATION
+
+
+async def in_euros(house):
+    """Coins on borrowed dollars, sold out where a euro is worth 1.25 dollars; return the order and the liquidation."""
+    await house.use_cases.create_instrument(EUROS, caller=house.caller())
+    await house.use_cases.import_history(a_history("spot:BTC", "fx:EUR"))
+    await house.deposit("200000")
+    await house.use_cases.record_trades(CORE, [spot_trade("14")], caller=house.caller())
+    await house.publish(FALL, at=NOON + timedelta(minutes=1), fx_EUR="1.25")
+    plan = (await house.use_cases.plan_liquidation(CORE, PlanWish())).plan
+    asked = ApprovalRequest(CORE, plan.sequence, plan.snapshot_id, plan.trades, plan.target_utilization)
+    proposed = await house.use_cases.approve_liquidation(asked, caller=house.caller(principal="alice"))
+    await house.publish(FALL, at=NOON + timedelta(minutes=2), fx_EUR="1.25")
+    caller = replace(house.caller(principal="bob"), confirms=proposed.pending_id)
+    (order,) = plan.trades
+    return order, (await house.use_cases.approve_liquidation(asked, caller=caller)).liquidation_id
+
+
+@pytest.mark.parametrize(("worse", "flags"), [("0", set()), ("800", {FillFlag.BEYOND_LIMIT})])
+async def test_a_coin_that_was_sold_for_euros_is_held_against_a_plan_in_dollars(house, worse, flags):
+    """41,600 euros at 1.25 are 52,000 dollars: neither beyond the limit nor ten thousand dollars dearer than was expected."""
+    order, name = await in_euros(house)
+    price = (order.expected_price / Decimal("1.25")).quantize(Decimal("0.01")) - Decimal(worse)
+    fill = replace(spot_trade("-1", settlement=EUROS.instrument_id), price=price)
+    found = await report(house, name, fill)
+    assert found.fills[0].flags == flags
+    said = (await house.ports.liquidations.list_steps(CORE, name))[-1].fill
+    assert abs(said.cost - Decimal(worse) * Decimal("1.25")) < Decimal("0.02")
+    assert said.price == price
+    assert abs(said.value - price * Decimal("1.25")) < Decimal("0.02")
+    assert found.liquidation.cost == said.cost + said.expected_cost
+
+
+async def test_what_is_paid_in_something_the_market_does_not_value_is_booked_and_its_cost_left_open(house):
+    """Nobody can say what it was sold for, so it is to be looked at."""
+    order, name = await in_euros(house)
+    await house.publish(FALL, at=NOON + timedelta(minutes=3))
+    fill = replace(spot_trade("-1", settlement=EUROS.instrument_id), price=order.limit_price)
+    found = await report(house, name, fill)
+    said = (await house.ports.liquidations.list_steps(CORE, name))[-1].fill
+    assert (said.cost, said.value, said.flags) == (0, 0, {FillFlag.BEYOND_LIMIT})
+    assert found.liquidation.standing is None
+    assert found.liquidation.is_open, "where nobody knows how the account stands nothing ends"
+
+
+async def test_one_request_id_is_one_report(approved):
+    """Another liquidation, another fill or another day of settlement under the same request id is somebody's slip, and books nothing."""
+    house, _, name = approved
+    caller = house.caller(principal="olivia")
+    _, other = await approve(house, minute=4)
+    await house.use_cases.report_liquidation(CORE, other, [a_fill(-1)], caller=caller)
+    sequence = (await house.use_cases.read_account(CORE)).head.sequence
+    for liquidation, fills in (
+        (name, [a_fill(-1)]),
+        (other, [a_fill(-2)]),
+        (other, [a_fill(-1), a_fill(-1)]),
+        (other, [replace(a_fill(-1), settle_date=NOON.date() + timedelta(days=2))]),
+    ):
+        await refused(house.use_cases.report_liquidation(CORE, liquidation, fills, caller=caller), Reason.REQUEST_ID_REUSED)
+    assert (await house.use_cases.read_account(CORE)).head.sequence == sequence
+
+
+async def test_a_report_that_is_decided_again_tells_each_step_once(approved):
+    """A storage that could not commit asks again: what is told is what the last decision wrote."""
+    house, _, name = approved
+    writer, verb = house.ports.writer, house.use_cases.report_liquidation
+
+    class Again:
+        async def decide(self, request, decide):
+            async def twice(books):
+                await decide(books)
+                return await decide(books)
+
+            return await writer.decide(request, twice)
+
+    again = replace(verb, decide_on_market=replace(verb.decide_on_market, writer=Again()))
+    await again(CORE, name, [a_fill(-1)], caller=house.caller(principal="olivia"))
+    kinds = [step.kind for step in house.ports.liquidation_reports.steps]
+    assert kinds == [LiquidationStepKind.APPROVED, LiquidationStepKind.FILLED]
+    assert (await house.ports.liquidations.get_liquidation(CORE, name)).orders[0].filled == -1
+
+
+async def test_nothing_is_booked_in_a_closed_account(approved):
+    house, _, name = approved
+    contents = house.database.contents
+    contents.heads[CORE] = replace(contents.heads[CORE], status=AccountStatus.CLOSED)
+    await refused(report(house, name, a_fill(-1)), Reason.ACCOUNT_CLOSED)
+
+
+async def test_a_halt_stops_no_fill_and_no_liquidation(short):
+    """What lowers risk goes on, and what has happened is booked."""
+    await short.use_cases.halt_trading(CORE.client_id, reason="a rogue desk", caller=short.caller(principal="alice"))
+    plan, name = await approve(short, minute=2)
+    assert (await short.use_cases.read_liquidation(CORE, name)).refusal is None
+    assert (await report(short, name, a_fill(plan.trades[0].quantity))).liquidation.state is LiquidationState.DONE
+
+
+async def test_more_than_is_held_is_booked_as_it_was_and_leaves_the_account_on_the_other_side(approved):
+    """Fourteen are held and sixteen were sold: fourteen are paid what they have gained, and two are short at what they were sold for."""
+    house, _, name = approved
+    dollars = {one.instrument_id: one for one in (await house.use_cases.read_account(CORE)).positions}[USD].quantity
+    over = await report(house, name, a_fill(-14), a_fill(-2))
+    assert [fill.flags for fill in over.fills] == [{FillFlag.OVERFILLED}] * 2
+    held = {one.instrument_id: one for one in (await house.use_cases.read_account(CORE)).positions}
+    assert held[USD].quantity - dollars == -14 * 8000
+    assert (held[BTC_PERP].quantity, held[BTC_PERP].cost) == (-2, -2 * 52_000)
+
+
+async def test_a_fill_that_closes_more_than_its_book_holds_is_worth_what_it_would_be_in_two(approved):
+    """At once or in two parts, the account is worth the same to the cent."""
+    house, _, name = approved
+    await report(house, name, a_fill(-16))
+    at_once = (await house.use_cases.evaluate_margin(CORE)).equity.equity
+    await house.use_cases.record_trades(CORE, [perpetual_trade("2", price=FALL)], caller=house.caller())
+    flat = await house.use_cases.evaluate_margin(CORE)
+    assert flat.equity.equity == at_once == 300_000 - 14 * 8000

@@ -27,7 +27,7 @@ def test_open_liquidations_are_published_by_client_and_withdrawn_with_the_lead()
     metrics = LiquidationMetrics(registry)
     first = a_liquidation(account=an_account("alpha", "core")).liquidation
     fill = Fill(PERP, D("-2.5"), D(51_000), 8, D(3), D(127_500))
-    done = filled(first, fill, at=NOW + timedelta(minutes=1), by="olivia").liquidation
+    done = filled(first, fill, fill.price, at=NOW + timedelta(minutes=1), by="olivia").liquidation
     other = a_liquidation(account=an_account("alpha", "second"), at=NOW + timedelta(hours=1)).liquidation
     silent = unreported(other, report_within=timedelta(0), at=NOW + timedelta(hours=1), by="crossmargin").liquidation
     metrics.liquidations_seen([OpenLiquidation(done, is_outdated=True), OpenLiquidation(silent, is_outdated=False)])
@@ -58,8 +58,8 @@ def test_steps_and_fills_are_counted_from_zero_on():
     assert (value("steps", kind="expired"), value("fills", flag="late"), value("cost_usd", part="better")) == (0, 0, 0)
     first = a_liquidation()
     reports.liquidation_stepped(first.step)
-    half = filled(first.liquidation, Fill(PERP, D("-1.25"), D(53_000), 8, D(-20), D(66_250)), at=NOW, by="olivia")
-    rest = filled(half.liquidation, Fill(PERP, D("-1.25"), D(50_000), 9, D(7), D(62_500)), at=NOW, by="olivia")
+    half = filled(first.liquidation, Fill(PERP, D("-1.25"), D(53_000), 8, D(-20), D(66_250)), D(53_000), at=NOW, by="olivia")
+    rest = filled(half.liquidation, Fill(PERP, D("-1.25"), D(50_000), 9, D(7), D(62_500)), D(50_000), at=NOW, by="olivia")
     for change in (half, rest):
         reports.liquidation_stepped(change.step)
     assert (value("steps", kind="approved"), value("steps", kind="filled")) == (1, 2)
