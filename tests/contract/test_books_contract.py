@@ -127,6 +127,26 @@ async def test_states_of_many_accounts_are_those_of_each_and_nobody_elses(storag
     assert list(await storage.books.account_states([])) == []
 
 
+async def test_packed_states_are_the_same_states_to_the_last_digit(storage):
+    await storage.open_accounts(CORE, OTHER, REFS[0])
+    await storage.create(cash())
+    await storage.create(AccountCollateralPolicy(CORE, InstrumentId("USD"), CollateralPolicy.PLEDGED))
+    entries = [
+        a_deposit(CORE, "0.000000000000000001", instrument="USD", book=BookId("rates")),
+        a_deposit(CORE, "1.50", instrument="BTC", book=BookId("basis")),
+        a_deposit(CORE, -3, instrument="USD", book=BookId("basis")),
+        a_deposit(CORE, 2, instrument="BTC-USD-PERP"),
+        a_deposit(CORE, -2, instrument="BTC-USD-PERP"),
+    ]
+    await storage.writer.write(a_request("k1", CORE), decide_entries(*entries))
+    for _ in range(2):
+        found = await storage.books.packed_states([OTHER, CORE, AccountRef(CORE.client_id, AccountId("none")), CORE])
+        each = [await storage.books.account_state(ref) for ref in sorted((CORE, OTHER))]
+        assert [repr(state.unpacked()) for state in found] == [repr(state) for state in each]
+        assert [len(state.positions) for state in each] == [3, 0]
+    assert list(await storage.books.packed_states([])) == []
+
+
 async def test_sequences_name_every_open_account(storage):
     await storage.open_accounts(CORE, OTHER, REFS[0])
     await storage.book(a_request("k1", CORE), CORE, 1, 2)

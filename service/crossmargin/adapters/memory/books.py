@@ -19,9 +19,10 @@ from crossmargin.domain.halt import Halt, scope_of
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId
 from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.money import exact_sum
+from crossmargin.domain.packed_positions import packed
 from crossmargin.domain.position import Position
 from crossmargin.domain.reservation import Reservation, ReservationStatus, status_at
-from crossmargin.usecases.ports.books import AccountState, Books
+from crossmargin.usecases.ports.books import AccountState, Books, PackedState
 from crossmargin.usecases.ports.page import Page
 from crossmargin.usecases.ports.writing import WriteRequest
 from crossmargin.usecases.storage_errors import sequence_not_reached, unknown_account, unknown_client
@@ -65,6 +66,12 @@ class MemoryBookReader(MemoryLedgerReader):
     async def account_states(self, refs: Sequence[AccountRef]) -> Sequence[AccountState]:
         """Return what accounts hold as `account_state` does; unknown ones are left out."""
         return [_state_of(self._contents, ref) for ref in sorted(set(refs)) if ref in self._contents.accounts]
+
+    async def packed_states(self, refs: Sequence[AccountRef]) -> Sequence[PackedState]:
+        """Return the same packed."""
+        return [
+            PackedState(state.account, state.head, packed(state.positions), state.policies) for state in await self.account_states(refs)
+        ]
 
     async def account_state_at(self, ref: AccountRef, sequence: int) -> AccountState:
         """Return what an account held as of one of its entries; UNKNOWN_ACCOUNT, SEQUENCE_NOT_REACHED."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from sqlalchemy import ARRAY, BigInteger, Integer, Numeric, Text, and_, bindparam, cast, func, literal, select, true, tuple_
+from sqlalchemy import BigInteger, Integer, Numeric, and_, bindparam, cast, func, literal, select, true, tuple_
 
 from crossmargin.adapters.postgres.client_scope import is_inside_scope, scope_values
 from crossmargin.adapters.postgres.database import Database, Row
@@ -15,6 +15,7 @@ from crossmargin.adapters.postgres.halt import HALT_OF, HALTS_IN_FORCE, halt_fro
 from crossmargin.adapters.postgres.kept_positions import KeptPositions, Known, PositionsStamp, columns_of
 from crossmargin.adapters.postgres.ledger import PostgresLedgerReader, ref_from_row, side_by_side, text_of, together
 from crossmargin.adapters.postgres.market import LATEST_HOUSE_VIEW, market_version_from_row
+from crossmargin.adapters.postgres.packed_states import PACKED_STATES, packed_positions_from_row
 from crossmargin.adapters.postgres.reservation import COUNT_OPEN, OVERDUE, RESERVATIONS, reservation_from_row
 from crossmargin.adapters.postgres.statements import Statement, compiled
 from crossmargin.adapters.postgres.tables import account, account_head, client, collateral_policy, entry, position, posting
@@ -26,9 +27,10 @@ from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.halt import Halt, scope_of
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, HouseViewId, InstrumentId
 from crossmargin.domain.methodology import Methodology
+from crossmargin.domain.packed_positions import PackedPositions
 from crossmargin.domain.position import Position
 from crossmargin.domain.reservation import Reservation, ReservationStatus
-from crossmargin.usecases.ports.books import AccountState, Books
+from crossmargin.usecases.ports.books import AccountState, Books, PackedState
 from crossmargin.usecases.ports.page import Page
 from crossmargin.usecases.storage_errors import sequence_not_reached, unknown_account, unknown_client
 
@@ -88,10 +90,6 @@ _STATES: Final = (
     .join(_CHOSEN, true())
 )
 _ACCOUNT_STATE: Final = compiled(_STATES.where(_IS_ACCOUNT))
-_WANTED: Final = select(*(func.unnest(bindparam(name, type_=ARRAY(Text))) for name in ("client_ids", "account_ids")))
-_ACCOUNT_STATES: Final = compiled(
-    _STATES.where(tuple_(account.c.client_id, account.c.account_id).in_(_WANTED)).order_by(account.c.client_id, account.c.account_id)
-)
 _SEQUENCES: Final = compiled(
     select(account_head.c.client_id, account_head.c.account_id, account_head.c.sequence).where(
         account_head.c.status == AccountStatus.OPEN.value
@@ -193,8 +191,14 @@ class PostgresBookReader(PostgresLedgerReader):
 
     async def account_states(self, refs: Sequence[AccountRef]) -> Sequence[AccountState]:
         """Return what accounts hold as `account_state` does; unknown ones are left out."""
+        return [state.unpacked() for state in await self.packed_states(refs)]
+
+    async def packed_states(self, refs: Sequence[AccountRef]) -> Sequence[PackedState]:
+        """Return the same packed; what has not moved since this process last read it is not read again."""
+        known, kept = self._database.packed.known(refs), self._database.packed
         names = {"client_ids": [ref.client_id for ref in refs], "account_ids": [ref.account_id for ref in refs]}
-        return [account_state_from_row(row) for row in await self._database.rows(_ACCOUNT_STATES, **names)]
+        rows = await self._database.rows(PACKED_STATES, **names, **columns_of(known))
+        return [packed_state_from_row(row, packed_positions_from_row(row, ref_from_row(row), known, kept)) for row in rows]
 
     async def account_state_at(self, ref: AccountRef, sequence: int) -> AccountState:
         """Return what an account held as of one of its entries; UNKNOWN_ACCOUNT, SEQUENCE_NOT_REACHED."""
@@ -277,15 +281,13 @@ def account_from_row(row: Row) -> Account:
 def account_state_from_row(row: Row) -> AccountState:
     """Return an account's state from a row that holds the account, its head, and its positions and policies side by side."""
     account = account_from_row(row)
-    head = AccountHead(
-        account.ref,
-        account.mode,
-        AccountStatus(row["status"]),
-        sequence=row["sequence"],
-        chain_hash=row["chain_hash"],
-        locked_at=row.get("locked_at"),
-    )
-    return AccountState(account=account, head=head, positions=_positions(row), policies=_policies(row))
+    return AccountState(account=account, head=_head_from_row(row, account), positions=_positions(row), policies=_policies(row))
+
+
+def packed_state_from_row(row: Row, positions: PackedPositions) -> PackedState:
+    """Return the same with positions that are packed, and not in the row."""
+    account = account_from_row(row)
+    return PackedState(account, _head_from_row(row, account), positions, _policies(row))
 
 
 def books_from_rows(rows: Sequence[Row], wanted: Sequence[AccountRef]) -> Books:
@@ -319,6 +321,17 @@ def books_beyond(known: Known, rows: Sequence[Row], wanted: Sequence[AccountRef]
         else:
             kept.keep(ref, PositionsStamp(row["sequence"], row["chain_hash"], row["positions_epoch"]), states[ref].positions)
     return replace(books, states=states)
+
+
+def _head_from_row(row: Row, account: Account) -> AccountHead:
+    return AccountHead(
+        account.ref,
+        account.mode,
+        AccountStatus(row["status"]),
+        sequence=row["sequence"],
+        chain_hash=row["chain_hash"],
+        locked_at=row.get("locked_at"),
+    )
 
 
 def _positions(row: Row) -> tuple[Position, ...]:

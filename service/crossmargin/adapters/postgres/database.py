@@ -18,6 +18,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from crossmargin.adapters.postgres.driver_errors import Fault, caller_error, fault_of
 from crossmargin.adapters.postgres.hang_up import hang_up
+from crossmargin.adapters.postgres.kept_packed import KeptPacked
 from crossmargin.adapters.postgres.kept_positions import KeptPositions
 from crossmargin.adapters.postgres.row_scope import SET_CLIENTS, clients_setting
 from crossmargin.adapters.postgres.server_checks import DatabaseRefusedError, check_schema, prepare_session
@@ -57,6 +58,7 @@ class Database:
     Attributes:
         retried: How often writes were tried again, by what had gone wrong.
         positions: What was read of accounts, so that a question about their books need not be answered with it again.
+        packed: The same for questions about a whole house.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Database:
         self._running: set[asyncio.Task[Any]] = set()
         self.retried: Counter[Fault] = Counter()
         self.positions = KeptPositions()
+        self.packed = KeptPacked()
 
     async def open(self) -> None:
         """Check the server and its schema, and open the pool.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 from uuid import UUID
 
 from crossmargin.domain.book import Entry
@@ -97,7 +97,16 @@ class KeptPositions:
             self._weight -= len(kept.positions) + _OWN_WEIGHT
 
 
-def columns_of(known: Known) -> dict[str, list[object]]:
+class Stamped(Protocol):
+    """Anything that is known of an account's positions."""
+
+    @property
+    def stamp(self) -> PositionsStamp:
+        """What it follows from."""
+        ...
+
+
+def columns_of(known: Mapping[AccountRef, Stamped]) -> dict[str, list[object]]:
     """Return what is known as the database takes it, a column for each part."""
     return {
         "known_client_ids": [ref.client_id for ref in known],

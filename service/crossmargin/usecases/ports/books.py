@@ -15,6 +15,7 @@ from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.halt import Halt
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, HouseViewId, InstrumentId
+from crossmargin.domain.packed_positions import PackedPositions
 from crossmargin.domain.position import Position
 from crossmargin.domain.reservation import Reservation, ReservationStatus
 from crossmargin.usecases.ports.market import MarketVersion
@@ -29,6 +30,20 @@ class AccountState:
     head: AccountHead
     positions: tuple[Position, ...]
     policies: Mapping[InstrumentId, CollateralPolicy] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PackedState:
+    """The same with its positions packed: what is read of a whole house, and sent to whoever margins a part of it."""
+
+    account: Account
+    head: AccountHead
+    positions: PackedPositions
+    policies: Mapping[InstrumentId, CollateralPolicy] = field(default_factory=dict)
+
+    def unpacked(self) -> AccountState:
+        """Return the state that was packed."""
+        return AccountState(self.account, self.head, self.positions.unpacked(), self.policies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +186,10 @@ class BookReader(LedgerReader, Protocol):
 
     async def account_states(self, refs: Sequence[AccountRef]) -> Sequence[AccountState]:
         """Return what accounts hold as `account_state` does, each consistent with one ledger sequence; unknown ones are left out."""
+        ...
+
+    async def packed_states(self, refs: Sequence[AccountRef]) -> Sequence[PackedState]:
+        """Return the same packed, in the order of their names. What has not moved since it was last asked for need not be read again."""
         ...
 
     async def list_reservations(self, ref: AccountRef, *, after_sequence: int, limit: int) -> Sequence[Reservation]:

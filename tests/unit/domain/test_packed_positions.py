@@ -1,0 +1,45 @@
+"""Positions as one text lose nothing on the way."""
+
+from __future__ import annotations
+
+import pickle
+from decimal import Decimal
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crossmargin.domain.identifiers import BookId, InstrumentId
+from crossmargin.domain.packed_positions import PackedPositions, packed
+from crossmargin.domain.position import Position
+from tests.unit.domain.strategies import ledger_decimals
+
+positions = st.builds(
+    Position,
+    st.sampled_from(["main", "a-b", "z9"]).map(BookId),
+    st.sampled_from(["USD", "BTC-USD-PERP", "UST-2.5-2031_05"]).map(InstrumentId),
+    ledger_decimals,
+    ledger_decimals,
+)
+
+
+@given(st.lists(positions, max_size=5))
+@settings(max_examples=50)
+def test_every_digit_and_every_name_come_back(held):
+    found = packed(held).unpacked()
+    assert [repr(one) for one in found] == [repr(one) for one in held]
+    assert all((type(one.book_id), type(one.instrument_id)) == (BookId, InstrumentId) for one in found)
+
+
+def test_the_smallest_unit_and_trailing_zeros_are_kept():
+    held = (Position(BookId("main"), InstrumentId("BTC"), Decimal("1E-18"), Decimal("0.500000000000000000")),)
+    assert [repr(one) for one in packed(held).unpacked()] == [repr(one) for one in held]
+
+
+def test_nothing_is_an_empty_text():
+    assert packed(()) == PackedPositions()
+    assert PackedPositions().unpacked() == ()
+
+
+def test_it_is_what_it_is_in_another_process():
+    held = packed([Position(BookId("main"), InstrumentId("USD"), Decimal("5.00"))])
+    assert pickle.loads(pickle.dumps(held)) == held  # noqa: S301 - our own
