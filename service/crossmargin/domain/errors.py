@@ -113,5 +113,13 @@ class DomainError(Exception):
         self.message = message
         self.facts = {name: str(value) for name, value in facts.items()}
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # A market says of what it could not value why not, and goes to other processes with it.
+        return _again, (type(self), self.reason, self.message, self.facts)
+
     def __repr__(self) -> str:
         return f"DomainError({self.reason.code}: {self.message})"
+
+
+def _again(kind: type[DomainError], reason: Reason, message: str, facts: dict[str, str]) -> DomainError:
+    return kind(reason, message, **facts)

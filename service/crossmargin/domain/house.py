@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
-from typing import Final
+from typing import Final, SupportsIndex
 
 from crossmargin.domain.identifiers import AccountRef, ClientId, HouseViewId, InstrumentId, OffsetGroupId
 from crossmargin.domain.money import format_decimal
@@ -33,6 +33,10 @@ class HouseView:
     owner_liquidity: Mapping[AccountRef, Mapping[OffsetGroupId, Decimal]]
     owned_isolated: Mapping[ClientId, Mapping[InstrumentId, Decimal]] = field(default_factory=dict)
     owner_basis: Mapping[AccountRef, Decimal] = field(default_factory=dict)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[object, ...]:
+        # Nothing known is told from nothing held by what it is, and has to stay so in another process.
+        return "NO_HOUSE" if self is NO_HOUSE else super().__reduce_ex__(protocol)
 
     @cached_property
     def document(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
@@ -15,8 +15,9 @@ from crossmargin.domain.instrument import AssetTerms, BondTerms
 from crossmargin.domain.money import EXACT
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.risk_parameters import RiskParameters
+from crossmargin.engine.charges.basis import BasisCharge
 from crossmargin.engine.owner_basis import owner_basis
-from crossmargin.engine.owner_liquidity import owner_liquidity
+from crossmargin.engine.owner_liquidity import LiquidityPart, OwnerLiquidity, liquidity_part
 from crossmargin.engine.portfolio_arrays import charge_rates, haircut_rates, margin_rates, portfolio_arrays
 from crossmargin.engine.portfolio_margin import MarginFigures, margin_figures
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
@@ -24,20 +25,102 @@ from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 _NOTHING: Final = Decimal(0)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class AccountPart:
+    """What one account brings into the totals.
+
+    Attributes:
+        collateral: Its positive holdings of assets and bonds but the base currency, which is in no group and has no limit.
+        liquidity, basis: What it brings into what its owner is charged over all accounts; None for the only account of its owner, and for
+            one that holds something without a value.
+    """
+
+    account: AccountRef
+    mode: AccountMode
+    collateral: Mapping[InstrumentId, Decimal]
+    liquidity: LiquidityPart | None = None
+    basis: BasisCharge | None = None
+
+
+def account_part(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters, *, is_only: bool) -> AccountPart:
+    """Return what an account brings into the totals; `is_only` says that its owner has no other one."""
+    part = AccountPart(portfolio.account, portfolio.mode, _collateral(portfolio, market))
+    if is_only or not _has_value(portfolio, market):
+        return part
+    figures = _figures(portfolio, market, parameters)
+    return replace(part, liquidity=liquidity_part(figures), basis=figures.charges.basis)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OwnerTotals:
+    """What the accounts of one owner hold together and are charged for it. See `HouseView`."""
+
+    client: ClientId
+    held: Mapping[InstrumentId, Decimal]
+    owned: Mapping[InstrumentId, Decimal]
+    owned_isolated: Mapping[InstrumentId, Decimal]
+    liquidity: Mapping[AccountRef, Mapping[OffsetGroupId, Decimal]]
+    basis: Mapping[AccountRef, Decimal]
+
+
+class OwnerSum:
+    """Adds up the accounts of one owner, in the order of their names, one at a time; of their profits it keeps nothing but the sums."""
+
+    def __init__(self, client: ClientId, market: RevaluedMarket) -> None:
+        self.client = client
+        self._market = market
+        self._collateral: list[tuple[AccountMode, Mapping[InstrumentId, Decimal]]] = []
+        self._liquidity: OwnerLiquidity | None = None
+        self._basis: dict[AccountRef, BasisCharge] = {}
+        self._isolated: set[AccountRef] = set()
+
+    def add(self, part: AccountPart) -> None:
+        """Add the next account."""
+        self._collateral.append((part.mode, part.collateral))
+        if part.liquidity is None or part.basis is None:
+            return
+        is_isolated = part.mode is AccountMode.ISOLATED
+        self._liquidity = self._liquidity or OwnerLiquidity(self._market)
+        self._liquidity.add(part.account, part.liquidity, is_isolated=is_isolated)
+        self._basis[part.account] = part.basis
+        if is_isolated:
+            self._isolated.add(part.account)
+
+    def totals(self, parameters: RiskParameters) -> OwnerTotals:
+        """Return what has been added up."""
+        totals = _held_together(self.client, self._collateral)
+        if self._liquidity is None or len(self._basis) < 2:
+            return totals
+        tiers = charge_rates(parameters).stablecoin_tiers
+        basis = owner_basis(self._basis, self._isolated, tiers)
+        return replace(totals, liquidity=self._liquidity.added(parameters), basis=basis)
+
+
+def house_of(owners: Iterable[OwnerTotals]) -> HouseView:
+    """Return the view over all owners."""
+    every = list(owners)
+    return HouseView(
+        held=_total(owner.held for owner in every),
+        owned={owner.client: owner.owned for owner in every if owner.owned},
+        owner_liquidity={account: groups for owner in every for account, groups in owner.liquidity.items()},
+        owned_isolated={owner.client: owner.owned_isolated for owner in every if owner.owned_isolated},
+        owner_basis={account: amount for owner in every for account, amount in owner.basis.items()},
+    )
+
+
 def house_view(portfolios: Iterable[Portfolio], market: RevaluedMarket, parameters: RiskParameters) -> HouseView:
     """Return the totals over all accounts at one market.
 
     They follow from the books, the market and the parameters alone, and from no earlier view, so that a view never chases itself. An
-    account that holds something without a value counts with what it holds and takes no part in the owner's liquidity charge.
+    account that holds something without a value counts with what it holds and takes no part in what its owner is charged.
     """
-    accounts = _by_client(portfolios)
-    owners = [owner for own in accounts.values() if len(owner := [each for each in own if _has_value(each, market)]) > 1]
-    shared_charges = [_owner_charges(own, market, parameters) for own in owners]
-    return replace(
-        _totals(accounts, market),
-        owner_liquidity={account: groups for liquidity, _ in shared_charges for account, groups in liquidity.items()},
-        owner_basis={account: amount for _, basis in shared_charges for account, amount in basis.items()},
-    )
+    owners = []
+    for client, own in _by_client(portfolios).items():
+        together = OwnerSum(client, market)
+        for portfolio in own:
+            together.add(account_part(portfolio, market, parameters, is_only=len(own) == 1))
+        owners.append(together.totals(parameters))
+    return house_of(owners)
 
 
 def totals_with(house: HouseView, before: Sequence[Portfolio], after: Sequence[Portfolio], market: RevaluedMarket) -> HouseView:
@@ -82,26 +165,22 @@ def _by_client(portfolios: Iterable[Portfolio]) -> Mapping[ClientId, list[Portfo
 
 def _totals(accounts: Mapping[ClientId, Sequence[Portfolio]], market: RevaluedMarket) -> HouseView:
     """Return what is held, without what owners are charged over all their accounts."""
-    owned = {client: [(portfolio.mode, _collateral(portfolio, market)) for portfolio in own] for client, own in accounts.items()}
-    cross = {client: [held for mode, held in own if mode is AccountMode.CROSS] for client, own in owned.items()}
-    isolated = {client: [held for mode, held in own if mode is AccountMode.ISOLATED] for client, own in owned.items()}
-    return HouseView(
-        held=_total(held for own in owned.values() for _, held in own),
-        owned={client: shared for client, own in cross.items() if (shared := _in_several(own, beside=isolated[client]))},
-        owned_isolated={client: shared for client, own in isolated.items() if (shared := _in_several(own))},
-        owner_liquidity={},
+    return house_of(
+        _held_together(client, [(portfolio.mode, _collateral(portfolio, market)) for portfolio in own]) for client, own in accounts.items()
     )
 
 
-def _owner_charges(
-    portfolios: list[Portfolio], market: RevaluedMarket, parameters: RiskParameters
-) -> tuple[Mapping[AccountRef, Mapping[OffsetGroupId, Decimal]], Mapping[AccountRef, Decimal]]:
-    """Return what the owner's liquidity charge and the owner's tiers of the basis charge add to each account."""
-    figures = {portfolio.account: _figures(portfolio, market, parameters) for portfolio in portfolios}
-    isolated = frozenset(portfolio.account for portfolio in portfolios if portfolio.mode is AccountMode.ISOLATED)
-    basis = {account: each.charges.basis for account, each in figures.items()}
-    tiers = charge_rates(parameters).stablecoin_tiers
-    return owner_liquidity(figures, isolated, market, parameters), owner_basis(basis, isolated, tiers)
+def _held_together(client: ClientId, accounts: Sequence[tuple[AccountMode, Mapping[InstrumentId, Decimal]]]) -> OwnerTotals:
+    cross = [held for mode, held in accounts if mode is AccountMode.CROSS]
+    isolated = [held for mode, held in accounts if mode is AccountMode.ISOLATED]
+    return OwnerTotals(
+        client,
+        held=_total(held for _, held in accounts),
+        owned=_in_several(cross, beside=isolated),
+        owned_isolated=_in_several(isolated),
+        liquidity={},
+        basis={},
+    )
 
 
 def _figures(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters) -> MarginFigures:
@@ -110,7 +189,6 @@ def _figures(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParam
 
 
 def _collateral(portfolio: Portfolio, market: RevaluedMarket) -> dict[InstrumentId, Decimal]:
-    """Return the positive holdings of assets and bonds but the base currency, which is in no group and has no limit."""
     found: dict[InstrumentId, Decimal] = {}
     for holding in portfolio.holdings:
         row = market.row_of.get(holding.instrument_id)
@@ -125,7 +203,7 @@ def _has_value(portfolio: Portfolio, market: RevaluedMarket) -> bool:
     return all(holding.instrument_id in market.row_of for holding in portfolio.holdings)
 
 
-def _total(holdings: Iterable[dict[InstrumentId, Decimal]]) -> dict[InstrumentId, Decimal]:
+def _total(holdings: Iterable[Mapping[InstrumentId, Decimal]]) -> dict[InstrumentId, Decimal]:
     total: dict[InstrumentId, Decimal] = {}
     for held in holdings:
         for name, units in held.items():
@@ -134,7 +212,7 @@ def _total(holdings: Iterable[dict[InstrumentId, Decimal]]) -> dict[InstrumentId
 
 
 def _in_several(
-    accounts: list[dict[InstrumentId, Decimal]], *, beside: Sequence[dict[InstrumentId, Decimal]] = ()
+    accounts: Sequence[Mapping[InstrumentId, Decimal]], *, beside: Sequence[Mapping[InstrumentId, Decimal]] = ()
 ) -> dict[InstrumentId, Decimal]:
     """Return what the accounts hold together, if several of them hold something, or one of those beside them does as well.
 

@@ -30,6 +30,10 @@ class KnownMargins:
         self._weight = 0
         self._lock = Lock()
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # What is sent to another process with a view is the view: there they remember their own.
+        return KnownMargins, ()
+
     def __len__(self) -> int:
         return len(self._known)
 

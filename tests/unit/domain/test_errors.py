@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter
 
 from crossmargin.domain.errors import DomainError, ErrorKind, Reason
@@ -25,6 +26,18 @@ def test_facts_are_text_whatever_they_were():
     error = DomainError(Reason.INVALID_QUANTITY, "quantity was 0", places=8, value=None)
     assert error.facts == {"places": "8", "value": "None"}
     assert str(error) == error.message == "quantity was 0"
+
+
+def test_an_error_is_the_same_in_another_process():
+    error = DomainError(Reason.MISSING_RISK_FACTOR, "no spot:EUR", factor="spot:EUR")
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    assert (type(again), again.reason, again.message, again.facts, again.args) == (
+        DomainError,
+        error.reason,
+        error.message,
+        error.facts,
+        error.args,
+    )
 
 
 def test_an_error_shows_its_reason():

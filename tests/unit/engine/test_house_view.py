@@ -1,5 +1,6 @@
 """Limits of the house and of an owner, and the owner's liquidity charge: what an account needs to know of the others."""
 
+import pickle
 from decimal import Decimal
 
 import pytest
@@ -236,6 +237,13 @@ def test_a_view_is_what_its_document_says_and_its_id_is_of_that():
     assert again.view_id == view.view_id
     assert HouseView({RLUSD: D("1.5")}, view.owned, view.owner_liquidity).view_id == view.view_id
     assert HouseView({RLUSD: D("1.51")}, view.owned, view.owner_liquidity).view_id != view.view_id
+
+
+def test_knowing_nothing_and_a_view_are_the_same_in_another_process():
+    view = HouseView({RLUSD: D("1.50")}, {CLIENT: {RLUSD: D(1)}}, {})
+    nothing, again = pickle.loads(pickle.dumps((NO_HOUSE, view)))  # noqa: S301 - our own
+    assert nothing is NO_HOUSE
+    assert (again.document, again.view_id) == (view.document, view.view_id)
 
 
 def _alone(book, *, house=NO_HOUSE, mode=AccountMode.CROSS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import fields, replace
 from decimal import Decimal
 
@@ -81,6 +82,14 @@ async def test_a_decision_begins_with_what_the_one_before_ended_with(house):
     filled = replace(state, positions=(*state.positions, *order), head=replace(state.head, sequence=9))
     worst_need(view, filled, ())
     assert len(view.margins) == 2
+
+
+def test_in_another_process_it_begins_with_nothing():
+    known = KnownMargins()
+    known.of(PORTFOLIO, lambda: a_margin(1))
+    again = pickle.loads(pickle.dumps(known))  # noqa: S301 - our own
+    assert (len(known), len(again)) == (1, 0)
+    assert again.of(PORTFOLIO, lambda: a_margin(2)) == a_margin(2)
 
 
 async def test_another_market_begins_with_nothing(house):
