@@ -327,13 +327,13 @@ async def test_books_that_are_read_name_the_totals_over_all_accounts_that_were_t
     assert (await storage.books.read_books(CORE)).house_view_id is None
     views = [HouseView({InstrumentId("BTC"): D(units)}, {}, {}) for units in (1, 2)]
     for view in views:
-        await storage.market.record_house_view(view)
+        await storage.market.record_house_view(view, epoch=0)
         assert (await storage.books.read_books(CORE)).house_view_id == view.view_id
 
 
 async def test_whoever_is_let_see_one_client_is_told_of_the_latest_totals_too(storage):
     view = HouseView({InstrumentId("BTC"): D(1)}, {}, {})
-    await storage.market.record_house_view(view)
+    await storage.market.record_house_view(view, epoch=0)
     token = ADMITTED.set(Caller("p", scope=ClientScope(frozenset({CORE.client_id}))))
     try:
         books = await storage.books.read_books(CORE)

@@ -363,7 +363,7 @@ async def test_a_plan_is_reproduced_to_the_last_bit_after_everything_has_changed
 async def test_a_plan_under_the_totals_of_the_house_is_reproduced(desk):
     wish = PlanWish(Decimal("0.02"))
     bare = (await desk.use_cases.plan_liquidation(CORE, wish)).plan
-    await desk.ports.market.record_house_view(HouseView({BTC: Decimal(5_000_000)}, {}, {}))
+    await desk.ports.market.record_house_view(HouseView({BTC: Decimal(5_000_000)}, {}, {}), epoch=0)
     then = (await desk.use_cases.plan_liquidation(CORE, wish)).plan
     assert then.house_view_id is not None
     assert bare.house_view_id is None

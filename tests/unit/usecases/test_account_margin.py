@@ -121,7 +121,7 @@ async def test_a_preview_rests_on_the_latest_totals_over_all_accounts(house):
     assert (await house.use_cases.preview_trades(CORE, trades)).after.stamp.house_view_id is None
     for units in ("1", "2"):
         totals = HouseView({BTC: Decimal(units)}, {}, {})
-        await house.ports.market.record_house_view(totals)
+        await house.ports.market.record_house_view(totals, epoch=0)
         preview = await house.use_cases.preview_trades(CORE, trades)
         assert preview.before.stamp.house_view_id == preview.after.stamp.house_view_id == totals.view_id
 

@@ -61,7 +61,7 @@ async def run_house(house):
     """Find the totals over all accounts, as the monitor does, and return the margin of the account on them."""
     view = await house.current_market()
     accounts = [portfolio_of(await house.ports.books.account_state(ref)) for ref in await house.ports.books.account_sequences()]
-    await house.ports.market.record_house_view(house_view(accounts, view.market, view.parameters))
+    await house.ports.market.record_house_view(house_view(accounts, view.market, view.parameters), epoch=0)
     return await house.use_cases.evaluate_margin(CORE)
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from crossmargin.adapters.memory.database import MemoryDatabase
+from crossmargin.adapters.memory.margin_history import check_epoch
 from crossmargin.domain.house import HouseView
 from crossmargin.domain.identifiers import HouseViewId, SnapshotId
 from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
@@ -83,8 +84,9 @@ class MemoryMarketStore:
             raise unknown_scenario_set(content_hash)
         return self._database.scenario_recipes[content_hash]
 
-    async def record_house_view(self, view: HouseView) -> None:
+    async def record_house_view(self, view: HouseView, *, epoch: int) -> None:
         """Keep a view over all accounts as the latest."""
+        check_epoch(self._database, epoch)
         # Taken out first, so that it comes last.
         self._database.house_views.pop(view.view_id, None)
         self._database.house_views[view.view_id] = view

@@ -7,15 +7,20 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
+import psycopg
 from sqlalchemy import ARRAY, BigInteger, DateTime, Numeric, Select, Text, any_, bindparam, cast, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by, distinct_on, insert
 
 from crossmargin.adapters.postgres.counters import advance, counter_value
 from crossmargin.adapters.postgres.database import Connection, Database, Row
+from crossmargin.adapters.postgres.driver_errors import caller_error
+from crossmargin.adapters.postgres.leadership import check_epoch
 from crossmargin.adapters.postgres.peg import peg_from_json
 from crossmargin.adapters.postgres.quality import quality_from_json
+from crossmargin.adapters.postgres.row_scope import SET_CLIENTS, clients_setting
 from crossmargin.adapters.postgres.statements import Statement, compiled
 from crossmargin.adapters.postgres.tables import factor_history, factor_level, house_view, market_snapshot, scenario_set
+from crossmargin.domain.client_scope import WHOLE_HOUSE
 from crossmargin.domain.house import HouseView, house_view_from_document
 from crossmargin.domain.identifiers import HouseViewId, InstrumentId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.market import FactorHistory, FactorId, MarketSnapshot
@@ -175,9 +180,9 @@ class PostgresMarketStore:
         factors = tuple(map(FactorId.parse, row["factors"]))
         return ScenarioRecipe(content_hash, row["history_version"], RiskParameterSetId(row["parameter_set_id"]), factors)
 
-    async def record_house_view(self, view: HouseView) -> None:
+    async def record_house_view(self, view: HouseView, *, epoch: int) -> None:
         """Keep a view over all accounts; from now on it is the latest. The one that is the latest already changes nothing."""
-        await self._database.house_rows(_RECORD_HOUSE_VIEW, view_id=view.view_id, document=view.document)
+        await self._database.shielded(self._record_house_view(view, epoch))
 
     async def latest_house_view_id(self) -> HouseViewId | None:
         """Return the id of the view that was recorded last without reading it; None if there is none."""
@@ -190,6 +195,16 @@ class PostgresMarketStore:
         if not rows:
             raise unknown_house_view(view_id)
         return house_view_from_document(rows[0]["document"])
+
+    async def _record_house_view(self, view: HouseView, epoch: int) -> None:
+        values = _RECORD_HOUSE_VIEW.values({"view_id": view.view_id, "document": view.document})
+        try:
+            async with self._database.connection() as connection, connection.transaction():
+                await connection.execute(SET_CLIENTS, (clients_setting(WHOLE_HOUSE),))
+                await check_epoch(connection, epoch)
+                await connection.execute(_RECORD_HOUSE_VIEW.sql, values)
+        except psycopg.Error as error:
+            raise caller_error(error) from error
 
     async def _import(self, history: FactorHistory) -> int:
         async with self._database.bulk() as connection:

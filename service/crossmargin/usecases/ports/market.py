@@ -86,8 +86,13 @@ class MarketStore(Protocol):
         """Return what a scenario set was built from; UNKNOWN_SCENARIO_SET if none of this content ever was."""
         ...
 
-    async def record_house_view(self, view: HouseView) -> None:
-        """Keep a view over all accounts; from now on it is the latest. The one that is the latest already changes nothing."""
+    async def record_house_view(self, view: HouseView, *, epoch: int) -> None:
+        """Keep a view over all accounts; from now on it is the latest. The one that is the latest already changes nothing.
+
+        Raises:
+            LeadershipLostError: Another process has become the leader since `epoch` began; nothing is stored.
+            DomainError: SERVICE_BUSY or STORAGE_UNAVAILABLE.
+        """
         ...
 
     async def latest_house_view_id(self) -> HouseViewId | None:
