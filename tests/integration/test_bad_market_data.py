@@ -95,7 +95,7 @@ class Market:
             ref = account_ref_from_name(account, what="account")
             portfolio = portfolio_of(await use_cases.books.account_state(ref))
             result = view.margin(portfolio)
-            seen[ref] = AccountSeen(result, next_band_state(None, result, view.parameters), portfolio)
+            seen[ref] = AccountSeen(result, next_band_state(None, result, view.parameters), portfolio.mode)
         monitor = ReviewCalls(change.writer, use_cases.calls, use_cases.breakers, MemoryCallReports(), self.clock)
         await monitor(seen, view.parameters, epoch=0)
 

@@ -1,18 +1,25 @@
-"""Two real workers of a cluster say the same bits as the threads of one process, and stop when nobody reads on."""
+"""Two real workers of a cluster say the same bits as the threads of one process, of stress and of a house run, and stop when told to."""
 
 from __future__ import annotations
 
 from contextlib import aclosing
+from dataclasses import replace
 
 import distributed
 import numpy as np
 
+from crossmargin.adapters.memory.database import MemoryDatabase
+from crossmargin.adapters.memory.leadership import MemoryLeadership
 from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
 from crossmargin.adapters.runtime.dask_pool import DaskComputePool
+from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.stress import StressKind
 from crossmargin.engine.stress import prepared, stressed_block
 from crossmargin.engine.stress_library import StressScenario
+from crossmargin.usecases.margin_house import MarginHouse
 from tests.unit.engine.stressed_books import INSTRUMENTS, SCENARIOS, a_book, a_market, a_run
+from tests.unit.usecases.house_states import a_house, a_state, a_view
 
 HELD = {"USD", "BTC", "ETH", "PERP-LINEAR-USD", "CALL-CASH"}
 MARKET = a_market(instruments=[each for each in INSTRUMENTS if each.instrument_id in HELD])
@@ -22,6 +29,19 @@ MOVES = [StressScenario(f"move {place}", StressKind.AD_HOC, SCENARIOS.shocks[pla
 
 async def read(pool, shared, work, blocks):
     return [result async for result in pool.over_blocks(shared, work, blocks)]
+
+
+async def a_house_run(pool):
+    """What a monitor finds of a house, one of whose accounts cannot be valued; of a market with an instrument that cannot be."""
+    lost = a_state("beta", "lost", {"USD": 5, "GHOST": 1})
+    states, view = a_house() | {lost.account.ref: lost}, a_view()
+    why = DomainError(Reason.MISSING_RISK_FACTOR, "no spot:GHOST", factor="spot:GHOST")
+    view = replace(view, market=replace(view.market, unavailable={InstrumentId("GHOST"): why}))
+    house = MarginHouse(pool, MemoryLeadership(MemoryDatabase()))
+    totals = await house.totals(states, view, epoch=0)
+    results, failed = await house.margins(states, replace(view, house=totals), epoch=0)
+    assert (len(results), failed) == (9, {lost.account.ref: Reason.MISSING_RISK_FACTOR})
+    return totals.document, list(map(repr, results.values()))
 
 
 async def test_a_cluster_says_the_same_bits_as_threads_do():
@@ -38,7 +58,9 @@ async def test_a_cluster_says_the_same_bits_as_threads_do():
         async with aclosing(pool.over_blocks(run, stressed_block, work)) as results:
             assert (await anext(results)).accounts == there[0].accounts
         assert await pool.run(lambda: 7) == 7
+        spread = await a_house_run(pool)
     here = await read(threads, run, stressed_block, work)
+    assert spread == await a_house_run(threads)
     threads.close()
     for one, other in zip(here, there, strict=True):
         assert one.accounts == other.accounts

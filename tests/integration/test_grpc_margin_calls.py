@@ -56,7 +56,7 @@ async def review(rig):
     view = await use_cases.evaluate_margin.current_market()
     portfolio = portfolio_of(await use_cases.books.account_state(ACCOUNT))
     result = view.margin(portfolio)
-    seen = AccountSeen(result, next_band_state(None, result, view.parameters), portfolio)
+    seen = AccountSeen(result, next_band_state(None, result, view.parameters), portfolio.mode)
     change = use_cases.acknowledge_call.change
     monitor = ReviewCalls(change.writer, use_cases.calls, use_cases.breakers, MemoryCallReports(), change.clock)
     await monitor({ACCOUNT: seen}, view.parameters, epoch=0)

@@ -157,7 +157,7 @@ class Replay:
         if not may_be_called(self.portfolios[account].mode):
             return
         agreement = house_agreement(account.client_id)
-        seen = AccountSeen(result, self.states[account], self.portfolios[account])
+        seen = AccountSeen(result, self.states[account], self.portfolios[account].mode)
         judged = JudgedAccount(seen, agreement, self.parameters)
         call = self.calls.get(account)
         if call is None or not call.is_open:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Final, TypeAlias
 
-from crossmargin.domain.account import AccountHead
+from crossmargin.domain.account import AccountHead, AccountMode
 from crossmargin.domain.band_memory import BandState
 from crossmargin.domain.breaker import paused_by
 from crossmargin.domain.call_agreement import CallAgreement, agreement_of
@@ -18,7 +18,6 @@ from crossmargin.domain.call_need import call_standing, delivered_value, may_be_
 from crossmargin.domain.identifiers import AccountRef, InstrumentId
 from crossmargin.domain.margin import Band, MarginResult
 from crossmargin.domain.market_gate import Action, at_least
-from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.ports.breaker import BreakerStore
@@ -38,11 +37,11 @@ _Step: TypeAlias = Callable[[MarginCall | None, datetime], CallChange | None]
 
 @dataclass(frozen=True, slots=True)
 class AccountSeen:
-    """All that one house run knows of an account."""
+    """What one house run found of an account."""
 
     result: MarginResult
     state: BandState
-    portfolio: Portfolio
+    mode: AccountMode
 
 
 @dataclass(slots=True)
@@ -79,7 +78,7 @@ class ReviewCalls:
         moved = await self._deliveries(seen, last)
         is_paused = bool(paused_by(await self.breakers.list_breakers(), Action.MARGIN_CALL))
         for account in sorted(seen):
-            if not may_be_called(seen[account].portfolio.mode):
+            if not may_be_called(seen[account].mode):
                 continue
             judged = JudgedAccount(seen[account], agreement_of(account, agreements), parameters)
             call = last.get(account)

@@ -17,7 +17,9 @@ from crossmargin.domain.liquidation_parameters import LiquidationParameters
 from crossmargin.domain.margin import MarginResult
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.current_market import MarketView
+from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.liquidation_gate import end_of, untradable
+from crossmargin.usecases.ports.books import PackedState
 from crossmargin.usecases.ports.liquidation import LiquidationReports, LiquidationStore, OpenLiquidation
 from crossmargin.usecases.ports.runtime import Clock, ComputePool
 from crossmargin.usecases.ports.writing import Decision, UnderLead, Writer
@@ -43,8 +45,10 @@ class ReviewLiquidations:
     _outdated: frozenset[PendingRequestId] = field(default=frozenset())
     _rules: LiquidationParameters | None = field(default=None)
 
-    async def __call__(self, seen: Mapping[AccountRef, AccountSeen], view: MarketView, *, epoch: int) -> None:
-        """Look at every open liquidation with what a house run knows of its account.
+    async def __call__(
+        self, seen: Mapping[AccountRef, AccountSeen], held: Mapping[AccountRef, PackedState], view: MarketView, *, epoch: int
+    ) -> None:
+        """Look at every open liquidation with what a house run found of its account, and what that holds.
 
         One ends when its account is at the target at the least favourable end of the market. Where what is left of one would miss its
         target by now nothing is ended, because the market may come back; people are told, and `GetLiquidation` says not to go on.
@@ -62,7 +66,7 @@ class ReviewLiquidations:
                 outdated |= self._outdated & {found.liquidation_id}
                 continue
             ended = await self._write(found, epoch, _if_still(found, partial(_recovered, account.result)))
-            if ended is None and await self.compute.run(partial(_is_outdated, found, account, view)):
+            if ended is None and await self.compute.run(partial(_is_outdated, found, held[found.account], account.result, view)):
                 outdated.add(found.liquidation_id)
         self._outdated = frozenset(outdated)
 
@@ -116,11 +120,12 @@ def _unreported(rules: LiquidationParameters, known: Liquidation, at: datetime) 
     return unreported(known, report_within=rules.report_within, at=at, by=MONITOR)
 
 
-def _is_outdated(found: Liquidation, account: AccountSeen, view: MarketView) -> bool:
-    if untradable(found.left, account.portfolio, view, account.result):
+def _is_outdated(found: Liquidation, held: PackedState, result: MarginResult, view: MarketView) -> bool:
+    portfolio = portfolio_of(held.unpacked())
+    if untradable(found.left, portfolio, view, result):
         return True
     try:
-        return bool(end_of(found.left, view.known(account.portfolio), view).missed(found.target_utilization))
+        return bool(end_of(found.left, view.known(portfolio), view).missed(found.target_utilization))
     except DomainError:
         # What cannot be valued is reported by the house run, with the reason.
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from crossmargin.domain.band_memory import BandState, next_band_state
@@ -11,18 +11,18 @@ from crossmargin.domain.errors import DomainError, ErrorKind, Reason
 from crossmargin.domain.house import NO_HOUSE
 from crossmargin.domain.identifiers import AccountRef, InstrumentId
 from crossmargin.domain.margin import MarginResult
-from crossmargin.domain.margin_history import margin_point
+from crossmargin.domain.margin_history import MarginPoint, margin_point
 from crossmargin.domain.peg import PegStanding
-from crossmargin.domain.portfolio import Portfolio
-from crossmargin.engine.house_view import house_view
 from crossmargin.usecases.current_market import CurrentMarket, MarketView
-from crossmargin.usecases.ports.books import BookReader
+from crossmargin.usecases.margin_house import MarginHouse
+from crossmargin.usecases.ports.books import BookReader, PackedState
 from crossmargin.usecases.ports.leadership import Leadership, LeadershipLostError
 from crossmargin.usecases.ports.margin import MarginHistory, MarginMetrics
 from crossmargin.usecases.ports.runtime import Clock, ComputePool
-from crossmargin.usecases.read_accounts import read_accounts
+from crossmargin.usecases.read_states import read_states
 from crossmargin.usecases.review_calls import AccountSeen, ReviewCalls
 from crossmargin.usecases.review_liquidations import ReviewLiquidations
+from crossmargin.usecases.taking_turns import taking_turns
 from crossmargin.usecases.watch_breakers import WatchBreakers
 
 POLL_INTERVAL_S = 0.25
@@ -48,6 +48,10 @@ class RunHouse:
     calls: ReviewCalls
     liquidations: ReviewLiquidations
     breakers: WatchBreakers | None = None
+    _house: MarginHouse = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._house = MarginHouse(self.compute, self.leadership)
 
     async def __call__(self) -> None:
         """Poll, and run the house on every change, until cancelled."""
@@ -90,16 +94,12 @@ class RunHouse:
         margin computed from now on.
         """
         started, epoch = self.clock.now(), self.leadership.epoch
-        results: dict[AccountRef, MarginResult] = {}
-        read = await read_accounts(self.books, sorted(accounts))
-        portfolios, failed = read.portfolios, {account: error.reason for account, error in read.failed.items()}
+        read = await read_states(self.books, sorted(accounts))
+        states, failed = read.states, dict(read.failed)
         # Totals over a part of the accounts would free limits that others use up.
-        known = view if failed else await self._with_totals(portfolios, view)
-        for account, portfolio in portfolios.items():
-            try:
-                results[account] = await self._margin(portfolio, known)
-            except DomainError as error:
-                failed[account] = error.reason
+        known = view if failed else await self._with_totals(states, view, epoch)
+        results, refused = await self._house.margins(states, known, epoch=epoch)
+        failed |= refused
         bands = await self._store(results, known, epoch)
         duration = self.clock.now() - started
         codes = {account: reason.code for account, reason in failed.items()}
@@ -108,30 +108,34 @@ class RunHouse:
         if self.breakers is not None:
             await self.breakers(list(results.values()), view.parameters.market_quality.breakers)
         # After the breakers, which may have paused calls at this very run.
-        seen = {account: AccountSeen(result, bands[account], portfolios[account]) for account, result in results.items()}
+        seen = {account: AccountSeen(result, bands[account], states[account].account.mode) for account, result in results.items()}
         await self.calls(seen, known.parameters, epoch=epoch)
-        await self.liquidations(seen, known, epoch=epoch)
+        await self.liquidations(seen, states, known, epoch=epoch)
         return frozenset(failed.values())
 
-    async def _with_totals(self, portfolios: Mapping[AccountRef, Portfolio], view: MarketView) -> MarketView:
-        house = await self.compute.run(lambda: house_view(portfolios.values(), view.market, view.parameters))
-        await self.current_market.market.record_house_view(house)
+    async def _with_totals(self, states: Mapping[AccountRef, PackedState], view: MarketView, epoch: int) -> MarketView:
+        """Return the view with new totals, recorded; with those of before where an account, which fails then, could not be looked at."""
+        house = await self._house.totals(states, view, epoch=epoch)
+        if house is None:
+            return view
+        await self.current_market.market.record_house_view(house, epoch=epoch)
         return replace(view, house=house)
 
     async def _store(self, results: Mapping[AccountRef, MarginResult], view: MarketView, epoch: int) -> Mapping[AccountRef, BandState]:
         before = await self.history.bands()
-        after = {account: next_band_state(before.get(account), result, view.parameters) for account, result in results.items()}
-        points = [margin_point(result, before.get(account), after[account]) for account, result in results.items()]
+        after: dict[AccountRef, BandState] = {}
+        points: list[MarginPoint] = []
+        async for account, result in taking_turns(results.items()):
+            after[account] = next_band_state(before.get(account), result, view.parameters)
+            points.append(margin_point(result, before.get(account), after[account]))
         await self.history.record_run(points, epoch=epoch)
         return after
 
     def _rest(self) -> None:
         self.metrics.withdraw_house()
+        self._house.forget()
         if self.breakers is not None:
             self.breakers.forget()
-
-    async def _margin(self, portfolio: Portfolio, view: MarketView) -> MarginResult:
-        return await self.compute.run(lambda: view.margin(portfolio))
 
 
 def _standings(view: MarketView) -> Mapping[InstrumentId, PegStanding]:

@@ -63,4 +63,4 @@ class SettleCall:
         result = await self.compute.run(lambda: view.margin(portfolio))
         state = next_band_state(await self.history.band_of(account), result, view.parameters)
         agreement = agreement_of(account, await self.change.calls.agreements())
-        return JudgedAccount(AccountSeen(result, state, portfolio), agreement, view.parameters)
+        return JudgedAccount(AccountSeen(result, state, portfolio.mode), agreement, view.parameters)

@@ -50,7 +50,7 @@ class Monitor:
         before = (await house.ports.history.bands()).get(account)
         state = next_band_state(before, result, parameters)
         await house.ports.history.record_run([margin_point(result, before, state)], epoch=house.database.epoch)
-        await self.review({account: AccountSeen(result, state, portfolio)}, parameters, epoch=epoch)
+        await self.review({account: AccountSeen(result, state, portfolio.mode)}, parameters, epoch=epoch)
         return await house.ports.calls.last_call(account)
 
 
@@ -139,7 +139,7 @@ async def test_what_came_in_for_all_open_calls_is_read_at_once_and_nothing_twice
         for account in (CORE, beta):
             portfolio = portfolio_of(await house.ports.books.account_state(account))
             result = view.margin(portfolio)
-            seen[account] = AccountSeen(result, BandState(Band.MARGIN_CALL), portfolio)
+            seen[account] = AccountSeen(result, BandState(Band.MARGIN_CALL), portfolio.mode)
         await monitor.review(seen, parameters, epoch=house.database.epoch)
         await house.deposit("2000")
         await house.deposit("3000", account=beta)
@@ -266,7 +266,7 @@ async def test_a_band_that_is_only_remembered_starts_no_call(house, monitor):
     await fall_short(house, "0.79")
     view, parameters = await house.current_market(), (await house.current_market()).parameters
     portfolio = portfolio_of(await house.ports.books.account_state(CORE))
-    remembered = AccountSeen(view.margin(portfolio), BandState(Band.MARGIN_CALL), portfolio)
+    remembered = AccountSeen(view.margin(portfolio), BandState(Band.MARGIN_CALL), portfolio.mode)
     await monitor.review({CORE: remembered}, parameters, epoch=house.database.epoch)
     assert await house.ports.calls.last_call(CORE) is None
 

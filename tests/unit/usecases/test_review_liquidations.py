@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from crossmargin.domain.account import AccountMode
 from crossmargin.domain.band_memory import next_band_state
 from crossmargin.domain.errors import Reason
 from crossmargin.domain.liquidation import PlanWish
@@ -58,10 +59,10 @@ class Desk:
     async def look(self, *, epoch=None, change=lambda result: result):
         """Let the monitor see the account at the market of now."""
         view = await self.house.current_market()
-        portfolio = portfolio_of(await self.house.ports.books.account_state(CORE))
-        result = change(view.margin(portfolio))
-        state = next_band_state(None, result, view.parameters)
-        await self.review({CORE: AccountSeen(result, state, portfolio)}, view, epoch=self.house.database.epoch if epoch is None else epoch)
+        (held,) = await self.house.ports.books.packed_states([CORE])
+        result = change(view.margin(portfolio_of(held.unpacked())))
+        seen = AccountSeen(result, next_band_state(None, result, view.parameters), AccountMode.CROSS)
+        await self.review({CORE: seen}, {CORE: held}, view, epoch=self.house.database.epoch if epoch is None else epoch)
         return await self.stored()
 
     async def tick(self, *, epoch=None):
@@ -126,8 +127,8 @@ async def test_one_that_was_reported_of_meanwhile_is_looked_at_again(desk):
     """What the monitor margined is not what the account holds any more, so nothing is concluded from it."""
     await desk.move("60000")
     view = await desk.house.current_market()
-    portfolio = portfolio_of(await desk.house.ports.books.account_state(CORE))
-    result = view.margin(portfolio)
+    (held,) = await desk.house.ports.books.packed_states([CORE])
+    result = view.margin(portfolio_of(held.unpacked()))
     store, found = desk.house.ports.liquidations, await desk.stored()
     await desk.move(FALL)
     await desk.report(-1)
@@ -137,7 +138,8 @@ async def test_one_that_was_reported_of_meanwhile_is_looked_at_again(desk):
         return [found]
 
     store.open_liquidations = as_it_was
-    await desk.review({CORE: AccountSeen(result, next_band_state(None, result, view.parameters), portfolio)}, view, epoch=0)
+    seen = AccountSeen(result, next_band_state(None, result, view.parameters), AccountMode.CROSS)
+    await desk.review({CORE: seen}, {CORE: held}, view, epoch=0)
     store.open_liquidations = kept
     assert (await desk.stored()).state is LiquidationState.EXECUTING
 

@@ -311,6 +311,7 @@ async def test_a_leader_that_was_replaced_during_its_run_stores_and_publishes_no
     await house.clock.until_asleep()
     running.cancel()
     assert (board.runs, board.withdrawals, await stored(house)) == ([], 1, [])
+    assert await house.ports.market.latest_house_view_id() is None
 
 
 async def test_a_run_that_cannot_be_stored_is_run_again(house, books):
