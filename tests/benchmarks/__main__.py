@@ -28,6 +28,7 @@ NAMES: Final = (
     "reserve",
     "scrape",
     "stress",
+    "tick",
 )
 """A file each, with a function `run`."""
 

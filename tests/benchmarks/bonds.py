@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from crossmargin.engine.kernels.choice import Kernels
-from crossmargin.engine.revaluation.discounting import Payments, present_values
+from crossmargin.engine.revaluation.discounting import Payments, flows_of, present_values
 from crossmargin.engine.revaluation.shocked_curve import ShockedCurve
 from tests.benchmarks.harness import Goal, Measured, Plan, Ratio, compare
 from tests.benchmarks.opponents.compiled import call
@@ -27,12 +27,12 @@ def run(plan: Plan) -> list[Measured]:
 
 
 def _against_c(curve: ShockedCurve, payments: list[Payments], c: _InC, plan: Plan) -> Measured:
-    np.testing.assert_allclose(c.values(), present_values(curve, payments, [None] * BONDS), rtol=1e-11)
+    np.testing.assert_allclose(c.values(), present_values(curve, flows_of(payments), np.full(BONDS, np.nan)), rtol=1e-11)
     return compare(
         f"bond revaluation 2,000 x 40 x 500, {curve.kernels.value}",
         "C, one exponential per payment",
         Goal(Ratio.SPEED, 0.9),
-        ours=lambda: present_values(curve, payments, [None] * BONDS),
+        ours=lambda: present_values(curve, flows_of(payments), np.full(BONDS, np.nan)),
         theirs=c.values,
         plan=plan,
         note="C is given the nodes on either side of each payment; the engine finds them, and the distinct days, each time",

@@ -39,7 +39,8 @@ from crossmargin.domain.instrument import (
 )
 from crossmargin.domain.market import MarketSnapshot
 from crossmargin.engine.revaluation import RevaluedMarket, revalue_market
-from crossmargin.engine.revaluation.revalue import KINDS
+from crossmargin.engine.revaluation.bundle import Asked, Bundle, Members
+from crossmargin.engine.revaluation.prepared_instruments import KINDS
 from crossmargin.engine.revaluation.shocked_market import ShockedMarket
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
 from tests.builders import an_instrument
@@ -158,6 +159,12 @@ def drawn_scenarios(snapshot: MarketSnapshot, seed: int) -> ScenarioSet:
     return random_scenarios(snapshot, SCENARIOS, seed)
 
 
+def bundles_of(instrument: Instrument, states: ShockedMarket) -> list[Bundle]:
+    """What the kind of an instrument makes of it alone, without a mark."""
+    kind = KINDS[type(instrument.terms)].prepare(Members((instrument,), np.array([0])))
+    return kind.value(states, Asked(np.array([np.nan]), np.array([True]))).bundles
+
+
 def size_of(market: RevaluedMarket, *names: str) -> float:
     """The largest amount anywhere in the legs, against which rounding is measured."""
     largest = [np.abs(pnl).max() for name in names for pnl in legs_of(market, name).values()]
@@ -184,8 +191,8 @@ def test_legs_add_up_to_the_change_of_the_whole_value(snapshot, instrument, seed
     market = revalued(snapshot, drawn, instrument)
     assets = {asset.instrument_id: asset for asset in ASSETS}
     states = ShockedMarket(assets=assets, snapshot=snapshot, scenarios=drawn, parameters=PARAMETERS)
-    valuation = KINDS[type(instrument.terms)].revalue([instrument], states)[0]
-    whole = sum(claim.amount * states.price(claim.asset) for claim in valuation.claims)
+    (bundle,) = bundles_of(instrument, states)
+    whole = sum(claim.amount[0] * states.price(claim.asset) for claim in bundle.claims)
     name = instrument.instrument_id
     np.testing.assert_allclose(total_of(market, name), whole[1:] - whole[0], rtol=0, atol=1e-12 * size_of(market, name))
     assert unit_value_of(market, name) == pytest.approx(whole[0], rel=1e-12)
@@ -268,7 +275,8 @@ def test_put_call_parity_of_cash_paid_options_in_every_scenario(snapshot, names,
     drawn = drawn_scenarios(snapshot, seed)
     states = ShockedMarket(assets={a.instrument_id: a for a in ASSETS}, snapshot=snapshot, scenarios=drawn, parameters=PARAMETERS)
     future = an_instrument("FUTURE", DatedFuture(InstrumentId(underlying), InstrumentId(money), Decimal(1), Payoff.LINEAR, expiry))
-    forward = KINDS[DatedFuture].revalue([future], states)[0].claims[0].amount
+    (bundle,) = bundles_of(future, states)
+    forward = bundle.claims[0].amount[0]
     years = np.array([states.years_until(expiry)])
     curve = states.curve(f"zero:{money}")
     discount = np.exp(-(curve.levels_at(years)[0] + curve.moves_at(years)[0]) * years[0])

@@ -60,6 +60,8 @@ ByInstrument: TypeAlias = NDArray[np.float64]
 """[I]"""
 ByInstrumentState: TypeAlias = NDArray[np.float64]
 """[I, M]"""
+ByInstrumentScenario: TypeAlias = NDArray[np.float64]
+"""[I, S]"""
 ByInstrumentBase: TypeAlias = NDArray[np.float64]
 """[I, B]"""
 ByLeg: TypeAlias = NDArray[np.float64]

@@ -19,7 +19,7 @@ from crossmargin.engine.kernels.choice import Kernels
 from crossmargin.engine.market_ends import margin_with_ends
 from crossmargin.engine.methodologies.compute import compute
 from crossmargin.engine.ramped_margin import ramped_margin
-from crossmargin.engine.revaluation import required_factors, revalue_market
+from crossmargin.engine.revaluation import PreparedInstruments, prepared, required_factors, revalue_market
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from crossmargin.engine.scenarios import build_scenario_set
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
@@ -93,7 +93,8 @@ class CurrentMarket:
     """Keeps the matrix of the latest snapshot, and makes it again when the snapshot or anything it is made of has changed.
 
     Whether it has changed is asked of the database every time, so a view is never older than the question. One revaluation runs at a
-    time; whoever asks meanwhile waits for it. The scenario sets are kept apart, because they outlive snapshots.
+    time; whoever asks meanwhile waits for it. The scenario sets are kept apart, because they outlive snapshots, and so are the
+    instruments, which are read again only when one was created.
     """
 
     instruments: InstrumentReader
@@ -104,6 +105,7 @@ class CurrentMarket:
     _view: MarketView | None = None
     _version: MarketVersion | None = None
     _scenarios: dict[tuple[object, ...], ScenarioSet] = field(default_factory=dict)
+    _prepared: tuple[int, PreparedInstruments] | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def __call__(self) -> MarketView:
@@ -151,7 +153,7 @@ class CurrentMarket:
 
     async def under(self, parameters: RiskParameters, view: MarketView) -> MarketView:
         """Return the market of a view as it would be under other parameters; same snapshot, same history. It is not kept."""
-        instruments = await self._all_instruments()
+        instruments = prepared(await self._all_instruments())
         factors = required_factors(instruments, view.snapshot)
         scenarios = await self._build_scenarios(factors, parameters, view.history_version)
         market = await self._revalue_with(instruments, view.snapshot, scenarios, parameters)
@@ -162,7 +164,7 @@ class CurrentMarket:
         governing = in_force(await self.parameters.activations(), snapshot.as_of)
         if governing is None:
             raise no_risk_parameters()
-        instruments = await self._all_instruments()
+        instruments = await self._prepared_instruments(version.instruments)
         kept, self._scenarios = self._scenarios, {}
         previous = None
         if governing.previous is not None:
@@ -173,7 +175,7 @@ class CurrentMarket:
     async def _view_under(
         self,
         set_id: RiskParameterSetId,
-        instruments: list[Instrument],
+        instruments: PreparedInstruments,
         snapshot: MarketSnapshot,
         history_version: int,
         kept: dict[tuple[object, ...], ScenarioSet],
@@ -196,9 +198,17 @@ class CurrentMarket:
         return await self.compute.run(lambda: build_scenario_set(history, factors, parameters))
 
     async def _revalue_with(
-        self, instruments: list[Instrument], snapshot: MarketSnapshot, scenarios: ScenarioSet, parameters: RiskParameters
+        self, instruments: PreparedInstruments, snapshot: MarketSnapshot, scenarios: ScenarioSet, parameters: RiskParameters
     ) -> RevaluedMarket:
         return await self.compute.run(lambda: revalue_market(instruments, snapshot, scenarios, parameters, kernels=self.kernels))
+
+    async def _prepared_instruments(self, version: int) -> PreparedInstruments:
+        """Return all instruments, as they were laid out for the snapshot before if none has been created since."""
+        if self._prepared is None or self._prepared[0] != version:
+            # The version was read first, so what is kept under it is never older than it says.
+            instruments = await self._all_instruments()
+            self._prepared = version, await self.compute.run(lambda: prepared(instruments))
+        return self._prepared[1]
 
     async def _all_instruments(self) -> list[Instrument]:
         found: list[Instrument] = []

@@ -15,6 +15,8 @@ from tests.unit.usecases.refusals import refused
 
 SCENARIOS_AND_REVALUATION = 2
 REVALUATION_ONLY = 1
+LAYING_OUT = 1
+"""Of instruments that were not known before."""
 
 
 async def build_count(house, *, callers: int = 1) -> int:
@@ -26,7 +28,7 @@ async def build_count(house, *, callers: int = 1) -> int:
 
 
 async def test_concurrent_callers_share_one_revaluation(house):
-    assert await build_count(house, callers=10) == SCENARIOS_AND_REVALUATION
+    assert await build_count(house, callers=10) == LAYING_OUT + SCENARIOS_AND_REVALUATION
 
 
 async def test_what_has_not_changed_is_not_revalued(house):
@@ -51,6 +53,24 @@ async def test_a_new_snapshot_is_revalued_under_the_scenarios_there_are(house):
     assert second.market.scenarios is first.market.scenarios
 
 
+async def test_instruments_are_read_again_when_one_was_created_and_not_with_every_snapshot(house, monkeypatch):
+    await build_count(house)
+    asked, listed = [], house.current_market.instruments.list_instruments
+
+    async def counted(page):
+        asked.append(page)
+        return await listed(page)
+
+    monkeypatch.setattr(house.current_market.instruments, "list_instruments", counted)
+    for place in range(3):
+        await house.publish("61000", at=NOON + timedelta(seconds=1 + place))
+        await build_count(house)
+    assert asked == []
+    await house.use_cases.create_instrument(EUROS, caller=house.caller())
+    await build_count(house)
+    assert len(asked) == 1
+
+
 async def test_a_late_snapshot_of_an_earlier_moment_changes_nothing(house):
     await build_count(house)
     await house.publish("1", at=NOON - timedelta(seconds=1))
@@ -60,7 +80,7 @@ async def test_a_late_snapshot_of_an_earlier_moment_changes_nothing(house):
 async def test_a_new_instrument_is_in_the_next_view(house):
     first = await house.current_market()
     await house.use_cases.create_instrument(EUROS, caller=house.caller())
-    assert await build_count(house) == REVALUATION_ONLY
+    assert await build_count(house) == LAYING_OUT + REVALUATION_ONLY
     second = await house.current_market()
     assert "EUR" not in first.market.row_of | dict(first.market.unavailable)
     assert second.market.unavailable[EUROS.instrument_id].reason is Reason.MISSING_RISK_FACTOR
@@ -70,7 +90,7 @@ async def test_an_instrument_on_another_factor_needs_new_scenarios(house):
     await house.publish(spot_ETH="3000", at=NOON + timedelta(seconds=1))
     await build_count(house)
     await house.use_cases.create_instrument(ETHER, caller=house.caller())
-    assert await build_count(house) == SCENARIOS_AND_REVALUATION
+    assert await build_count(house) == LAYING_OUT + SCENARIOS_AND_REVALUATION
     assert "ETH" in (await house.current_market()).market.row_of
 
 

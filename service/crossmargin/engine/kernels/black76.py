@@ -22,12 +22,26 @@ def black76(*, forward: ArrayLike, strike: ArrayLike, total_volatility: ArrayLik
     7.965567
     """
     forward, strike, sign = np.asarray(forward), np.asarray(strike), np.asarray(sign)
-    total = np.maximum(total_volatility, SMALLEST_TOTAL_VOLATILITY)
-    d1 = (np.log(forward) - np.log(strike)) / total
-    d1 += 0.5 * total
-    d2 = d1 - total
-    price: NDArray[np.float64] = sign * (forward * ndtr(sign * d1) - strike * ndtr(sign * d2))
+    shape = np.broadcast_shapes(forward.shape, strike.shape, np.shape(total_volatility), sign.shape)
+    # Three arrays that are written over, and no more: what has to be fetched from memory takes longer than the formula.
+    total, price, paid = np.empty(shape), np.empty(shape), np.empty(shape)
+    np.maximum(total_volatility, SMALLEST_TOTAL_VOLATILITY, out=total)
+    d1 = np.subtract(np.log(forward), np.log(strike), out=price)
+    d1 /= total
+    d1 += np.multiply(total, 0.5, out=paid)
+    d2 = np.subtract(d1, total, out=paid)
+    _times_probability(d1, forward, sign)
+    _times_probability(d2, strike, sign)
+    price -= paid
+    price *= sign
     return price
+
+
+def _times_probability(d: NDArray[np.float64], amount: NDArray[np.float64], sign: NDArray[np.float64]) -> None:
+    """Write amount N(sign d) over `d`."""
+    d *= sign
+    ndtr(d, out=d)
+    d *= amount
 
 
 def black76_delta(*, forward: ArrayLike, strike: ArrayLike, total_volatility: ArrayLike, sign: ArrayLike) -> NDArray[np.float64]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from crossmargin.engine.axes import ByInstrument, ByInstrumentState, ByState
 from crossmargin.engine.kernels.black76 import black76
+
+_OPTIONS_IN_CACHE: Final = 16
+"""Options worked on at once, so that what a price is made of is still in the cache for the next step. No price depends on how many."""
 
 
 def option_prices(
@@ -23,9 +28,14 @@ def option_prices(
     `own` [I] is sigma sqrt(T) in the base state, which `ratio` [M] multiplies; `sign` is +1 for a call and -1 for a put; `mark` is NaN
     where there is none.
     """
-    total = own[:, np.newaxis] * ratio
-    undiscounted = black76(forward=forward, strike=strike[:, np.newaxis], total_volatility=total, sign=sign[:, np.newaxis])
-    return meeting_marks(undiscounted * unit, mark)
+    prices = np.empty((len(strike), len(forward)))
+    for start in range(0, len(strike), _OPTIONS_IN_CACHE):
+        some = slice(start, start + _OPTIONS_IN_CACHE)
+        total = own[some, np.newaxis] * ratio
+        undiscounted = black76(forward=forward, strike=strike[some, np.newaxis], total_volatility=total, sign=sign[some, np.newaxis])
+        undiscounted *= unit
+        prices[some] = meeting_marks(undiscounted, mark[some])
+    return prices
 
 
 def meeting_marks(prices: ByInstrumentState, marks: ByInstrument) -> ByInstrumentState:

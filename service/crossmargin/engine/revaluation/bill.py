@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from crossmargin.domain.instrument import Bill, Instrument
-from crossmargin.engine.revaluation.discounting import Payments, discount_curves, revalue_payments
-from crossmargin.engine.revaluation.shocked_market import ShockedMarket
-from crossmargin.engine.revaluation.valuation import Outcome, expired, terms_of
-
-
-def revalue(instruments: Sequence[Instrument], market: ShockedMarket) -> list[Outcome]:
-    """Return the outcomes of bills: 0.01 x price per unit of face."""
-    return revalue_payments(instruments, market, _remaining)
-
+from crossmargin.engine.revaluation.discounting import discount_curves
+from crossmargin.engine.revaluation.paid_schedules import Schedule, scheduled
+from crossmargin.engine.revaluation.valuation import terms_of
 
 curves = discount_curves
 
 
-def _remaining(instrument: Instrument, market: ShockedMarket) -> Payments:
-    maturity = terms_of(instrument, Bill).maturity_date
-    if maturity <= market.as_of.date():
-        raise expired(instrument, ended=maturity, as_of=market.as_of)
-    return Payments(np.array([market.years_until_day(maturity)]), np.array([100.0]))
+def _schedule(instrument: Instrument) -> Schedule:
+    return Schedule(np.array([terms_of(instrument, Bill).maturity_date], dtype="datetime64[D]"), np.array([100.0]))
+
+
+prepare = scheduled(_schedule)

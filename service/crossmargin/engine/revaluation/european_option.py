@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,31 +10,40 @@ from typing import NamedTuple
 
 import numpy as np
 
+from crossmargin.domain.errors import DomainError
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import EuropeanOption, Instrument, PremiumStyle
 from crossmargin.domain.risk_parameters import OffsetGroup
-from crossmargin.engine.axes import ByInstrumentBase, ByState, Index
+from crossmargin.engine.axes import ByInstrument, ByInstrumentBase, ByState, Index
 from crossmargin.engine.kernels.black76 import black76_delta
+from crossmargin.engine.kernels.choice import Kernels
+from crossmargin.engine.revaluation.bundle import Asked, Bundle, ClaimBundle, Members, PreparedKind, Valued
 from crossmargin.engine.revaluation.forward_price import basis_curve, forward_price
 from crossmargin.engine.revaluation.option_chain import (
+    Priced,
     Strikes,
     Volatility,
-    by_chain,
     carry_basis,
     carry_curve,
-    chain_prices,
     discount_factor,
-    strikes_of,
+    own_volatilities,
+    prices_at,
+    sign_of,
     volatility_at,
     volatility_curve,
 )
 from crossmargin.engine.revaluation.shocked_market import ShockedMarket, discount_curve, spot_factor
-from crossmargin.engine.revaluation.valuation import BasisKind, Claim, Outcome, Valuation, expired, terms_of
+from crossmargin.engine.revaluation.valuation import BasisKind, attempt, expired, terms_of
 
 
-def revalue(instruments: Sequence[Instrument], market: ShockedMarket) -> list[Outcome]:
-    """Return the outcomes of options: multiplier x price, in the settlement asset."""
-    return by_chain(instruments, market, key_of=_chain_key, read=_read_chain, value=_value_chain)
+def prepare(members: Members) -> PreparedKind:
+    """Return options, chain by chain: multiplier x price, in the settlement asset."""
+    places: defaultdict[_ChainKey, list[int]] = defaultdict(list)
+    for place, instrument in enumerate(members.instruments):
+        terms = terms_of(instrument, EuropeanOption)
+        key = _ChainKey(terms.underlying, terms.settlement, terms.premium, terms.expiry, terms.future_expiry or terms.expiry)
+        places[key].append(place)
+    return _PreparedChains(tuple(_laid_out(key, members, members_of) for key, members_of in places.items()))
 
 
 def curves(instrument: Instrument, assets: Mapping[InstrumentId, Instrument]) -> frozenset[str]:
@@ -51,6 +61,64 @@ class _ChainKey(NamedTuple):
     premium: PremiumStyle
     expiry: datetime
     forward_until: datetime
+
+
+@dataclass(frozen=True, eq=False)
+class _Options:
+    """The options [I] of a chain, in rows of all instruments: strike, +1 for a call and -1 for a put, and multiplier."""
+
+    key: _ChainKey
+    instruments: tuple[Instrument, ...]
+    rows: Index
+    strike: ByInstrument
+    sign: ByInstrument
+    multiplier: ByInstrument
+
+    def at(self, places: Index) -> _Options:
+        if len(places) == len(self.rows):
+            return self
+        instruments = tuple(self.instruments[place] for place in places.tolist())
+        return _Options(self.key, instruments, self.rows[places], self.strike[places], self.sign[places], self.multiplier[places])
+
+
+def _laid_out(key: _ChainKey, members: Members, places: Sequence[int]) -> _Options:
+    instruments = tuple(members.instruments[place] for place in places)
+    terms = [terms_of(instrument, EuropeanOption) for instrument in instruments]
+    return _Options(
+        key=key,
+        instruments=instruments,
+        rows=members.rows[places],
+        strike=np.array([float(each.strike) for each in terms]),
+        sign=np.array([sign_of(each.right) for each in terms]),
+        multiplier=np.array([float(each.multiplier) for each in terms]),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _PreparedChains:
+    chains: tuple[_Options, ...]
+
+    def value(self, market: ShockedMarket, asked: Asked) -> Valued:
+        valued, read = Valued(), list[tuple[_Options, _Chain]]()
+        for options in self.chains:
+            left = options.at(np.flatnonzero(asked.is_valued[options.rows]))
+            if options.key.expiry <= market.as_of:
+                ended = [expired(each, ended=options.key.expiry, as_of=market.as_of) for each in left.instruments]
+                valued.errors |= dict(zip(left.rows.tolist(), ended, strict=True))
+            elif len(left.rows):
+                chain = attempt(_read_chain, options.key, market)
+                if isinstance(chain, DomainError):
+                    valued.errors |= dict.fromkeys(left.rows.tolist(), chain)
+                else:
+                    read.append((left, chain))
+        totals = own_volatilities([(_strikes(options, asked), chain.priced) for options, chain in read])
+        for (options, chain), total in zip(read, totals, strict=True):
+            valued.bundles.append(_value_chain(options, chain, _strikes(options, asked), total, market.kernels))
+        return valued
+
+
+def _strikes(options: _Options, asked: Asked) -> Strikes:
+    return Strikes(options.strike, options.sign, asked.mark[options.rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,12 +145,10 @@ class _Chain:
     volatility: Volatility
     bases: Index
 
-
-def _chain_key(instrument: Instrument, market: ShockedMarket) -> _ChainKey:
-    terms = terms_of(instrument, EuropeanOption)
-    if terms.expiry <= market.as_of:
-        raise expired(instrument, ended=terms.expiry, as_of=market.as_of)
-    return _ChainKey(terms.underlying, terms.settlement, terms.premium, terms.expiry, terms.future_expiry or terms.expiry)
+    @property
+    def priced(self) -> Priced:
+        """What prices depend on."""
+        return Priced(self.forward, self.unit, self.volatility)
 
 
 def _read_chain(key: _ChainKey, market: ShockedMarket) -> _Chain:
@@ -110,25 +176,24 @@ def _read_chain(key: _ChainKey, market: ShockedMarket) -> _Chain:
     )
 
 
-def _value_chain(members: Sequence[Instrument], chain: _Chain, market: ShockedMarket) -> list[Outcome]:
-    strikes = strikes_of(members, market)
-    prices, own = chain_prices(strikes, forward=chain.forward, unit=chain.unit, volatility=chain.volatility, kernels=market.kernels)
+def _value_chain(options: _Options, chain: _Chain, strikes: Strikes, own: ByInstrument, kernels: Kernels) -> Bundle:
+    """Return the values of options whose sigma sqrt(T) in the base state is `own` [I]."""
+    prices = prices_at(strikes, chain.priced, own, kernels)
     total = own[:, np.newaxis] * chain.volatility.ratio[chain.bases]
-    multipliers = np.array([float(terms_of(member, EuropeanOption).multiplier) for member in members])
-    values = multipliers[:, np.newaxis] * prices
-    exposures = multipliers[:, np.newaxis] * _price_exposures(chain, strikes, total, prices[:, chain.bases])
+    multipliers = options.multiplier[:, np.newaxis]
+    exposures = multipliers * _price_exposures(chain, strikes, total, prices[:, chain.bases])
     # A coin-settled option is on one coin; one in money on a coin at its forward price.
-    notionals = multipliers[:, np.newaxis] * (np.ones(len(chain.bases)) if chain.is_in_coins else chain.forward[chain.bases])
-    return [
-        Valuation(
-            (Claim(chain.settlement, value, chain.group, exposure),),
-            chain.years,
-            notional=notional,
-            basis=chain.basis,
-            is_option=True,
-        )
-        for value, exposure, notional in zip(values, exposures, notionals, strict=True)
-    ]
+    notionals = multipliers * (np.ones(len(chain.bases)) if chain.is_in_coins else chain.forward[chain.bases])
+    prices *= multipliers
+    return Bundle(
+        rows=options.rows,
+        settlement=chain.settlement,
+        claims=(ClaimBundle(chain.settlement, prices, chain.group, exposures),),
+        residual_years=np.full(len(own), chain.years),
+        notional=notionals,
+        basis=chain.basis,
+        is_option=True,
+    )
 
 
 def _price_exposures(chain: _Chain, strikes: Strikes, total_volatility: ByInstrumentBase, prices: ByInstrumentBase) -> ByInstrumentBase:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossmargin.domain.instrument import FixedRateBond, Instrument
-from crossmargin.engine.revaluation.discounting import Payments, discount_curves, revalue_payments
+from crossmargin.engine.revaluation.discounting import Payments, discount_curves
+from crossmargin.engine.revaluation.paid_schedules import Schedule, scheduled
 from crossmargin.engine.revaluation.schedule import rolled_days
 from crossmargin.engine.revaluation.shocked_market import ShockedMarket
-from crossmargin.engine.revaluation.valuation import Outcome, expired, terms_of
-
-
-def revalue(instruments: Sequence[Instrument], market: ShockedMarket) -> list[Outcome]:
-    """Return the outcomes of bonds: 0.01 x dirty price per unit of face."""
-    return revalue_payments(instruments, market, _remaining)
-
+from crossmargin.engine.revaluation.valuation import terms_of
 
 curves = discount_curves
 
@@ -37,15 +31,20 @@ def coupon_days(terms: FixedRateBond, *, after: date) -> NDArray[np.datetime64]:
 def coupon_payments(terms: FixedRateBond, market: ShockedMarket, *, after: date) -> Payments:
     """Return the coupons later than `after` and the redemption, per 100 of face."""
     days = coupon_days(terms, after=after)
-    amounts = np.full(len(days), 100.0 * float(terms.coupon_rate) / terms.coupons_per_year)
+    return Payments(market.years_until_days(days), _amounts(terms, len(days)))
+
+
+def _amounts(terms: FixedRateBond, count: int) -> NDArray[np.float64]:
+    """Return the last `count` coupons and with them the redemption."""
+    amounts = np.full(count, 100.0 * float(terms.coupon_rate) / terms.coupons_per_year)
     amounts[-1] += 100.0
-    return Payments(market.years_until_days(days), amounts)
+    return amounts
 
 
-def _remaining(instrument: Instrument, market: ShockedMarket) -> Payments:
-    """Return coupons and redemption after the snapshot's day; a coupon of that day is already paid."""
+def _schedule(instrument: Instrument) -> Schedule:
     terms = terms_of(instrument, FixedRateBond)
-    today = market.as_of.date()
-    if terms.maturity_date <= today:
-        raise expired(instrument, ended=terms.maturity_date, as_of=market.as_of)
-    return coupon_payments(terms, market, after=today)
+    days = coupon_days(terms, after=terms.issue_date)
+    return Schedule(days, _amounts(terms, len(days)))
+
+
+prepare = scheduled(_schedule)

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from crossmargin.domain.instrument import FloatingRateNote, Instrument
-from crossmargin.engine.revaluation.discounting import Payments, discount_curves, revalue_payments
+from crossmargin.engine.revaluation.discounting import Payments, discount_curves
+from crossmargin.engine.revaluation.paid_schedules import projected
 from crossmargin.engine.revaluation.schedule import AccrualPeriods, accrual_periods, year_fractions
 from crossmargin.engine.revaluation.shocked_market import ShockedMarket, discount_curve
-from crossmargin.engine.revaluation.valuation import Outcome, expired, terms_of
-
-
-def revalue(instruments: Sequence[Instrument], market: ShockedMarket) -> list[Outcome]:
-    """Return the outcomes of notes: 0.01 x dirty price per unit of face."""
-    return revalue_payments(instruments, market, _remaining)
-
+from crossmargin.engine.revaluation.valuation import expired, terms_of
 
 curves = discount_curves
 
 
-def _remaining(instrument: Instrument, market: ShockedMarket) -> Payments:
+def remaining(instrument: Instrument, market: ShockedMarket) -> Payments:
     """Return what the note still pays after the snapshot's day.
 
     A rate that is not fixed pays DF(start) / DF(end) - 1 at the end of its period, which is worth DF(start) - DF(end): 100 at the start
@@ -69,3 +62,6 @@ def _known_rate(periods: AccrualPeriods, terms: FloatingRateNote, instrument: In
     growth = np.expm1(curve.levels_at(market.years_until_days(periods.ends)) * year)
     estimated = growth / year_fractions(periods, terms.day_count) + float(terms.spread_rate)
     return np.where(_is_stated(periods, terms), float(terms.fixed_rate), estimated)
+
+
+prepare = projected(remaining)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import Payoff
@@ -39,6 +40,11 @@ def contract_value(payoff: Payoff, multiplier: Decimal, price: ByState) -> BySta
     Linear: multiplier x price. Inverse: -multiplier / price coins, so that a rise from entry to price gains
     multiplier x (1/entry - 1/price).
     """
-    if payoff is Payoff.INVERSE:
-        return -float(multiplier) / price
-    return float(multiplier) * price
+    values: ByState = contract_values(payoff, np.array(float(multiplier)), price)
+    return values
+
+
+def contract_values(payoff: Payoff, multiplier: NDArray[np.float64], price: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return `contract_value` of many contracts at once, of the arguments' broadcast shape."""
+    values: NDArray[np.float64] = -multiplier / price if payoff is Payoff.INVERSE else multiplier * price
+    return values

@@ -34,7 +34,10 @@ class ShockedCurve:
 
     def levels_at(self, years: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return [D] base levels at D tenors in years."""
-        lower, upper, share = self.between(years)
+        return self.levels_between(*self.between(years))
+
+    def levels_between(self, lower: Index, upper: Index, share: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return [D] base levels at D places between nodes, see `between`."""
         return self.levels[lower] * (1.0 - share) + self.levels[upper] * share
 
     def moves_at(self, years: NDArray[np.float64]) -> NDArray[np.float64]:

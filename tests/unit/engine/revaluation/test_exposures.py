@@ -11,7 +11,7 @@ import pytest
 from crossmargin.domain.errors import Reason
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import Stablecoin
-from crossmargin.engine.revaluation.revalue import KINDS
+from crossmargin.engine.revaluation.prepared_instruments import KINDS
 from crossmargin.engine.revaluation.valuation import BasisKind
 from tests.builders import an_instrument, charges_document
 from tests.unit.engine.revaluation.markets import (

@@ -13,7 +13,7 @@ from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import Payoff, PremiumStyle
 from crossmargin.domain.market import FactorId
 from crossmargin.engine.revaluation import required_factors, revalue_market
-from crossmargin.engine.revaluation.revalue import KINDS
+from crossmargin.engine.revaluation.prepared_instruments import KINDS
 from tests.builders import coin
 from tests.unit.engine.revaluation.markets import (
     AS_OF,
