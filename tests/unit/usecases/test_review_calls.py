@@ -361,7 +361,8 @@ async def test_by_schedule_is_at_its_time_and_not_whenever_an_account_falls_shor
 async def test_a_waived_call_is_not_issued_again_until_the_account_has_been_back(house, monitor):
     await fall_short(house)
     await monitor.look()
-    house.clock.move_to(NOON + timedelta(days=400))
+    since = (await house.ports.history.bands())[CORE].since
+    house.clock.move_to(since + timedelta(hours=1))
     pending = await house.use_cases.waive_call(CORE, 1, text="moved out", caller=house.caller(principal="alice"))
     assert isinstance(pending, PendingRequest)
     assert (await house.ports.calls.last_call(CORE)).state is CallState.ISSUED
@@ -372,7 +373,7 @@ async def test_a_waived_call_is_not_issued_again_until_the_account_has_been_back
     await house.trade("-8")
     await monitor.look()
     await house.trade("8")
-    house.clock.move_to(NOON + timedelta(days=800))
+    house.clock.move_to(since + timedelta(hours=2))
     assert (await monitor.look()).number == 2
 
 
