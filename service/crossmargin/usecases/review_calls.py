@@ -13,7 +13,17 @@ from crossmargin.domain.account import AccountHead, AccountMode
 from crossmargin.domain.band_memory import BandState
 from crossmargin.domain.breaker import paused_by
 from crossmargin.domain.call_agreement import CallAgreement, agreement_of
-from crossmargin.domain.call_life import CallChange, CallStanding, CallState, CallTrigger, MarginCall, escalate_overdue, issue, review
+from crossmargin.domain.call_life import (
+    CallChange,
+    CallStanding,
+    CallState,
+    CallTrigger,
+    MarginCall,
+    NoticeKind,
+    escalate_overdue,
+    issue,
+    review,
+)
 from crossmargin.domain.call_need import call_standing, delivered_value, may_be_called
 from crossmargin.domain.identifiers import AccountRef, InstrumentId
 from crossmargin.domain.margin import Band, MarginResult
@@ -29,6 +39,7 @@ from crossmargin.usecases.refusals import encode_outcome
 MONITOR: Final = "crossmargin"
 _MOST_STEPS: Final = 8
 """Of one call at one review: issued or delivered, confirmed and escalated at once is three."""
+_PRESSING: Final = frozenset({NoticeKind.ISSUED, NoticeKind.INCREASED, NoticeKind.ESCALATED})
 _LONGEST_WAIT: Final = timedelta(minutes=1)
 _LAST: Final = 2**63 - 1
 """No entry of an account comes after it."""
@@ -133,7 +144,9 @@ class ReviewCalls:
                 return None
             return issue(account, standing, judged.agreement, trigger, known, at=at, by=MONITOR)
 
-        return await self._write(account, 0 if before is None else before.last_notice, epoch, step)
+        return await self._write(
+            account, 0 if before is None else before.last_notice, epoch, step, unless=_Paid(judged.seen, standing.needed)
+        )
 
     async def _deliveries(
         self, seen: Mapping[AccountRef, AccountSeen], last: Mapping[AccountRef, MarginCall]
@@ -155,16 +168,21 @@ class ReviewCalls:
             step = judged.review_step(call, delivered, may_press=may_press)
             if step(call, self.clock.now()) is None:
                 return
-            change = await self._write(call.account, call.last_notice, epoch, step)
+            unless = _Paid(judged.seen, judged.standing(call.trigger, None).needed)
+            change = await self._write(call.account, call.last_notice, epoch, step, unless=unless)
             if change is None or not change.call.is_open:
                 return
             call, delivered = change.call, None
 
-    async def _write(self, account: AccountRef, last_notice: int, epoch: int, step: _Step) -> CallChange | None:
+    async def _write(
+        self, account: AccountRef, last_notice: int, epoch: int, step: _Step, *, unless: _Paid | None = None
+    ) -> CallChange | None:
         done: list[CallChange] = []
 
-        async def decide(_: Mapping[AccountRef, AccountHead]) -> Decision:
+        async def decide(heads: Mapping[AccountRef, AccountHead]) -> Decision:
             change = step(await self.calls.last_call(account), self.clock.now())
+            if change is not None and unless is not None and change.notice.kind in _PRESSING:
+                change = None if await self._is_paid(unless, heads[account]) else change
             done[:] = [] if change is None else [change]
             written = () if change is None else (change.call, change.notice)
             return Decision(encode_outcome({"changed": change is not None}), records=(UnderLead(epoch), *written))
@@ -176,6 +194,23 @@ class ReviewCalls:
         for change in done:
             self.reports.call_changed(change.notice)
         return done[0] if done else None
+
+    async def _is_paid(self, paid: _Paid, head: AccountHead) -> bool:
+        """Return whether what is asked for has come in since the account was margined; then it is margined again before it is asked for."""
+        result = paid.seen.result
+        if head.sequence == result.stamp.sequence:
+            return False
+        moved = await self.calls.deliveries(head.ref, after_sequence=result.stamp.sequence, until_sequence=head.sequence)
+        came_in = delivered_value(moved, result) or Decimal(0)
+        return came_in > 0 and came_in >= paid.needed
+
+
+@dataclass(frozen=True, slots=True)
+class _Paid:
+    """What keeps a call from being pressed: as much has come in as was needed when the account was seen."""
+
+    seen: AccountSeen
+    needed: Decimal
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,8 @@ class ReviewLiquidations:
                 # It could not be margined, so what was known of it is still all that is.
                 outdated |= self._outdated & {found.liquidation_id}
                 continue
-            ended = await self._write(found, epoch, _if_still(found, partial(_recovered, account.result)))
+            step = _if_still(found, partial(_recovered, account.result))
+            ended = await self._write(found, epoch, step, margined_at=account.result.stamp.sequence)
             if ended is None and await self.compute.run(partial(_is_outdated, found, held[found.account], account.result, view)):
                 outdated.add(found.liquidation_id)
         self._outdated = frozenset(outdated)
@@ -82,13 +83,16 @@ class ReviewLiquidations:
         left = await self.liquidations.open_liquidations()
         return [OpenLiquidation(each, each.liquidation_id in self._outdated) for each in left]
 
-    async def _write(self, found: Liquidation, epoch: int, step: _Step) -> LiquidationChange | None:
+    async def _write(self, found: Liquidation, epoch: int, step: _Step, *, margined_at: int | None = None) -> LiquidationChange | None:
+        """Take a step, if it is due; one that rests on a margin only while nothing was booked in the account since."""
         if step(found, self.clock.now()) is None:
             return None
         done: list[LiquidationChange] = []
 
-        async def decide(_: Mapping[AccountRef, AccountHead]) -> Decision:
-            change = step(await self.liquidations.get_liquidation(found.account, found.liquidation_id), self.clock.now())
+        async def decide(heads: Mapping[AccountRef, AccountHead]) -> Decision:
+            known = await self.liquidations.get_liquidation(found.account, found.liquidation_id)
+            has_moved = margined_at is not None and heads[found.account].sequence != margined_at
+            change = None if has_moved else step(known, self.clock.now())
             done[:] = [] if change is None else [change]
             written = () if change is None else (change.liquidation, change.step)
             return Decision(encode_outcome({"changed": change is not None}), records=(UnderLead(epoch), *written))

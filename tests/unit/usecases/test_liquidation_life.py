@@ -11,10 +11,12 @@ import pytest
 from crossmargin.domain.account import AccountStatus
 from crossmargin.domain.breaker import BreakerKind
 from crossmargin.domain.errors import Reason
-from crossmargin.domain.identifiers import PendingRequestId
+from crossmargin.domain.identifiers import BookId, PendingRequestId
 from crossmargin.domain.liquidation import PlanWish
 from crossmargin.domain.liquidation_life import FillFlag, LiquidationState, LiquidationStepKind
 from crossmargin.domain.liquidation_parameters import FIRST_LIQUIDATION
+from crossmargin.domain.margin import Band
+from crossmargin.domain.market import FactorId, MarketSnapshot
 from crossmargin.domain.market_quality import Quality, Verdict
 from crossmargin.usecases.approve_liquidation import ApprovalRequest
 from crossmargin.usecases.ports.liquidation import LiquidationFilter
@@ -343,3 +345,51 @@ async def test_a_fill_that_closes_more_than_its_book_holds_is_worth_what_it_woul
     await house.use_cases.record_trades(CORE, [perpetual_trade("2", price=FALL)], caller=house.caller())
     flat = await house.use_cases.evaluate_margin(CORE)
     assert flat.equity.equity == at_once == 300_000 - 14 * 8000
+
+
+async def test_each_fill_names_the_entry_that_books_it_and_the_entry_the_liquidation(approved):
+    house, _, name = approved
+    before = (await house.use_cases.read_account(CORE)).head.sequence
+    own = replace(a_fill(-2), reference="venue 7")
+    found = await report(house, name, a_fill(-1), own)
+    fills = [step.fill for step in await house.ports.liquidations.list_steps(CORE, name) if step.fill is not None]
+    assert [fill.sequence for fill in fills] == [fill.sequence for fill in found.fills] == [before + 1, before + 2]
+    entries = [house.database.contents.entries[CORE, fill.sequence].entry for fill in fills]
+    booked = [leg.quantity for entry in entries for leg in entry.postings if leg.instrument_id == BTC_PERP and leg.ledger_account == "core"]
+    assert booked == [-1, -2]
+    assert [entry.reference for entry in entries] == [f"liquidation {name}", "venue 7"]
+
+
+async def test_a_fill_closes_what_its_own_book_holds(approved):
+    """From a book that holds nothing it is a position of that book, at what it was sold for, and no gain is paid."""
+    house, _, name = approved
+    before = (await house.use_cases.read_account(CORE)).positions
+    dollars = sum(one.quantity for one in before if one.instrument_id == USD)
+    await report(house, name, replace(a_fill(-2), book_id=BookId("hedge")))
+    held = {(one.book_id, one.instrument_id): one for one in (await house.use_cases.read_account(CORE)).positions}
+    assert (held["hedge", BTC_PERP].quantity, held["hedge", BTC_PERP].cost) == (-2, -2 * 52_000)
+    assert sum(one.quantity for (_, name), one in held.items() if name == USD) == dollars
+    assert held["main", BTC_PERP].quantity == 14
+
+
+async def test_a_fill_of_what_the_market_does_not_value_any_more_is_booked_without_a_cost(approved):
+    house, plan, name = approved
+    levels = {FactorId.parse("spot:ETH"): Decimal(3_000)}
+    await house.use_cases.publish_snapshot(MarketSnapshot(NOON + timedelta(minutes=3), levels, {}), principal="feed")
+    found = await report(house, name, a_fill(-1, plan.trades[0].limit_price))
+    fill = (await house.ports.liquidations.list_steps(CORE, name))[-1].fill
+    assert (fill.cost, fill.value, fill.flags) == (0, 0, frozenset())
+    assert (found.liquidation.state, found.liquidation.standing) == (LiquidationState.EXECUTING, None)
+
+
+async def test_a_liquidation_keeps_what_it_was_planned_on_and_what_it_was_approved_on(short):
+    plan, name = await approve(short, minute=2)
+    found = await short.ports.liquidations.get_liquidation(CORE, name)
+    newest = (await short.current_market()).snapshot.snapshot_id
+    assert (found.snapshot_id, found.sequence, found.approved_snapshot_id) == (plan.snapshot_id, plan.sequence, newest)
+    assert newest != plan.snapshot_id
+    assert (found.before.band, found.before.equity) == (Band.LIQUIDATION, 300_000 - 14 * 8000)
+    assert found.promised.utilization <= Decimal("0.77")
+    assert found.estimated_cost == plan.cost
+    assert (found.persons.asked_by, found.persons.confirmed_by) == ("alice", "bob")
+    assert [order.trade for order in found.orders] == list(plan.trades)

@@ -40,8 +40,8 @@ class Monitor:
         self.house = house
         self.review = house.review_calls(**options)
 
-    async def look(self, account=CORE, *, epoch=None, change=lambda result: result, **monitor):
-        """Margin the account, store the run and review its calls; return the account's last call."""
+    async def look(self, account=CORE, *, epoch=None, change=lambda result: result, meanwhile=None, **monitor):
+        """Margin the account, store the run and review its calls; return its last call. What happens meanwhile is not margined."""
         house, view = self.house, await self.house.current_market()
         epoch = house.database.epoch if epoch is None else epoch
         portfolio = portfolio_of(await house.ports.books.account_state(account))
@@ -50,6 +50,8 @@ class Monitor:
         before = (await house.ports.history.bands()).get(account)
         state = next_band_state(before, result, parameters)
         await house.ports.history.record_run([margin_point(result, before, state)], epoch=house.database.epoch)
+        if meanwhile is not None:
+            await meanwhile()
         await self.review({account: AccountSeen(result, state, portfolio.mode)}, parameters, epoch=epoch)
         return await house.ports.calls.last_call(account)
 
@@ -476,3 +478,53 @@ async def test_who_falls_below_the_initial_margin_after_the_time_of_the_schedule
     assert await monitor.look(change=lifted) is None
     house.clock.move_to(NOON + timedelta(hours=24, minutes=30))
     assert (await monitor.look(change=lifted)).trigger is CallTrigger.SCHEDULE
+
+
+@pytest.mark.parametrize(("paid", "is_called"), [("0", False), ("-0.01", True)])
+async def test_who_has_paid_what_is_missing_since_he_was_margined_is_not_called_for_it(house, monitor, paid, is_called):
+    """To the cent: a little is no way to keep from being called."""
+    await fall_short(house)
+    asked = (await monitor.look()).amount
+    house.database.contents.calls.clear()
+    house.database.contents.call_notices.clear()
+    house.clock.skip(timedelta(seconds=1))
+
+    async def pays():
+        await house.deposit(str(asked + D(paid)))
+
+    assert (await monitor.look(meanwhile=pays) is not None) is is_called
+    assert len(house.ports.call_reports.notices) == (2 if is_called else 1)
+
+
+async def test_a_deposit_that_was_there_when_the_account_was_margined_keeps_nobody_from_being_called(house, monitor):
+    await fall_short(house, "0.5")
+    await house.trade("9")
+
+    async def trades():
+        await house.trade("0.1")
+
+    assert (await monitor.look(meanwhile=trades)).state is CallState.ISSUED, "nor does a trade"
+
+
+async def test_a_call_is_neither_raised_nor_escalated_while_what_is_missing_has_come_in(house, monitor):
+    await fall_short(house, "0.85")
+    call = await monitor.look()
+    await house.trade("4")
+
+    async def pays():
+        await house.deposit("400000")
+
+    assert await monitor.look(meanwhile=pays, call_increase_fraction=D(0)) == call
+    house.clock.skip(timedelta(seconds=1))
+    assert (await monitor.look()).state is CallState.MET
+
+
+async def test_what_comes_in_between_keeps_no_call_from_being_pressed_that_it_does_not_meet(house, monitor):
+    await fall_short(house, "0.85")
+    await monitor.look()
+    await house.trade("4")
+
+    async def pays():
+        await house.deposit("10")
+
+    assert (await monitor.look(meanwhile=pays)).state is CallState.ESCALATED

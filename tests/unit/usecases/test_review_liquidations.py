@@ -11,9 +11,11 @@ import pytest
 from crossmargin.domain.account import AccountMode
 from crossmargin.domain.band_memory import next_band_state
 from crossmargin.domain.errors import Reason
+from crossmargin.domain.identifiers import PendingRequestId
 from crossmargin.domain.liquidation import PlanWish
 from crossmargin.domain.liquidation_life import LiquidationState, LiquidationStepKind
 from crossmargin.domain.liquidation_parameters import FIRST_LIQUIDATION
+from crossmargin.domain.market_quality import Quality, Verdict
 from crossmargin.usecases.approve_liquidation import ApprovalRequest
 from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.ports.leadership import LeadershipLostError
@@ -56,12 +58,14 @@ class Desk:
         caller = self.house.caller(principal="olivia")
         return (await self.house.use_cases.report_liquidation(CORE, self.name, fills, caller=caller)).liquidation
 
-    async def look(self, *, epoch=None, change=lambda result: result):
-        """Let the monitor see the account at the market of now."""
+    async def look(self, *, epoch=None, change=lambda result: result, meanwhile=None):
+        """Let the monitor see the account at the market of now. What happens meanwhile it does not see."""
         view = await self.house.current_market()
         (held,) = await self.house.ports.books.packed_states([CORE])
         result = change(view.margin(portfolio_of(held.unpacked())))
         seen = AccountSeen(result, next_band_state(None, result, view.parameters), AccountMode.CROSS)
+        if meanwhile is not None:
+            await meanwhile()
         await self.review({CORE: seen}, {CORE: held}, view, epoch=self.house.database.epoch if epoch is None else epoch)
         return await self.stored()
 
@@ -247,3 +251,52 @@ async def test_a_fill_says_what_it_is_worth_and_what_it_was_expected_to_cost(des
     assert fill.cost == 20
     assert fill.expected_cost == pytest.approx(order.trade.cost * -2 / order.trade.quantity, abs=Decimal("0.01"))
     assert found.cost == fill.cost + fill.expected_cost
+
+
+async def test_one_whose_account_has_moved_since_it_was_margined_is_looked_at_again(desk):
+    """The monitor saw it recovered; by the time that it writes, the account is twice as large."""
+    await desk.move("60000")
+
+    async def trades():
+        await desk.house.trade("14")
+
+    assert (await desk.look(meanwhile=trades)).is_open
+    desk.house.clock.skip(MINUTE)
+    assert (await desk.look()).is_open
+    await desk.house.trade("-14")
+    assert (await desk.look()).state is LiquidationState.CURED
+
+
+async def test_what_would_miss_its_target_is_told_until_somebody_knows_better(desk):
+    """An account that cannot be margined is not one whose plan is good again."""
+    await desk.move("46000")
+    await desk.look()
+    view = await desk.house.current_market()
+    await desk.review({}, {}, view, epoch=desk.house.database.epoch)
+    assert [one.is_outdated for one in await desk.tick()] == [True]
+    await desk.move(FALL)
+    await desk.look()
+    await desk.review({}, {}, await desk.house.current_market(), epoch=desk.house.database.epoch)
+    assert [one.is_outdated for one in await desk.tick()] == [False]
+
+
+async def test_what_trades_something_stale_by_now_is_told(desk):
+    desk.minute += 1
+    stale = Quality(Verdict.STALE, NOON, Decimal(51_900), Decimal(52_100))
+    await desk.house.publish(FALL, at=NOON + desk.minute * MINUTE, doubt=stale)
+    assert (await desk.look()).is_open
+    assert [one.is_outdated for one in await desk.tick()] == [True]
+
+
+async def test_every_open_liquidation_is_looked_at_though_one_account_could_not_be_margined(desk):
+    """The first account failed in this run; the second has recovered and is let go."""
+    other = await desk.house.open_account("core", client="beta")
+    (mine,) = desk.house.database.contents.liquidations.values()
+    theirs = replace(mine, account=other, liquidation_id=PendingRequestId("f" * 16))
+    desk.house.database.contents.liquidations[other, theirs.liquidation_id] = theirs
+    view = await desk.house.current_market()
+    (held,) = await desk.house.ports.books.packed_states([other])
+    result = view.margin(portfolio_of(held.unpacked()))
+    seen = AccountSeen(result, next_band_state(None, result, view.parameters), AccountMode.CROSS)
+    await desk.review({other: seen}, {other: held}, view, epoch=desk.house.database.epoch)
+    assert [each.account for each in await desk.house.ports.liquidations.open_liquidations()] == [CORE]
