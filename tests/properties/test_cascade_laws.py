@@ -10,11 +10,14 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crossmargin.domain.account import AccountMode
 from crossmargin.domain.cascade import CascadeTerms, DepthKind
 from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.money import EXACT, exact_sum
+from crossmargin.domain.stress import StressKind
 from crossmargin.engine.cascade import Cascade, CascadeAccount
-from tests.unit.engine.stressed_books import INSTRUMENTS, RULES, a_book, a_market, a_move, an_account
+from crossmargin.engine.stress_library import StressScenario
+from tests.unit.engine.stressed_books import INSTRUMENTS, RULES, a_book, a_market, a_move, a_run, an_account, stress_of
 
 CONTRACTS = ("PERP-LINEAR-USD", "PERP-INVERSE", "BTC", "ETH")
 MARKET = a_market(instruments=[each for each in INSTRUMENTS if each.instrument_id in {*CONTRACTS, "USD"}])
@@ -77,3 +80,34 @@ def test_every_cent_that_accounts_lose_is_the_street_s_or_the_market_s(house, ho
         previous = each
     if how.depth is DepthKind.INFINITE:
         assert abs(street) < Decimal("0.01")
+
+
+@settings(max_examples=8, deadline=None)
+@given(houses, books, st.integers(-20_000, 60_000), st.floats(-0.4, 0.4), st.integers(0, 3))
+def test_without_flow_a_bucket_changes_nothing_for_anybody_else_and_the_shock_is_the_plain_stress(house, bucket, cash, fall, seed):
+    """Whether or not a bucket is there, and whatever becomes of it, every core account goes through the same to the cent."""
+    cores = [CascadeAccount(a_named(f"a{place}", held, own)) for place, (held, own) in enumerate(house)]
+    parent = cores[0].portfolio.account
+    apart = CascadeAccount(replace(a_named("bucket", bucket, cash), mode=AccountMode.ISOLATED), parent)
+    how, shock = CascadeTerms(depth=DepthKind.INFINITE, seed=seed, most_rounds=4), a_move(spot_BTC=fall, spot_ETH=fall)
+    alone, beside = ([*cascade.rounds()] and cascade for cascade in (a_cascade(cores, shock, how), a_cascade([*cores, apart], shock, how)))
+    for core in cores:
+        name = core.portfolio.account
+        assert beside.holdings()[name] == alone.holdings()[name]
+        assert beside.standings()[name] == alone.standings()[name]
+    first = a_cascade(cores, shock, how)
+    next(first.rounds())
+    run = a_run(MARKET, StressScenario("fall", StressKind.AD_HOC, shock))
+    for core in cores:
+        stressed, _ = stress_of(run, core.portfolio)
+        assert first.standings()[core.portfolio.account] == stressed.after
+    assert first.summary().first_broker_loss == exact_sum(max(Decimal(0), -one.equity) for one in first.standings().values())
+
+
+def a_named(name, held, cash):
+    sized = {each: size * UNITS.get(each, 1) for each, size in held.items()}
+    return replace(a_book({"USD": cash, **sized}), account=an_account(name))
+
+
+def a_cascade(accounts, shock, how):
+    return Cascade(accounts, MARKET, RULES, shock, how, random=np.random.default_rng(how.seed))

@@ -14,11 +14,17 @@ from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.liquidation import LiquidationTerms, after_trades, check_reduces
 from crossmargin.engine.liquidation import _Book, plan_liquidation
 from crossmargin.engine.methodologies.compute import compute
-from tests.unit.engine.stressed_books import INSTRUMENTS, RULES, a_book, a_market
+from crossmargin.engine.stress import moved_market
+from tests.unit.engine.stressed_books import INSTRUMENTS, RULES, a_book, a_market, a_move
 
 CONTRACTS = ("PERP-LINEAR-USD", "PERP-INVERSE", "FUTURE-LINEAR-EUR", "EURUSD", "CALL-CASH", "PUT-COIN-ETH", "BTC", "ETH", "EUR", "BOND-EUR")
 HELD = {*CONTRACTS, "USD"}
 MARKET = a_market(instruments=[each for each in INSTRUMENTS if each.instrument_id in HELD])
+MOVED = tuple(
+    moved_market(MARKET, RULES, a_move(**move))
+    for move in ({"spot_BTC": -0.4, "spot_ETH": -0.5, "fx_EUR": 0.05}, {"spot_BTC": 0.3, "spot_ETH": -0.1}, {"fx_EUR": -0.1})
+)
+"""Markets after a crash with a dearer euro, with one coin up and the other down, and with a cheaper euro."""
 INSTRUMENT = {each.instrument_id: each for each in INSTRUMENTS}
 UNITS = {"PERP-INVERSE": 500, "EURUSD": 50_000, "ETH": 10, "PUT-COIN-ETH": 10, "EUR": 20_000, "BOND-EUR": 50_000}
 
@@ -29,12 +35,12 @@ costs = st.sampled_from((0.0, 0.5, 0.98, 1.0, 1.02, 2.0))
 """What contracts were entered at, as a share of their worth: from all gain to as much loss."""
 
 
-def a_short_book(held, cost, shortage, mode, policy):
-    """Whatever is held, with as many dollars as leave the account short."""
+def a_short_book(held, cost, shortage, mode, policy, *, market=MARKET):
+    """Whatever is held, with as many dollars as leave the account short at a market."""
     sized = {name: quantity * UNITS.get(name, 1) for name, quantity in held.items()}
     holdings = {name: (quantity, entry_cost(name, quantity, cost)) for name, quantity in sized.items()}
     policies = dict.fromkeys(("BTC", "ETH"), policy)
-    bare = compute(a_book({"USD": 0, **holdings}, mode=mode, policies=policies), MARKET, RULES)
+    bare = compute(a_book({"USD": 0, **holdings}, mode=mode, policies=policies), market, RULES)
     assume(bare.requirement.maintenance_margin > 100)
     wanted = bare.requirement.maintenance_margin / Decimal(str(shortage))
     return a_book({"USD": round(wanted - bare.equity.equity, 2), **holdings}, mode=mode, policies=policies)
@@ -68,7 +74,35 @@ def test_risk_never_rises_nothing_turns_over_and_the_target_is_met_or_all_is_clo
     assert plan.reaches_target or is_all_dollars(left)
 
 
-def is_all_dollars(portfolio):
+@settings(max_examples=15, deadline=None)
+@given(
+    books, costs, st.floats(1.0, 3.0), st.tuples(st.sampled_from(AccountMode), st.sampled_from(CollateralPolicy)), st.sampled_from(MOVED)
+)
+def test_at_a_market_that_has_moved_every_step_is_as_the_plan_says_and_holdings_only_ever_shrink(held, cost, shortage, kind, market):
+    """Every piece is margined again from the holdings, and between pieces no contract grows, turns over or comes back."""
+    portfolio = a_short_book(held, cost, shortage, *kind, market=market)
+    plan = plan_liquidation(portfolio, market, RULES, LiquidationTerms(RULES.liquidation))
+    now, margin = portfolio, compute(portfolio, market, RULES).requirement.maintenance_margin
+    assert plan.before.maintenance_margin == margin
+    for piece in plan.pieces:
+        for trade in piece.trades:
+            before, now = quantity_of(now, trade.instrument_id), after_trades(now, [trade], INSTRUMENT)
+            after = quantity_of(now, trade.instrument_id)
+            if not INSTRUMENT[trade.instrument_id].is_asset:
+                assert 0 <= after / before < 1, "less of it, and none of the other side"
+        result = compute(now, market, RULES)
+        assert (result.requirement.maintenance_margin, result.equity.equity) == (piece.after.maintenance_margin, piece.after.equity)
+        assert result.requirement.maintenance_margin <= margin
+        margin = result.requirement.maintenance_margin
+    assert plan.reaches_target == (plan.after.utilization is not None and plan.after.utilization <= Decimal("0.75"))
+    assert plan.reaches_target or is_all_dollars(now, market)
+
+
+def quantity_of(portfolio, name):
+    return next((holding.quantity for holding in portfolio.holdings if holding.instrument_id == name), Decimal(0))
+
+
+def is_all_dollars(portfolio, market=MARKET):
     """Everything closed, and less than a dollar left in any coin or currency, which is what is not worth an order."""
     by_asset = {}
     for holding in portfolio.holdings:
@@ -77,7 +111,7 @@ def is_all_dollars(portfolio):
             return False
         by_asset[instrument.settlement] = by_asset.get(instrument.settlement, 0) + holding.quantity - holding.cost
     del by_asset["USD"]
-    return all(abs(float(units) * float(MARKET.unit_value[MARKET.row_of[asset]])) < 1.01 for asset, units in by_asset.items())
+    return all(abs(float(units) * float(market.unit_value[market.row_of[asset]])) < 1.01 for asset, units in by_asset.items())
 
 
 @settings(max_examples=10, deadline=None)

@@ -155,3 +155,20 @@ def test_the_remembered_band_is_never_better_than_the_plain_one_and_never_worse_
 def test_without_hysteresis_there_is_no_memory(path):
     assert held(*path, monitor={"hysteresis": "0", "liquidation_end": "1"}).band in {plain(path[-1]), Band.LIQUIDATION}
     assert held(*path, monitor={"hysteresis": "0", "liquidation_end": "0.9999"}).band is plain(path[-1])
+
+
+ENDS_OF = {Band.WATCH: D("0.58"), Band.AT_RISK: D("0.68"), Band.MARGIN_CALL: D("0.78")}
+SEEN = st.tuples(UTILIZATIONS, st.decimals(0, "0.3", places=3), st.decimals(0, "0.3", places=3))
+
+
+@given(st.lists(SEEN, min_size=2, max_size=10))
+def test_a_band_is_left_only_below_its_line_by_the_hysteresis_at_the_worst_end_and_a_call_entered_only_at_the_best(path):
+    """Doubted or not: nobody is called for what may not be so, and nobody let go for it."""
+    results = [at(one, low=max(one - below, D(0)), high=one + above) for one, below, above in path]
+    states = [held(*results[: place + 1]) for place in range(len(results))]
+    for (one, below, above), before, after in zip(path[1:], states, states[1:], strict=False):
+        low, high = max(one - below, D(0)), one + above
+        if at_least(before.band, after.band) and before.band is not after.band and high:
+            assert high <= D("0.75") if before.band is Band.LIQUIDATION else high < ENDS_OF[before.band]
+        if at_least(after.band, Band.MARGIN_CALL) and not at_least(before.band, after.band):
+            assert low >= {Band.MARGIN_CALL: D("0.8"), Band.LIQUIDATION: D(1)}[after.band]

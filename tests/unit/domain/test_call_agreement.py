@@ -7,6 +7,8 @@ from datetime import UTC, datetime, time, timedelta, timezone
 from decimal import Decimal
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from crossmargin.domain.call_agreement import CallAgreement, agreement_of, house_agreement
 from crossmargin.domain.errors import DomainError, Reason
@@ -117,3 +119,33 @@ def test_terms_that_cannot_be_are_refused_by_name(changes, name):
     with pytest.raises(DomainError) as refused:
         replace(AGREED, **changes)
     assert (refused.value.reason, refused.value.facts["field"]) == (Reason.INVALID_ARGUMENT, name)
+
+
+TIMES = st.times(timezones=st.none())
+MOMENTS = st.datetimes(datetime(2024, 1, 1), datetime(2028, 12, 31), timezones=st.timezones())  # noqa: DTZ001 - the zone is drawn
+
+
+@st.composite
+def agreements(draw):
+    cut_off, due_time, days = draw(TIMES), draw(TIMES), draw(st.integers(0, 5))
+    assume(days or due_time > cut_off)
+    return CallAgreement(ALPHA, None, TERMS, cut_off, days, due_time, on_business_days=draw(st.booleans()))
+
+
+@given(agreements(), MOMENTS, st.timedeltas(timedelta(0), timedelta(days=9)))
+def test_a_call_is_due_after_its_issue_on_a_day_that_counts_and_never_before_one_that_was_issued_earlier(agreed, issued, later):
+    """In every zone of the world and through every change of its clocks, because days and times are those of UTC."""
+    issued = issued.astimezone(UTC)
+    due = agreed.due_at(issued)
+    assert due > issued
+    assert (due.time(), due.tzinfo) == (agreed.due_time, UTC)
+    assert agreed.due_at(issued + later) >= due
+    weekends = [day for n in range((due.date() - issued.date()).days + 1) if (day := issued.date() + timedelta(days=n)).weekday() > 4]
+    days = (due.date() - issued.date()).days - (len(weekends) if agreed.on_business_days else 0)
+    assert days <= agreed.due_days + 1
+    assert not agreed.on_business_days or due.weekday() < 5
+
+
+@given(agreements(), MOMENTS)
+def test_a_call_is_due_at_the_same_moment_whatever_zone_its_issue_is_told_in(agreed, issued):
+    assert agreed.due_at(issued) == agreed.due_at(issued.astimezone(UTC))
