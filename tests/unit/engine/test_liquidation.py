@@ -229,6 +229,61 @@ def test_an_order_book_is_walked_from_its_best_level_and_no_further_than_it_goes
     assert plan.trades[-1].limit_price == 59_000
 
 
+def test_an_order_book_that_takes_more_than_is_held_closes_all_of_it_and_no_more():
+    name = InstrumentId("PERP-LINEAR-USD")
+    book = OrderBook(bids=(DepthLevel(Decimal(60_100), Decimal(4)), DepthLevel(Decimal(60_000), Decimal(20))), asks=())
+    terms = LiquidationTerms(RULES.liquidation, depth={name: book})
+    (leg,) = _Book(a_book(LONG), MARKET, RULES, terms).legs
+    assert leg.most == 1.0
+    plan = planned(LONG | {"USD": -20_000}, terms)
+    assert not plan.reaches_target
+    assert sum(trade.quantity for trade in plan.trades) == -10
+
+
+def test_the_last_bit_of_a_level_is_at_its_price_and_what_is_beyond_the_book_at_the_last_one():
+    name = InstrumentId("PERP-LINEAR-USD")
+    book = OrderBook(bids=(DepthLevel(Decimal(60_100), Decimal(1)), DepthLevel(Decimal(60_000), Decimal(2))), asks=())
+    (leg,) = _Book(a_book(LONG), MARKET, RULES, LiquidationTerms(RULES.liquidation, depth={name: book})).legs
+    slopes = [leg.marginal_cost(fraction) for fraction in (0.05, 0.1, 0.1000001, 0.3, 0.9)]
+    assert slopes == pytest.approx([20 * 10, 20 * 10, 120 * 10, 120 * 10, 120 * 10])
+    empty = replace(leg, depth=())
+    assert (empty.marginal_cost(0.5), empty.cost(0.5), empty.most) == (0.0, 0.0, 0.0)
+    # An order of a whole level has that level's price for its limit, and not the next one's.
+    plan = planned(
+        {"USD": 49_000, "PERP-LINEAR-USD": (1, "60120"), "EURUSD": 1_000_000}, LiquidationTerms(RULES.liquidation, depth={name: book})
+    )
+    assert {trade.limit_price for trade in plan.trades if trade.instrument_id == name} <= {Decimal(60_100)}
+
+
+def a_leg(name, quantity):
+    holding = a_book({name: quantity}).holdings[0]
+    return close_out(holding, INSTRUMENT[name], MARKET, charge_rates(RULES), TERMS)
+
+
+def test_nothing_with_a_price_is_planned_to_be_given_away_for_less_than_a_twentieth():
+    """Whatever a sale is counted to cost. What is bought may cost more than it is worth, and a present value has either sign."""
+    value = float(MARKET.unit_value[MARKET.row_of["BTC"]])
+    assert float(a_leg("BTC", 2).price_at(value)) == pytest.approx(0.05 * value)
+    assert float(a_leg("BTC", 2).price_at(0.94 * value)) == pytest.approx(0.06 * value)
+    assert float(a_leg("BTC", -2).price_at(value)) == pytest.approx(2 * value)
+    swap = float(MARKET.unit_value[MARKET.row_of["SWAP-USD"]])
+    assert float(a_leg("SWAP-USD", 1).price_at(abs(swap) + 1.0)) == pytest.approx(swap - abs(swap) - 1.0)
+
+
+def test_straight_pieces_meet_the_cost_at_their_ends_and_are_close_to_it_in_between():
+    """To 0.06% of what closing all of it costs: the pieces are narrow where the cost bends most, at the first bit."""
+    leg = a_leg("BTC", 20_000)
+    segments = leg.segments()
+    assert [slope for _, slope in segments] == sorted(slope for _, slope in segments), "the cheapest are the first"
+    done = total = 0.0
+    for width, slope in segments:
+        middle = done + width / 2
+        assert leg.cost(middle) <= total + width / 2 * slope <= leg.cost(middle) + 0.0006 * leg.cost(1.0)
+        done, total = done + width, total + width * slope
+        assert total == pytest.approx(leg.cost(done))
+    assert done == pytest.approx(1.0)
+
+
 def test_the_square_root_law_by_hand():
     portfolio = a_book({"PERP-LINEAR-USD": (100, "6012000")})
     leg = close_out(portfolio.holdings[0], INSTRUMENT["PERP-LINEAR-USD"], MARKET, charge_rates(RULES), TERMS)

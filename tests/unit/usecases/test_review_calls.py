@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import time, timedelta
+from datetime import UTC, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import ClassVar
 
@@ -147,6 +147,16 @@ async def test_what_came_in_for_all_open_calls_is_read_at_once_and_nothing_twice
         await house.deposit("3000", account=beta)
     assert {call.met for call in (await house.ports.calls.last_calls()).values()} == {D(2_000), D(3_000)}
     assert Counting.reads == [0, 2]
+    await house.deposit("300000", account=beta)
+    for spans in (2, 0):
+        view = await house.current_market()
+        for account in (CORE, beta):
+            portfolio = portfolio_of(await house.ports.books.account_state(account))
+            seen[account] = AccountSeen(view.margin(portfolio), BandState(Band.MARGIN_CALL), portfolio.mode)
+        house.clock.skip(timedelta(seconds=1))
+        await monitor.review(seen, parameters, epoch=house.database.epoch)
+        assert Counting.reads[-1] == spans, "of a call that is met, and of entries that were looked at, nothing is read"
+    assert (await house.ports.calls.last_call(beta)).state is CallState.MET
 
 
 async def test_a_withdrawal_takes_back_what_was_recognised(house, monitor):
@@ -528,3 +538,51 @@ async def test_what_comes_in_between_keeps_no_call_from_being_pressed_that_it_do
         await house.deposit("10")
 
     assert (await monitor.look(meanwhile=pays)).state is CallState.ESCALATED
+
+
+@pytest.mark.parametrize(("kind", "is_held_back"), [(BreakerKind.CALLS, True), (BreakerKind.LIQUIDATIONS, False)])
+async def test_the_breaker_of_calls_holds_back_what_is_overdue_and_that_of_liquidations_does_not(house, monitor, kind, is_held_back):
+    await fall_short(house)
+    call = await monitor.look()
+    await house.ports.breakers.trip(kind, at=NOON, cause="too many")
+    house.clock.move_to(call.due_at)
+    await monitor.review.escalate_overdue(epoch=house.database.epoch)
+    assert ((await house.ports.calls.last_call(CORE)).state is CallState.ISSUED) is is_held_back
+
+
+async def test_the_time_of_the_schedule_is_that_of_utc(house):
+    """Four in the morning in Auckland is three in the afternoon of the day before."""
+    monitor = Monitor(house, call_time=time(15))
+    house.clock.move_to(datetime(2026, 3, 4, 4, tzinfo=timezone(timedelta(hours=13))))
+    assert monitor.review.last_schedule() == datetime(2026, 3, 3, 15, tzinfo=UTC)
+    house.clock.move_to(datetime(2026, 3, 4, 3, 59, tzinfo=timezone(timedelta(hours=13))))
+    assert monitor.review.last_schedule() == datetime(2026, 3, 2, 15, tzinfo=UTC)
+
+
+async def test_a_call_is_numbered_after_the_last_one_that_there_is_when_it_is_written(house, monitor):
+    """Another leader's call was issued and met since the lists were read."""
+    await fall_short(house)
+    first = await monitor.look()
+    await house.deposit(str(first.amount))
+    assert (await monitor.look()).state is CallState.MET
+    await house.trade("3")
+    house.clock.skip(timedelta(seconds=1))
+    monitor.review.calls = Stale(house.database)
+    Stale.known = {}
+    second = await monitor.look()
+    assert (second.number, (await house.ports.calls.get_call(CORE, 1)).state) == (2, CallState.MET)
+
+
+async def test_what_comes_in_after_the_margin_is_recognised_with_the_next_one_and_once(house, monitor):
+    await fall_short(house, "0.85")
+    await monitor.look()
+    await house.deposit("1000")
+
+    async def pays():
+        await house.deposit("2000")
+
+    assert (await monitor.look(meanwhile=pays)).met == 1_000
+    house.clock.skip(timedelta(seconds=1))
+    assert (await monitor.look()).met == 3_000
+    house.clock.skip(timedelta(seconds=1))
+    assert (await monitor.look()).met == 3_000
