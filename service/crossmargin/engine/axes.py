@@ -19,6 +19,7 @@ O  plane        linear functions of the variables, the smallest of which counts
 N  column       what the tail of a row may be made of: scenarios, or all of a tail at once
 D  pair         the unknowns of a program, each with what multiplies it
 E  entry        one for each variable that moves the profit of a row
+X  cell         one for each offset group that a holding is exposed to, by group and by holding
 K  leg holding  one entry for each leg of each holding that is in the scenarios, in no order that matters
 
 Profit and loss is positive for the holder of one unit, in base currency (USD). Values are in base currency. Weights are
@@ -108,5 +109,9 @@ ByEntryScenario: TypeAlias = NDArray[np.float64]
 """[E, S]"""
 ByLegHolding: TypeAlias = NDArray[np.float64]
 """[K]"""
+ByCell: TypeAlias = NDArray[np.float64]
+"""[X]"""
+ByIssuerGroup: TypeAlias = NDArray[np.float64]
+"""[J, U]"""
 Index: TypeAlias = NDArray[np.int64]
 """Positions along another axis."""

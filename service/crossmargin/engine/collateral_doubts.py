@@ -47,7 +47,7 @@ def over_limits(split: CollateralSplit) -> NDArray[np.bool_]:
 
 def slow_groups(looked: Sequence[RequiredMargin]) -> frozenset[int]:
     """Return the offset groups that are charged, in some of the splits looked at, for the days that closing them out takes."""
-    return frozenset(group for each in looked for group in each.exposures.groups[each.stretch > 0.0].tolist())
+    return frozenset(group for each in looked for group in each.exposures.groups[each.charges.stretch > 0.0].tolist())
 
 
 def worth_a_search(

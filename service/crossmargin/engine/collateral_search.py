@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import reduce
 from typing import Final
 
@@ -44,6 +45,7 @@ def best_required(arrays: PortfolioArrays, market: RevaluedMarket, rates: Margin
         FloatingPointError: When the market holds a profit that is not finite.
     """
     held = held_assets(arrays, market, schedule, ineligible_holdings(arrays, market, rates.charges))
+    arrays = replace(arrays, risked_fraction=settled_fractions(held, arrays, market))
     search = _Search(held, arrays, market, rates)
     looked, at_most = search.of_choices()
     best = search.not_pledging(search.leaving_out(search.best_of(looked)))
@@ -59,6 +61,25 @@ def best_split(arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRat
         return best_required(arrays, market, rates, schedule).split
     held = held_assets(arrays, market, schedule, ineligible_holdings(arrays, market, rates.charges))
     return split_collateral(held, arrays, arrays.risked_fraction)
+
+
+def settled_fractions(held: HeldAssets, arrays: PortfolioArrays, market: RevaluedMarket) -> ByHolding:
+    """Return [H] what is risked of each holding, with that of policy AUTO settled where nothing has to be weighed; NaN where it has.
+
+    What no scenario moves, as base currency, is split for what it counts for alone: the more it does, the more all collateral counts for.
+    What is worth nothing, or is not eligible, is risked, which changes nothing.
+    """
+    fractions = arrays.risked_fraction.copy()
+    for holding, terms in zip(held.collateral, held.terms, strict=True):
+        if not np.isnan(fractions[holding]):
+            continue
+        row = int(arrays.row[holding])
+        if terms.value <= 0:
+            fractions[holding] = 1.0
+        elif market.first_leg[row] == market.first_leg[row + 1]:
+            # Of equals the one with most at risk: the bends ascend.
+            fractions[holding] = max(reversed(terms.bends()), key=terms.value_counted) / terms.value
+    return fractions
 
 
 def scenario_profits(arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates, schedule: HaircutSchedule) -> ScenarioProfits:

@@ -90,8 +90,21 @@ class CollateralSplit:
 
     @property
     def equity(self) -> float:
-        """Sum of all values in equity."""
-        return float(self.value_in_equity.sum())
+        """Sum of all values in equity: of collateral, of what is owed and of contracts, each added up by itself."""
+        return self._by_kind(self.value_in_equity)
+
+    @property
+    def gross_scale(self) -> float:
+        """Sum of the absolute amounts behind all market values, added up likewise."""
+        return self._by_kind(self.gross_value)
+
+    def _by_kind(self, amount: ByHolding) -> float:
+        return sum_by_kind(*(amount[places] for places in (self.collateral, self.liability, self.contract)))
+
+
+def sum_by_kind(collateral: ByHolding, liability: ByHolding, contract: ByHolding) -> float:
+    """Return the sum of amounts, those of each kind along its own part of H: the same bits whatever they are in between."""
+    return float(collateral.sum()) + float(liability.sum()) + float(contract.sum())
 
 
 def held_assets(arrays: PortfolioArrays, market: RevaluedMarket, schedule: HaircutSchedule, ineligible: Collection[int] = ()) -> HeldAssets:
@@ -99,7 +112,7 @@ def held_assets(arrays: PortfolioArrays, market: RevaluedMarket, schedule: Hairc
 
     An asset without a row in the schedule, or at one of the `ineligible` places along axis H, counts nothing.
     """
-    market_value, gross_value = _market_values(arrays, market)
+    market_value, gross_value = market_values(arrays, market)
     assets = [holding for holding, instrument in enumerate(arrays.instruments) if isinstance(instrument.terms, AssetTerms + BondTerms)]
     collateral = [holding for holding in assets if arrays.quantity[holding] >= 0]
     terms = []
@@ -173,7 +186,8 @@ def split_collateral(held: HeldAssets, arrays: PortfolioArrays, risked_fraction:
     )
 
 
-def _market_values(arrays: PortfolioArrays, market: RevaluedMarket) -> tuple[ByHolding, ByHolding]:
+def market_values(arrays: PortfolioArrays, market: RevaluedMarket) -> tuple[ByHolding, ByHolding]:
+    """Return [H] mark less cost of each holding, and the sum of the absolute amounts behind it. Each depends on its holding alone."""
     value = arrays.quantity * market.unit_value[arrays.row]
     cost = arrays.cost * market.settlement_price[arrays.row]
     net, gross = value - cost, np.abs(value) + np.abs(cost)

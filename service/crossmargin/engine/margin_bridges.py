@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
@@ -41,25 +42,48 @@ from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 UTILIZATION_UNIT: Final = Decimal("0.000001")
 
 
+@dataclass(frozen=True, slots=True)
+class AssetLines:
+    """The lines of assets and bonds in the statement of equity, by instrument, and what those held and those owed come to."""
+
+    lines: tuple[CollateralLine, ...]
+    collateral: Decimal
+    liabilities: Decimal
+
+
 def equity_bridge(split: CollateralSplit, arrays: PortfolioArrays, market: RevaluedMarket, rates: ChargeRates) -> EquityBridge:
-    """Return the lines of equity, each rounded down, and their sum.
+    """Return the lines of equity, each rounded down, and their sum, see `equity_of_lines`."""
+    contract = split.contract
+    return equity_of_lines(asset_lines(split, arrays, market, rates), split.value_in_equity[contract], split.gross_value[contract])
+
+
+def asset_lines(split: CollateralSplit, arrays: PortfolioArrays, market: RevaluedMarket, rates: ChargeRates) -> AssetLines:
+    """Return a line for every asset and bond that is held or owed."""
+
+    def line(holding: int, policy: CollateralPolicy | None) -> CollateralLine:
+        return _collateral_line(split, arrays, holding, policy, held_peg(arrays.instruments[holding], market, rates))
+
+    positive = [line(holding, arrays.policies[holding]) for holding in split.collateral]
+    owed = [line(holding, None) for holding in split.liability]
+    return AssetLines(
+        lines=tuple(sorted(positive + owed, key=lambda line: line.instrument_id)),
+        collateral=sum((line.value_in_equity for line in positive), Decimal(0)),
+        liabilities=sum((line.value_in_equity for line in owed), Decimal(0)),
+    )
+
+
+def equity_of_lines(assets: AssetLines, contract_value: ByHolding, contract_gross: ByHolding) -> EquityBridge:
+    """Return the statement of equity of assets and of contracts [H], `contract_gross` being the absolute amounts behind their values.
 
     Market value and value in equity are rounded down; what lies between them is haircut and over limit, whose split takes up the cent.
     """
-    pegs = [held_peg(instrument, market, rates) for instrument in arrays.instruments]
-    positive = [_collateral_line(split, arrays, holding, arrays.policies[holding], pegs[holding]) for holding in split.collateral]
-    owed = [_collateral_line(split, arrays, holding, None, pegs[holding]) for holding in split.liability]
-    contract_value = cents_to_decimal(
-        client_value_to_cents(float(split.value_in_equity[split.contract].sum()), scale=float(split.gross_value[split.contract].sum()))
-    )
-    collateral = sum((line.value_in_equity for line in positive), Decimal(0))
-    liabilities = sum((line.value_in_equity for line in owed), Decimal(0))
+    contracts = cents_to_decimal(client_value_to_cents(float(contract_value.sum()), scale=float(contract_gross.sum())))
     return EquityBridge(
-        collateral=collateral,
-        liabilities=liabilities,
-        contract_value=contract_value,
-        equity=collateral + liabilities + contract_value,
-        lines=tuple(sorted(positive + owed, key=lambda line: line.instrument_id)),
+        collateral=assets.collateral,
+        liabilities=assets.liabilities,
+        contract_value=contracts,
+        equity=assets.collateral + assets.liabilities + contracts,
+        lines=assets.lines,
     )
 
 

@@ -210,7 +210,7 @@ def portfolio_arrays(
     try:
         rows = [row_of[name] for name in names]
     except KeyError as missing:
-        raise _not_valued(portfolio.account, missing.args[0], market) from None
+        raise not_valued(portfolio.account, missing.args[0], market) from None
     policies = tuple(portfolio.policies.get(name, default_policy) for name in names)
     units = np.array([float(holding.quantity) for holding in portfolio.holdings])
     used_fraction = _used_fractions(rows, units, market)
@@ -489,7 +489,8 @@ def _or_infinite(limit: Decimal | None) -> float:
     return math.inf if limit is None else float(limit)
 
 
-def _not_valued(account: AccountRef, name: InstrumentId, market: RevaluedMarket) -> DomainError:
+def not_valued(account: AccountRef, name: InstrumentId, market: RevaluedMarket) -> DomainError:
+    """Return why an account that holds an instrument cannot be margined: the market has no value of it."""
     if name in market.unavailable:
         cause = market.unavailable[name]
         facts = {**cause.facts, "account": account, "instrument": name}

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from crossmargin.domain.account import AccountMode
 from crossmargin.domain.house import NO_HOUSE
-from crossmargin.domain.margin import GapLoss, MarginResult, MarginStamp
+from crossmargin.domain.margin import EquityBridge, GapLoss, MarginResult, MarginStamp, RequirementBridge
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.attribution import worst_scenarios
-from crossmargin.engine.axes import ByClass, ByGroup, ByHolding
-from crossmargin.engine.charges import AccountCharges, ChargeLine, Exposures
+from crossmargin.engine.axes import ByClass, ByGroup, ByHolding, ByRow
+from crossmargin.engine.charges import AccountCharges, ChargeLine, Exposures, charge_contributions
 from crossmargin.engine.collateral_search import best_required
 from crossmargin.engine.collateral_split import CollateralSplit
 from crossmargin.engine.gap_loss import gap_loss
@@ -68,6 +68,20 @@ class MarginFigures:
     initial_only: tuple[ChargeLine, ...]
     contribution: ByHolding
 
+    def statement(self, rates: MarginRates, parameters: RiskParameters) -> RequirementBridge:
+        """Return the requirement rounded, line by line."""
+        return statement_of(
+            np.concatenate((self.group_requirement, self.class_requirement, [self.account_requirement])),
+            len(self.group_requirement),
+            self.charges,
+            rates,
+            parameters,
+            gross=self.gross,
+            market_requirement=self.market_requirement,
+            initial_only=self.initial_only,
+            value_scale=self.split.gross_scale,
+        )
+
     def excess(self, rates: MarginRates) -> float:
         """Return equity less initial margin."""
         initial_only = sum(line.amount for line in self.initial_only)
@@ -87,18 +101,35 @@ def compute_margin(portfolio: Portfolio, market: RevaluedMarket, parameters: Ris
     arrays = portfolio_arrays(portfolio, market, parameters.default_policy)
     rates = margin_rates(parameters, portfolio.mode)
     figures = margin_figures(arrays, market, rates, haircut_rates(parameters), is_explained=is_explained)
-    equity = equity_bridge(figures.split, arrays, market, rates.charges)
-    requirement = requirement_bridge(
-        gross=figures.gross,
-        group_total=float(figures.group_requirement.sum()),
-        class_total=float(figures.class_requirement.sum()),
-        account=figures.account_requirement,
-        market_requirement=figures.market_requirement,
-        rates=rates,
-        initial_margin_multiple=parameters.initial_margin_multiple,
-        charges=charge_lines(figures.charges.lines, scale=figures.gross + figures.charges.scale),
-        initial_only=charge_lines(figures.initial_only, scale=float(figures.split.gross_value.sum())),
+    netted, requirement = figures.netted, figures.statement(rates, parameters)
+    result = margin_result(
+        portfolio,
+        market,
+        parameters,
+        equity=equity_bridge(figures.split, arrays, market, rates.charges),
+        requirement=requirement,
+        gap=_gap(figures, market) if portfolio.mode is AccountMode.ISOLATED else None,
     )
+    if not is_explained:
+        return result
+    return replace(
+        result,
+        groups=group_lines(netted.groups, figures.group_requirement, market, scale=figures.gross),
+        contributions=contribution_lines(arrays, figures.contribution, requirement.maintenance_margin),
+        worst_scenarios=worst_scenarios(netted.account_pnl, market.scenarios, scale=figures.gross),
+    )
+
+
+def margin_result(
+    portfolio: Portfolio,
+    market: RevaluedMarket,
+    parameters: RiskParameters,
+    *,
+    equity: EquityBridge,
+    requirement: RequirementBridge,
+    gap: GapLoss | None,
+) -> MarginResult:
+    """Return the margin that two bridges make, without what explains it."""
     utilization = utilization_of(requirement.maintenance_margin, equity.equity)
     return MarginResult(
         stamp=stamp_of(portfolio, market, parameters),
@@ -106,10 +137,48 @@ def compute_margin(portfolio: Portfolio, market: RevaluedMarket, parameters: Ris
         requirement=requirement,
         utilization=utilization,
         band=band_of(utilization, parameters.bands),
-        groups=group_lines(figures.netted.groups, figures.group_requirement, market, scale=figures.gross) if is_explained else (),
-        contributions=contribution_lines(arrays, figures.contribution, requirement.maintenance_margin) if is_explained else (),
-        worst_scenarios=worst_scenarios(figures.netted.account_pnl, market.scenarios, scale=figures.gross) if is_explained else (),
-        gap=None if portfolio.mode is AccountMode.CROSS else _gap(figures, market),
+        groups=(),
+        contributions=(),
+        worst_scenarios=(),
+        gap=gap,
+    )
+
+
+def statement_of(
+    requirement: ByRow,
+    group_count: int,
+    charges: AccountCharges,
+    rates: MarginRates,
+    parameters: RiskParameters,
+    *,
+    gross: float,
+    market_requirement: float,
+    initial_only: tuple[ChargeLine, ...],
+    value_scale: float,
+) -> RequirementBridge:
+    """Return the way from gross to the requirement, rounded.
+
+    Args:
+        requirement: [R] tail means of groups, classes and the account.
+        group_count: How many of them are groups.
+        charges: On top.
+        rates: Of the account's mode.
+        parameters: What they are from.
+        gross: Tail means of every holding in every group alone.
+        market_requirement: Before charges.
+        initial_only: What only new risk has to cover.
+        value_scale: Sum of the absolute amounts behind the market values.
+    """
+    return requirement_bridge(
+        gross=gross,
+        group_total=float(requirement[:group_count].sum()),
+        class_total=float(requirement[group_count:-1].sum()),
+        account=float(requirement[-1]),
+        market_requirement=market_requirement,
+        rates=rates,
+        initial_margin_multiple=parameters.initial_margin_multiple,
+        charges=charge_lines(charges.lines, scale=gross + charges.scale),
+        initial_only=charge_lines(initial_only, scale=value_scale),
     )
 
 
@@ -129,7 +198,7 @@ def margin_figures(
     return MarginFigures(
         split=required.split,
         netted=netted,
-        gross=gross_requirement(required.legs, market, rates.tail_fraction),
+        gross=float(gross_requirement(required.legs, market, rates.tail_fraction).sum()),
         group_requirement=requirement[:group_count],
         class_requirement=requirement[group_count:-1],
         account_requirement=float(requirement[-1]),
@@ -137,12 +206,13 @@ def margin_figures(
         exposures=required.exposures,
         charges=charges,
         initial_only=required.initial_only,
-        contribution=_contributions(required, len(arrays.row), market, rates) if is_explained else np.empty(0),
+        contribution=_contributions(required, arrays, market, rates) if is_explained else np.empty(0),
     )
 
 
-def _contributions(required: RequiredMargin, holding_count: int, market: RevaluedMarket, rates: MarginRates) -> ByHolding:
-    return required.charges.contribution + tail_contributions(required, market, rates, holding_count=holding_count)
+def _contributions(required: RequiredMargin, arrays: PortfolioArrays, market: RevaluedMarket, rates: MarginRates) -> ByHolding:
+    of_charges = charge_contributions(required.charges, required.exposures, arrays, market, rates.charges)
+    return of_charges + tail_contributions(required, market, rates, holding_count=len(arrays.row))
 
 
 def stamp_of(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters) -> MarginStamp:
@@ -162,5 +232,5 @@ def stamp_of(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParam
 
 
 def _gap(figures: MarginFigures, market: RevaluedMarket) -> GapLoss:
-    scale = float(figures.split.gross_value.sum()) + figures.gross
+    scale = figures.split.gross_scale + figures.gross
     return gap_loss(figures.split.equity, figures.netted.account_pnl, market.scenarios, scale=scale)

@@ -13,16 +13,19 @@ from crossmargin.engine.charges import (
     AccountCharges,
     ChargeLine,
     Exposures,
+    OutsideGroups,
     account_charges,
+    charged_groups,
     depeg_charge,
     exposures_of,
-    liquidity_stretch,
 )
+from crossmargin.engine.charges.minimums import schedule_floor
+from crossmargin.engine.charges.wrong_way import haircut_taken
 from crossmargin.engine.collateral_split import CollateralSplit
 from crossmargin.engine.netting import LegHoldings, NettedPnl, leg_holdings, netted_pnl, stacked
 from crossmargin.engine.portfolio_arrays import MarginRates, PortfolioArrays
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
-from crossmargin.engine.tail_mean import tail_weights
+from crossmargin.engine.tail_mean import Tails, tails_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,25 +42,22 @@ class RequiredMargin:
     """A requirement and what it is made of. Base currency; axis R holds groups, classes and the account.
 
     Attributes:
-        tails: [R, S] weight of each scenario in each tail, over alpha. tail_losses: [R] before the floor at zero.
-        stretch: [U] of the liquidity charge. initial_only: What only new risk has to cover.
+        tails: Of all rows. initial_only: What only new risk has to cover.
     """
 
     split: CollateralSplit
     legs: LegHoldings
     netted: NettedPnl
-    tails: ByRowScenario
-    tail_losses: ByRow
+    tails: Tails
     market_requirement: float
     exposures: Exposures
-    stretch: ByGroup
     charges: AccountCharges
     initial_only: tuple[ChargeLine, ...]
 
     @property
     def requirement(self) -> ByRow:
         """[R] tail means."""
-        means: ByRow = np.maximum(0.0, self.tail_losses)
+        means: ByRow = np.maximum(0.0, self.tails.losses)
         return means
 
     def excess(self, rates: MarginRates) -> float:
@@ -74,25 +74,34 @@ def required_of(split: CollateralSplit, arrays: PortfolioArrays, market: Revalue
     """
     profits = profits_of(split, arrays, market)
     legs, netted = profits.legs, profits.netted
-    pnl = stacked(netted)
-    tails = tail_weights(pnl, market.scenarios.weights, rates.tail_fraction) / rates.tail_fraction
-    tail_losses = -np.einsum("rs,rs->r", tails, pnl)
-    requirement = np.maximum(0.0, tail_losses)
-    market_requirement = float((level_weights(rates, len(netted.groups), len(netted.classes)) * requirement).sum())
-    exposures = exposures_of(legs, netted.groups, arrays, market)
-    stretch = liquidity_stretch(exposures, market, rates.charges)
+    tails = tails_of(stacked(netted), market.scenarios.weights, rates.tail_fraction)
+    exposures = exposures_of(legs, netted.groups, len(arrays.row), market)
+    is_all = np.array_equal(split.scenario_quantity, arrays.quantity)
+    all_legs = legs if is_all else leg_holdings(arrays, arrays.quantity, market)
+    charged = charged_groups(exposures, all_legs, row=arrays.row, quantity=arrays.quantity, market=market, rates=rates.charges)
+    outside = OutsideGroups(
+        haircut_taken=haircut_taken(arrays, market, split, rates.charges),
+        schedule_floor=schedule_floor(arrays.row, arrays.quantity, split.market_value, market, rates.charges),
+        owner_liquidity=arrays.owner_liquidity,
+        owner_basis=arrays.owner_basis,
+    )
+    requirement = np.maximum(0.0, tails.losses)
+    market_requirement = market_requirement_of(requirement, rates, len(netted.groups), len(netted.classes))
     charges = account_charges(
-        arrays,
+        charged,
+        outside,
         market,
-        split,
-        exposures,
         rates.charges,
         group_requirement=requirement[: len(netted.groups)],
-        stretch=stretch,
         market_requirement=market_requirement,
     )
     initial_only = (ChargeLine(DEPEG, depeg_charge(arrays, market, split, rates.charges)),)
-    return RequiredMargin(split, legs, netted, tails, tail_losses, market_requirement, exposures, stretch, charges, initial_only)
+    return RequiredMargin(split, legs, netted, tails, market_requirement, exposures, charges, initial_only)
+
+
+def market_requirement_of(requirement: ByRow, rates: MarginRates, group_count: int, class_count: int) -> float:
+    """Return (1 - rho1) sum E_u + (rho1 - rho2) sum E_a + rho2 E from the tail means [R] of groups, classes and the account."""
+    return float((level_weights(rates, group_count, class_count) * requirement).sum())
 
 
 def profits_of(split: CollateralSplit, arrays: PortfolioArrays, market: RevaluedMarket) -> ScenarioProfits:
@@ -108,8 +117,9 @@ def tail_contributions(required: RequiredMargin, market: RevaluedMarket, rates: 
     """Return [H] what each holding adds to the market requirement and to the stretched tail means of the liquidity charge."""
     netted, group_count = required.netted, len(required.netted.groups)
     levels = level_weights(rates, group_count, len(netted.classes))
-    levels[:group_count] += required.stretch  # the stretched tail mean is attributed as the tail mean itself is
-    marginal = required.tails * np.where(required.tail_losses > 0, levels, 0.0)[:, np.newaxis]
+    levels[:group_count] += required.charges.stretch  # the stretched tail mean is attributed as the tail mean itself is
+    tails = required.tails.weights(len(market.scenarios.weights)) / rates.tail_fraction
+    marginal = tails * np.where(required.tails.losses > 0, levels, 0.0)[:, np.newaxis]
     return euler_contributions(
         required.legs, market, groups=netted.groups, marginal_weight=_by_group(marginal, netted), holding_count=holding_count
     )

@@ -34,15 +34,39 @@ def tail_mean(pnl: ByScenario, weights: ByScenario, alpha: float) -> float:
 
 def tail_means(pnl: ByRowScenario, weights: ByScenario, alpha: float) -> ByRow:
     """Return the tail mean of every row of `pnl` [R, S]; each is bit for bit what `tail_mean` says of it alone."""
-    means = np.empty(len(pnl))
-    for start in range(0, len(pnl), _ROWS_AT_ONCE):
+    means: ByRow = np.maximum(0.0, tails_of(pnl, weights, alpha).losses)
+    return means
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tails:
+    """The tails of some rows of profits.
+
+    Attributes:
+        losses: [R] mean losses before the floor at zero; each depends on its own row alone, even in the last bit.
+        worst: The scenarios in them, a block of rows after the other.
+    """
+
+    losses: ByRow
+    worst: tuple[WorstScenarios, ...]
+
+    def weights(self, scenario_count: int) -> ByRowScenario:
+        """Return [R, S] how much of each scenario's weight lies in the tail of each row."""
+        return np.concatenate([dense_weights(each, scenario_count) for each in self.worst])
+
+
+def tails_of(pnl: ByRowScenario, weights: ByScenario, alpha: float) -> Tails:
+    """Return the tails of the rows of `pnl` [R, S]."""
+    losses, worst = np.empty(len(pnl)), []
+    for start in range(0, max(1, len(pnl)), _ROWS_AT_ONCE):
         block = pnl[start : start + _ROWS_AT_ONCE]
         tail = worst_of_rows(block, weights, alpha)
         row = np.repeat(np.arange(len(block)), tail.scenario.shape[1])
         # Added up one after the other, so that a row's tail mean does not depend on its neighbours even in the last bit.
-        losses = -np.bincount(row, (tail.weight * np.take_along_axis(block, tail.scenario, axis=1)).ravel(), len(block)) / alpha
-        means[start : start + _ROWS_AT_ONCE] = np.maximum(0.0, losses)
-    return means
+        taken = np.bincount(row, (tail.weight * np.take_along_axis(block, tail.scenario, axis=1)).ravel(), len(block))
+        losses[start : start + _ROWS_AT_ONCE] = -taken / alpha
+        worst.append(tail)
+    return Tails(losses, tuple(worst))
 
 
 def tail_weights(pnl: ByRowScenario, weights: ByScenario, alpha: float) -> ByRowScenario:
@@ -52,11 +76,7 @@ def tail_weights(pnl: ByRowScenario, weights: ByScenario, alpha: float) -> ByRow
     the gradient that Euler contributions need. Among equal losses the earlier scenario comes first.
     """
     rows = np.atleast_2d(pnl)
-    tail = worst_of_rows(rows, weights, alpha)
-    row, place = np.nonzero(tail.weight)
-    taken = np.zeros(rows.shape)
-    taken[row, tail.scenario[row, place]] = tail.weight[row, place]
-    return taken.reshape(pnl.shape)
+    return dense_weights(worst_of_rows(rows, weights, alpha), rows.shape[1]).reshape(pnl.shape)
 
 
 def tail_means_by_weights(pnl: ByRowScenario, weights: NDArray[np.float64], alpha: float) -> NDArray[np.float64]:
@@ -94,6 +114,14 @@ class WorstScenarios:
         """Return the scenarios in the tail of one row."""
         places: Index = self.scenario[row, self.weight[row] > 0.0]
         return places
+
+
+def dense_weights(tail: WorstScenarios, scenario_count: int) -> ByRowScenario:
+    """Return [R, S] how much of each scenario's weight lies in the tail of each row."""
+    row, place = np.nonzero(tail.weight)
+    taken = np.zeros((len(tail.weight), scenario_count))
+    taken[row, tail.scenario[row, place]] = tail.weight[row, place]
+    return taken
 
 
 def worst_of_rows(pnl: ByRowScenario, weights: ByScenario, alpha: float) -> WorstScenarios:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -12,17 +12,20 @@ from crossmargin.domain.identifiers import HouseViewId, InstrumentId, RiskParame
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.market import FactorId, MarketSnapshot
+from crossmargin.domain.market_gate import gated
 from crossmargin.domain.parameter_governance import in_force
 from crossmargin.domain.portfolio import Portfolio
+from crossmargin.domain.position import Position, holdings_with
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.kernels.choice import Kernels
-from crossmargin.engine.market_ends import margin_with_ends
+from crossmargin.engine.market_ends import data_quality, margin_with_ends
 from crossmargin.engine.methodologies.compute import compute
 from crossmargin.engine.ramped_margin import ramped_margin
 from crossmargin.engine.revaluation import PreparedInstruments, prepared, required_factors, revalue_market
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from crossmargin.engine.scenarios import build_scenario_set
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
+from crossmargin.usecases.hot_accounts import HotAccounts
 from crossmargin.usecases.known_margins import KnownMargins
 from crossmargin.usecases.ports.instrument import InstrumentReader
 from crossmargin.usecases.ports.market import MarketStore, MarketVersion, ScenarioRecipe
@@ -44,6 +47,7 @@ class MarketView:
         fraction: Share of this view's result; 1 without a ramp.
         house: What all accounts hold together, as the last house run found it.
         margins: What portfolios needed in this very view; another view begins with none.
+        hot: Accounts that were asked about in this very view, taken apart; another view begins with none.
     """
 
     snapshot: MarketSnapshot
@@ -54,6 +58,7 @@ class MarketView:
     fraction: Decimal = Decimal(1)
     house: HouseView = NO_HOUSE
     margins: KnownMargins = field(default_factory=KnownMargins, init=False, repr=False, compare=False)
+    hot: HotAccounts = field(default_factory=HotAccounts, init=False, repr=False, compare=False)
 
     def known(self, portfolio: Portfolio) -> Portfolio:
         """Return an account with what all accounts hold together, which its margin depends on."""
@@ -71,6 +76,21 @@ class MarketView:
         """Return the same without what explains it (groups, contributions, worst scenarios), remembered; raises what `compute` raises."""
         return self.margins.of(portfolio, lambda: self._brief_margin(portfolio))
 
+    def brief_margin_with(self, portfolio: Portfolio, changes: Sequence[Position]) -> MarginResult:
+        """Return `brief_margin` of an account with positions on top, to the bit, for what it takes to redo what they touch."""
+        if self.previous is not None:
+            return self.brief_margin(with_positions(portfolio, changes))
+        at_levels = self.hot.margin_with(self.known(portfolio), changes, self.market, self.parameters)
+        if at_levels is None:
+            return self.brief_margin(with_positions(portfolio, changes))
+        if not self.snapshot.doubted_levels and not self.snapshot.doubted_marks:
+            return at_levels
+        return self.margins.of(with_positions(portfolio, changes), lambda: self._gated(at_levels, with_positions(portfolio, changes)))
+
+    def _gated(self, at_levels: MarginResult, portfolio: Portfolio) -> MarginResult:
+        quality = data_quality(self.known(portfolio), self.snapshot, self.market, self.parameters, at_levels)
+        return gated(at_levels, quality)
+
     def _brief_margin(self, portfolio: Portfolio) -> MarginResult:
         result = margin_with_ends(self.known(portfolio), self.snapshot, self.market, self.parameters, is_brief=True)
         return self._ramped(result, MarketView.brief_margin, portfolio)
@@ -86,6 +106,11 @@ class MarketView:
         lines = (self.previous.parameters.bands, self.parameters.bands)
         before = replace(self.previous, house=self.house)
         return ramped_margin(margin(before, portfolio), result, self.fraction, lines=lines)
+
+
+def with_positions(portfolio: Portfolio, changes: Sequence[Position]) -> Portfolio:
+    """Return an account with positions on top, as it would be asked about if they were in its state."""
+    return replace(portfolio, holdings=holdings_with(portfolio.holdings, changes)) if changes else portfolio
 
 
 @dataclass(slots=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.portfolio import Portfolio
-from crossmargin.domain.position import Position, holdings_with, net_holdings
+from crossmargin.domain.position import Holding, net_holdings
 from crossmargin.usecases.current_market import CurrentMarket
 from crossmargin.usecases.ports.books import AccountState
 from crossmargin.usecases.ports.runtime import ComputePool
@@ -35,20 +34,14 @@ class EvaluateMargin:
         return await self.compute.run(lambda: view.margin(portfolio))
 
 
-def portfolio_of(state: AccountState) -> Portfolio:
-    """Return an account's state as the engine is asked about it."""
+def portfolio_of(state: AccountState, holdings: tuple[Holding, ...] | None = None) -> Portfolio:
+    """Return an account's state as the engine is asked about it; `holdings` are those its positions net to, where they are at hand."""
     account = state.account
     return Portfolio(
         account.ref,
         account.mode,
         state.head.sequence,
-        net_holdings(state.positions),
+        net_holdings(state.positions) if holdings is None else holdings,
         state.policies,
         methodology=account.methodology,
     )
-
-
-def portfolio_with(portfolio: Portfolio, changes: Iterable[Position]) -> Portfolio:
-    """Return an account with positions on top, as it would be asked about if they were in its state."""
-    wanted = tuple(changes)
-    return replace(portfolio, holdings=holdings_with(portfolio.holdings, wanted)) if wanted else portfolio

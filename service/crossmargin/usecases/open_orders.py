@@ -13,7 +13,7 @@ from crossmargin.domain.money import exact_sum
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.position import Position, net_holdings
 from crossmargin.usecases.current_market import MarketView
-from crossmargin.usecases.evaluate_margin import portfolio_of, portfolio_with
+from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.ports.books import AccountState
 
 EXACT_BLOCKS: Final = 3
@@ -23,7 +23,7 @@ Block: TypeAlias = tuple[Position, ...]
 
 def worst_need(view: MarketView, state: AccountState, blocks: Sequence[Block], changes: Iterable[Position] = ()) -> MarginNeed:
     """Return the worst need of what an account holds with `changes`, whichever parts of the blocks fill. Numpy work."""
-    return worst_need_of(view, portfolio_of(state), blocks, changes)
+    return worst_need_of(view, held_in(view, state), blocks, changes)
 
 
 def worst_need_of(view: MarketView, held: Portfolio, blocks: Sequence[Block], changes: Iterable[Position] = ()) -> MarginNeed:
@@ -34,7 +34,7 @@ def worst_need_of(view: MarketView, held: Portfolio, blocks: Sequence[Block], ch
     """
     exact, rest = _split(view, held, blocks)
     changed = tuple(changes)
-    needs = [_need(view, portfolio_with(held, (*changed, *chain.from_iterable(filled)))) for filled in _subsets(exact)]
+    needs = [_need(view, held, (*changed, *chain.from_iterable(filled))) for filled in _subsets(exact)]
     worst = MarginNeed.worst(needs)
     least = [worst.least_excess, *(None if need.least_excess is None else min(Decimal(0), need.least_excess) for need in rest)]
     return MarginNeed(
@@ -48,15 +48,20 @@ def _split(view: MarketView, held: Portfolio, blocks: Sequence[Block]) -> tuple[
     if len(blocks) <= EXACT_BLOCKS:
         return blocks, []
     alone = sorted(
-        ((_need(view, replace(held, holdings=net_holdings(block))), block) for block in blocks),
+        ((MarginNeed.of(view.brief_margin(replace(held, holdings=net_holdings(block)))), block) for block in blocks),
         key=lambda pair: pair[0].initial_margin,
         reverse=True,
     )
     return [block for _, block in alone[:EXACT_BLOCKS]], [need for need, _ in alone[EXACT_BLOCKS:]]
 
 
-def _need(view: MarketView, portfolio: Portfolio) -> MarginNeed:
-    return MarginNeed.of(view.brief_margin(portfolio))
+def held_in(view: MarketView, state: AccountState) -> Portfolio:
+    """Return what an account holds, netted once for as long as its positions stand."""
+    return portfolio_of(state, view.hot.holdings_of(state.account.ref, state.positions))
+
+
+def _need(view: MarketView, held: Portfolio, changes: Sequence[Position]) -> MarginNeed:
+    return MarginNeed.of(view.brief_margin_with(held, changes))
 
 
 def _subsets(blocks: Sequence[Block]) -> Iterable[tuple[Block, ...]]:

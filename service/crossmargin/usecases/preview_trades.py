@@ -13,8 +13,8 @@ from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.position import Position
 from crossmargin.domain.reservation import fill_blocks
 from crossmargin.usecases.current_market import CurrentMarket, MarketView
-from crossmargin.usecases.evaluate_margin import portfolio_of, portfolio_with
 from crossmargin.usecases.known_instruments import instruments_by_name
+from crossmargin.usecases.open_orders import held_in
 from crossmargin.usecases.ports.books import BookReader, Books
 from crossmargin.usecases.ports.instrument import InstrumentReader
 from crossmargin.usecases.ports.runtime import ComputePool
@@ -83,10 +83,10 @@ def positions_from(entries: Sequence[NewEntry], account: AccountRef) -> list[Pos
 def _preview(books: Books, account: AccountRef, changes: Sequence[Position], view: MarketView) -> TradePreview:
     state = books.states[account]
     weight = weigh_order(view, state, fill_blocks(books.reservations[account]), changes)
-    held = portfolio_of(state)
+    held = held_in(view, state)
     return TradePreview(
-        before=view.brief_margin(held),
-        after=view.brief_margin(portfolio_with(held, changes)),
+        before=view.brief_margin_with(held, ()),
+        after=view.brief_margin_with(held, changes),
         need_before=weight.before,
         need_after=weight.after,
         acceptable=weight.is_approvable,

@@ -13,8 +13,7 @@ from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.position import Position
 from crossmargin.engine.market_ends import doubts_touched_by
 from crossmargin.usecases.current_market import MarketView
-from crossmargin.usecases.evaluate_margin import portfolio_of, portfolio_with
-from crossmargin.usecases.open_orders import Block, worst_need_of
+from crossmargin.usecases.open_orders import Block, held_in, worst_need_of
 from crossmargin.usecases.ports.books import AccountState
 
 
@@ -35,12 +34,12 @@ class OrderWeight:
 
 def weigh_order(view: MarketView, state: AccountState, blocks: Sequence[Block], order: Sequence[Position]) -> OrderWeight:
     """Return what an order comes to whose whole fill changes positions by `order`; `blocks` are open already. Numpy work."""
-    held = portfolio_of(state)
+    held = held_in(view, state)
     before = worst_need_of(view, held, blocks)
     after = MarginNeed.worst((before, worst_need_of(view, held, blocks, order)))
     if reduces_risk(before, after):
         return OrderWeight(before, after, is_approvable=True, market_refusal=None)
-    quality = _quality(view, portfolio_with(held, order))
+    quality = _quality(view, held, order)
     refusal = market_refusal(
         Action.RISK_INCREASING,
         () if quality is None else quality.doubted,
@@ -53,10 +52,10 @@ def weigh_order(view: MarketView, state: AccountState, blocks: Sequence[Block], 
 
 def quality_with(view: MarketView, state: AccountState, changes: Sequence[Position]) -> DataQuality | None:
     """Return what doubted market data leaves open of an account that holds `changes` as well; None when nothing is doubted."""
-    return _quality(view, portfolio_with(portfolio_of(state), changes))
+    return _quality(view, held_in(view, state), changes)
 
 
-def _quality(view: MarketView, portfolio: Portfolio) -> DataQuality | None:
+def _quality(view: MarketView, held: Portfolio, changes: Sequence[Position]) -> DataQuality | None:
     if not view.snapshot.doubted_levels and not view.snapshot.doubted_marks:
         return None
-    return view.brief_margin(portfolio).quality
+    return view.brief_margin_with(held, changes).quality

@@ -10,16 +10,15 @@ import pytest
 
 from crossmargin.domain.account import AccountMode
 from crossmargin.domain.collateral import CollateralPolicy
-from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId
+from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId
 from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.portfolio import Portfolio
-from crossmargin.domain.position import Holding, Position
+from crossmargin.domain.position import Holding
 from crossmargin.usecases import known_margins
 from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.known_margins import KnownMargins
-from crossmargin.usecases.open_orders import worst_need
 from tests.unit.adapters.prometheus.results import a_result
-from tests.unit.usecases.house import BTC, BTC_PERP, CORE, USD, unexplained
+from tests.unit.usecases.house import BTC, CORE, USD, unexplained
 
 PORTFOLIO = Portfolio(CORE, AccountMode.CROSS, 7, (Holding(BTC, Decimal(1), Decimal(0)), Holding(USD, Decimal(5), Decimal(0))))
 OTHERS = {
@@ -71,36 +70,12 @@ def test_the_oldest_goes_for_the_next(monkeypatch):
     assert known.of(replace(PORTFOLIO, holdings=(Holding(BTC, Decimal(0), Decimal(0)),)), lambda: a_margin(9)) == a_margin(9)
 
 
-async def test_a_decision_begins_with_what_the_one_before_ended_with(house):
-    await house.publish()
-    await house.deposit("1000000")
-    view = await house.current_market()
-    state = await house.ports.books.account_state(CORE)
-    order = (Position(BookId("main"), BTC_PERP, Decimal(1), Decimal(60000)),)
-    assert worst_need(view, state, (order,)) == worst_need(view, state, (), order)
-    assert len(view.margins) == 2, "without the order, and with it"
-    filled = replace(state, positions=(*state.positions, *order), head=replace(state.head, sequence=9))
-    worst_need(view, filled, ())
-    assert len(view.margins) == 2
-
-
 def test_in_another_process_it_begins_with_nothing():
     known = KnownMargins()
     known.of(PORTFOLIO, lambda: a_margin(1))
     again = pickle.loads(pickle.dumps(known))  # noqa: S301 - our own
     assert (len(known), len(again)) == (1, 0)
     assert again.of(PORTFOLIO, lambda: a_margin(2)) == a_margin(2)
-
-
-async def test_another_market_begins_with_nothing(house):
-    await house.publish()
-    await house.deposit("1000000")
-    view = await house.current_market()
-    worst_need(view, await house.ports.books.account_state(CORE), ())
-    assert len(view.margins) == 1
-    assert len(replace(view, fraction=Decimal("0.5")).margins) == 0
-    await house.publish("61000")
-    assert len((await house.current_market()).margins) == 0
 
 
 async def test_what_is_remembered_is_what_would_be_computed_without_what_explains_it(house):

@@ -21,9 +21,9 @@ from crossmargin.engine.attribution import WORST_SCENARIO_COUNT
 from crossmargin.engine.axes import ByFactor, ByGroup, ByGroupHolding, ByHolding
 from crossmargin.engine.charges import ChargeLine, exposures_of
 from crossmargin.engine.charges.account_charges import BASIS, SHORT_OPTION_MINIMUM
-from crossmargin.engine.charges.basis import basis_charge
+from crossmargin.engine.charges.basis import basis_charge, basis_contributions, basis_matched
 from crossmargin.engine.charges.exposures import shared
-from crossmargin.engine.charges.minimums import group_minimums
+from crossmargin.engine.charges.minimums import group_minimums, share_short_options, short_notional
 from crossmargin.engine.methodologies.largest_loss import largest_losses
 from crossmargin.engine.methodologies.market_grid import MarketGrid, RiskArrays, market_grid, risk_arrays_of, shocks_of
 from crossmargin.engine.methodologies.requirement_figures import MarginedAccount, RequirementFigures
@@ -83,9 +83,11 @@ def span_margin(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskPa
     account = MarginedAccount(portfolio, market, parameters)
     grid, pnl = _grid_pnl(account, Methodology.SPAN_GRID, arrays)
     scan_risk = pnl.losses
-    exposures = exposures_of(account.legs, np.unique(market.leg_group[account.legs.leg]), account.arrays, market)
-    basis = basis_charge(exposures, account.arrays, market, account.rates.charges)
-    minimums = group_minimums(exposures, account.arrays, market, account.rates.charges)
+    row, quantity, rates = account.arrays.row, account.arrays.quantity, account.rates.charges
+    exposures = exposures_of(account.legs, np.unique(market.leg_group[account.legs.leg]), len(row), market)
+    basis = basis_charge(basis_matched(exposures, row, market, rates), exposures.groups, market, rates)
+    short = short_notional(exposures, row, quantity, market)
+    minimums = group_minimums(exposures.groups, net=exposures.net, short_notional=exposures.summed(short), market=market, rates=rates)
     risk_of = dict(zip(pnl.groups, scan_risk.tolist(), strict=True))
     rest = np.array([risk_of.get(market.groups[group], 0.0) for group in exposures.groups.tolist()]) + basis.by_group
     lacking, _ = replace(minimums, rate=np.zeros_like(minimums.rate)).shortfalls(rest)
@@ -95,7 +97,9 @@ def span_margin(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskPa
             after_groups=float(scan_risk.sum()),
             market_requirement=float(scan_risk.sum()),
             groups=risk_of,
-            contribution=pnl.contribution.sum(axis=0) + basis.contribution + minimums.share_short_options(lacking),
+            contribution=pnl.contribution.sum(axis=0)
+            + basis_contributions(basis, exposures, row, market, rates)
+            + share_short_options(lacking, exposures, short),
             charges=(ChargeLine(BASIS, basis.total), ChargeLine(SHORT_OPTION_MINIMUM, float(lacking.sum()))),
             worst=worst_points(pnl, grid),
             charge_scale=exposures.scale,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,6 +94,11 @@ class RevaluedMarket:
     def row_of(self) -> Mapping[InstrumentId, int]:
         """Position of each instrument along axis I."""
         return {instrument.instrument_id: row for row, instrument in enumerate(self.instruments)}
+
+    @cached_property
+    def name_hash(self) -> Index:
+        """[I] numbers that follow from the names of the instruments alone, spread evenly: the same in every market."""
+        return np.array([crc32(instrument.instrument_id.encode()) for instrument in self.instruments], dtype=np.int64)
 
     @cached_property
     def is_slowed(self) -> bool:
