@@ -216,7 +216,7 @@ async def test_a_full_pool_says_busy_and_nothing_happened(database_url):
 
 
 async def test_a_decision_that_takes_too_long_is_given_up_and_books_nothing(storage, database_url, monkeypatch):
-    monkeypatch.setattr("crossmargin.adapters.postgres.writer.DECIDE_LIMIT_S", 0.05)
+    monkeypatch.setattr("crossmargin.adapters.postgres.last_message.DECIDE_LIMIT_S", 0.05)
     before = sql_row_counts(database_url)
 
     async def never(heads):

@@ -18,7 +18,7 @@ from typing import Any, Final
 import psycopg
 
 from crossmargin.__main__ import main
-from crossmargin.adapters.postgres import database, writer
+from crossmargin.adapters.postgres import database, fact_lines, last_message, writer
 from crossmargin.adapters.postgres.books import books_from_rows
 from crossmargin.usecases.ports.writing import WriteOutcome
 
@@ -36,12 +36,19 @@ def no_idempotency() -> None:
     forgotten = "VALUES (p_principal, p_method, p_key || '#' || gen_random_uuid()::text, p_request_hash)"
     for function in ("begin_write", "begin_decision_beyond"):
         _change_function(function, (reserved, forgotten))
+    # Facts that are written together forget that they know a key.
+    _change_function(
+        "begin_facts",
+        ("WHEN new.key IS NOT NULL THEN 'reserved'", "WHEN true THEN 'reserved'"),
+        ("CASE WHEN new.key IS NOT NULL THEN read", "CASE WHEN true THEN read"),
+    )
 
 
 def no_row_lock() -> None:
     """Read the heads of accounts without locking them."""
     _change_function("begin_write", ("FOR UPDATE OF h", ""))
     _change_function("begin_decision_beyond", ("FOR UPDATE;", ";"))
+    _change_function("begin_facts", ("FOR UPDATE OF h SKIP LOCKED", ""))
 
 
 def books_before_lock() -> None:
@@ -99,7 +106,8 @@ class _Early(asyncio.Future[WriteOutcome]):
 def acknowledge_before_commit() -> None:
     """Answer what moves an account as soon as everything is written, and commit a moment later."""
     early: ContextVar[_Early | None] = ContextVar("early", default=None)
-    finish, commit = writer._finish, writer._commit
+    waiting: ContextVar[tuple[_Early, ...]] = ContextVar("waiting", default=())
+    finish, finish_together, commit = writer._finish, fact_lines._finish, last_message._commit
 
     def careless(write):
         async def write_carelessly(self, request, decide):
@@ -116,18 +124,33 @@ def acknowledge_before_commit() -> None:
     async def finish_and_remember(connection, request, decision):
         if (answer := early.get()) is not None:
             answer.response = decision.response
+            waiting.set((answer,))
         return await finish(connection, request, decision)
 
+    async def finish_together_and_remember(connection, decided, entries):
+        answers = []
+        for one in decided:
+            if (answer := one.call.context.get(early)) is not None:
+                answer.response = one.decision.response
+                answers.append(answer)
+        waiting.set(tuple(answers))
+        return await finish_together(connection, decided, entries)
+
     async def commit_later(connection) -> None:
-        answer = early.get()
-        if answer is not None and not answer.done():
+        answers = [answer for answer in waiting.get() if not answer.done()]
+        for answer in answers:
             answer.set_result(WriteOutcome(answer.response, replayed=False))
+        if answers:
             await asyncio.sleep(ACKNOWLEDGED_EARLY_S)
         await commit(connection)
 
-    changes: dict[str, Any] = {"_finish": finish_and_remember, "_commit": commit_later}
-    for name, change in changes.items():
-        setattr(writer, name, change)
+    changes: Any = (
+        (writer, "_finish", finish_and_remember),
+        (fact_lines, "_finish", finish_together_and_remember),
+        (last_message, "_commit", commit_later),
+    )
+    for module, name, change in changes:
+        setattr(module, name, change)
     for way in ("write", "decide"):
         setattr(writer.PostgresWriter, way, careless(getattr(writer.PostgresWriter, way)))
 

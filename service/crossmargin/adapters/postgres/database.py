@@ -88,6 +88,7 @@ class Database:
         self.retried: Counter[Fault] = Counter()
         self.positions = KeptPositions()
         self.packed = KeptPacked()
+        self._together: Counter[int] = Counter()
 
     async def open(self) -> None:
         """Check the server and its schema, and open the pool.
@@ -126,11 +127,18 @@ class Database:
         await self.shielded(self._check_schema())
 
     def pool_statistics(self) -> dict[str, int]:
-        """Return how the pool is used, under psycopg's names, and how often writes were tried again, as `writes_retried_` and the fault.
+        """Return how the pool is used, under psycopg's names, and what was counted beside it.
 
+        Writes tried again are `writes_retried_` and the fault; transactions of facts are `facts_together_` and how many were in one.
         Figures that were never above zero may be missing. Does not block.
         """
-        return {**self._pool.get_stats(), **{f"writes_retried_{fault.name.lower()}": count for fault, count in self.retried.items()}}
+        retried = {f"writes_retried_{fault.name.lower()}": count for fault, count in self.retried.items()}
+        together = {f"facts_together_{size}": count for size, count in self._together.items()}
+        return {**self._pool.get_stats(), **retried, **together}
+
+    def count_together(self, size: int) -> None:
+        """Note that so many facts are written in one transaction."""
+        self._together[size] += 1
 
     async def rows(self, statement: Statement, /, **values: object) -> list[Row]:
         """Return the rows of a read; one that meets a broken connection is sent again.

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import psycopg
 from psycopg import AsyncCursor
-from psycopg.pq import ExecStatus
 
 from crossmargin.adapters.postgres.books import books_beyond, books_from_rows
 from crossmargin.adapters.postgres.database import Connection, Database, Row
-from crossmargin.adapters.postgres.driver_errors import Fault, caller_error, fault_of, service_busy, storage_unavailable
-from crossmargin.adapters.postgres.entry_details import check_not_taken_back, raise_if_booked_before, store_details
+from crossmargin.adapters.postgres.driver_errors import Fault, caller_error, fault_of, storage_unavailable
+from crossmargin.adapters.postgres.entry_details import check_not_taken_back
+from crossmargin.adapters.postgres.fact_lines import FactLines, may_go_together
 from crossmargin.adapters.postgres.kept_positions import KeptPositions, Known, columns_of
+from crossmargin.adapters.postgres.last_message import ENTRY_COLUMNS, decide_in_time, entry_columns, write_and_commit
 from crossmargin.adapters.postgres.records import store_record
 from crossmargin.adapters.postgres.reservation import reservations_to_json
 from crossmargin.adapters.postgres.row_scope import SET_CALLER, clients_setting
 from crossmargin.domain.account import AccountHead, AccountMode, AccountStatus
-from crossmargin.domain.book import Entry
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId
 from crossmargin.usecases.ports.books import Books
 from crossmargin.usecases.ports.writing import Decide, DecideOnBooks, Decision, WriteOutcome, WriteRequest
@@ -29,10 +29,6 @@ Locked = TypeVar("Locked")
 
 CONFLICT_TRIES: Final = 4
 WRITE_DEADLINE_S: Final = 8.0
-DECIDE_LIMIT_S: Final = 2.0
-"""Below the server's limit for an idle transaction, so that we give up in words before it does without."""
-_BROKEN_CHAIN: Final = "CM001"
-_DONE: Final = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK})
 _PAUSE_S: Final = 0.02
 _LONGEST_PAUSE_S: Final = 0.3
 
@@ -42,13 +38,8 @@ _BEGIN_DECISION: Final = (
     b"SELECT *, now() AS locked_at FROM begin_decision_beyond(%s, %s, %s, %s, %s, %s::text[], %s::text[], %s::bigint[], "
     b"%s::text[], %s::text[], %s::bigint[], %s::bytea[], %s::uuid[])"
 )
-_WRITTEN: Final = b"""
-    %s, %s, %s, %s,
-    %s::text[], %s::text[], %s::bigint[], %s::text[], %s::timestamptz[], %s::text[], %s::bytea[], %s::bytea[],
-    %s::text[], %s::text[], %s::bigint[], %s::smallint[], %s::text[], %s::text[], %s::text[], %s::numeric[], %s::numeric[]
-"""
-_FINISH_WRITE: Final = b"SELECT finish_write(" + _WRITTEN + b")"
-_FINISH_DECISION: Final = b"SELECT finish_decision(" + _WRITTEN + b", %s)"
+_FINISH_WRITE: Final = b"SELECT finish_write(%s, %s, %s, %s, " + ENTRY_COLUMNS + b")"
+_FINISH_DECISION: Final = b"SELECT finish_decision(%s, %s, %s, %s, " + ENTRY_COLUMNS + b", %s)"
 
 
 _Begin: TypeAlias = Callable[[Connection, WriteRequest, KeptPositions], Awaitable[WriteOutcome | Locked]]
@@ -60,6 +51,7 @@ class PostgresWriter:
     def __init__(self, database: Database, *, deadline_s: float = WRITE_DEADLINE_S) -> None:
         self._database = database
         self._deadline_s = deadline_s
+        self._lines = FactLines(database)
 
     async def write(self, request: WriteRequest, decide: Decide) -> WriteOutcome:
         """See `Writer.write`. A caller that goes away does not stop the write half-way."""
@@ -67,14 +59,29 @@ class PostgresWriter:
 
     async def decide(self, request: WriteRequest, decide: DecideOnBooks) -> WriteOutcome:
         """See `Writer.decide`. A caller that goes away does not stop the write half-way."""
-        return await self._database.shielded(self._write_until_known(request, _begin_decision, decide))
+        if not may_go_together(request):
+            return await self._database.shielded(self._write_until_known(request, _begin_decision, decide))
+        return await self._database.shielded(self._decide_together(request, decide))
+
+    async def _decide_together(self, request: WriteRequest, decide: DecideOnBooks) -> WriteOutcome:
+        with self._lines.call(request, decide) as call:
+            answer = await call.answer
+            if isinstance(answer, WriteOutcome):
+                return answer
+            # What became of a transaction whose COMMIT went unanswered is learned under each key for itself.
+            return await self._write_until_known(request, _begin_decision, decide, is_unknown=answer.is_unknown)
 
     async def _write_until_known(
-        self, request: WriteRequest, begin: _Begin[Locked], decide: Callable[[Locked], Awaitable[Decision]]
+        self,
+        request: WriteRequest,
+        begin: _Begin[Locked],
+        decide: Callable[[Locked], Awaitable[Decision]],
+        *,
+        is_unknown: bool = False,
     ) -> WriteOutcome:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._deadline_s
-        conflicts, is_unknown, pause_s = 0, False, _PAUSE_S
+        conflicts, pause_s = 0, _PAUSE_S
         while True:
             try:
                 return await self._write_once(request, begin, decide)
@@ -96,11 +103,11 @@ class PostgresWriter:
             begun = await begin(connection, request, self._database.positions)
             if isinstance(begun, WriteOutcome):
                 return begun
-            decision = await _decide_in_time(decide, begun)
+            decision = await decide_in_time(decide, begun)
             for record in decision.records:
                 await store_record(connection, record)
             await check_not_taken_back(connection, decision.entries)
-            await _write_and_commit(connection, request, decision)
+            await write_and_commit(connection, lambda: _finish(connection, request, decision), decision.entries, request.method)
             self._database.positions.follow(decision.entries)
         return WriteOutcome(decision.response, replayed=False)
 
@@ -161,78 +168,11 @@ def _head(row: Row) -> AccountHead:
     )
 
 
-async def _decide_in_time(decide: Callable[[Locked], Awaitable[Decision]], locked: Locked) -> Decision:
-    try:
-        async with asyncio.timeout(DECIDE_LIMIT_S) as limit:
-            return await decide(locked)
-    except TimeoutError:
-        if limit.expired():
-            raise service_busy() from None
-        raise
-
-
-async def _write_and_commit(connection: Connection, request: WriteRequest, decision: Decision) -> None:
-    """Send all that is written, and the COMMIT, in one message: while they are answered the accounts stay locked."""
-    finished: AsyncCursor[Row] | None = None
-    try:
-        async with connection.pipeline():
-            finished = await _finish(connection, request, decision)
-            await store_details(connection, decision.entries)
-            await _commit(connection)
-    except psycopg.OperationalError as error:
-        # The server may have committed before its answer was lost. Only asking again with the same key can tell. What fails before
-        # everything was written says itself what became of it: nothing, unless the line is gone.
-        if finished is None or finished.pgresult is None or finished.pgresult.status not in _DONE:
-            raise
-        raise psycopg.OperationalError("no answer to COMMIT") from error
-    except psycopg.DatabaseError as error:
-        if error.sqlstate == _BROKEN_CHAIN:
-            raise ValueError(f"the entries decided for {request.method} do not continue the chains of their accounts") from None
-        raise_if_booked_before(error, decision.entries)
-        raise
-
-
 async def _finish(connection: Connection, request: WriteRequest, decision: Decision) -> AsyncCursor[Row]:
-    written = (
-        *(request.principal, request.method, request.key, decision.response),
-        *_entry_columns(decision.entries),
-        *_posting_columns(decision.entries),
-    )
+    written = (request.principal, request.method, request.key, decision.response, *entry_columns(decision.entries))
     if decision.reservations:
         return await connection.execute(_FINISH_DECISION, (*written, reservations_to_json(decision.reservations)))
     return await connection.execute(_FINISH_WRITE, written)
-
-
-def _entry_columns(entries: tuple[Entry, ...]) -> tuple[list[Any], ...]:
-    return (
-        [numbered.entry.account.client_id for numbered in entries],
-        [numbered.entry.account.account_id for numbered in entries],
-        [numbered.sequence for numbered in entries],
-        [numbered.entry.kind.value for numbered in entries],
-        [numbered.entry.effective_at for numbered in entries],
-        [numbered.entry.reference for numbered in entries],
-        [numbered.previous_hash for numbered in entries],
-        [numbered.chain_hash for numbered in entries],
-    )
-
-
-def _posting_columns(entries: tuple[Entry, ...]) -> tuple[list[Any], ...]:
-    legs = [(numbered, leg, posting) for numbered in entries for leg, posting in enumerate(numbered.entry.postings, start=1)]
-    return (
-        [numbered.entry.account.client_id for numbered, _, _ in legs],
-        [numbered.entry.account.account_id for numbered, _, _ in legs],
-        [numbered.sequence for numbered, _, _ in legs],
-        [leg for _, leg, _ in legs],
-        [posting.ledger_account for _, _, posting in legs],
-        [posting.book_id for _, _, posting in legs],
-        [posting.instrument_id for _, _, posting in legs],
-        [posting.quantity for _, _, posting in legs],
-        [posting.cost for _, _, posting in legs],
-    )
-
-
-async def _commit(connection: Connection) -> None:
-    await connection.execute(b"COMMIT", prepare=False)
 
 
 def _may_retry(fault: Fault, conflicts: int, *, is_unknown: bool) -> bool:

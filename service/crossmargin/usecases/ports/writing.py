@@ -154,6 +154,9 @@ class Writer(Protocol):
         reading to the commit nobody can halt. Other accounts of a client that has limits over all of them are locked as well, unless a
         fact is decided. Positions are read for a request, and for a fact where there are limits to hold them against.
 
+        Facts about one account without limits that name no reservation may be decided together with others of their principal, in the order
+        in which they came; what comes of each is what would have come of it alone.
+
         Raises:
             DomainError: As `write`, except HALTED.
             ValueError: As `write`.
