@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 
@@ -38,6 +38,8 @@ POOL_COUNTERS: Final = (
     _PoolFigure("crossmargin_database_connection_errors", "Attempts to connect that failed.", "connections_errors"),
 )
 RETRY_CAUSES: Final = ("conflict", "lost", "busy")
+_TOGETHER: Final = "facts_together_"
+_TOGETHER_UP_TO: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 class DatabaseMetrics(Collector):
@@ -45,7 +47,8 @@ class DatabaseMetrics(Collector):
 
     Args:
         registry: Where to publish.
-        read: Returns statistics under the names of psycopg's pool, and retried writes by their cause; one that is missing counts as zero.
+        read: Returns statistics under the names of psycopg's pool, and retried writes by their cause and transactions of facts by their
+            number; one that is missing counts as zero.
             Called on the admin thread, so it must not block.
     """
 
@@ -53,7 +56,7 @@ class DatabaseMetrics(Collector):
         self._read = read
         registry.register(self)
 
-    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily | HistogramMetricFamily]:
         """Yield a family for each figure."""
         statistics = self._read()
         for figure in POOL_GAUGES:
@@ -68,6 +71,18 @@ class DatabaseMetrics(Collector):
         for cause in RETRY_CAUSES:
             retries.add_metric([cause], statistics.get(f"writes_retried_{cause}", 0))
         yield retries
+        yield _facts_together(statistics)
+
+
+def _facts_together(statistics: Mapping[str, int]) -> HistogramMetricFamily:
+    sizes = {int(name.removeprefix(_TOGETHER)): count for name, count in statistics.items() if name.startswith(_TOGETHER)}
+    buckets = [(f"{most:.1f}", sum(count for size, count in sizes.items() if size <= most)) for most in _TOGETHER_UP_TO]
+    return HistogramMetricFamily(
+        "crossmargin_database_facts_together",
+        "Facts, such as calls of RecordTrades, that one transaction was begun for: those that were waiting when the writer became free.",
+        buckets=[*buckets, ("+Inf", sum(sizes.values()))],
+        sum_value=sum(size * count for size, count in sizes.items()),
+    )
 
 
 def _value(figure: _PoolFigure, statistics: Mapping[str, int]) -> float:

@@ -55,6 +55,13 @@ def test_retried_writes_are_told_by_what_had_gone_wrong():
     assert [sample("crossmargin_database_write_retries_total", {"cause": cause}) for cause in RETRY_CAUSES] == [3, 1, 0]
 
 
+def test_facts_written_together_are_told_by_how_many_they_were():
+    sample = published({"facts_together_1": 5, "facts_together_7": 2, "facts_together_256": 1})
+    name = "crossmargin_database_facts_together"
+    assert [sample(f"{name}_bucket", {"le": most}) for most in ("1.0", "4.0", "8.0", "128.0", "256.0", "+Inf")] == [5, 5, 7, 7, 8, 8]
+    assert (sample(f"{name}_sum"), sample(f"{name}_count")) == (5 + 14 + 256, 8)
+
+
 def test_what_the_pool_has_not_counted_yet_is_zero():
     sample = published({})
     assert [sample(figure.name) for figure in POOL_GAUGES] == [0.0] * len(POOL_GAUGES)
