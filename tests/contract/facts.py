@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from crossmargin.domain.book import append_to_chain
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountId, AccountRef
 from crossmargin.usecases.ports.writing import Decision
-from tests.contract.storage import CORE, OTHER, a_deposit
+from tests.contract.storage import CORE, OTHER, a_deposit, a_request
 
 SATELLITE = AccountRef(CORE.client_id, AccountId("satellite"))
 ACCOUNTS = (CORE, OTHER, SATELLITE)
+OPENER = AccountRef(CORE.client_id, AccountId("opener"))
 
 
 def deposits(ref, *quantities):
@@ -29,9 +31,26 @@ async def refuse(books):
     raise DomainError(Reason.INVALID_QUANTITY, "no")
 
 
+async def opens(storage):
+    """Be the one who finds nobody in line, and write nothing: those who come meanwhile are written together."""
+    with contextlib.suppress(DomainError):
+        await storage.writer.decide(a_request("opens", OPENER), refuse)
+
+
 async def book_all(storage, *calls):
-    """Put facts in line at once; the outcomes are theirs, or their errors."""
-    return await asyncio.gather(*(storage.writer.decide(*call) for call in calls), return_exceptions=True)
+    """Put facts in line at once, behind one who opens it; the outcomes are theirs, or their errors."""
+    _, *outcomes = await asyncio.gather(opens(storage), *(storage.writer.decide(*call) for call in calls), return_exceptions=True)
+    return outcomes
+
+
+async def until_not_busy(writer, request, decide):
+    """Ask again as a client does: under the same key nothing is booked twice."""
+    while True:
+        try:
+            return await writer.decide(request, decide)
+        except DomainError as error:
+            if error.reason is not Reason.SERVICE_BUSY:
+                raise
 
 
 def reasons(outcomes):
@@ -41,7 +60,17 @@ def reasons(outcomes):
 
 def together(storage):
     """Return how often so many facts were written in one transaction; None where a storage does not count."""
+    counted = _counted(storage, "facts_together_")
+    return None if counted is None else {int(size): count for size, count in counted.items()}
+
+
+def alone(storage):
+    """Return how many facts were taken out of a transaction with others, by cause; None where a storage does not count."""
+    return _counted(storage, "facts_alone_")
+
+
+def _counted(storage, prefix):
     if not hasattr(storage.database, "pool_statistics"):
         return None
-    prefix = "facts_together_"
-    return {int(name.removeprefix(prefix)): n for name, n in storage.database.pool_statistics().items() if name.startswith(prefix)}
+    statistics = storage.database.pool_statistics().items()
+    return {name.removeprefix(prefix): count for name, count in statistics if name.startswith(prefix) and count}

@@ -10,20 +10,22 @@ import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import CapturingLogger
 
+from crossmargin.adapters.postgres import fact_lines
 from crossmargin.domain.book import append_to_chain
 from crossmargin.domain.client_scope import ClientScope
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.usecases.caller import ADMITTED, Caller
 from tests.contract.cutting_proxy import Cut, CuttingProxy
-from tests.contract.facts import ACCOUNTS, SATELLITE, book_all, deposits, reasons, refuse, together
+from tests.contract.facts import ACCOUNTS, OPENER, SATELLITE, alone, book_all, deposits, opens, reasons, refuse, together, until_not_busy
 from tests.contract.storage import CORE, OTHER, a_deposit, a_request, postgres_storage, sql
 
 
 @pytest.fixture
 async def postgres(database_url):
     async with postgres_storage(database_url, pool_size=16) as storage:
-        await storage.open_accounts(*ACCOUNTS)
+        await storage.open_accounts(*ACCOUNTS, OPENER)
         yield storage
 
 
@@ -38,6 +40,25 @@ async def test_an_account_that_somebody_holds_does_not_hold_up_the_others(postgr
     assert not (await held).replayed
 
 
+async def test_one_who_finds_nobody_in_line_is_written_alone(postgres):
+    for n in range(3):
+        assert not (await postgres.writer.decide(a_request(f"k{n}", CORE), deposits(CORE, 1))).replayed
+    assert together(postgres) == {1: 3}
+
+
+async def test_a_transaction_that_is_undone_is_logged_and_counted(postgres, monkeypatch):
+    """Each fact is then written by itself, or fails by itself: a position outgrows the ledger."""
+    said = CapturingLogger()
+    monkeypatch.setattr(fact_lines, "log", said)
+    outcomes = await book_all(
+        postgres,
+        *[(a_request(f"k{quantity}", ref), deposits(ref, quantity)) for ref, quantity in ((CORE, 2), (OTHER, "9e19"), (OTHER, "8e19"))],
+    )
+    assert [reason for reason in reasons(outcomes) if reason is Reason.INVALID_DECIMAL] == [Reason.INVALID_DECIMAL]
+    assert alone(postgres) == {"overflow": 3}
+    assert [(call.method_name, call.kwargs) for call in said.calls] == [("warning", {"cause": "overflow", "number": 3})]
+
+
 async def test_nobody_is_written_with_another_principal_or_with_other_clients(postgres):
     """The database keeps them apart by what a transaction says of itself."""
 
@@ -48,7 +69,7 @@ async def test_nobody_is_written_with_another_principal_or_with_other_clients(po
     callers = [("desk a", ("alpha",), CORE), ("desk b", ("beta",), OTHER), ("desk a", ("alpha", "beta"), SATELLITE)]
     tasks = [asyncio.create_task(as_caller(*caller, f"{n} {caller}")) for n in range(4) for caller in callers]
     assert not any(outcome.replayed for outcome in await asyncio.gather(*tasks))
-    assert together(postgres) == {4: 3}
+    assert together(postgres) == {1: 3, 3: 3}
     # Who may see no client of the account's finds no account, also in a line with others.
     outside = [asyncio.create_task(as_caller("desk b", ("beta",), ref, f"outside {ref}")) for ref in (OTHER, CORE, SATELLITE)]
     outcomes = await asyncio.gather(*outside, return_exceptions=True)
@@ -87,13 +108,14 @@ def test_any_line_comes_to_what_one_after_another_comes_to(module_database_url, 
 async def compare(url, facts):
     async with postgres_storage(url, pool_size=16) as storage:
         mark = uuid4()
-        await storage.open_accounts(*ACCOUNTS)
+        await storage.open_accounts(*ACCOUNTS, OPENER)
         before = {ref: (await storage.books.account_state(ref)).head for ref in ACCOUNTS}
         calls = [
             (a_request(f"{mark} {key} {ref}", ref, body=str(quantity)), refuse if refuses else deposits(ref, quantity))
             for ref, key, quantity, refuses in facts
         ]
-        outcomes = await asyncio.gather(*(until_not_busy(storage.writer, *call) for call in calls), return_exceptions=True)
+        tried = (until_not_busy(storage.writer, *call) for call in calls)
+        _, *outcomes = await asyncio.gather(opens(storage), *tried, return_exceptions=True)
         booked = {}
         for (request, _), outcome, (ref, _, quantity, refuses) in zip(calls, outcomes, facts, strict=True):
             if isinstance(outcome, DomainError):
@@ -116,13 +138,3 @@ async def compare(url, facts):
 
 def names(ref):
     return ref.client_id, ref.account_id
-
-
-async def until_not_busy(writer, request, decide):
-    """Ask again as a client does: under the same key nothing is booked twice."""
-    while True:
-        try:
-            return await writer.decide(request, decide)
-        except DomainError as error:
-            if error.reason is not Reason.SERVICE_BUSY:
-                raise

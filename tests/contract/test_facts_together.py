@@ -13,13 +13,13 @@ from crossmargin.domain.errors import Reason
 from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.identifiers import AccountId, AccountRef
 from crossmargin.usecases.ports.writing import Decision
-from tests.contract.facts import ACCOUNTS, SATELLITE, book_all, deposits, reasons, refuse, together
+from tests.contract.facts import ACCOUNTS, OPENER, SATELLITE, alone, book_all, deposits, opens, reasons, refuse, together
 from tests.contract.storage import CORE, OTHER, a_deposit, a_request, an_order, decide_reservation
 
 
 @pytest.fixture(autouse=True)
 async def accounts(storage):
-    await storage.open_accounts(*ACCOUNTS)
+    await storage.open_accounts(*ACCOUNTS, OPENER)
 
 
 async def test_they_continue_the_chains_of_their_accounts_one_after_the_other(storage):
@@ -34,7 +34,8 @@ async def test_they_continue_the_chains_of_their_accounts_one_after_the_other(st
         assert all(after.previous_hash == before.chain_hash for before, after in itertools.pairwise(entries))
         assert (await storage.books.account_state(ref)).head.chain_hash == entries[-1].chain_hash
     if (sizes := together(storage)) is not None:
-        assert sizes == {len(calls): 1}
+        assert sizes == {1: 1, len(calls): 1}
+        assert alone(storage) == {}
     again = await book_all(storage, *calls)
     assert [(outcome.replayed, outcome.response) for outcome in again] == [(True, outcome.response) for outcome in outcomes]
 
@@ -69,6 +70,8 @@ async def test_what_fails_fails_alone(storage):
         b"after 0",
         b"after 0",
     ]
+    if (causes := alone(storage)) is not None:
+        assert causes == {"left_out": 2}
     # A key that was refused is free.
     assert not (await storage.writer.decide(a_request("b", CORE, body="new"), deposits(CORE, 1))).replayed
 
@@ -90,6 +93,21 @@ async def test_a_decision_that_fails_spoils_no_other(storage):
     assert isinstance(outcomes[2], ValueError)
     assert reasons([outcomes[0], outcomes[3], outcomes[4]]) == [b"after 0", b"1", b"after 0"]
     assert len(await storage.books.list_entries(CORE, after_sequence=0, limit=9)) == 1
+
+
+async def test_the_others_of_a_decision_that_fails_are_still_written_together(storage):
+    outcomes = await book_all(
+        storage,
+        (a_request("a", CORE), deposits(CORE, 1)),
+        (a_request("b", CORE), refuse),
+        (a_request("c", CORE), deposits(CORE, 2)),
+        (a_request("d", OTHER), decide_reservation(an_order(account=OTHER))),
+        (a_request("e", OTHER), deposits(OTHER, 3)),
+    )
+    assert reasons(outcomes)[:3] == [b"after 0", Reason.INVALID_QUANTITY, b"after 1"]
+    assert sorted(reasons(outcomes)[3:]) in ([b"1", b"after 1"], [b"2", b"after 0"])
+    if (causes := alone(storage)) is not None:
+        assert causes == {"spoiled": 2}
 
 
 async def test_a_key_twice_in_one_line_is_booked_once(storage):
@@ -114,11 +132,11 @@ async def test_an_account_under_a_limit_is_decided_on_with_its_positions(storage
 
 
 async def test_one_who_goes_away_takes_nobody_along(storage):
+    opening = asyncio.create_task(opens(storage))
     leaving = asyncio.create_task(storage.writer.decide(a_request("leaves", OTHER), deposits(OTHER, 1)))
     staying = asyncio.create_task(storage.writer.decide(a_request("stays", OTHER), deposits(OTHER, 1)))
-    first = asyncio.create_task(book_all(storage, (a_request("a", CORE), deposits(CORE, 1))))
     await asyncio.sleep(0)
     leaving.cancel()
-    await first
+    await opening
     assert not (await staying).replayed
     assert (await storage.writer.decide(a_request("leaves", OTHER), deposits(OTHER, 1))).replayed

@@ -36,7 +36,11 @@ def no_idempotency() -> None:
     forgotten = "VALUES (p_principal, p_method, p_key || '#' || gen_random_uuid()::text, p_request_hash)"
     for function in ("begin_write", "begin_decision_beyond"):
         _change_function(function, (reserved, forgotten))
-    # Facts that are written together forget that they know a key.
+    no_idempotency_together()
+
+
+def no_idempotency_together() -> None:
+    """Forget request ids only where facts are written together."""
     _change_function(
         "begin_facts",
         ("WHEN new.key IS NOT NULL THEN 'reserved'", "WHEN true THEN 'reserved'"),
@@ -48,6 +52,11 @@ def no_row_lock() -> None:
     """Read the heads of accounts without locking them."""
     _change_function("begin_write", ("FOR UPDATE OF h", ""))
     _change_function("begin_decision_beyond", ("FOR UPDATE;", ";"))
+    no_row_lock_together()
+
+
+def no_row_lock_together() -> None:
+    """Read the heads of accounts without locking them only where facts are written together."""
     _change_function("begin_facts", ("FOR UPDATE OF h SKIP LOCKED", ""))
 
 
@@ -103,61 +112,68 @@ class _Early(asyncio.Future[WriteOutcome]):
     response: bytes = b""
 
 
+_early: ContextVar[_Early | None] = ContextVar("early", default=None)
+_waiting: ContextVar[tuple[_Early, ...]] = ContextVar("waiting", default=())
+
+
 def acknowledge_before_commit() -> None:
     """Answer what moves an account as soon as everything is written, and commit a moment later."""
-    early: ContextVar[_Early | None] = ContextVar("early", default=None)
-    waiting: ContextVar[tuple[_Early, ...]] = ContextVar("waiting", default=())
-    finish, finish_together, commit = writer._finish, fact_lines._finish, last_message._commit
+    finish = writer._finish
+
+    async def finish_and_remember(connection, request, decision):
+        if (answer := _early.get()) is not None:
+            answer.response = decision.response
+            _waiting.set((answer,))
+        return await finish(connection, request, decision)
+
+    writer._finish = finish_and_remember
+    acknowledge_before_commit_together()
+
+
+def acknowledge_before_commit_together() -> None:
+    """Do so only with facts that are written together."""
+    finish, commit = fact_lines._finish, last_message._commit
 
     def careless(write):
         async def write_carelessly(self, request, decide):
             if not request.accounts:
                 return await write(self, request, decide)
             answer = _Early()
-            early.set(answer)
+            _early.set(answer)
             writing = asyncio.create_task(write(self, request, decide))
             await asyncio.wait({answer, writing}, return_when=asyncio.FIRST_COMPLETED)
             return answer.result() if answer.done() else await writing
 
         return write_carelessly
 
-    async def finish_and_remember(connection, request, decision):
-        if (answer := early.get()) is not None:
-            answer.response = decision.response
-            waiting.set((answer,))
-        return await finish(connection, request, decision)
-
-    async def finish_together_and_remember(connection, decided, entries):
+    async def finish_and_remember(connection, decided, entries):
         answers = []
         for one in decided:
-            if (answer := one.call.context.get(early)) is not None:
+            if (answer := one.call.context.get(_early)) is not None:
                 answer.response = one.decision.response
                 answers.append(answer)
-        waiting.set(tuple(answers))
-        return await finish_together(connection, decided, entries)
+        _waiting.set(tuple(answers))
+        return await finish(connection, decided, entries)
 
     async def commit_later(connection) -> None:
-        answers = [answer for answer in waiting.get() if not answer.done()]
+        answers = [answer for answer in _waiting.get() if not answer.done()]
         for answer in answers:
             answer.set_result(WriteOutcome(answer.response, replayed=False))
         if answers:
             await asyncio.sleep(ACKNOWLEDGED_EARLY_S)
         await commit(connection)
 
-    changes: Any = (
-        (writer, "_finish", finish_and_remember),
-        (fact_lines, "_finish", finish_together_and_remember),
-        (last_message, "_commit", commit_later),
-    )
-    for module, name, change in changes:
-        setattr(module, name, change)
+    fact_lines._finish, last_message._commit = finish_and_remember, commit_later
     for way in ("write", "decide"):
         setattr(writer.PostgresWriter, way, careless(getattr(writer.PostgresWriter, way)))
 
 
 MUTATIONS: Final[dict[str, Callable[[], None]]] = {
     mutation.__name__.replace("_", "-"): mutation
-    for mutation in (no_idempotency, acknowledge_before_commit, no_row_lock, books_before_lock, synchronous_commit_off, halt_cached)
+    for mutation in (
+        *(no_idempotency, acknowledge_before_commit, no_row_lock, books_before_lock, synchronous_commit_off, halt_cached),
+        *(no_idempotency_together, acknowledge_before_commit_together, no_row_lock_together),
+    )
 }
 
 

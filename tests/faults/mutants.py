@@ -11,11 +11,13 @@ from tests.faults import injectors
 from tests.faults.bench import Bench
 from tests.faults.halt import halts
 from tests.faults.rig import Result, Rig, Setup
-from tests.faults.workload import POLICY
+from tests.faults.workload import POLICY, TRADES
 
 CAUGHT_WITHIN_S: Final = 60.0
 _ROUNDS: Final = 6
 _FEW_ACCOUNTS: Final = Setup(account_count=4)
+_IN_LINE: Final = Setup(account_count=4, callers=32, kinds=(TRADES,))
+"""Trades alone, so many at a time that most are written together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,22 @@ MUTANTS: Final = (
         ("answers that",),
         lambda: _some_work(60),
         Setup(account_count=1),
+    ),
+    Mutant("no-idempotency-together", "request ids are forgotten by facts in line", ("doubled",), lambda: _some_work(60), _IN_LINE),
+    Mutant(
+        "acknowledge-before-commit-together",
+        "answers to facts in line go out before the COMMIT",
+        ("lost",),
+        lambda: injectors.kills(2, between=(8, 16)),
+        _IN_LINE,
+    ),
+    # The ledger itself refuses entries that do not follow one another, and each is then written alone: books stay sound, the log tells.
+    Mutant(
+        "no-row-lock-together",
+        "account heads are read without a lock for facts in line",
+        ("replica-1 logged", "replica-2 logged"),
+        lambda: _some_work(60),
+        replace(_IN_LINE, account_count=1),
     ),
     Mutant(
         "synchronous-commit-off", "a COMMIT is answered before it is on disk", ("lost",), lambda: injectors.crashes(1, between=(40, 60))

@@ -21,7 +21,7 @@ from tests.integration.command_line import environment
 SERVE: Final = ("-m", "crossmargin")
 ROOT: Final = Path(__file__).resolve().parents[2]
 _START_LIMIT_S: Final = 300.0
-_FAULT_SIGNS: Final = ('"rpc failed"', '"background task failed"')
+_FAULT_SIGNS: Final = ('"rpc failed"', '"background task failed"', '"facts could not be written together"')
 _STOP_LIMIT_S: Final = 60.0
 _POLL_S: Final = 0.02
 _RETRY_S: Final = 0.2

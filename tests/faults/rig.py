@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import psycopg
+
 from crossmargin.adapters.postgres import migrate
 from crossmargin.adapters.postgres.walls import make_login
 from crossmargin_client import AsyncClient
@@ -28,6 +30,11 @@ from tests.faults.workload import DEPOSIT, POLICY, TIMEOUT_S, Kind, Workload, pr
 MIGRATED: Final = "migrated"
 """Name of the database that every run copies, unless it wants another schema."""
 _TICK_S: Final = 0.05
+_TOGETHER: Final = """
+SELECT count(*), sum(entries), max(accounts) FROM (
+    SELECT count(*) AS entries, count(DISTINCT (client_id, account_id)) AS accounts FROM entry GROUP BY xmin::text
+) AS written WHERE accounts > 1
+"""
 _numbers = itertools.count(1)
 
 
@@ -285,8 +292,15 @@ def _result(rig: Rig, name: str, setup: Setup, undecided: Sequence[object]) -> R
         longest_gap_s=history.longest_gap_s,
         by_kind=dict(Counter(operation.kind for operation in history.operations.values()).most_common()),
         findings=findings,
-        remarks=rig.remarks,
+        remarks=[*rig.remarks, *_written_together(rig.url)],
     )
+
+
+def _written_together(url: str) -> list[str]:
+    """Return how much was written in transactions with others, which a run ought to have broken too; nothing where nothing was."""
+    with psycopg.connect(url) as connection:
+        ((transactions, entries, largest),) = connection.execute(_TOGETHER).fetchall()
+    return [f"{transactions} transactions wrote {entries} entries of several accounts, at most of {largest}"] if transactions else []
 
 
 async def _measure_lag(rig: Rig) -> None:

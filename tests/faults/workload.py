@@ -254,7 +254,8 @@ async def _send_policy(client: AsyncClient, operation: Operation) -> tuple[LineA
 
 DEPOSIT: Final = Kind("deposit", 5, draw_deposit, send_deposit)
 POLICY: Final = Kind("policy", 1, _draw_policy, _send_policy)
-BASIC_KINDS: Final = (DEPOSIT, Kind("trades", 5, draw_trades, send_trades), POLICY)
+TRADES: Final = Kind("trades", 5, draw_trades, send_trades)
+BASIC_KINDS: Final = (DEPOSIT, TRADES, POLICY)
 """What every release knows."""
 
 

@@ -89,6 +89,7 @@ class Database:
         self.positions = KeptPositions()
         self.packed = KeptPacked()
         self._together: Counter[int] = Counter()
+        self._alone: Counter[str] = Counter()
 
     async def open(self) -> None:
         """Check the server and its schema, and open the pool.
@@ -129,16 +130,22 @@ class Database:
     def pool_statistics(self) -> dict[str, int]:
         """Return how the pool is used, under psycopg's names, and what was counted beside it.
 
-        Writes tried again are `writes_retried_` and the fault; transactions of facts are `facts_together_` and how many were in one.
+        Writes tried again are `writes_retried_` and the fault; transactions of facts are `facts_together_` and how many were in one; facts
+        that were taken out of one and written alone after all are `facts_alone_` and why.
         Figures that were never above zero may be missing. Does not block.
         """
         retried = {f"writes_retried_{fault.name.lower()}": count for fault, count in self.retried.items()}
         together = {f"facts_together_{size}": count for size, count in self._together.items()}
-        return {**self._pool.get_stats(), **retried, **together}
+        alone = {f"facts_alone_{cause}": count for cause, count in self._alone.items()}
+        return {**self._pool.get_stats(), **retried, **together, **alone}
 
     def count_together(self, size: int) -> None:
         """Note that so many facts are written in one transaction."""
         self._together[size] += 1
+
+    def count_alone(self, cause: str, number: int) -> None:
+        """Note that so many facts that were to be written in one transaction with others are written alone after all."""
+        self._alone[cause] += number
 
     async def rows(self, statement: Statement, /, **values: object) -> list[Row]:
         """Return the rows of a read; one that meets a broken connection is sent again.

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, TypeAlias
 
 import psycopg
+import structlog
 from psycopg import AsyncCursor
 from psycopg_pool import PoolTimeout
 
@@ -25,16 +26,23 @@ from crossmargin.adapters.postgres.last_message import ENTRY_COLUMNS, decide_in_
 from crossmargin.adapters.postgres.market import market_version_from_row
 from crossmargin.adapters.postgres.reservation import reservation_from_row
 from crossmargin.adapters.postgres.row_scope import SET_CALLER, clients_setting
-from crossmargin.domain.account import AccountHead
 from crossmargin.domain.book import Entry
+from crossmargin.domain.errors import DomainError
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.usecases.ports.books import Books
 from crossmargin.usecases.ports.writing import DecideOnBooks, Decision, WriteOutcome, WriteRequest
 from crossmargin.usecases.storage_errors import request_id_reused
 
+log = structlog.get_logger()
+
 MOST_TOGETHER: Final = 256
 SINGLE_TURN_S: Final = 0.05
 """How long one that is written alone keeps the line: it may be waiting for an account that the others do not need."""
+
+LEFT_OUT: Final = "left_out"
+"""Why a call goes alone: its account is held by somebody else, closed, under a limit, or not there."""
+SPOILED: Final = "spoiled"
+"""Why a call goes alone: its decision failed, or needs a transaction of its own. Other causes are the names of a `Fault`."""
 
 # A key that another process is about to commit is waited for here, and all the others in the transaction with it.
 _KEY_WAIT: Final = b"SELECT set_config('lock_timeout', '100ms', true)"
@@ -56,14 +64,14 @@ class Call:
     Attributes:
         context: Of the caller, for the decision.
         answer: Comes after the COMMIT.
-        left: Done when nobody works on the call any more.
+        turn: While the call goes alone and the others in line wait for it.
     """
 
     request: WriteRequest
     decide: DecideOnBooks
     context: Context = field(default_factory=copy_context)
     answer: asyncio.Future[WriteOutcome | Alone] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    left: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    turn: asyncio.TimerHandle | None = None
 
     def tell(self, answer: WriteOutcome | Alone | Exception) -> None:
         """Give the answer, if anybody is still there to hear it."""
@@ -87,10 +95,15 @@ class _Decided(NamedTuple):
     decision: Decision
 
 
-class _UndecidedError(Exception):
-    """One of the decisions needs a transaction of its own, or failed; nothing was written."""
+class _SpoiledError(Exception):
+    """Some of the decisions failed, or need a transaction of their own; nothing was written for anybody."""
+
+    def __init__(self, by: Collection[Call]) -> None:
+        super().__init__(f"{len(by)} decisions cannot be written together with others")
+        self.by = by
 
 
+_Answers: TypeAlias = dict[Call, WriteOutcome | Alone | Exception]
 _Key: TypeAlias = tuple[_Name, str, str]
 
 
@@ -110,7 +123,10 @@ class FactLines:
 
     @contextmanager
     def call(self, request: WriteRequest, decide: DecideOnBooks) -> Iterator[Call]:
-        """Put a fact in line, for as long as the context lasts. One whose key is under way does not: it waits for the other by itself."""
+        """Put a fact in line, for as long as the context lasts. One that finds nobody there goes alone, at once.
+
+        One whose key is under way goes alone as well: it waits for the other by itself.
+        """
         call, name = Call(request, decide), _Name(clients_setting(), request.principal)
         key = (name, request.method, request.key)
         if key in self._under_way:
@@ -118,59 +134,82 @@ class FactLines:
             yield call
             return
         self._under_way.add(key)
-        self._put_in_line(name, call)
+        if name in self._lines:
+            self._lines[name].append(call)
+        else:
+            self._lines[name] = deque()
+            self._go_alone(name, call)
         try:
             yield call
         finally:
             self._under_way.discard(key)
-            call.left.set_result(None)
+            self._end_turn(name, call)
 
-    def _put_in_line(self, name: _Name, call: Call) -> None:
-        line = self._lines.get(name)
-        if line is not None:
-            line.append(call)
+    def _go_alone(self, name: _Name, call: Call) -> None:
+        self._database.count_together(1)
+        call.turn = asyncio.get_running_loop().call_later(SINGLE_TURN_S, self._end_turn, name, call)
+        call.tell(Alone())
+
+    def _end_turn(self, name: _Name, call: Call) -> None:
+        """Let those go on who came while a call went alone; a turn ends once, with the call or with its time."""
+        if call.turn is None:
             return
-        self._lines[name] = deque([call])
+        call.turn.cancel()
+        call.turn = None
+        if not self._lines[name]:
+            del self._lines[name]
+            return
         # In a context of nobody's: what it does, it does for all of the line.
         writer = asyncio.get_running_loop().create_task(self._serve(name), context=Context())
         self._writers.add(writer)
         writer.add_done_callback(self._writers.discard)
 
     async def _serve(self, name: _Name) -> None:
+        """Write what is in line, until there is nobody left, or one who goes alone."""
         line = self._lines[name]
         try:
-            while line:
-                calls = [line.popleft() for _ in range(min(len(line), MOST_TOGETHER))]
-                self._database.count_together(len(calls))
-                if len(calls) == 1:
-                    calls[0].tell(Alone())
-                    await asyncio.wait([calls[0].left], timeout=SINGLE_TURN_S)
-                else:
-                    await self._write_together(name, calls)
+            while len(line) > 1:
+                await self._write_together(name, [line.popleft() for _ in range(min(len(line), MOST_TOGETHER))])
         finally:
-            del self._lines[name]
-            for call in line:
-                call.tell(Alone())
+            if len(line) == 1:
+                self._go_alone(name, line.popleft())
+            else:
+                # Somebody is left only when this is ended from outside.
+                del self._lines[name]
+                for call in line:
+                    call.tell(Alone())
 
     async def _write_together(self, name: _Name, calls: Sequence[Call]) -> None:
         """Tell every call its answer, after the COMMIT; or that it goes alone."""
-        answers: dict[Call, WriteOutcome | Alone | Exception] = {}
+        self._database.count_together(len(calls))
+        answers: _Answers = {}
         try:
-            answers = await self._written(name, calls)
+            answers = await self._answers_without_spoilers(name, calls)
         except PoolTimeout:
-            answers = dict.fromkeys(calls, service_busy())
-        except psycopg.Error as error:
-            fault = fault_of(error)
+            answers = {call: service_busy() for call in calls}
+        except (_SpoiledError, DomainError):
+            answers = self._go_on_alone(calls, SPOILED)
+        except Exception as error:
+            fault = fault_of(error) if isinstance(error, psycopg.Error) else Fault.DEFECT
+            if fault is Fault.DEFECT:
+                log.exception("facts could not be written together", number=len(calls))
             self._database.retried[fault] += len(calls)
-            answers = dict.fromkeys(calls, Alone(is_unknown=fault is Fault.LOST))
-        except Exception:  # noqa: BLE001 - whatever it is, each call meets its own again when it is alone
-            answers = dict.fromkeys(calls, Alone())
+            answers = self._go_on_alone(calls, fault.name.lower(), is_unknown=fault is Fault.LOST)
         finally:
             # Nobody is left waiting, even if this is ended from outside: only the key can tell then.
             for call in calls:
                 call.tell(answers.get(call, Alone(is_unknown=True)))
 
-    async def _written(self, name: _Name, calls: Sequence[Call]) -> dict[Call, WriteOutcome | Alone | Exception]:
+    async def _answers_without_spoilers(self, name: _Name, calls: Sequence[Call]) -> _Answers:
+        """Return the answers; a call whose decision fails goes alone, and the others are written without it."""
+        try:
+            return await self._answers(name, calls)
+        except _SpoiledError as error:
+            alone = self._go_on_alone(error.by, SPOILED)
+            others = [call for call in calls if call not in alone]
+            return alone | (await self._answers(name, others) if others else {})
+
+    async def _answers(self, name: _Name, calls: Sequence[Call]) -> _Answers:
         async with self._database.connection() as connection:
             rows = await _begin(connection, name, [call.request for call in calls])
             pairs = list(zip(calls, rows, strict=True))
@@ -182,7 +221,13 @@ class FactLines:
                 await write_and_commit(connection, lambda: _finish(connection, decided, entries), entries, decided[0].call.request.method)
                 self._database.positions.follow(entries)
                 answers |= {one.call: WriteOutcome(one.decision.response, replayed=False) for one in decided}
+        self._database.count_alone(LEFT_OUT, sum(isinstance(answer, Alone) for answer in answers.values()))
         return answers
+
+    def _go_on_alone(self, calls: Collection[Call], cause: str, *, is_unknown: bool = False) -> _Answers:
+        self._database.count_alone(cause, len(calls))
+        log.warning("facts are written one by one", cause=cause, number=len(calls))
+        return dict.fromkeys(calls, Alone(is_unknown=is_unknown))
 
 
 async def _begin(connection: Connection, name: _Name, requests: Sequence[WriteRequest]) -> list[Row]:
@@ -211,33 +256,41 @@ async def _decide_in_order(reserved: Sequence[tuple[Call, Row]]) -> list[_Decide
     """Return the decisions, each on the head that those before it leave.
 
     Raises:
-        _UndecidedError: One writes more than entries, or takes back an entry, which is checked against the books.
+        _SpoiledError: Some fail, write more than entries, or take back an entry, which is checked against the books.
     """
-    heads: dict[AccountRef, AccountHead] = {}
-    decided = []
+    left: dict[AccountRef, Books] = {}
+    decided, spoilers = [], []
     for call, row in reserved:
         (ref,) = call.request.accounts
-        books = _books(row, ref, heads.get(ref))
-        decision = await asyncio.create_task(_decide(call, books), context=call.context)
-        is_more = decision.records or decision.reservations
-        if is_more or any(one.entry.account != ref or one.entry.details.reverses is not None for one in decision.entries):
-            raise _UndecidedError
-        if decision.entries:
-            heads[ref] = _head_after(books.states[ref].head, decision.entries[-1])
+        books = left[ref] if ref in left else _books(row, ref)
+        try:
+            decision = await asyncio.create_task(_decide(call, books), context=call.context)
+        except Exception:  # noqa: BLE001 - its caller meets it again when the call is alone
+            spoilers.append(call)
+            continue
+        if decision.records or decision.reservations or any(_reaches_further(one, ref) for one in decision.entries):
+            spoilers.append(call)
+            continue
+        left[ref] = _books_after(books, ref, decision.entries)
         decided.append(_Decided(call, decision))
+    if spoilers:
+        raise _SpoiledError(spoilers)
     return decided
+
+
+def _reaches_further(numbered: Entry, ref: AccountRef) -> bool:
+    return numbered.entry.account != ref or numbered.entry.details.reverses is not None
 
 
 async def _decide(call: Call, books: Books) -> Decision:
     return await call.decide(books)
 
 
-def _books(row: Row, ref: AccountRef, head: AccountHead | None) -> Books:
+def _books(row: Row, ref: AccountRef) -> Books:
     """Return what is locked of an account that has no limits: of a fact's books nothing else is read."""
     sides = ("book_ids", "instrument_ids", "quantities", "costs", "policy_instrument_ids", "policies")
-    state = account_state_from_row({**row, **dict.fromkeys(sides)})
     return Books(
-        states={ref: state if head is None else replace(state, head=head)},
+        states={ref: account_state_from_row({**row, **dict.fromkeys(sides)})},
         reservations={ref: tuple(map(reservation_from_row, row["reservations"]))},
         limits=(),
         halts=(),
@@ -246,8 +299,12 @@ def _books(row: Row, ref: AccountRef, head: AccountHead | None) -> Books:
     )
 
 
-def _head_after(head: AccountHead, last: Entry) -> AccountHead:
-    return replace(head, sequence=last.sequence, chain_hash=last.chain_hash)
+def _books_after(books: Books, ref: AccountRef, entries: tuple[Entry, ...]) -> Books:
+    if not entries:
+        return books
+    state = books.states[ref]
+    head = replace(state.head, sequence=entries[-1].sequence, chain_hash=entries[-1].chain_hash)
+    return replace(books, states={ref: replace(state, head=head)})
 
 
 async def _finish(connection: Connection, decided: Sequence[_Decided], entries: tuple[Entry, ...]) -> AsyncCursor[Row]:

@@ -38,6 +38,7 @@ POOL_COUNTERS: Final = (
     _PoolFigure("crossmargin_database_connection_errors", "Attempts to connect that failed.", "connections_errors"),
 )
 RETRY_CAUSES: Final = ("conflict", "lost", "busy")
+ALONE_CAUSES: Final = ("left_out", "spoiled", "conflict", "busy", "lost", "down", "overflow", "defect")
 _TOGETHER: Final = "facts_together_"
 _TOGETHER_UP_TO: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
@@ -72,6 +73,7 @@ class DatabaseMetrics(Collector):
             retries.add_metric([cause], statistics.get(f"writes_retried_{cause}", 0))
         yield retries
         yield _facts_together(statistics)
+        yield _facts_alone(statistics)
 
 
 def _facts_together(statistics: Mapping[str, int]) -> HistogramMetricFamily:
@@ -83,6 +85,18 @@ def _facts_together(statistics: Mapping[str, int]) -> HistogramMetricFamily:
         buckets=[*buckets, ("+Inf", sum(sizes.values()))],
         sum_value=sum(size * count for size, count in sizes.items()),
     )
+
+
+def _facts_alone(statistics: Mapping[str, int]) -> CounterMetricFamily:
+    alone = CounterMetricFamily(
+        "crossmargin_database_facts_alone",
+        "Facts that were taken out of a transaction with others and written by themselves: their account was held, closed, limited or "
+        "unknown (left_out), a decision failed (spoiled), or the transaction as a whole did. Nothing is booked twice.",
+        labels=["cause"],
+    )
+    for cause in ALONE_CAUSES:
+        alone.add_metric([cause], statistics.get(f"facts_alone_{cause}", 0))
+    return alone
 
 
 def _value(figure: _PoolFigure, statistics: Mapping[str, int]) -> float:
