@@ -7,13 +7,13 @@ import contextlib
 
 from crossmargin.domain.book import append_to_chain
 from crossmargin.domain.errors import DomainError, Reason
-from crossmargin.domain.identifiers import AccountId, AccountRef
+from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId
 from crossmargin.usecases.ports.writing import Decision
 from tests.contract.storage import CORE, OTHER, a_deposit, a_request
 
 SATELLITE = AccountRef(CORE.client_id, AccountId("satellite"))
 ACCOUNTS = (CORE, OTHER, SATELLITE)
-OPENER = AccountRef(CORE.client_id, AccountId("opener"))
+OPENER = AccountRef(ClientId("gamma"), AccountId("opener"))
 
 
 def deposits(ref, *quantities):

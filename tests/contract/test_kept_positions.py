@@ -11,12 +11,15 @@ from crossmargin.adapters.postgres.database import Database
 from crossmargin.adapters.postgres.kept_positions import KeptPositions
 from crossmargin.adapters.postgres.projections import PostgresProjections
 from crossmargin.domain.account import Account, AccountMode
+from crossmargin.domain.book import EntryKind, NewEntry, append_to_chain
 from crossmargin.domain.client_scope import ClientScope
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.identifiers import AccountId, AccountRef
 from crossmargin.usecases.caller import ADMITTED, Caller
 from crossmargin.usecases.ports.writing import Decision
+from tests.builders import AS_OF
+from tests.contract.facts import OPENER, book_all, deposits, together
 from tests.contract.storage import CORE, OTHER, a_deposit, a_request, an_order, decide_reservation, postgres_storage, sql
 from tests.ledger_rig import book
 
@@ -28,7 +31,7 @@ ROUNDS = 40
 async def hot(database_url):
     """A service's storage, which keeps what it reads."""
     async with postgres_storage(database_url) as storage:
-        await storage.open_accounts(CORE, OTHER)
+        await storage.open_accounts(CORE, OTHER, OPENER)
         await storage.book(a_request("first", CORE), CORE, 1000)
         yield storage
 
@@ -73,6 +76,23 @@ async def test_a_reservation_moves_no_position_and_a_trade_does(hot):
     assert len(books.reservations[CORE]) == 1
     await book(hot, a_deposit(CORE, 5))
     assert [one.quantity for one in await positions(hot)] == [1005]
+
+
+async def test_facts_that_are_written_together_are_seen_and_those_that_move_nothing_leave_all_known(hot):
+    first = await positions(hot)
+
+    async def moves_nothing(books):
+        note = NewEntry(CORE, EntryKind.METHODOLOGY, AS_OF, "expected shortfall", ())
+        return Decision(b"noted", append_to_chain(books.states[CORE].head, (note,)))
+
+    await book_all(hot, *[(a_request(f"note {n}", CORE), moves_nothing) for n in range(3)], (a_request("other", OTHER), deposits(OTHER, 9)))
+    books = await hot.books.read_books(CORE)
+    assert books.states[CORE].head.sequence == 4
+    assert books.states[CORE].positions is first
+    await book_all(hot, *[(a_request(f"k{n}", CORE), deposits(CORE, n)) for n in (1, 2, 3)])
+    assert [one.quantity for one in await positions(hot)] == [1006]
+    assert [one.quantity for one in await positions(hot, OTHER)] == [9]
+    assert together(hot) == {1: 2, 4: 1, 3: 1}
 
 
 async def test_what_another_process_booked_is_seen(hot, database_url):
@@ -151,9 +171,12 @@ async def test_whatever_happens_two_processes_that_keep_and_one_that_does_not_sa
         for number in range(ROUNDS):
             ref = chance.choice((CORE, CORE, OTHER))
             doer = chance.choice((hot, also_hot))
-            match chance.choice(("deposit", "order", "spoil", "repair", "look")):
+            match chance.choice(("deposit", "line", "order", "spoil", "repair", "look")):
                 case "deposit":
                     await book(doer, a_deposit(ref, chance.randint(-9, 9) or 1, instrument=chance.choice(("USD", "BTC"))))
+                case "line":
+                    facts = [(one, chance.randint(1, 9)) for one in (CORE, OTHER, ref)]
+                    await book_all(doer, *[(a_request(f"{number} {n}", one), deposits(one, size)) for n, (one, size) in enumerate(facts)])
                 case "order":
                     request = a_request(f"order {number}", ref, is_fact=False)
                     await doer.writer.decide(request, decide_reservation(an_order(account=ref)))
