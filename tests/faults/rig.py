@@ -32,7 +32,7 @@ MIGRATED: Final = "migrated"
 _TICK_S: Final = 0.05
 _TOGETHER: Final = """
 SELECT count(*), sum(entries), max(accounts) FROM (
-    SELECT count(*) AS entries, count(DISTINCT (client_id, account_id)) AS accounts FROM entry GROUP BY xmin::text
+    SELECT count(*) AS entries, count(DISTINCT (client_id, account_id)) AS accounts FROM entry WHERE kind = 'trade' GROUP BY xmin::text
 ) AS written WHERE accounts > 1
 """
 _numbers = itertools.count(1)
@@ -297,10 +297,10 @@ def _result(rig: Rig, name: str, setup: Setup, undecided: Sequence[object]) -> R
 
 
 def _written_together(url: str) -> list[str]:
-    """Return how much was written in transactions with others, which a run ought to have broken too; nothing where nothing was."""
+    """Return how many trades were written in transactions with others, which a run ought to have broken too; nothing where none were."""
     with psycopg.connect(url) as connection:
         ((transactions, entries, largest),) = connection.execute(_TOGETHER).fetchall()
-    return [f"{transactions} transactions wrote {entries} entries of several accounts, at most of {largest}"] if transactions else []
+    return [f"{transactions} transactions wrote {entries} trades of several accounts, at most of {largest}"] if transactions else []
 
 
 async def _measure_lag(rig: Rig) -> None:

@@ -24,8 +24,11 @@ from tests.faults.race import race_run
 from tests.faults.rig import Result, Setup
 from tests.faults.rolling import rolling_restarts
 from tests.faults.slow_readers import STREAMS, slow_readers
+from tests.faults.workload import TRADES
 
 _WITH_ORDERS: Final = Setup(limited_count=4)
+_IN_LINE: Final = Setup(callers=48, kinds=(TRADES,))
+"""Trades alone, so many at a time that most are written together with others."""
 EVERYTHING_S: Final = 600.0
 """How long all faults at once go on unless another time is asked for; their counts are the least, and not the end."""
 
@@ -39,12 +42,12 @@ class Run:
     execute: Callable[[Bench], Awaitable[Result]]
 
 
-def _breaking(name: str, says: str, injector: Callable[[int | None], Injector], **counts: int) -> Run:
+def _breaking(name: str, says: str, injector: Callable[[int | None], Injector], setup: Setup = _WITH_ORDERS, **counts: int) -> Run:
     """Return a run that breaks things so many times by the tally, and longer if more time was asked for."""
 
     async def execute(bench: Bench) -> Result:
         body = at_least(injector(None), seconds=bench.seconds or 0.0, **counts)
-        return await bench.run(name, body, replace(_WITH_ORDERS, seed=bench.seed))
+        return await bench.run(name, body, replace(setup, seed=bench.seed))
 
     return Run(name, says, execute)
 
@@ -93,6 +96,12 @@ RUNS: Final = (
     _breaking("crash", "PostgreSQL crashes and recovers", crashes, crashes=10),
     _breaking("freeze", "PostgreSQL stands still for 5 s at a time", freezes, freezes=3),
     _breaking("cut", "lines break before and after a COMMIT reached the server", cuts, cuts_before=100, cuts_after=100),
+    _breaking("kill-in-line", "replicas are killed outright while they write trades together", kills, _IN_LINE, kills=100),
+    _breaking("crash-in-line", "PostgreSQL crashes while trades are written together", crashes, _IN_LINE, crashes=10),
+    _breaking("freeze-in-line", "PostgreSQL stands still while trades are written together", freezes, _IN_LINE, freezes=3),
+    _breaking(
+        "cut-in-line", "lines break around the COMMIT of trades that are written together", cuts, _IN_LINE, cuts_before=100, cuts_after=100
+    ),
     _breaking("black-hole", "lines stay open and swallow every answer from a COMMIT on", black_holes, black_holes=30),
     _breaking("delay", "COMMITs arrive late, so that others overtake them", delays, delays=100),
     Run("halt", "the house is halted under load: nothing that may be refused is approved meanwhile", _halt),
