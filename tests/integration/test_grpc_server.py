@@ -257,3 +257,17 @@ async def test_headers_beyond_8_kb_are_refused(rig):
     refusal = await refusal_of(rig.accounts.ListClients(accounts_pb.ListClientsRequest(), metadata=(("x-large", "x" * 9000),)))
     assert refusal.code == "RESOURCE_EXHAUSTED"
     assert rig.metrics.starts["ListClients"] == 0
+
+
+async def test_the_server_waits_for_the_next_call_and_not_for_one_of_each_method(use_cases, monkeypatch):
+    """Or every call costs more with every method that there is."""
+    waited_for, wait = [0], asyncio.wait
+
+    async def counted(futures, **options):
+        waited_for.append(len(futures := list(futures)))
+        return await wait(futures, **options)
+
+    monkeypatch.setattr(asyncio, "wait", counted)
+    async with served(use_cases) as running:
+        await create_books(running)
+    assert max(waited_for) <= len(("any method by its name", "reflection"))
