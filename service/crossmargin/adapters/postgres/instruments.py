@@ -31,18 +31,33 @@ _INSTRUMENTS: Final = compiled(
     .order_by(instrument.c.instrument_id)
     .limit(bindparam("size", type_=Integer))
 )
+MOST_KEPT: Final = 20_000
+"""Instruments kept, some 1,000 bytes each; those that were read first go for the next."""
 
 
 class PostgresInstrumentReader:
-    """See `InstrumentReader`."""
+    """See `InstrumentReader`. What an instrument is never changes, so one that was asked for by its name is not read again."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, most_kept: int = MOST_KEPT) -> None:
         self._database = database
+        self._kept: dict[InstrumentId, Instrument] = {}
+        self._most_kept = most_kept
 
     async def get_instruments(self, names: Sequence[InstrumentId]) -> Mapping[InstrumentId, Instrument]:
         """Return those of the instruments that exist."""
-        found = map(instrument_from_row, await self._database.rows(INSTRUMENTS_BY_ID, names=list(names)))
-        return {instrument.instrument_id: instrument for instrument in found}
+        known = {name: self._kept[name] for name in names if name in self._kept}
+        unknown = [name for name in names if name not in known]
+        if not unknown:
+            return known
+        found = map(instrument_from_row, await self._database.rows(INSTRUMENTS_BY_ID, names=unknown))
+        read = {instrument.instrument_id: instrument for instrument in found}
+        self._keep(read)
+        return known | read
+
+    def _keep(self, read: Mapping[InstrumentId, Instrument]) -> None:
+        self._kept |= read
+        while len(self._kept) > self._most_kept:
+            del self._kept[next(iter(self._kept))]
 
     async def list_instruments(self, page: Page) -> Sequence[Instrument]:
         """Return instruments in the order of their ids."""
