@@ -6,7 +6,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 from psycopg_pool import AsyncConnectionPool
 
-from crossmargin.adapters.prometheus.database_metrics import POOL_COUNTERS, POOL_GAUGES, RETRY_CAUSES, DatabaseMetrics
+from crossmargin.adapters.postgres.driver_errors import Fault
+from crossmargin.adapters.postgres.fact_lines import LEFT_OUT, SPOILED
+from crossmargin.adapters.prometheus.database_metrics import ALONE_CAUSES, POOL_COUNTERS, POOL_GAUGES, RETRY_CAUSES, DatabaseMetrics
 
 
 def published(statistics):
@@ -60,6 +62,16 @@ def test_facts_written_together_are_told_by_how_many_they_were():
     name = "crossmargin_database_facts_together"
     assert [sample(f"{name}_bucket", {"le": most}) for most in ("1.0", "4.0", "8.0", "128.0", "256.0", "+Inf")] == [5, 5, 7, 7, 8, 8]
     assert (sample(f"{name}_sum"), sample(f"{name}_count")) == (5 + 14 + 256, 8)
+
+
+def test_facts_that_went_alone_after_all_are_told_by_their_cause():
+    sample = published({"facts_alone_left_out": 3, "facts_alone_conflict": 2, "facts_alone_defect": 1})
+    told = {cause: sample("crossmargin_database_facts_alone_total", {"cause": cause}) for cause in ALONE_CAUSES}
+    assert told == {**dict.fromkeys(ALONE_CAUSES, 0), "left_out": 3, "conflict": 2, "defect": 1}
+
+
+def test_every_cause_that_there_can_be_is_told():
+    assert set(ALONE_CAUSES) == {LEFT_OUT, SPOILED, *(fault.name.lower() for fault in Fault)}
 
 
 def test_what_the_pool_has_not_counted_yet_is_zero():
