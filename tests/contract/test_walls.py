@@ -76,7 +76,9 @@ READS = {
     "read_books_beyond": "SELECT * FROM read_books_beyond('{beta}', '{core}', '{1}', false, now(), '{}', '{}', '{}', '{}', '{}')",
     "read_reservations": "SELECT 1 WHERE read_reservations('beta', 'core', '{1}', now()) <> '[]'",
 }
-WRITES = {"finish_write", "finish_decision"}
+WRITES = {"finish_write", "finish_decision", "finish_facts"}
+FACTS = {"begin_facts": "SELECT * FROM begin_facts('p', '{M}', '{wall}', '{hash}', '{beta}', '{core}')"}
+"""Says of every fact that was asked for what it is; of one on an account that cannot be seen, that nothing is known of it."""
 
 
 @pytest.fixture
@@ -255,12 +257,24 @@ def test_no_function_tells_of_another_client(filled):
         filled,
         "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND array_to_string(proargnames, ' ') ~ 'client_id'",
     )
-    assert {name for (name,) in named} == {*READS, *WRITES}
+    assert {name for (name,) in named} == {*READS, *WRITES, *FACTS}
     for call in READS.values():
         with working_for(filled, "alpha", principal="p") as connection:
             assert connection.execute(call).fetchall() == [], call
         with working_for(filled, "beta", principal="p") as connection:
             assert len(connection.execute(call).fetchall()) == 1, call
+
+
+def test_of_a_fact_on_an_account_of_another_client_nothing_is_told(filled):
+    told = {}
+    for client in ("alpha", "beta"):
+        with working_for(filled, client, principal="p") as connection:
+            cursor = connection.execute(FACTS["begin_facts"])
+            told[client] = dict(zip((column.name for column in cursor.description), *cursor.fetchall(), strict=True))
+    asked = {"outcome", "client_id", "account_id", "decided_at", *(name for name in told["alpha"] if name.endswith("_version"))}
+    assert told["alpha"]["outcome"] == "alone"
+    assert {name for name, value in told["alpha"].items() if value is not None} - asked - {"snapshot_id"} == set()
+    assert told["beta"]["chain_hash"] is not None
 
 
 def test_nothing_of_another_client_is_written_nor_moved_to(filled):
