@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Final
@@ -23,6 +24,7 @@ from crossmargin_cli.connection import (
 from crossmargin_cli.examples import examples
 from crossmargin_cli.failures import MisuseError
 from crossmargin_cli.margin_views import stamp_line
+from crossmargin_cli.order_lines import preview_lines
 from crossmargin_cli.render import add_number_column, band_text, console_on, money, percent, plain_table, short_account
 from crossmargin_cli.trade_words import parse_trade, priced_trades
 from crossmargin_client import decimal_of
@@ -32,14 +34,18 @@ TradeOption = Annotated[list[str] | None, typer.Option(metavar="TRADE", help='"I
 
 EXAMPLES: Final = examples(
     'crossmargin whatif meridian-basis/core --buy "BTC-USD-PERP 5 @ 65000"',
+    "crossmargin whatif meridian-basis/core --lines --json < orders.txt",
     'crossmargin whatif parallax-pairs/core --buy "ETH-USD-PERP 500" --sell "BTC-USD-PERP 17 @ mark" --json',
 )
 
 
-def whatif(
+def whatif(  # noqa: PLR0917 - typer reads options from the signature
     account: AccountArgument,
     buy: TradeOption = None,
     sell: TradeOption = None,
+    lines: Annotated[
+        bool, typer.Option("--lines", help="Read an order a line from standard input, such as 'buy BTC-USD-PERP 5 @ 65000'; answer each.")
+    ] = False,
     json: JsonOption = False,
     target: TargetOption = DEFAULT_TARGET,
 ) -> None:
@@ -47,6 +53,11 @@ def whatif(
 
     Nothing is stored. A trade without a price, or at "mark", is priced at the latest snapshot.
     """
+    if lines:
+        if buy or sell:
+            raise MisuseError("orders come from standard input with --lines", next_step="leave out --buy and --sell")
+        preview_lines(account, sys.stdin, json=json, target=target)
+        return
     wanted = [parse_trade(words, is_sale=False) for words in buy or ()] + [parse_trade(words, is_sale=True) for words in sell or ()]
     if not wanted:
         raise MisuseError("there is no trade to try", next_step='crossmargin whatif CLIENT/ACCOUNT --buy "BTC-USD-PERP 5 @ 65000"')

@@ -18,6 +18,7 @@ from crossmargin_client.errors import (
     Unauthenticated,
     Unavailable,
 )
+from crossmargin_client.previews import StreamedPreview, preview_request
 from crossmargin_client.publisher import AsyncQuotePublisher, QuotePublisher
 from crossmargin_client.security import TlsFiles, TokenFile, TokenSource
 from crossmargin_client.statement import StatementError, StatementLine, add_up
@@ -125,6 +126,7 @@ __all__ = [
     "QuotePublisher",
     "StatementError",
     "StatementLine",
+    "StreamedPreview",
     "TlsFiles",
     "TokenFile",
     "TokenSource",
@@ -154,6 +156,7 @@ __all__ = [
     "non_deliverable_forward",
     "order",
     "perpetual",
+    "preview_request",
     "quote",
     "stablecoin",
     "statement_line",

@@ -138,6 +138,7 @@ _KINDS: Final[Mapping[grpc.StatusCode, type[CrossmarginError]]] = {
     grpc.StatusCode.UNKNOWN: InternalError,
     grpc.StatusCode.DATA_LOSS: InternalError,
 }
+_CODES: Final[Mapping[int, grpc.StatusCode]] = {code.value[0]: code for code in grpc.StatusCode}
 _OUTCOME_UNKNOWN: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED})
 
 
@@ -160,6 +161,12 @@ def error_from_call(failure: grpc.RpcError, *, request_id: str = "") -> Crossmar
         request_id=request_id,
         field_violations=_violations(_first(details, error_details_pb2.BadRequest)),
     )
+
+
+def error_from_status(number: int, message: str, *, reason: str, metadata: Mapping[str, str]) -> CrossmarginError:
+    """Return the exception for something that failed inside a call, by the number of the status that a call of its own would have had."""
+    code = _CODES.get(number, grpc.StatusCode.UNKNOWN)
+    return _KINDS.get(code, CrossmarginError)(message, reason=reason or code.name, code=code, metadata=metadata)
 
 
 def _details(failure: grpc.RpcError) -> Iterable[any_pb2.Any]:

@@ -111,12 +111,21 @@ async def _conversation(call: grpc.aio.StreamStreamCall, request: Message) -> An
     message = await call.read()
     if message is not grpc.aio.EOF:
         call.cancel()
-        return Answer(message)
+        return _refused(message) or Answer(message)
     if await call.code() is grpc.StatusCode.OK:
         return Answer()
     raise grpc.aio.AioRpcError(
         await call.code(), await call.initial_metadata(), await call.trailing_metadata(), details=await call.details()
     )
+
+
+def _refused(message: Message) -> Answer | None:
+    """The refusal of a message on a stream that goes on without it, as the call of its own that it could have been would have ended."""
+    if "refusal" not in message.DESCRIPTOR.fields_by_name or not message.HasField("refusal"):
+        return None
+    refusal = message.refusal
+    code = next(code for code in grpc.StatusCode if code.value[0] == refusal.code)
+    return Answer(refusal=Refusal(code.name, refusal.message, refusal.reason, dict(refusal.metadata), {}, None))
 
 
 def _bytes(message: Message) -> bytes:

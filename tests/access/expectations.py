@@ -81,6 +81,7 @@ EXPECTED: Final = {
     "MarginService/ExplainMargin": _of(READERS, "account"),
     "MarginService/CompareMethodologies": _of(READERS, "account"),
     "MarginService/PreviewTrades": _of(READERS, "account"),
+    "MarginService/StreamPreviews": _of(READERS, "preview.account"),
     "MarginService/ReserveMargin": _of("T", "account"),
     "MarginService/ReleaseReservation": _of("TRO", "account"),
     "MarginService/ListReservations": _of(READERS, "account"),

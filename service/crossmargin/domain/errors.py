@@ -94,6 +94,7 @@ class Reason(Enum):
     RATE_LIMITED = ("RATE_LIMITED", ErrorKind.EXHAUSTED)
     SERVICE_BUSY = ("SERVICE_BUSY", ErrorKind.EXHAUSTED)
     STORAGE_UNAVAILABLE = ("STORAGE_UNAVAILABLE", ErrorKind.UNAVAILABLE)
+    SERVICE_STOPPING = ("SERVICE_STOPPING", ErrorKind.UNAVAILABLE)
 
     def __init__(self, code: str, kind: ErrorKind) -> None:
         self.code = code

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 import grpc
@@ -18,6 +19,7 @@ from protovalidate import Validator
 from crossmargin.adapters.grpc_server.access_gate import AccessGate
 from crossmargin.adapters.grpc_server.call_limits import CallLimits
 from crossmargin.adapters.grpc_server.context import Context
+from crossmargin.adapters.grpc_server.conversation import Asked
 from crossmargin.adapters.grpc_server.status import DeadlineExceededError, code_of, status_of
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.usecases.caller import Caller
@@ -25,8 +27,12 @@ from crossmargin.usecases.caller import Caller
 LONGEST_CALL_S: Final = 10.0
 LONGEST_WRITE_S: Final = 2.0
 LARGEST_REQUEST_BYTES: Final = 256 * 1024
+ANSWERED_EACH: Final[Mapping[str, str]] = {"/crossmargin.api.v1.MarginService/StreamPreviews": "PreviewTrades"}
+"""Streams on which every message is answered by itself, and the call that each is counted as."""
 REAUTHORISE_S: Final = 10.0
 """How often a stream is asked whether its caller would still be let in. One that would not is ended within this and a moment."""
+FRESH_S: Final = 1.0
+"""How long what was found of a caller holds for messages that are answered each by itself."""
 # A client gives up on its own clock, and its deadline travels rounded up by at most 1%. So a call that is cancelled with less than this
 # left was not cancelled by anybody: its time was over.
 _DEADLINE_ROUNDING: Final = 0.02
@@ -76,6 +82,25 @@ class _Method:
     largest_request: int
     parse: Callable[[bytes], Message]
     behavior: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _OneOfStream:
+    """Counts the messages of a stream, each as a call of the method that it could have been, of the kind that the stream is."""
+
+    metrics: RpcMetrics
+    service: str
+    method: str
+    kind: str
+
+    def started(self) -> None:
+        self.metrics.started(self.service, self.method, self.kind)
+
+    def refused(self, reason: str) -> None:
+        self.metrics.refused(self.service, self.method, reason)
+
+    def handled(self, code: str, seconds: float) -> None:
+        self.metrics.handled(self.service, self.method, self.kind, code, seconds)
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
@@ -155,7 +180,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         async def call(incoming: bytes | AsyncIterator[bytes], context: Context) -> None:
             def work(caller: Caller) -> Awaitable[None]:
                 request: Any = incoming
-                request = self._read(method, caller, request) if isinstance(incoming, bytes) else self._read_all(method, caller, request)
+                if isinstance(incoming, bytes):
+                    request = self._read(method, caller, incoming)
+                elif method.path in ANSWERED_EACH:
+                    request = self._read_each(method, caller, incoming, context)
+                else:
+                    request = self._read_all(method, caller, incoming)
                 return self._while_admitted(method, caller, context, _write_all(method.behavior(request, context), context))
 
             await self._answer(method, context, work)
@@ -225,7 +255,16 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 raise denials[0] from None
             raise
 
-    def _read(self, method: _Method, caller: Caller, raw: bytes) -> Message:
+    def _parsed(self, method: _Method, raw: bytes) -> Message | None:
+        """Return a message that has not been looked at, or None for one that is too large or none at all."""
+        if len(raw) > method.largest_request:
+            return None
+        try:
+            return method.parse(raw)
+        except DecodeError:
+            return None
+
+    def _read(self, method: _Method, caller: Caller, raw: bytes, parsed: Message | None = None) -> Message:
         if len(raw) > method.largest_request:
             raise DomainError(
                 Reason.INVALID_ARGUMENT,
@@ -233,15 +272,37 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 value=len(raw),
                 expected=method.largest_request,
             )
-        try:
-            message = method.parse(raw)
-        except DecodeError:
+        message = self._parsed(method, raw) if parsed is None else parsed
+        if message is None:
             raise DomainError(
                 Reason.INVALID_ARGUMENT, f"request of {method.name} is not the message that the API defines; generate the client from it"
-            ) from None
+            )
         self._validator.validate(message)
         self._gate.check_clients(method.path, caller, message)
         return message
+
+    async def _read_each(
+        self, method: _Method, caller: Caller, messages: AsyncIterator[bytes], context: Context
+    ) -> AsyncIterator[Asked[Message]]:
+        """Yield every message with what stands in its way. A caller who would not be let in any more ends the stream at the next one."""
+        metrics = _OneOfStream(self._metrics, method.service, ANSWERED_EACH[method.path], method.kind)
+        limits, looked_at = self._limits, time.monotonic()
+        async for raw in messages:
+            if time.monotonic() - looked_at > FRESH_S:
+                self._gate.check_still_admitted(method.path, caller, context)
+                looked_at = time.monotonic()
+            message, refusal = self._parsed(method, raw), None
+            try:
+                self._read(method, caller, raw, message)
+            except Exception as error:  # noqa: BLE001 - it is the answer to this message
+                refusal = error
+            yield Asked(
+                method.parse(b"") if message is None else message,
+                refusal,
+                f"{method.service}/{method.name}",
+                metrics,
+                nullcontext if limits is None else partial(limits.admitted, caller.principal, is_urgent=False, is_stream=False),
+            )
 
     async def _read_all(self, method: _Method, caller: Caller, messages: AsyncIterator[bytes]) -> AsyncIterator[Message]:
         async for raw in messages:

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from decimal import Decimal
 from typing import Final
 
 from crossmargin.adapters.grpc_server.context import Context, caller_of
+from crossmargin.adapters.grpc_server.conversation import Asked, Stopping, in_order
 from crossmargin.adapters.grpc_server.paging import cut_page, page_request, sequence_after
 from crossmargin.adapters.grpc_server.wire.book import trades_from_messages
 from crossmargin.adapters.grpc_server.wire.explanation import full_explanation_to_message
@@ -21,6 +23,7 @@ from crossmargin.adapters.grpc_server.wire.margin import (
 )
 from crossmargin.adapters.grpc_server.wire.margin_history import history_filter_from_message, point_to_message
 from crossmargin.adapters.grpc_server.wire.outlook import horizon_from_message, outlook_to_message
+from crossmargin.adapters.grpc_server.wire.preview_stream import preview_refusal, seconds_to_answer
 from crossmargin.adapters.grpc_server.wire.reservation import (
     limit_usage_to_message,
     need_to_message,
@@ -41,8 +44,9 @@ DEFAULT_UTILIZATION_STEP: Final = Decimal("0.01")
 class MarginService(MarginServiceServicer):
     """What an account is worth, what it needs, and how close it is to the line."""
 
-    def __init__(self, use_cases: UseCases) -> None:
+    def __init__(self, use_cases: UseCases, stopping: Stopping) -> None:
         self._use_cases = use_cases
+        self._stopping = stopping
 
     async def GetMargin(self, request: pb.GetMarginRequest, context: Context) -> pb.GetMarginResponse:
         """Return the margin of an account."""
@@ -68,6 +72,24 @@ class MarginService(MarginServiceServicer):
 
     async def PreviewTrades(self, request: pb.PreviewTradesRequest, context: Context) -> pb.PreviewTradesResponse:
         """Return margin before and after trades that have not been done."""
+        return await self._preview(request)
+
+    async def StreamPreviews(  # type: ignore[override]  # what is read comes with what stands in its way
+        self, request_iterator: AsyncIterator[Asked[pb.StreamPreviewsRequest]], context: Context
+    ) -> AsyncIterator[pb.StreamPreviewsResponse]:
+        """Answer previews one after another, each by itself."""
+        async with aclosing(in_order(request_iterator, self._answer_preview, self._stopping)) as answers:
+            async for answer in answers:
+                yield answer
+
+    async def _answer_preview(self, asked: Asked[pb.StreamPreviewsRequest]) -> pb.StreamPreviewsResponse:
+        message = asked.message
+        outcome = await asked.outcome(lambda: self._preview(message.preview), longest_s=seconds_to_answer(message))
+        if isinstance(outcome, pb.PreviewTradesResponse):
+            return pb.StreamPreviewsResponse(correlation_id=message.correlation_id, preview=outcome)
+        return pb.StreamPreviewsResponse(correlation_id=message.correlation_id, refusal=preview_refusal(outcome))
+
+    async def _preview(self, request: pb.PreviewTradesRequest) -> pb.PreviewTradesResponse:
         account = account_ref_from_name(request.account, what="account")
         trades = trades_from_messages(request.trades, account)
         preview = await self._use_cases.preview_trades(account, trades, min_sequence=request.min_seq)

@@ -23,6 +23,7 @@ from crossmargin.adapters.grpc_server.book_service import BookService
 from crossmargin.adapters.grpc_server.call_limits import CallLimits
 from crossmargin.adapters.grpc_server.collateral_service import CollateralService
 from crossmargin.adapters.grpc_server.context import Identify
+from crossmargin.adapters.grpc_server.conversation import Stopping
 from crossmargin.adapters.grpc_server.interceptors import REAUTHORISE_S, CallInterceptor, RpcMetrics
 from crossmargin.adapters.grpc_server.margin_call_service import MarginCallService
 from crossmargin.adapters.grpc_server.margin_service import MarginService
@@ -113,8 +114,14 @@ class GrpcServer:
     """A server that says in health checks whether it should get calls: from its start, unless told otherwise, until it is stopped."""
 
     def __init__(
-        self, server: grpc.aio.Server, health_servicer: health.aio.HealthServicer, address: str, credentials: grpc.ServerCredentials | None
+        self,
+        server: grpc.aio.Server,
+        health_servicer: health.aio.HealthServicer,
+        stopping: Stopping,
+        address: str,
+        credentials: grpc.ServerCredentials | None,
     ) -> None:
+        self._stopping = stopping
         self._server = server
         self._credentials = credentials
         self._health = health_servicer
@@ -137,8 +144,9 @@ class GrpcServer:
         return port
 
     async def stop(self, grace_s: float) -> None:
-        """Take no new calls, give running ones `grace_s` seconds, then cancel them."""
+        """Take no new calls, let streams of requests end, give running calls `grace_s` seconds, then cancel them."""
         await self._health.enter_graceful_shutdown()
+        self._stopping.stop()
         await self._server.stop(grace_s)
 
     def set_serving(self, serving: bool) -> None:  # noqa: FBT001 - the one thing there is to say
@@ -214,7 +222,8 @@ def build_server(
     book_service_pb2_grpc.add_BookServiceServicer_to_server(BookService(use_cases, validator), by_name)
     collateral_service_pb2_grpc.add_CollateralServiceServicer_to_server(CollateralService(use_cases), by_name)
     market_service_pb2_grpc.add_MarketServiceServicer_to_server(MarketService(use_cases), by_name)
-    margin_service_pb2_grpc.add_MarginServiceServicer_to_server(MarginService(use_cases), by_name)
+    stopping = Stopping()
+    margin_service_pb2_grpc.add_MarginServiceServicer_to_server(MarginService(use_cases, stopping), by_name)
     pending_request_service_pb2_grpc.add_PendingRequestServiceServicer_to_server(PendingRequestService(use_cases), by_name)
     margin_call_service_pb2_grpc.add_MarginCallServiceServicer_to_server(MarginCallService(use_cases), by_name)
     reconciliation_service_pb2_grpc.add_ReconciliationServiceServicer_to_server(ReconciliationService(use_cases), by_name)
@@ -223,7 +232,7 @@ def build_server(
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, by_name)
     if reflection:
         _add_reflection(server)
-    return GrpcServer(server, health_servicer, address, access.credentials)
+    return GrpcServer(server, health_servicer, stopping, address, access.credentials)
 
 
 class _ByName:

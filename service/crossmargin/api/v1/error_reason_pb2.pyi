@@ -94,6 +94,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_LIQUIDATION_ENDED: _ErrorReason.ValueType  # 135
     ERROR_REASON_UNKNOWN_CALL: _ErrorReason.ValueType  # 120
     ERROR_REASON_WRONG_CALL_STATE: _ErrorReason.ValueType  # 121
+    ERROR_REASON_SERVICE_STOPPING: _ErrorReason.ValueType  # 136
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper): ...
 
@@ -169,4 +170,5 @@ ERROR_REASON_UNKNOWN_LIQUIDATION: ErrorReason.ValueType  # 134
 ERROR_REASON_LIQUIDATION_ENDED: ErrorReason.ValueType  # 135
 ERROR_REASON_UNKNOWN_CALL: ErrorReason.ValueType  # 120
 ERROR_REASON_WRONG_CALL_STATE: ErrorReason.ValueType  # 121
+ERROR_REASON_SERVICE_STOPPING: ErrorReason.ValueType  # 136
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -54,6 +54,11 @@ class MarginServiceStub(object):
                 request_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.PreviewTradesRequest.SerializeToString,
                 response_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.PreviewTradesResponse.FromString,
                 _registered_method=True)
+        self.StreamPreviews = channel.stream_stream(
+                '/crossmargin.api.v1.MarginService/StreamPreviews',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.StreamPreviewsRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.StreamPreviewsResponse.FromString,
+                _registered_method=True)
         self.ReserveMargin = channel.unary_unary(
                 '/crossmargin.api.v1.MarginService/ReserveMargin',
                 request_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.ReserveMarginRequest.SerializeToString,
@@ -113,6 +118,12 @@ class MarginServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def PreviewTrades(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamPreviews(self, request_iterator, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -182,6 +193,11 @@ def add_MarginServiceServicer_to_server(servicer, server):
                     servicer.PreviewTrades,
                     request_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.PreviewTradesRequest.FromString,
                     response_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.PreviewTradesResponse.SerializeToString,
+            ),
+            'StreamPreviews': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamPreviews,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.StreamPreviewsRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_margin__service__pb2.StreamPreviewsResponse.SerializeToString,
             ),
             'ReserveMargin': grpc.unary_unary_rpc_method_handler(
                     servicer.ReserveMargin,
@@ -327,6 +343,33 @@ class MarginService(object):
             '/crossmargin.api.v1.MarginService/PreviewTrades',
             crossmargin_dot_api_dot_v1_dot_margin__service__pb2.PreviewTradesRequest.SerializeToString,
             crossmargin_dot_api_dot_v1_dot_margin__service__pb2.PreviewTradesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamPreviews(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/crossmargin.api.v1.MarginService/StreamPreviews',
+            crossmargin_dot_api_dot_v1_dot_margin__service__pb2.StreamPreviewsRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_margin__service__pb2.StreamPreviewsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,7 @@ class MarginServiceStub:
     ExplainMargin: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.ExplainMarginRequest, _margin_service_pb2.ExplainMarginResponse]
     CompareMethodologies: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.CompareMethodologiesRequest, _margin_service_pb2.CompareMethodologiesResponse]
     PreviewTrades: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.PreviewTradesRequest, _margin_service_pb2.PreviewTradesResponse]
+    StreamPreviews: _grpc.StreamStreamMultiCallable[_margin_service_pb2.StreamPreviewsRequest, _margin_service_pb2.StreamPreviewsResponse]
     ReserveMargin: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.ReserveMarginRequest, _margin_service_pb2.ReserveMarginResponse]
     ReleaseReservation: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.ReleaseReservationRequest, _margin_service_pb2.ReleaseReservationResponse]
     ListReservations: _grpc.UnaryUnaryMultiCallable[_margin_service_pb2.ListReservationsRequest, _margin_service_pb2.ListReservationsResponse]
@@ -50,6 +51,7 @@ class MarginServiceAsyncStub(MarginServiceStub):
     ExplainMargin: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.ExplainMarginRequest, _margin_service_pb2.ExplainMarginResponse]  # type: ignore[assignment]
     CompareMethodologies: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.CompareMethodologiesRequest, _margin_service_pb2.CompareMethodologiesResponse]  # type: ignore[assignment]
     PreviewTrades: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.PreviewTradesRequest, _margin_service_pb2.PreviewTradesResponse]  # type: ignore[assignment]
+    StreamPreviews: _aio.StreamStreamMultiCallable[_margin_service_pb2.StreamPreviewsRequest, _margin_service_pb2.StreamPreviewsResponse]  # type: ignore[assignment]
     ReserveMargin: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.ReserveMarginRequest, _margin_service_pb2.ReserveMarginResponse]  # type: ignore[assignment]
     ReleaseReservation: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.ReleaseReservationRequest, _margin_service_pb2.ReleaseReservationResponse]  # type: ignore[assignment]
     ListReservations: _aio.UnaryUnaryMultiCallable[_margin_service_pb2.ListReservationsRequest, _margin_service_pb2.ListReservationsResponse]  # type: ignore[assignment]
@@ -86,6 +88,13 @@ class MarginServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _margin_service_pb2.PreviewTradesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_margin_service_pb2.PreviewTradesResponse, _abc.Awaitable[_margin_service_pb2.PreviewTradesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def StreamPreviews(
+        self,
+        request_iterator: _MaybeAsyncIterator[_margin_service_pb2.StreamPreviewsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_margin_service_pb2.StreamPreviewsResponse], _abc.AsyncIterator[_margin_service_pb2.StreamPreviewsResponse]]: ...
 
     @_abc_1.abstractmethod
     def ReserveMargin(
