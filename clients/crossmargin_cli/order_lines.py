@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
+import typer
+
 from crossmargin.api.v1 import margin_service_pb2
 from crossmargin_cli.connection import connect, full_account_name, print_json_line, to_json
 from crossmargin_cli.failures import FAILED, MisuseError
@@ -30,7 +32,7 @@ def preview_lines(account: str, lines: Iterable[str], *, json: bool, target: str
             else:
                 console.print(answer_line(answer), highlight=False)
     if has_failed:
-        raise SystemExit(FAILED)
+        raise typer.Exit(FAILED)
 
 
 def order_from_line(line: str) -> WantedTrade:

@@ -19,7 +19,7 @@ from crossmargin.adapters.grpc_server.server import SERVICES
 from tests.access.calls import AGED, HUNG_UP
 from tests.access.plausible import request_of
 from tests.access.secure_process import Service, secure_service
-from tests.faults.fuzz import Fuzzer, _mutilated
+from tests.faults.fuzz import Fuzzer, _mutilated, refusal_of_message
 
 PROPER = {"INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "UNAUTHENTICATED"}
 AT_ONCE = 32
@@ -98,7 +98,7 @@ class Hostility:
         options = {"metadata": metadata, "timeout": 30.0}
         try:
             if method.client_streaming and method.server_streaming:
-                return await self._conversation(self.channel.stream_stream(path)(**options), raw)
+                return await self._conversation(method, self.channel.stream_stream(path)(**options), raw)
             if method.client_streaming:
                 call = self.channel.stream_unary(path)(**options)
                 await self._say(call, raw)
@@ -117,11 +117,13 @@ class Hostility:
             await call.write(raw)
             await call.done_writing()
 
-    async def _conversation(self, call, raw: bytes) -> tuple[str, str]:
+    async def _conversation(self, method: MethodDescriptor, call, raw: bytes) -> tuple[str, str]:
         await self._say(call, raw)
-        if await call.read() is not grpc.aio.EOF:
+        answer = await call.read()
+        if answer is not grpc.aio.EOF:
             call.cancel()
-            return "OK", ""
+            code, details = refusal_of_message(method, answer)
+            return code.name, details
         return (await call.code()).name, await call.details() or ""
 
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from decimal import Decimal
 
+from crossmargin.domain.identifiers import BookId
 from crossmargin.domain.portfolio import Portfolio
+from crossmargin.domain.position import Position, holdings_with
 from crossmargin.domain.risk_parameters import RiskParameters
+from crossmargin.engine.hot_account import hot_account
+from crossmargin.engine.methodologies.compute import compute_brief
 from crossmargin.engine.portfolio_margin import compute_margin
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
-from tests.benchmarks.harness import Goal, Measured, Plan, Ratio, amount, compare, seconds
+from tests.benchmarks.harness import Goal, Measured, Plan, Ratio, Work, amount, compare, seconds
 from tests.benchmarks.houses import a_market, an_account, parameters_of_the_house
 from tests.benchmarks.machine import pin, unpin
 
 ACCOUNTS, POSITIONS, INSTRUMENTS, SCENARIOS = 40, 200, 8_000, 1_000
 PREVIEW_INSTRUMENTS = 20_001
+SMALL, LARGE = 20, (2_000, 20_000)
 
 
 def run(plan: Plan) -> list[Measured]:
@@ -25,9 +33,7 @@ def run(plan: Plan) -> list[Measured]:
     rows = [_per_account(house, market, parameters, plan)]
     rows += _doubled(house, market, parameters, plan)
     rows.append(_two_threads(house, market, parameters, plan))
-    if not plan.is_quick:
-        rows.append(_large_account(parameters, plan))
-    return rows
+    return rows + _what_ifs(parameters, plan)
 
 
 def _margins(accounts: Sequence[Portfolio], market: RevaluedMarket, parameters: RiskParameters) -> None:
@@ -81,15 +87,37 @@ def _two_threads(house: list[Portfolio], market: RevaluedMarket, parameters: Ris
     return measured
 
 
-def _large_account(parameters: RiskParameters, plan: Plan) -> Measured:
-    """A preview margins the account as it is and with the trade; nothing of the book is remembered from one to the next."""
-    market = a_market(PREVIEW_INSTRUMENTS, SCENARIOS // 2)
-    large, small = an_account(1, 20_000, market), an_account(1, 20, market)
-    return compare(
-        "preview on 20,000 positions, engine part",
-        "on 20 positions",
-        Goal(Ratio.COST, 1.05),
-        ours=lambda: _margins([large, large], market, parameters),
-        theirs=lambda: _margins([small, small], market, parameters),
-        plan=plan,
-    )
+def _what_ifs(parameters: RiskParameters, plan: Plan) -> list[Measured]:
+    """A trade on top of an account that was asked about before, beside one that is margined whole, and of large books beside small ones."""
+    market = a_market(PREVIEW_INSTRUMENTS, SCENARIOS)
+    usual = an_account(1, POSITIONS, market)
+    with_trade = replace(usual, holdings=holdings_with(usual.holdings, _a_trade(usual)))
+    rows = [
+        compare(
+            f"what-if of a remembered account, {POSITIONS} positions",
+            "the account with the trade margined whole",
+            Goal(Ratio.SPEED, 25),
+            ours=_what_if(usual, market, parameters),
+            theirs=lambda: compute_brief(with_trade, market, parameters),
+            plan=plan,
+            clock=time.process_time,
+        )
+    ]
+    small = _what_if(an_account(1, SMALL, market), market, parameters)
+    for count in LARGE:
+        large = _what_if(an_account(1, count, market), market, parameters)
+        path, against = f"what-if of a remembered account, {count:,} positions", f"{SMALL} positions"
+        rows.append(compare(path, against, Goal(Ratio.COST, 1.05), ours=large, theirs=small, plan=plan, clock=time.process_time))
+    return rows
+
+
+def _what_if(account: Portfolio, market: RevaluedMarket, parameters: RiskParameters) -> Work:
+    """Return what margins an account with a trade on top that has been taken apart before."""
+    remembered, wanted = hot_account(account, market, parameters), _a_trade(account)
+    if remembered is None:
+        raise RuntimeError("the account cannot be taken apart")
+    return lambda: remembered.margin_with(wanted)
+
+
+def _a_trade(account: Portfolio) -> list[Position]:
+    return [Position(BookId("main"), account.holdings[0].instrument_id, Decimal(3), Decimal(300))]

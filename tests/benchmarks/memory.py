@@ -7,12 +7,14 @@ import subprocess
 import sys
 from typing import Final
 
+from crossmargin.engine.hot_account import hot_account
 from crossmargin.engine.house_view import house_view
 from crossmargin.engine.portfolio_margin import compute_margin
 from tests.benchmarks.harness import Goal, Measured, Plan, Ratio, amount, say
 from tests.benchmarks.houses import a_market, an_account, parameters_of_the_house
 
 ACCOUNTS, QUICK_ACCOUNTS, POSITIONS, INSTRUMENTS, SCENARIOS = 10_000, 500, 200, 8_000, 1_504
+HOT_POSITIONS, HOT_SCENARIOS = (5, 20, 200, 2_000), 1_000
 _GIB: Final = 2**30
 _KIB_OF_MAXRSS: Final = 1 if sys.platform == "darwin" else 1024
 
@@ -24,7 +26,24 @@ def run(plan: Plan) -> list[Measured]:
     said = subprocess.run([sys.executable, "-m", __name__, str(accounts)], check=True, capture_output=True, text=True).stdout
     note = "all portfolios and all results are held at once, as in a run of the house; without the service around it"
     path = f"memory, house {accounts:,} x {POSITIONS}, S = {SCENARIOS:,}, GiB"
-    return [amount(path, "the peak of a process", Goal(Ratio.AMOUNT, 2.0), [int(said) / _GIB], note)]
+    return [amount(path, "the peak of a process", Goal(Ratio.AMOUNT, 2.0), [int(said) / _GIB], note), *_hot_accounts()]
+
+
+def _hot_accounts() -> list[Measured]:
+    """Return the rows of what an account takes that is taken apart to be asked about again."""
+    parameters, market, rows = parameters_of_the_house(), a_market(INSTRUMENTS, HOT_SCENARIOS), []
+    for positions in HOT_POSITIONS:
+        account = hot_account(an_account(1, positions, market), market, parameters)
+        if account is None:
+            raise RuntimeError("the account cannot be taken apart")
+        groups, path = (
+            account.groups,
+            f"hot account of {positions:,} positions in {len(account.groups.groups)} groups, S = {HOT_SCENARIOS:,}, KiB",
+        )
+        profits = sum(each.byte_count for each in groups.profits.values()) + sum(each.nbytes for each in groups.class_pnl.values())
+        note = f"{profits / 1024:,.0f} KiB of it profits by group and class, {account.byte_count / positions:,.0f} bytes a position in all"
+        rows.append(amount(path, "16 KiB", Goal(Ratio.AMOUNT, 16.0), [account.byte_count / 1024], note))
+    return rows
 
 
 def _peak_bytes(accounts: int) -> int:

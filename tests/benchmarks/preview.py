@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
+from queue import SimpleQueue
 from typing import Final
 
 import grpc
@@ -23,6 +24,7 @@ from tests.benchmarks.harness import Goal, Measured, Plan, Ratio, in_turn, media
 from tests.benchmarks.opponents import echo
 from tests.benchmarks.service_rig import SERVER_CORE, Served, bench_postgres, on_core, serving
 
+STREAM: Final = "/crossmargin.api.v1.MarginService/StreamPreviews"
 METHOD: Final = "/crossmargin.api.v1.MarginService/PreviewTrades"
 SMALL, USUAL, LARGE, QUICK_LARGE = 20, 200, 20_000, 2_000
 CALLS, QUICK_CALLS, LARGE_CALLS = 300, 100, 30
@@ -49,7 +51,24 @@ def run(plan: Plan) -> list[Measured]:
                         note=f"every call previews another trade; metrics on; the answer has {size:,} bytes, the echo's as many",
                     )
                 )
-    return [*rows, _large_beside_small(plan)]
+    return [*rows, _stream_beside_echo(plan), _large_beside_small(plan)]
+
+
+def _stream_beside_echo(plan: Plan) -> Measured:
+    """Every check waits for the answer to the one before, as an order that is checked before it is sent does."""
+    calls = QUICK_CALLS if plan.is_quick else CALLS
+    with serving(Furniture(positions={"usual": USUAL})) as served, streaming(served, "usual") as preview:
+        size = len(preview())
+        with echoing(size) as empty:
+            return in_turn(
+                f"PreviewTrades on a stream, p50 of a check, {USUAL} positions, plain",
+                "empty grpc.aio echo, unary, plain",
+                Goal(Ratio.COST, 0.65),
+                ours=lambda: median_of(preview, calls),
+                theirs=lambda: median_of(empty, calls),
+                plan=plan,
+                note=f"one check in flight, every one of another trade; metrics on; the answer has {size:,} bytes, the echo's as many",
+            )
 
 
 def _large_beside_small(plan: Plan) -> Measured:
@@ -86,6 +105,29 @@ def previewing(served: Served, account_id: str) -> Iterator[Callable[[], bytes]]
         # The first call makes the market of this process.
         margin_service_pb2.PreviewTradesResponse.FromString(once())
         yield once
+
+
+@contextmanager
+def streaming(served: Served, account_id: str) -> Iterator[Callable[[], bytes]]:
+    """Yield what sends one preview on a stream that stays open, never the same twice, and returns the answer's bytes."""
+    waiting: SimpleQueue[bytes | None] = SimpleQueue()
+    with served.channel() as channel:
+        answers = channel.stream_stream(STREAM)(iter(waiting.get, None), metadata=served.metadata())
+
+        def once() -> bytes:
+            number = next(_numbers)
+            wanted = trade(f"P{number % SMALL:05}", f"{1 + number % 997}.{number % 10}", "60000", executed_at=EXECUTED)
+            asked = margin_service_pb2.PreviewTradesRequest(account=account(account_id), trades=[wanted])
+            message = margin_service_pb2.StreamPreviewsRequest(correlation_id=str(number), preview=asked)
+            waiting.put(message.SerializeToString())
+            answer: bytes = next(answers)
+            return answer
+
+        first = margin_service_pb2.StreamPreviewsResponse.FromString(once())
+        if not first.HasField("preview"):
+            raise RuntimeError(f"the service answered {first.refusal}")
+        yield once
+        waiting.put(None)
 
 
 def preview_request(account_id: str, wanted: book_service_pb2.Trade) -> bytes:

@@ -151,7 +151,10 @@ class Fuzzer:
     async def _answer(self, method: MethodDescriptor, raw: bytes) -> tuple[grpc.StatusCode, str]:
         path = f"/{method.containing_service.full_name}/{method.name}"
         try:
-            if method.client_streaming:
+            if method.client_streaming and method.server_streaming:
+                async for answer in self.channel.stream_stream(path)(iter([raw]), timeout=_CALL_LIMIT_S):
+                    return refusal_of_message(method, answer)
+            elif method.client_streaming:
                 await self.channel.stream_unary(path)(iter([raw]), timeout=_CALL_LIMIT_S)
             elif method.server_streaming:
                 await self._first(self.channel.unary_stream(path)(raw, timeout=_CALL_LIMIT_S), is_watch=method.name.startswith("Watch"))
@@ -442,6 +445,14 @@ def fuzzing(*, wire_count: int = 150, only: Callable[[str], bool] = lambda name:
         rig.remarks.append(f"{len(methods)} RPCs answered {answers}; {_GARBAGE_CONNECTIONS} connections of garbage")
 
     return body
+
+
+def refusal_of_message(method: MethodDescriptor, answer: bytes) -> tuple[grpc.StatusCode, str]:
+    """Return how one message was refused on a stream that answers each by itself; OK when it was not."""
+    message = GetMessageClass(method.output_type).FromString(answer)
+    if "refusal" not in message.DESCRIPTOR.fields_by_name or not message.HasField("refusal"):
+        return grpc.StatusCode.OK, ""
+    return next(code for code in grpc.StatusCode if code.value[0] == message.refusal.code), message.refusal.message
 
 
 def methods_of(address: str) -> list[MethodDescriptor]:

@@ -16,9 +16,11 @@ COMMAND = (sys.executable, "-m", "crossmargin_cli")
 _WAIT_LIMIT_S = 120.0
 
 
-def run(*arguments, target=None):
-    """Return the finished process of one command."""
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, env=environment(target), timeout=180)
+def run(*arguments, target=None, says=None):
+    """Return the finished process of one command, to which standard input `says` something."""
+    return subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, check=False, env=environment(target), timeout=180, input=says
+    )
 
 
 def run_json(*arguments, target=None):

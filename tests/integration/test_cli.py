@@ -179,6 +179,24 @@ def test_under_auto_a_hedge_frees_the_haircut_of_what_it_hedges_and_no_market_ri
     assert dearer == {"basis"}
 
 
+def test_orders_of_a_file_are_answered_a_line_each(target):
+    orders = "sell BTC-USD-PERP 30 @ mark\n\nbuy BTC-USD-PERP 300 @ 65000\nbuy BTC-USD-PERP 0.00000000001 @ 65000\n"
+    done = run("whatif", ACCOUNT, "--lines", "--json", target=target, says=orders)
+    hedge, bet, crumb = map(json.loads, done.stdout.splitlines())
+    assert [answer["line"] for answer in (hedge, bet, crumb)] == [1, 3, 4]
+    assert (hedge["acceptable"], bet["acceptable"]) == (True, False)
+    assert bet["after"] == run_json("whatif", ACCOUNT, "--buy", "BTC-USD-PERP 300 @ 65000", target=target)["after"]
+    assert crumb["reason"] == "INVALID_DECIMAL"
+    assert done.returncode == 1, "one of them could not be answered"
+
+
+def test_a_line_that_is_no_order_ends_it_after_what_came_before(target):
+    done = run("whatif", ACCOUNT, "--lines", target=target, says="sell BTC-USD-PERP 30 @ mark\nhold everything\n")
+    assert done.stdout.startswith("1  acceptable, excess at worst ")
+    assert done.returncode == 2
+    assert "line was 'hold everything'; expected 'buy' or 'sell'" in done.stderr
+
+
 def amount(preview, side, bridge, line):
     return Decimal(preview[side][bridge][line])
 
