@@ -17,6 +17,7 @@ NAMES: Final = (
     "auto",
     "bonds",
     "cold_start",
+    "drift",
     "event_loop",
     "house",
     "load",
