@@ -12,8 +12,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from crossmargin.adapters.postgres.books import PostgresBookReader
 from crossmargin.adapters.postgres.database import Database
-from crossmargin.usecases.evaluate_margin import portfolio_of
-from crossmargin.usecases.read_accounts import ACCOUNTS_AT_ONCE
+from crossmargin.usecases.evaluate_margin import packed_portfolio
+from crossmargin.usecases.read_states import read_states
 from tests.benchmarks.furniture import Furniture
 from tests.benchmarks.harness import Goal, Measured, Plan, Ratio, in_turn, seconds
 from tests.benchmarks.opponents.pgbench import binary
@@ -85,10 +85,9 @@ async def _read_all(url: str) -> None:
     await database.open()
     try:
         books = PostgresBookReader(database)
-        refs = sorted(await books.account_sequences())
-        for start in range(0, len(refs), ACCOUNTS_AT_ONCE):
-            for state in await books.account_states(refs[start : start + ACCOUNTS_AT_ONCE]):
-                portfolio_of(state)
+        read = await read_states(books, sorted(await books.account_sequences()))
+        for state in read.states.values():
+            packed_portfolio(state)
     finally:
         await database.close()
 

@@ -9,7 +9,7 @@ from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.position import Holding, net_holdings
 from crossmargin.usecases.current_market import CurrentMarket
-from crossmargin.usecases.ports.books import AccountState
+from crossmargin.usecases.ports.books import AccountState, PackedState
 from crossmargin.usecases.ports.runtime import ComputePool
 from crossmargin.usecases.read_account import ReadAccount
 
@@ -45,3 +45,10 @@ def portfolio_of(state: AccountState, holdings: tuple[Holding, ...] | None = Non
         state.policies,
         methodology=account.methodology,
     )
+
+
+def packed_portfolio(state: PackedState) -> Portfolio:
+    """Return `portfolio_of` a state that is packed, without unpacking it."""
+    account = state.account
+    holdings = state.positions.netted()
+    return Portfolio(account.ref, account.mode, state.head.sequence, holdings, state.policies, methodology=account.methodology)

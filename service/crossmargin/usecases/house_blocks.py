@@ -14,7 +14,7 @@ from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.house_view import AccountPart, account_part
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from crossmargin.usecases.current_market import MarketView
-from crossmargin.usecases.evaluate_margin import portfolio_of
+from crossmargin.usecases.evaluate_margin import packed_portfolio
 from crossmargin.usecases.ports.books import PackedState
 
 T = TypeVar("T")
@@ -66,13 +66,13 @@ def members_of(owners: Iterable[Sequence[PackedState]]) -> Iterator[HouseMember]
 
 def _part_of(at: AtMarket, member: HouseMember) -> AccountPart | FailedAccount:
     try:
-        return account_part(portfolio_of(member.state.unpacked()), *at, is_only=member.is_only)
+        return account_part(packed_portfolio(member.state), *at, is_only=member.is_only)
     except DomainError as error:
         return FailedAccount(member.state.account.ref, error.reason)
 
 
 def _margin_of(view: MarketView, state: PackedState) -> MarginResult | FailedAccount:
     try:
-        return view.margin(portfolio_of(state.unpacked()))
+        return view.margin(packed_portfolio(state))
     except DomainError as error:
         return FailedAccount(state.account.ref, error.reason)

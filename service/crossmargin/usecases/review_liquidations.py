@@ -17,7 +17,7 @@ from crossmargin.domain.liquidation_parameters import LiquidationParameters
 from crossmargin.domain.margin import MarginResult
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.current_market import MarketView
-from crossmargin.usecases.evaluate_margin import portfolio_of
+from crossmargin.usecases.evaluate_margin import packed_portfolio
 from crossmargin.usecases.liquidation_gate import end_of, untradable
 from crossmargin.usecases.ports.books import PackedState
 from crossmargin.usecases.ports.liquidation import LiquidationReports, LiquidationStore, OpenLiquidation
@@ -125,7 +125,7 @@ def _unreported(rules: LiquidationParameters, known: Liquidation, at: datetime) 
 
 
 def _is_outdated(found: Liquidation, held: PackedState, result: MarginResult, view: MarketView) -> bool:
-    portfolio = portfolio_of(held.unpacked())
+    portfolio = packed_portfolio(held)
     if untradable(found.left, portfolio, view, result):
         return True
     try:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from crossmargin.domain.identifiers import BookId, InstrumentId
 from crossmargin.domain.packed_positions import PackedPositions, packed
-from crossmargin.domain.position import Position
+from crossmargin.domain.position import Position, net_holdings
 from tests.unit.domain.strategies import ledger_decimals
 
 positions = st.builds(
@@ -43,3 +43,10 @@ def test_nothing_is_an_empty_text():
 def test_it_is_what_it_is_in_another_process():
     held = packed([Position(BookId("main"), InstrumentId("USD"), Decimal("5.00"))])
     assert pickle.loads(pickle.dumps(held)) == held  # noqa: S301 - our own
+
+
+@given(st.lists(positions, max_size=6, unique_by=lambda one: (one.book_id, one.instrument_id)))
+@settings(max_examples=100)
+def test_netted_they_are_what_the_positions_net_to_to_the_last_digit(held):
+    """With an instrument in several books as well as in one, with what is closed, and in any order."""
+    assert [repr(one) for one in packed(held).netted()] == [repr(one) for one in net_holdings(held)]
