@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
@@ -62,6 +63,8 @@ def serve(settings: Settings) -> None:
     configure_logs(tracing.log_fields if tracing is not None else ())
     allow_open_files()
     kernels = chosen_kernels(settings)
+    # What is there now stays to the end: no later collection, which calls have to wait for, looks at it again.
+    gc.freeze()
     with database_url(settings) as url:
         if settings.embedded:
             upgrade(url)

@@ -11,7 +11,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linprog
 
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import Instrument
@@ -311,6 +310,9 @@ class _Book:
         for row, limit in self.desk.money_there():
             rows.append(row[owner])
             limits.append(limit)
+        # A tenth of a second that a start does not wait for.
+        from scipy.optimize import linprog  # noqa: PLC0415
+
         solved = linprog(slope, A_ub=np.array(rows), b_ub=np.array(limits), bounds=[(0.0, each) for each in width], method="highs")
         if not solved.success:
             return None

@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
-from scipy.optimize import brentq
 
 from crossmargin.domain.explanation import LiquidationDistance, MarketMove, WorstDirection
 from crossmargin.domain.market import LOG_KINDS, FactorKind
@@ -110,4 +109,7 @@ def _first_bracket(chunk: Sequence[float], headroom: dict[float, float]) -> tupl
 
 def _refined(account: MovingAccount, bracket: tuple[float, float], path: PathOf) -> float:
     """Return the crossing between a size that is safe and one that is not (Brent 1973, "Algorithms for Minimization")."""
+    # A tenth of a second that a start does not wait for.
+    from scipy.optimize import brentq  # noqa: PLC0415
+
     return float(brentq(lambda size: account.headrooms(path(size)[np.newaxis])[0], *bracket, xtol=MOVE_TOLERANCE))

@@ -9,12 +9,13 @@ from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, LinearConstraint, milp
 
 Fractions: TypeAlias = NDArray[np.float64]
 """[O] of each offer, the fraction of all of it that is delivered, from 0 to 1."""
 Gain: TypeAlias = Callable[[Fractions], float]
 """Dollars by which a mix is past the target; below zero is what is missing."""
+_Link: TypeAlias = tuple[NDArray[np.float64], list[float], list[float]]
+"""Rows of a program, and the least and most that each may come to."""
 
 MOST_ROUNDS: Final = 16
 """Of the program: each looks at one more mix, and at a step from it along every offer."""
@@ -196,29 +197,34 @@ class MixSearch:
         planes[:, :count] = np.array([cut.slope for cut in cuts]) / self._scale
         planes[:, -1] = 1.0
         least = np.array([required - cut.at + float(cut.slope @ cut.fractions) for cut in cuts]) / self._scale
+        # A tenth of a second that a start does not wait for.
+        from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415
+
         solved = milp(
             price,
             integrality=is_whole,
             bounds=Bounds(np.zeros(size), most),
-            constraints=[LinearConstraint(planes, least, np.inf), *self._links(some, whole, size)],
+            constraints=[LinearConstraint(planes, least, np.inf), *(LinearConstraint(*link) for link in self._links(some, whole, size))],
             options={"time_limit": _TIME_LIMIT_S, "mip_rel_gap": _NOISE},
         )
         if solved.x is None:
             raise ArithmeticError(f"no mix was found under {len(cuts)} planes: {solved.message}")
         return np.clip(solved.x[:count], 0.0, 1.0), float(solved.x[-1]) * self._scale
 
-    def _links(self, some: Sequence[int], whole: Sequence[int], size: int) -> Iterator[LinearConstraint]:
-        """Yield what ties the whole numbers to the fractions: least y <= z <= y, and z = step n."""
+    def _links(
+        self, some: Sequence[int], whole: Sequence[int], size: int
+    ) -> Iterator[tuple[NDArray[np.float64], list[float], list[float]]]:
+        """Yield what ties the whole numbers to the fractions, rows and what is between their bounds: least y <= z <= y, and z = step n."""
         count = len(self._offers)
         for number, place in enumerate(some, start=count):
             row = np.zeros((2, size))
             row[:, place] = 1.0
             row[:, number] = -1.0, -self._offers[place].least
-            yield LinearConstraint(row, [-np.inf, 0.0], [0.0, np.inf])
+            yield row, [-np.inf, 0.0], [0.0, np.inf]
         for number, place in enumerate(whole, start=count + len(some)):
             row = np.zeros((1, size))
             row[0, [place, number]] = 1.0, -self._offers[place].step
-            yield LinearConstraint(row, [0.0], [0.0])
+            yield row, [0.0], [0.0]
 
     @staticmethod
     def _lots(offer: Offer) -> int:
