@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from crossmargin.engine.axes import ByClassScenario, ByGroupScenario, ByHolding, ByLegHolding, ByRow, ByRowScenario, ByScenario, Index
+from crossmargin.engine.distinct import distinct
 from crossmargin.engine.portfolio_arrays import PortfolioArrays
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from crossmargin.engine.tail_mean import tail_means
@@ -147,10 +148,10 @@ class BlockSums:
 
 def blocked_legs(legs: LegHoldings, market: RevaluedMarket) -> BlockedLegs:
     """Return the legs that holdings take part in, netted: several holdings may settle in one asset."""
-    leg, place = np.unique(legs.leg, return_inverse=True)
+    leg, place = distinct(legs.leg)
     quantity = np.bincount(place, weights=legs.quantity, minlength=len(leg)).astype(np.float64)
-    groups, group, leg_count = np.unique(market.leg_group[leg], return_inverse=True, return_counts=True)
-    block_count = blocks_of(leg_count)
+    groups, group = distinct(market.leg_group[leg])
+    block_count = blocks_of(np.bincount(group, minlength=len(groups)))
     block = np.zeros(len(leg), dtype=np.int64)
     if block_count.max(initial=1) > 1:
         block = market.name_hash[market.leg_instrument[leg]] & (block_count - 1)[group]
@@ -179,8 +180,9 @@ def gross_requirement(legs: LegHoldings, market: RevaluedMarket, alpha: float) -
     A tail mean is positively homogeneous, so a holding of one leg in a group needs its quantity times what one unit needs, which is
     worked out once for a market. Only where a cost meets the contract's own leg in one group must the sum be reduced anew.
     """
-    groups, group = np.unique(market.leg_group[legs.leg], return_inverse=True)
-    pair, leg_count = np.unique(legs.holding * len(groups) + group, return_inverse=True, return_counts=True)[1:]
+    groups, group = distinct(market.leg_group[legs.leg])
+    pairs, pair = distinct(legs.holding * len(groups) + group)
+    leg_count = np.bincount(pair, minlength=len(pairs))
     shared = leg_count[pair] > 1
     unit_held, unit_owed = unit_requirements(market, alpha)
     alone = np.abs(legs.quantity) * np.where(legs.quantity > 0, unit_held[legs.leg], unit_owed[legs.leg])

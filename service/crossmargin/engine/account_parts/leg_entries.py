@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmargin.engine.axes import ByHolding, ByLegHolding, Index
+from crossmargin.engine.distinct import distinct
 from crossmargin.engine.netting import LegHoldings, leg_places
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 
@@ -94,7 +95,7 @@ def by_group(entries: LegEntries, market: RevaluedMarket) -> dict[int, LegEntrie
 def local_legs(entries: LegEntries, market: RevaluedMarket) -> LocalLegs:
     """Return the legs of entries, their holdings numbered among themselves."""
     leg = legs_in(entries.key, market)
-    row, holding = np.unique(rows_of(entries.key, market), return_inverse=True)
+    row, holding = distinct(rows_of(entries.key, market))
     whole = LegHoldings(leg, holding, entries.whole)
     inside = entries.quantity != 0
     if inside.all() and np.array_equal(entries.quantity, entries.whole):

@@ -10,7 +10,7 @@ import numpy as np
 
 from crossmargin.domain.identifiers import OffsetGroupId
 from crossmargin.engine.axes import ByGroup, ByHolding
-from crossmargin.engine.charges.basis import BasisCharge, basis_charge, basis_contributions, tiered_contributions
+from crossmargin.engine.charges.basis import BasisCharge, basis_charge, tiered_contributions
 from crossmargin.engine.charges.charged_groups import ChargedGroups
 from crossmargin.engine.charges.exposures import Exposures
 from crossmargin.engine.charges.liquidity import horizon_stretch, spread_cost
@@ -150,10 +150,11 @@ def charge_contributions(
 
     But for the stretched horizon of the liquidity charge, which is part of the tail mean's own contributions.
     """
+    tiered = tiered_contributions(charges.basis, exposures, arrays.row, market, rates)
     contribution = _signed_share(charges.spread, exposures) + exposures.share(charges.owner)
-    contribution += basis_contributions(charges.basis, exposures, arrays.row, market, rates)
+    contribution += exposures.share(charges.basis.carry) + tiered
     contribution += wrong_way_contributions(charges.wrong_way, arrays, market)
-    contribution += _pro_rata(charges.owner_basis, tiered_contributions(charges.basis, exposures, arrays.row, market, rates))
+    contribution += _pro_rata(charges.owner_basis, tiered)
     notional = short_notional(exposures, arrays.row, arrays.quantity, market)
     contribution += share_short_options(charges.for_options, exposures, notional) + exposures.share(charges.for_rate)
     contribution += charges.for_floor * _pro_rata(1.0, schedule_weights(arrays.row, arrays.quantity, market, rates))

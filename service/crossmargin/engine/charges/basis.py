@@ -11,6 +11,7 @@ import numpy as np
 from crossmargin.engine.axes import ByGroup, ByHolding, Index
 from crossmargin.engine.charges.exposures import Exposures, shared
 from crossmargin.engine.charges.market_rates import market_rates
+from crossmargin.engine.distinct import distinct
 from crossmargin.engine.portfolio_arrays import ChargeRates
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from crossmargin.engine.revaluation.valuation import BasisKind
@@ -113,7 +114,7 @@ def basis_matched(exposures: Exposures, row: Index, market: RevaluedMarket, rate
     instrument = row[exposures.holding]
     is_own = market.instrument_group[instrument] == exposures.groups[exposures.group]
     cells, coins = _coin_cells(exposures, row, market)
-    coin, place = np.unique(coins, return_inverse=True)
+    coin, place = distinct(coins)
     return BasisMatched(
         carry=_carry_basis(exposures, np.where(is_own, market.basis_kind[instrument], BasisKind.FACTORED), rates),
         quoted=_quote_matched(exposures, np.where(is_own, _quotes(instrument, market), _MONEY)),

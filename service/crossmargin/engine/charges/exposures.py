@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from crossmargin.engine.axes import ByCell, ByGroup, ByGroupHolding, ByHolding, Index
+from crossmargin.engine.distinct import distinct
 from crossmargin.engine.netting import LegHoldings
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 
@@ -64,13 +65,17 @@ class Exposures:
 
     def share(self, amount: ByGroup) -> ByHolding:
         """Return [H] an amount per group, shared among the holdings pro rata to their absolute exposure to that group."""
-        return shared(amount, np.abs(self.by_holding))
+        return shared(amount, self._absolute) if amount.any() else np.zeros(self.holding_count)
+
+    @cached_property
+    def _absolute(self) -> ByGroupHolding:
+        return np.abs(self.by_holding)
 
 
 def exposures_of(legs: LegHoldings, groups: Index, holding_count: int, market: RevaluedMarket) -> Exposures:
     """Return the exposures of an account whose scenarios see `legs`; `groups` are the rows of the groups they touch, ascending."""
     cell = np.searchsorted(groups, market.leg_group[legs.leg]) * holding_count + legs.holding
-    cells, place = np.unique(cell, return_inverse=True)
+    cells, place = distinct(cell)
     amount = np.bincount(place, weights=legs.quantity * market.leg_exposure[legs.leg], minlength=len(cells)).astype(np.float64)
     group, holding = np.divmod(cells, max(holding_count, 1))
     return Exposures(groups, group, holding, amount, holding_count)

@@ -58,7 +58,7 @@ def short_notional(exposures: Exposures, row: Index, quantity: ByHolding, market
 
 def share_short_options(amount: ByGroup, exposures: Exposures, notional: ByCell) -> ByHolding:
     """Return [H] an amount per group, shared pro rata to the notional [X] of its short options."""
-    return shared(amount, exposures.dense(notional))
+    return shared(amount, exposures.dense(notional)) if amount.any() else np.zeros(exposures.holding_count)
 
 
 def schedule_floor(row: Index, quantity: ByHolding, present_value: ByHolding, market: RevaluedMarket, rates: ChargeRates) -> float:

@@ -54,7 +54,7 @@ def haircut_taken(arrays: PortfolioArrays, market: RevaluedMarket, split: Collat
 
 def wrong_way_contributions(charge: WrongWayCharge, arrays: PortfolioArrays, market: RevaluedMarket) -> ByHolding:
     """Return [H] each issuer's charge pro rata to what the holdings lose in the issuer's joint shock."""
-    if not len(charge.by_issuer):
+    if not charge.by_issuer.any():
         return np.zeros(len(arrays.row))
     return shared(charge.by_issuer, np.maximum(0.0, -_joint_shock_pnl(arrays.row, arrays.quantity, arrays.cost, market)))
 
