@@ -89,6 +89,14 @@ def test_a_delivery_counts_what_it_adds_to_equity():
     assert delivered_value({}, held) is None
 
 
+def test_what_a_haircut_or_a_limit_takes_is_not_delivered():
+    """A hundred coins of 400 dollars of which 300 count in equity: ten more are 30 dollars."""
+    result = result_of("1000", "800")
+    line = replace(a_line("SOL", "100", "400"), value_in_equity=D(300))
+    held = replace(result, equity=replace(result.equity, lines=(line,)))
+    assert delivered_value({InstrumentId("SOL"): D(10)}, held) == 30
+
+
 def test_a_call_is_needed_until_the_band_is_left_and_pressed_only_by_what_is_so_now():
     remembered = BandState(Band.MARGIN_CALL)
     agreement = house_agreement(ClientId("alpha"))

@@ -260,6 +260,28 @@ def a_leg(name, quantity):
     return close_out(holding, INSTRUMENT[name], MARKET, charge_rates(RULES), TERMS)
 
 
+def test_a_swap_is_traded_by_its_notional_and_a_contract_by_what_it_moves():
+    """A swap is worth next to nothing, and its spread is paid on all of its notional."""
+    row = MARKET.row_of["SWAP-USD"]
+    assert a_leg("SWAP-USD", -3).amount == pytest.approx(3 * float(MARKET.notional_unit[row]))
+    assert a_leg("SWAP-USD", -3).amount > 20 * abs(3 * float(MARKET.unit_value[row]))
+    assert a_leg("PERP-LINEAR-USD", -3).amount == pytest.approx(3 * 60_120)
+
+
+def test_the_volatility_of_a_day_is_that_of_ordinary_days_alone():
+    """Days of a crisis are in the tail already; an order is placed on some day."""
+    calm = replace(MARKET.scenarios, ordinary_count=50)
+    market = replace(MARKET, scenarios=calm)
+    holding = a_book({"PERP-LINEAR-USD": 1}).holdings[0]
+    leg = close_out(holding, INSTRUMENT["PERP-LINEAR-USD"], market, charge_rates(RULES), TERMS)
+    pnl = MARKET.leg_pnl[MARKET.first_leg[MARKET.row_of["PERP-LINEAR-USD"]]][:50]
+    assert leg.impact == pytest.approx(float(np.sqrt(np.mean(pnl**2))) / 60_120 / np.sqrt(2))
+    none = close_out(
+        holding, INSTRUMENT["PERP-LINEAR-USD"], replace(MARKET, scenarios=replace(calm, ordinary_count=0)), charge_rates(RULES), TERMS
+    )
+    assert none.impact == 0.0
+
+
 def test_nothing_with_a_price_is_planned_to_be_given_away_for_less_than_a_twentieth():
     """Whatever a sale is counted to cost. What is bought may cost more than it is worth, and a present value has either sign."""
     value = float(MARKET.unit_value[MARKET.row_of["BTC"]])

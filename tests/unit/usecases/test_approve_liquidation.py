@@ -278,3 +278,38 @@ async def test_a_decision_that_is_made_again_reports_what_it_wrote_and_nothing_o
     caller = replace(short.caller(principal="bob"), confirms=proposed.pending_id)
     await refused(again(asked(gated), caller=caller), Reason.LIQUIDATION_PAUSED)
     assert short.ports.liquidation_reports.steps == []
+
+
+async def test_an_approval_answers_how_the_account_stands_before_and_after_and_answers_so_again(short):
+    """By the target that was asked for, which is not that of the risk parameters."""
+    plan = (await short.use_cases.plan_liquidation(CORE, PlanWish(target_utilization=Decimal("0.5")))).plan
+    request = ApprovalRequest(CORE, plan.sequence, plan.snapshot_id, plan.trades, Decimal("0.5"))
+    proposed = await approve(short, request, "alice")
+    await short.publish(FALL, at=NOON + timedelta(minutes=2))
+    caller = replace(short.caller(principal="bob"), confirms=proposed.pending_id)
+    first = await short.use_cases.approve_liquidation(request, caller=caller)
+    again = await short.use_cases.approve_liquidation(request, caller=caller)
+    stored = await short.ports.liquidations.get_liquidation(CORE, first.liquidation_id)
+    assert stored.target_utilization == Decimal("0.5")
+    assert (first.before, first.after) == (again.before, again.after) == (stored.before, stored.promised)
+    assert (first.before.equity, first.before.band) == (300_000 - 14 * 8000, Band.LIQUIDATION)
+    assert first.after.utilization <= Decimal("0.5")
+    assert (first.replayed, again.replayed) == (False, True)
+    kinds = [step.kind.value for step in short.ports.liquidation_reports.steps]
+    assert kinds == ["approved"], "what was told is not told again"
+
+
+async def test_an_account_without_equity_is_closed_out_altogether_and_its_utilization_told_as_infinite(house):
+    await house.deposit("90000")
+    await house.trade("14")
+    await house.publish(FALL, at=NOON + timedelta(minutes=1))
+    gated = await plan_of(house)
+    assert not gated.plan.reaches_target
+    proposed = await approve(house, asked(gated), "alice")
+    await house.publish(FALL, at=NOON + timedelta(minutes=2))
+    done = await approve(house, asked(gated), "bob", proposed.pending_id)
+    assert (done.before.utilization, done.before.equity) == (None, 90_000 - 14 * 8000)
+    assert done.after.maintenance_margin == 0
+    less = replace(asked(gated), trades=(replace(gated.plan.trades[0], quantity=gated.plan.trades[0].quantity / 2),))
+    told = await refused(approve(house, less, "alice"), Reason.PLAN_OUTDATED)
+    assert "would end nowhere by now" in told.message

@@ -586,3 +586,31 @@ async def test_what_comes_in_after_the_margin_is_recognised_with_the_next_one_an
     assert (await monitor.look()).met == 3_000
     house.clock.skip(timedelta(seconds=1))
     assert (await monitor.look()).met == 3_000
+
+
+async def test_a_call_takes_every_step_that_it_is_due_at_one_review(house, monitor):
+    """Something came in, the market data was confirmed, and the account is past the line: three notices, in this order."""
+    await fall_short(house, "0.85")
+
+    def doubted(result):
+        ends = (result.utilization, result.utilization, result.excess_to_initial, result.excess_to_initial, result.band, result.band)
+        return replace(result, quality=DataQuality((), *ends, may_liquidate=False, is_provisional=True))
+
+    assert (await monitor.look(change=doubted)).is_provisional
+    await house.trade("4")
+    await house.deposit("2000")
+    call = await monitor.look()
+    assert (call.state, call.met, call.is_provisional) == (CallState.ESCALATED, 2_000, False)
+    assert (await notices(house))[1:] == [NoticeKind.PARTIALLY_MET, NoticeKind.CONFIRMED, NoticeKind.ESCALATED]
+
+
+async def test_who_is_remembered_in_margin_call_is_called_again_only_for_what_is_so_now(house, monitor):
+    """At the levels 0.9, at the best end of the market less: the band to act on is better, though an initial-only charge is not covered."""
+    await fall_short(house)
+    view = await house.current_market()
+    portfolio = portfolio_of(await house.ports.books.account_state(CORE))
+    result = view.margin(portfolio)
+    for band, is_called in ((Band.AT_RISK, False), (Band.MARGIN_CALL, True)):
+        seen = AccountSeen(replace(result, band=band), BandState(Band.MARGIN_CALL), portfolio.mode)
+        await monitor.review({CORE: seen}, view.parameters, epoch=house.database.epoch)
+        assert (await house.ports.calls.last_call(CORE) is not None) is is_called
