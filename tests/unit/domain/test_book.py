@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from crossmargin.domain.account import GENESIS_HASH, AccountHead, AccountMode, AccountStatus
 from crossmargin.domain.book import (
@@ -28,6 +30,8 @@ from crossmargin.domain.collateral import AccountCollateralPolicy, CollateralPol
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId, InstrumentId
 from crossmargin.domain.instrument import Instrument
+from crossmargin.domain.money import exact_sum
+from crossmargin.domain.position import Position
 from tests.unit.domain import instruments as the
 
 D = Decimal
@@ -319,3 +323,46 @@ def test_the_bytes_under_the_hash_never_change():
     fields += [b"core", b"basis", b"USD", b"-120000", b"0", b"street", b"basis", b"USD", b"120000", b"0"]
     under_the_hash = b"".join(struct.pack(">I", len(field)) + field for field in fields)
     assert first.chain_hash == hashlib.sha256(under_the_hash).digest()
+
+
+def closed(instrument, quantity, price, held):
+    """What closing a part of a position moves in the account: quantity and cost by instrument."""
+    entry = entry_from_trade(trade(instrument, quantity, price), instrument, None, closing=held)
+    assert_in_balance(entry)
+    return {leg.instrument_id: (leg.quantity, leg.cost) for leg in entry.postings if leg.ledger_account == CORE.account_id}
+
+
+def assert_in_balance(entry):
+    for name in {leg.instrument_id for leg in entry.postings}:
+        legs = [leg for leg in entry.postings if leg.instrument_id == name]
+        assert (exact_sum(leg.quantity for leg in legs), exact_sum(leg.cost for leg in legs)) == (0, 0)
+
+
+def test_a_part_that_is_closed_takes_its_share_of_the_cost_along_and_what_it_gained_is_paid():
+    """Four of ten coins each, bought for 200,000 in all; one sold at 5,200 a coin has gained 2,000."""
+    name, settled = the.PERPETUAL.instrument_id, the.PERPETUAL.settlement
+    held = Position(BOOK, name, D(4), D(200_000))
+    assert closed(the.PERPETUAL, "-1", "5200", held) == {name: (-1, -50_000), settled: (2_000, 0)}
+    assert closed(the.PERPETUAL, "-4", "4900", held) == {name: (-4, -200_000), settled: (-4_000, 0)}
+    assert closed(the.PERPETUAL, "-1", "5000", held) == {name: (-1, -50_000)}, "nothing gained, nothing paid"
+    short = Position(BOOK, name, D(-4), D(-200_000))
+    assert closed(the.PERPETUAL, "1", "5200", short) == {name: (1, 50_000), settled: (-2_000, 0)}
+
+
+@pytest.mark.parametrize("held", [None, D(0), D(-4), D("0.5")])
+def test_what_closes_nothing_or_turns_over_has_its_own_cost_and_is_paid_later(held):
+    name = the.PERPETUAL.instrument_id
+    position = None if held is None else Position(BOOK, name, held, 50_000 * held)
+    assert closed(the.PERPETUAL, "-1", "5200", position) == {name: (-1, -52_000)}
+
+
+SIZES = st.decimals(-20, 20, places=3).filter(bool)
+
+
+@given(SIZES, st.decimals(-(10**6), 10**6, places=2), SIZES, st.decimals("0.01", 10**5, places=2), st.decimals("0.01", 10**5, places=2))
+def test_whatever_a_trade_closes_the_account_is_worth_what_it_would_be_without_being_paid(held, cost, quantity, price, mark):
+    """At any mark: only where the gain is kept is another. To the last digit that the ledger rounds a share of a cost to."""
+    name, settled = the.PERPETUAL.instrument_id, the.PERPETUAL.settlement
+    paid, kept = (closed(the.PERPETUAL, quantity, price, one) for one in (Position(BOOK, name, held, cost), None))
+    worth = [exact_sum((each[name][0] * mark, -each[name][1], each.get(settled, (D(0), D(0)))[0])) for each in (paid, kept)]
+    assert abs(worth[0] - worth[1]) <= D("1e-17")
