@@ -30,6 +30,7 @@ from crossmargin.domain.margin import Band, MarginResult
 from crossmargin.domain.market_gate import Action, at_least
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.usecases.caller import Caller
+from crossmargin.usecases.passed_over import PassedOver
 from crossmargin.usecases.ports.breaker import BreakerStore
 from crossmargin.usecases.ports.margin_call import CallReports, CallStore, EntrySpan
 from crossmargin.usecases.ports.runtime import Clock
@@ -82,26 +83,27 @@ class ReviewCalls:
 
         Raises:
             LeadershipLostError: Another process leads by now.
-            DomainError: SERVICE_BUSY or STORAGE_UNAVAILABLE; what was written so far stays, and a review that is made again does the rest.
+            DomainError: SERVICE_BUSY, STORAGE_UNAVAILABLE, or what an account refused; what was written stays, and a review that is made
+                again does the rest. An account that is held up holds up no other (see `PassedOver`).
         """
         schedule = self.last_schedule()
         last, agreements = await self.calls.last_calls(), await self.calls.agreements()
         moved = await self._deliveries(seen, last)
         is_paused = bool(paused_by(await self.breakers.list_breakers(), Action.MARGIN_CALL))
+        held_up = PassedOver()
         for account in sorted(seen):
             if not may_be_called(seen[account].mode):
                 continue
             judged = JudgedAccount(seen[account], agreement_of(account, agreements), parameters)
             call = last.get(account)
-            if call is not None and call.is_open:
-                await self._review(call, judged, moved.get(account, {}), epoch, may_press=not is_paused)
-            elif not is_paused:
-                issued = await self._issue(account, call, judged, epoch, schedule if schedule != self._scheduled.get(account) else None)
-                if issued is not None:
-                    # Past the line at once is with the liquidation authority at once: the market may not move again for hours.
-                    await self._review(issued.call, judged, {}, epoch, may_press=True)
-            if schedule is not None and not is_paused:
-                self._scheduled[account] = schedule
+            with held_up.one_account():
+                if call is not None and call.is_open:
+                    await self._review(call, judged, moved.get(account, {}), epoch, may_press=not is_paused)
+                elif not is_paused:
+                    await self._look_at_uncalled(account, call, judged, epoch)
+                if schedule is not None and not is_paused:
+                    self._scheduled[account] = schedule
+        held_up.check()
 
     async def escalate_overdue(self, *, epoch: int) -> None:
         """Escalate the calls that are open past their time, whatever the market does; raises what a review raises.
@@ -119,9 +121,12 @@ class ReviewCalls:
         }
         waiting = {account: call for account, call in overdue.items() if now - call.due_at < _LONGEST_WAIT}
         came_in = await self.calls.deliveries_of({account: EntrySpan(call.recognised_to, _LAST) for account, call in waiting.items()})
+        held_up = PassedOver()
         for account, call in sorted(overdue.items()):
             if not any(quantity > 0 for quantity in came_in.get(account, {}).values()):
-                await self._write(account, call.last_notice, epoch, _overdue)
+                with held_up.one_account():
+                    await self._write(account, call.last_notice, epoch, _overdue)
+        held_up.check()
 
     def last_schedule(self) -> datetime | None:
         """Return when accounts were last to be called by schedule; None when they never are."""
@@ -130,6 +135,13 @@ class ReviewCalls:
         now = self.clock.now()
         today = datetime.combine(now.astimezone(UTC).date(), self.call_time, UTC)
         return today if now >= today else today - timedelta(days=1)
+
+    async def _look_at_uncalled(self, account: AccountRef, before: MarginCall | None, judged: JudgedAccount, epoch: int) -> None:
+        schedule = self.last_schedule()
+        issued = await self._issue(account, before, judged, epoch, schedule if schedule != self._scheduled.get(account) else None)
+        if issued is not None:
+            # Past the line at once is with the liquidation authority at once: the market may not move again for hours.
+            await self._review(issued.call, judged, {}, epoch, may_press=True)
 
     async def _issue(
         self, account: AccountRef, before: MarginCall | None, judged: JudgedAccount, epoch: int, schedule: datetime | None

@@ -19,6 +19,7 @@ from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.current_market import MarketView
 from crossmargin.usecases.evaluate_margin import packed_portfolio
 from crossmargin.usecases.liquidation_gate import end_of, untradable
+from crossmargin.usecases.passed_over import PassedOver
 from crossmargin.usecases.ports.books import PackedState
 from crossmargin.usecases.ports.liquidation import LiquidationReports, LiquidationStore, OpenLiquidation
 from crossmargin.usecases.ports.runtime import Clock, ComputePool
@@ -55,21 +56,23 @@ class ReviewLiquidations:
 
         Raises:
             LeadershipLostError: Another process leads by now.
-            DomainError: SERVICE_BUSY or STORAGE_UNAVAILABLE.
+            DomainError: SERVICE_BUSY, STORAGE_UNAVAILABLE, or what an account refused, once the others were looked at (see `PassedOver`).
         """
         self._rules = view.parameters.liquidation
-        outdated = set[PendingRequestId]()
-        for found in await self.liquidations.open_liquidations():
+        held_up, open_now = PassedOver(), await self.liquidations.open_liquidations()
+        outdated = set(self._outdated) & {found.liquidation_id for found in open_now}
+        for found in open_now:
             account = seen.get(found.account)
-            if account is None:
-                # It could not be margined, so what was known of it is still all that is.
-                outdated |= self._outdated & {found.liquidation_id}
-                continue
-            step = _if_still(found, partial(_recovered, account.result))
-            ended = await self._write(found, epoch, step, margined_at=account.result.stamp.sequence)
-            if ended is None and await self.compute.run(partial(_is_outdated, found, held[found.account], account.result, view)):
-                outdated.add(found.liquidation_id)
+            # Of one that could not be margined, or written, what was known is still all that is.
+            if account is not None:
+                with held_up.one_account():
+                    step = _if_still(found, partial(_recovered, account.result))
+                    ended = await self._write(found, epoch, step, margined_at=account.result.stamp.sequence)
+                    looks_outdated = partial(_is_outdated, found, held[found.account], account.result, view)
+                    is_outdated = ended is None and await self.compute.run(looks_outdated)
+                    (outdated.add if is_outdated else outdated.discard)(found.liquidation_id)
         self._outdated = frozenset(outdated)
+        held_up.check()
 
     async def look_at_clock(self, *, epoch: int) -> Sequence[OpenLiquidation]:
         """Expire what is over, note what nothing is reported of, and return what is open then; raises what a review raises.
@@ -77,9 +80,12 @@ class ReviewLiquidations:
         How long is too long without a report is what the parameters of the last house run say; before the first one nobody is told.
         """
         steps: list[_Step] = [_expired] if self._rules is None else [_expired, partial(_unreported, self._rules)]
+        held_up = PassedOver()
         for found in await self.liquidations.open_liquidations():
-            for step in steps:
-                await self._write(found, epoch, step)
+            with held_up.one_account():
+                for step in steps:
+                    await self._write(found, epoch, step)
+        held_up.check()
         left = await self.liquidations.open_liquidations()
         return [OpenLiquidation(each, each.liquidation_id in self._outdated) for each in left]
 

@@ -294,6 +294,7 @@ async def test_an_approval_answers_how_the_account_stands_before_and_after_and_a
     assert (first.before, first.after) == (again.before, again.after) == (stored.before, stored.promised)
     assert (first.before.equity, first.before.band) == (300_000 - 14 * 8000, Band.LIQUIDATION)
     assert first.after.utilization <= Decimal("0.5")
+    assert abs(first.after.equity - first.before.equity) < Decimal("0.05"), "at the marks, where closing a contract costs nothing"
     assert (first.replayed, again.replayed) == (False, True)
     kinds = [step.kind.value for step in short.ports.liquidation_reports.steps]
     assert kinds == ["approved"], "what was told is not told again"

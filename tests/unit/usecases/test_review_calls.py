@@ -16,7 +16,7 @@ from crossmargin.domain.book import Withdrawal
 from crossmargin.domain.breaker import BreakerKind
 from crossmargin.domain.call_agreement import house_agreement
 from crossmargin.domain.call_life import CallState, CallTrigger, DisputeReason, MarginCall, NoticeKind
-from crossmargin.domain.errors import Reason
+from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, InstrumentId
 from crossmargin.domain.margin import Band, DataQuality
 from crossmargin.domain.margin_call import CallTerms
@@ -614,3 +614,79 @@ async def test_who_is_remembered_in_margin_call_is_called_again_only_for_what_is
         seen = AccountSeen(replace(result, band=band), BandState(Band.MARGIN_CALL), portfolio.mode)
         await monitor.review({CORE: seen}, view.parameters, epoch=house.database.epoch)
         assert (await house.ports.calls.last_call(CORE) is not None) is is_called
+
+
+class Locked:
+    """A storage of which somebody holds the locks of some accounts; it says what it was asked to write."""
+
+    def __init__(self, writer, *accounts, reason=Reason.SERVICE_BUSY):
+        self.writer, self.accounts, self.reason, self.asked = writer, accounts, reason, []
+
+    async def write(self, request, decide):
+        (account,) = request.accounts
+        self.asked.append(account)
+        if account in self.accounts:
+            raise DomainError(self.reason, f"{account} cannot be written now")
+        return await self.writer.write(request, decide)
+
+
+async def short_clients(house, *names):
+    """Accounts of clients that are all short, in the order of their names."""
+    accounts = [await house.open_account("core", client=name) for name in names]
+    seen = {}
+    for account in accounts:
+        await house.trade("10", account=account)
+        maintenance = (await house.use_cases.evaluate_margin(account)).requirement.maintenance_margin
+        await house.deposit(f"{maintenance / D('0.9'):.2f}", account=account)
+    view = await house.current_market()
+    for account in accounts:
+        portfolio = portfolio_of(await house.ports.books.account_state(account))
+        seen[account] = AccountSeen(view.margin(portfolio), BandState(Band.MARGIN_CALL), portfolio.mode)
+    return accounts, seen, view.parameters
+
+
+async def test_an_account_whose_lock_somebody_holds_keeps_nobody_else_from_being_called(house, monitor):
+    (first, second), seen, parameters = await short_clients(house, "beta", "gamma")
+    monitor.review.writer = Locked(house.ports.writer, first)
+    await refused(monitor.review(seen, parameters, epoch=house.database.epoch), Reason.SERVICE_BUSY)
+    assert list(await house.ports.calls.last_calls()) == [second]
+    monitor.review.writer = house.ports.writer
+    await monitor.review(seen, parameters, epoch=house.database.epoch)
+    assert sorted(await house.ports.calls.last_calls()) == [first, second], "and he is called by the review that is made again"
+
+
+async def test_what_is_overdue_is_escalated_though_one_account_is_held_up(house, monitor):
+    (first, second), seen, parameters = await short_clients(house, "beta", "gamma")
+    await monitor.review(seen, parameters, epoch=house.database.epoch)
+    house.clock.move_to(NOON + timedelta(days=3))
+    monitor.review.writer = Locked(house.ports.writer, first)
+    await refused(monitor.review.escalate_overdue(epoch=house.database.epoch), Reason.SERVICE_BUSY)
+    states = {account: call.state for account, call in (await house.ports.calls.last_calls()).items()}
+    assert states == {first: CallState.ISSUED, second: CallState.ESCALATED}
+
+
+@pytest.mark.parametrize(("reason", "asked"), [(Reason.SERVICE_BUSY, 6), (Reason.STORAGE_UNAVAILABLE, 1)])
+async def test_a_storage_that_takes_nothing_down_is_not_asked_for_every_account(house, monitor, reason, asked):
+    accounts, seen, parameters = await short_clients(house, *(f"client-{name}" for name in "abcdefgh"))
+    locked = monitor.review.writer = Locked(house.ports.writer, *accounts, reason=reason)
+    await refused(monitor.review(seen, parameters, epoch=house.database.epoch), reason)
+    assert locked.asked == accounts[:asked]
+
+
+async def test_by_schedule_who_was_held_up_is_called_once_he_can_be(house):
+    monitor, (first, second) = (
+        Monitor(house, call_time=time(11)),
+        [await house.open_account("core", client=name) for name in ("beta", "gamma")],
+    )
+    view, seen = await house.current_market(), {}
+    for account in (first, second):
+        await house.deposit("1000", account=account)
+        portfolio = portfolio_of(await house.ports.books.account_state(account))
+        seen[account] = AccountSeen(lifted(view.margin(portfolio)), BandState(Band.HEALTHY), portfolio.mode)
+    monitor.review.writer = Locked(house.ports.writer, first)
+    await refused(monitor.review(seen, view.parameters, epoch=house.database.epoch), Reason.SERVICE_BUSY)
+    monitor.review.writer = house.ports.writer
+    await monitor.review(seen, view.parameters, epoch=house.database.epoch)
+    assert {account: call.trigger for account, call in (await house.ports.calls.last_calls()).items()} == dict.fromkeys(
+        (first, second), CallTrigger.SCHEDULE
+    )

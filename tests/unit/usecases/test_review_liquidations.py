@@ -10,7 +10,7 @@ import pytest
 
 from crossmargin.domain.account import AccountMode
 from crossmargin.domain.band_memory import next_band_state
-from crossmargin.domain.errors import Reason
+from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import PendingRequestId
 from crossmargin.domain.liquidation import PlanWish
 from crossmargin.domain.liquidation_life import LiquidationState, LiquidationStepKind
@@ -300,3 +300,32 @@ async def test_every_open_liquidation_is_looked_at_though_one_account_could_not_
     seen = AccountSeen(result, next_band_state(None, result, view.parameters), AccountMode.CROSS)
     await desk.review({other: seen}, {other: held}, view, epoch=desk.house.database.epoch)
     assert [each.account for each in await desk.house.ports.liquidations.open_liquidations()] == [CORE]
+
+
+class Locked:
+    """A storage of which somebody holds the lock of one account."""
+
+    def __init__(self, writer, account):
+        self.writer, self.account = writer, account
+
+    async def write(self, request, decide):
+        if request.accounts == (self.account,):
+            raise DomainError(Reason.SERVICE_BUSY, f"{self.account} cannot be written now")
+        return await self.writer.write(request, decide)
+
+
+async def test_an_account_whose_lock_somebody_holds_keeps_no_other_liquidation_from_its_end(desk):
+    """It stays as it is, and as it was known to be; the other one ends."""
+    other = await desk.house.open_account("core", client="beta")
+    (mine,) = desk.house.database.contents.liquidations.values()
+    theirs = replace(mine, account=other, liquidation_id=PendingRequestId("f" * 16))
+    desk.house.database.contents.liquidations[other, theirs.liquidation_id] = theirs
+    desk.review.writer = Locked(desk.house.ports.writer, CORE)
+    desk.house.clock.move_to(mine.expires_at)
+    await refused(desk.tick(), Reason.SERVICE_BUSY)
+    assert [each.account for each in await desk.house.ports.liquidations.open_liquidations()] == [CORE]
+    desk.house.clock.move_to(mine.approved_at)
+    await desk.move("60000")
+    await refused(desk.look(), Reason.SERVICE_BUSY)
+    desk.review.writer = desk.house.ports.writer
+    assert not (await desk.look()).is_open
