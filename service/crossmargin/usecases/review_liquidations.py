@@ -66,7 +66,7 @@ class ReviewLiquidations:
             # Of one that could not be margined, or written, what was known is still all that is.
             if account is not None:
                 with held_up.one_account():
-                    step = _if_still(found, partial(_recovered, account.result))
+                    step = partial(_recovered, account.result)
                     ended = await self._write(found, epoch, step, margined_at=account.result.stamp.sequence)
                     looks_outdated = partial(_is_outdated, found, held[found.account], account.result, view)
                     is_outdated = ended is None and await self.compute.run(looks_outdated)
@@ -90,7 +90,7 @@ class ReviewLiquidations:
         return [OpenLiquidation(each, each.liquidation_id in self._outdated) for each in left]
 
     async def _write(self, found: Liquidation, epoch: int, step: _Step, *, margined_at: int | None = None) -> LiquidationChange | None:
-        """Take a step, if it is due; one that rests on a margin only while nothing was booked in the account since."""
+        """Take a step, if it is due; one that rests on a margin only while nothing, such as a fill, was booked in the account since."""
         if step(found, self.clock.now()) is None:
             return None
         done: list[LiquidationChange] = []
@@ -110,11 +110,6 @@ class ReviewLiquidations:
         for change in done:
             self.reports.liquidation_stepped(change.step)
         return done[0] if done else None
-
-
-def _if_still(found: Liquidation, step: _Step) -> _Step:
-    """Return a step that is taken only while the liquidation is as it was looked at: what was reported since has moved its account."""
-    return lambda known, at: step(known, at) if known == found else None
 
 
 def _recovered(result: MarginResult, known: Liquidation, at: datetime) -> LiquidationChange | None:

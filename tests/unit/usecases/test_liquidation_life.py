@@ -11,14 +11,15 @@ import pytest
 from crossmargin.domain.account import AccountStatus
 from crossmargin.domain.breaker import BreakerKind
 from crossmargin.domain.errors import Reason
-from crossmargin.domain.identifiers import BookId, PendingRequestId
+from crossmargin.domain.identifiers import BookId, InstrumentId, PendingRequestId
 from crossmargin.domain.liquidation import PlanWish
-from crossmargin.domain.liquidation_life import FillFlag, LiquidationState, LiquidationStepKind
+from crossmargin.domain.liquidation_life import FillFlag, LiquidationOrder, LiquidationState, LiquidationStepKind
 from crossmargin.domain.liquidation_parameters import FIRST_LIQUIDATION
 from crossmargin.domain.margin import Band
 from crossmargin.domain.market import FactorId, MarketSnapshot
 from crossmargin.domain.market_quality import Quality, Verdict
 from crossmargin.usecases.approve_liquidation import ApprovalRequest
+from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.ports.liquidation import LiquidationFilter
 from crossmargin.usecases.ports.page import Page
 from tests.unit.usecases.house import BTC_PERP, CORE, EUROS, NOON, USD, a_history, perpetual_trade, spot_trade
@@ -393,3 +394,49 @@ async def test_a_liquidation_keeps_what_it_was_planned_on_and_what_it_was_approv
     assert found.estimated_cost == plan.cost
     assert (found.persons.asked_by, found.persons.confirmed_by) == ("alice", "bob")
     assert [order.trade for order in found.orders] == list(plan.trades)
+
+
+async def test_a_report_ends_what_may_not_be_needed_any_more(approved):
+    """At the levels the account is short, at the best end of the market it is not: after a fill nothing more is traded on that."""
+    house, _, name = approved
+    await house.publish(FALL, at=NOON + timedelta(minutes=3), doubt=a_doubt(Verdict.SUSPECT, FALL, "60000"))
+    found = await report(house, name, a_fill("-0.1"))
+    view = await house.current_market()
+    low, _ = view.margin(portfolio_of(await house.ports.books.account_state(CORE))).utilization_range
+    assert (found.liquidation.state, found.liquidation.standing.utilization) == (LiquidationState.CURED, low)
+    assert low <= Decimal("0.75")
+
+
+async def changed(house, name, **changes):
+    """Let the liquidation be stored otherwise."""
+    liquidations = house.database.contents.liquidations
+    (key,) = [key for key, each in liquidations.items() if each.liquidation_id == name]
+    liquidations[key] = replace(liquidations[key], **changes)
+
+
+async def test_where_nobody_can_say_where_the_rest_would_end_a_report_ends_nothing(approved):
+    """An order is left in something that the market does not value by now."""
+    house, _, name = approved
+    stored = await house.ports.liquidations.get_liquidation(CORE, name)
+    unknown = LiquidationOrder(replace(stored.orders[0].trade, instrument_id=InstrumentId("SOL-PERP")))
+    await changed(house, name, orders=(*stored.orders, unknown))
+    found = await report(house, name, a_fill(-1))
+    assert (found.liquidation.state, found.liquidation.standing) == (LiquidationState.EXECUTING, None)
+    assert "trades SOL-PERP, which this market does not value" in (await refusal_of(house, name)).message
+
+
+async def test_at_its_target_to_the_digit_nothing_more_is_traded(approved):
+    house, _, name = approved
+    view = await house.current_market()
+    now = view.margin(portfolio_of(await house.ports.books.account_state(CORE))).utilization
+    for target, reason in ((now, Reason.NOT_IN_LIQUIDATION), (now - Decimal("0.000001"), None)):
+        await changed(house, name, target_utilization=target)
+        told = await refusal_of(house, name)
+        assert (told and told.reason) == reason
+
+
+async def test_a_list_says_what_has_expired_though_nobody_has_written_it_down(approved):
+    house, _, name = approved
+    house.clock.move_to((await house.ports.liquidations.get_liquidation(CORE, name)).expires_at)
+    (listed,) = await house.use_cases.read_liquidation.list(LiquidationFilter(), Page(9))
+    assert listed.state is LiquidationState.EXPIRED

@@ -690,3 +690,18 @@ async def test_by_schedule_who_was_held_up_is_called_once_he_can_be(house):
     assert {account: call.trigger for account, call in (await house.ports.calls.last_calls()).items()} == dict.fromkeys(
         (first, second), CallTrigger.SCHEDULE
     )
+
+
+async def test_a_step_that_is_decided_again_is_told_once(house, monitor):
+    class Twice:
+        async def write(self, request, decide):
+            async def twice(heads):
+                await decide(heads)
+                return await decide(heads)
+
+            return await house.ports.writer.write(request, twice)
+
+    await fall_short(house)
+    monitor.review.writer = Twice()
+    await monitor.look()
+    assert [notice.kind for notice in house.ports.call_reports.notices] == [NoticeKind.ISSUED]

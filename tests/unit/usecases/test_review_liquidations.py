@@ -329,3 +329,33 @@ async def test_an_account_whose_lock_somebody_holds_keeps_no_other_liquidation_f
     await refused(desk.look(), Reason.SERVICE_BUSY)
     desk.review.writer = desk.house.ports.writer
     assert not (await desk.look()).is_open
+
+
+class Twice:
+    """A storage that could not commit at first: it asks for the decision again, and writes the second one."""
+
+    def __init__(self, writer):
+        self.writer = writer
+
+    async def write(self, request, decide):
+        async def twice(heads):
+            await decide(heads)
+            return await decide(heads)
+
+        return await self.writer.write(request, twice)
+
+
+async def test_a_step_that_is_decided_again_is_told_once(desk):
+    desk.review.writer = Twice(desk.house.ports.writer)
+    told = len(desk.house.ports.liquidation_reports.steps)
+    await desk.move("60000")
+    await desk.look()
+    assert [step.kind for step in desk.house.ports.liquidation_reports.steps[told:]] == [LiquidationStepKind.CURED]
+
+
+async def test_what_is_over_expires_also_after_a_house_run_and_is_not_silent_as_well(desk):
+    """Half an hour without a report is over long before four hours are, but nobody looked at the clock in between."""
+    await desk.look()
+    desk.house.clock.move_to((await desk.stored()).expires_at)
+    assert await desk.tick() == []
+    assert await desk.kinds() == [LiquidationStepKind.APPROVED, LiquidationStepKind.EXPIRED]
