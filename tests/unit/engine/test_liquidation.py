@@ -27,6 +27,7 @@ from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.position import Holding
 from crossmargin.engine.liquidation import _Book, plan_liquidation
 from crossmargin.engine.liquidation_cost import close_out, quote_of, value_of_quote
+from crossmargin.engine.liquidation_orders import Order
 from crossmargin.engine.methodologies.compute import compute
 from crossmargin.engine.portfolio_arrays import charge_rates
 from tests.unit.engine.stressed_books import INSTRUMENTS, MARKET, RULES, a_book
@@ -407,3 +408,82 @@ def test_the_slopes_of_a_cut_are_those_of_the_margin_and_of_equity_at_it(held, c
         scale = 0.05 * float(book.before.requirement.maintenance_margin)
         assert cut.margin.slope[leg] == pytest.approx(margin, abs=scale)
         assert cut.gain.slope[leg] == pytest.approx(book.target * equity - margin, abs=scale)
+
+
+def an_order(quantity, *, places=3, waits=False):
+    leg = a_leg("PERP-LINEAR-USD", quantity)
+    leg = replace(leg, instrument=replace(leg.instrument, quantity_places=places))
+    return Order(leg, 1.0, Decimal(quantity), 1.0, 2.0, waits)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_pieces_divide_an_order_in_what_can_be_traded_and_the_last_one_ends_it(sign):
+    """Sales of what is held are rounded up, so that risk falls first; of money that has to come in first down."""
+    order, waits = (an_order(str(sign * 10), waits=each) for each in (False, True))
+    assert [order.done_after(piece, 3) for piece in range(4)] == [sign * Decimal(each) for each in ("0", "3.334", "6.667", "10")]
+    assert [waits.done_after(piece, 3) for piece in range(4)] == [sign * Decimal(each) for each in ("0", "3.333", "6.666", "10")]
+    dust = an_order(str(sign * Decimal("0.0005")))
+    assert [dust.done_after(piece, 2) for piece in range(3)] == [sign * Decimal(each) for each in ("0", "0.0005", "0.0005")]
+    assert an_order("0.0005", waits=True).done_after(2, 2) == Decimal("0.0005"), "all of it, though it is no unit"
+
+
+def test_the_pieces_of_a_plan_add_up_to_its_orders_and_none_is_of_nothing():
+    held = {"USD": 40_000_000, "PERP-LINEAR-USD": (10_000, "601200000"), "ETH": "0.00000000000000001"}
+    plan = planned(held)
+    assert len(plan.pieces) > 2
+    assert plan.reaches_target
+    assert Decimal("0.745") < plan.after.utilization <= Decimal("0.75")
+    sizes = [trade.quantity for trade in plan.trades if trade.instrument_id == "PERP-LINEAR-USD"]
+    assert len(sizes) == len(plan.pieces)
+    assert max(sizes) - min(sizes) <= Decimal("0.001"), "in equal parts"
+    assert all(trade.quantity for trade in plan.trades)
+
+
+def first_in_piece(book, contribution):
+    desk = replace(book.desk, contribution=contribution)
+    return [trade.instrument_id for trade in desk.piece(desk.orders(book.most), 0, 1)]
+
+
+def test_of_orders_that_take_off_as_much_the_cheapest_comes_first_and_money_after_what_leaves_it():
+    book = _Book(a_book(THREE), MARKET, RULES, TERMS)
+    cost = {leg.holding.instrument_id: leg.cost(1.0) for leg in book.legs}
+    assert len(set(cost.values())) == 3
+    assert first_in_piece(book, dict.fromkeys(cost, Decimal(100))) == sorted(cost, key=cost.__getitem__)
+    coins = _Book(a_book({"USD": -11_500, "PERP-INVERSE": (600, "-1.2519")}), MARKET, RULES, TERMS)
+    first = first_in_piece(coins, {InstrumentId("BTC"): Decimal(10**9), InstrumentId("PERP-INVERSE"): Decimal(1)})
+    assert first == ["PERP-INVERSE", "BTC"]
+
+
+def test_at_the_marks_nothing_costs_anything_not_even_the_money_that_is_left():
+    book = _Book(a_book({"USD": -11_500, "PERP-INVERSE": (600, "-1.2519")}), MARKET, RULES, TERMS)
+    for trade in book.desk.whole_trades(book.most, with_cost=False):
+        row = MARKET.row_of[trade.instrument_id]
+        settlement = 1.0 if trade.instrument_id == "BTC" else float(MARKET.settlement_price[row])
+        mark = quote_of(INSTRUMENT[trade.instrument_id], float(MARKET.unit_value[row]), settlement)
+        assert (trade.cost, float(trade.expected_price)) == (0, pytest.approx(mark, rel=1e-11))
+    assert all(trade.cost > 0 for trade in book.desk.whole_trades(book.most))
+
+
+def test_what_a_contract_leaves_is_sold_from_the_smallest_sale_on_to_the_digit():
+    book = _Book(a_book({"USD": -11_500, "PERP-INVERSE": (600, "-1.2519")}), MARKET, RULES, TERMS)
+    (coins,) = [order for order in book.desk.orders(book.most) if order.waits]
+    worth = coins.quantity * book.money[0].price
+    for smallest, is_sold in ((worth, True), (worth + Decimal("0.01"), False)):
+        terms = LiquidationTerms(replace(RULES.liquidation, smallest_sale=smallest))
+        assert any(order.waits for order in replace(book.desk, terms=terms).orders(book.most)) is is_sold
+
+
+def test_an_order_book_that_takes_less_than_a_unit_of_a_coin_takes_none_of_it():
+    book = OrderBook(bids=(DepthLevel(Decimal(59_990), Decimal("0.000000000000000000001")),), asks=())
+    held = {"USD": -300_000, "PERP-INVERSE": (600, "-1.2519")}
+    plan = planned(held, LiquidationTerms(RULES.liquidation, depth={InstrumentId("BTC"): book}))
+    assert {trade.instrument_id for trade in plan.trades} == {"PERP-INVERSE"}
+
+
+@pytest.mark.parametrize("tolerance", ["0", "0.01"])
+def test_a_limit_is_worse_than_the_last_bit_by_the_tolerance(tolerance):
+    terms = LiquidationTerms(replace(RULES.liquidation, limit_tolerance_fraction=Decimal(tolerance)))
+    for held, sign in ((LONG, -1), ({"USD": 40_000, "PERP-LINEAR-USD": (-10, "-601200")}, 1)):
+        (trade,) = planned(held, terms).trades
+        (exact,) = planned(held).trades
+        assert float(trade.limit_price - exact.limit_price) == pytest.approx(sign * 60_120 * float(tolerance), abs=1e-4)
