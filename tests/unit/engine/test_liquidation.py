@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise, product
@@ -21,6 +22,7 @@ from crossmargin.domain.liquidation import (
     OrderBook,
     PlanWish,
     after_trades,
+    asset_money,
     left_by_closing,
 )
 from crossmargin.domain.methodology import Methodology
@@ -466,10 +468,10 @@ def test_at_the_marks_nothing_costs_anything_not_even_the_money_that_is_left():
 
 def test_what_a_contract_leaves_is_sold_from_the_smallest_sale_on_to_the_digit():
     book = _Book(a_book({"USD": -11_500, "PERP-INVERSE": (600, "-1.2519")}), MARKET, RULES, TERMS)
-    (coins,) = [order for order in book.desk.orders(book.most) if order.waits]
-    worth = coins.quantity * book.money[0].price
-    for smallest, is_sold in ((worth, True), (worth + Decimal("0.01"), False)):
-        terms = LiquidationTerms(replace(RULES.liquidation, smallest_sale=smallest))
+    contracts = [trade for trade in book.desk.whole_trades(book.most) if trade.instrument_id != "BTC"]
+    worth = float(asset_money(InstrumentId("BTC"), book.portfolio, contracts, INSTRUMENT).balance * book.money[0].price)
+    for smallest, is_sold in ((worth, True), (math.nextafter(worth, math.inf), False)):
+        terms = LiquidationTerms(replace(RULES.liquidation, smallest_sale=Decimal(smallest)))
         assert any(order.waits for order in replace(book.desk, terms=terms).orders(book.most)) is is_sold
 
 

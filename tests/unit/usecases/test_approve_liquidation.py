@@ -11,7 +11,7 @@ import pytest
 from crossmargin.domain.account import AccountStatus
 from crossmargin.domain.breaker import BreakerKind
 from crossmargin.domain.errors import Reason
-from crossmargin.domain.liquidation import LiquidationTerms, PlanWish
+from crossmargin.domain.liquidation import DepthLevel, LiquidationTerms, OrderBook, PlanWish
 from crossmargin.domain.liquidation_parameters import FIRST_LIQUIDATION
 from crossmargin.domain.margin import Band
 from crossmargin.domain.market_quality import Quality, Verdict
@@ -19,7 +19,7 @@ from crossmargin.domain.pending_request import PendingRequest, PendingState
 from crossmargin.engine.liquidation import plan_liquidation
 from crossmargin.usecases.approve_liquidation import ApprovalRequest, ApprovedLiquidation
 from crossmargin.usecases.evaluate_margin import portfolio_of
-from tests.unit.usecases.house import BTC, CORE, NOON, USD, perpetual_trade
+from tests.unit.usecases.house import BTC, BTC_PERP, CORE, NOON, USD, perpetual_trade
 from tests.unit.usecases.refusals import refused
 
 FALL = "52000"
@@ -314,3 +314,19 @@ async def test_an_account_without_equity_is_closed_out_altogether_and_its_utiliz
     less = replace(asked(gated), trades=(replace(gated.plan.trades[0], quantity=gated.plan.trades[0].quantity / 2),))
     told = await refused(approve(house, less, "alice"), Reason.PLAN_OUTDATED)
     assert "would end nowhere by now" in told.message
+
+
+async def test_a_plan_keeps_to_the_order_books_that_it_was_asked_for_with(short):
+    levels = (DepthLevel(Decimal(51_990), Decimal("0.5")), DepthLevel(Decimal(51_900), Decimal("0.25")))
+    depth = {BTC_PERP: OrderBook(bids=levels, asks=())}
+    plan = (await short.use_cases.plan_liquidation(CORE, PlanWish(depth=depth))).plan
+    assert (plan.depth, plan.reaches_target) == (depth, False)
+    assert sum(trade.quantity for trade in plan.trades) == Decimal("-0.75")
+
+
+async def test_the_band_to_act_on_is_that_of_the_best_end_and_not_that_at_the_levels(short):
+    """Past the line at the levels, and in margin call until somebody confirms them."""
+    await short.publish(FALL, at=NOON + timedelta(minutes=2), doubt=a_doubt(Verdict.SUSPECT, "51900", "52100"))
+    gated = await plan_of(short)
+    assert (gated.plan.before.band, gated.band) == (Band.LIQUIDATION, Band.MARGIN_CALL)
+    assert gated.refusal.reason is Reason.NOT_IN_LIQUIDATION

@@ -440,3 +440,12 @@ async def test_a_list_says_what_has_expired_though_nobody_has_written_it_down(ap
     house.clock.move_to((await house.ports.liquidations.get_liquidation(CORE, name)).expires_at)
     (listed,) = await house.use_cases.read_liquidation.list(LiquidationFilter(), Page(9))
     assert listed.state is LiquidationState.EXPIRED
+
+
+async def test_one_request_id_ends_one_liquidation_for_one_reason(approved):
+    house, _, name = approved
+    _, other = await approve(house, minute=4)
+    caller = house.caller(principal="carol")
+    await house.use_cases.abandon_liquidation(CORE, other, text="the client has paid", caller=caller)
+    for liquidation, text in ((name, "the client has paid"), (other, "another reason")):
+        await refused(house.use_cases.abandon_liquidation(CORE, liquidation, text=text, caller=caller), Reason.REQUEST_ID_REUSED)

@@ -705,3 +705,26 @@ async def test_a_step_that_is_decided_again_is_told_once(house, monitor):
     monitor.review.writer = Twice()
     await monitor.look()
     assert [notice.kind for notice in house.ports.call_reports.notices] == [NoticeKind.ISSUED]
+
+
+async def test_nobody_is_called_for_less_than_he_would_have_to_deliver(house, monitor):
+    terms = CallTerms(D(0), D(1_000_000), D(1_000))
+    house.database.contents.call_agreements[CORE.client_id, None] = replace(house_agreement(CORE.client_id), terms=terms)
+    await fall_short(house)
+    assert await monitor.look() is None
+
+
+async def test_a_call_that_was_met_keeps_nobody_from_the_next_one_in_the_same_stay(house, monitor):
+    """Only a waiver does. The account has not left margin call since before the first one was met."""
+    await fall_short(house)
+    first = await monitor.look()
+    since = (await house.ports.history.bands())[CORE].since
+    house.clock.move_to(since + timedelta(hours=1))
+    await house.deposit(str(first.amount))
+    assert (await monitor.look()).closed_at > since
+    await house.trade("3")
+    view = await house.current_market()
+    portfolio = portfolio_of(await house.ports.books.account_state(CORE))
+    seen = AccountSeen(view.margin(portfolio), BandState(Band.MARGIN_CALL, since=since), portfolio.mode)
+    await monitor.review({CORE: seen}, view.parameters, epoch=house.database.epoch)
+    assert (await house.ports.calls.last_call(CORE)).number == 2

@@ -11,7 +11,8 @@ import pytest
 from crossmargin.domain.account import AccountMode
 from crossmargin.domain.band_memory import next_band_state
 from crossmargin.domain.errors import DomainError, Reason
-from crossmargin.domain.identifiers import PendingRequestId
+from crossmargin.domain.identifiers import InstrumentId, PendingRequestId
+from crossmargin.domain.instrument import CryptoAsset, Instrument
 from crossmargin.domain.liquidation import PlanWish
 from crossmargin.domain.liquidation_life import LiquidationState, LiquidationStepKind
 from crossmargin.domain.liquidation_parameters import FIRST_LIQUIDATION
@@ -359,3 +360,16 @@ async def test_what_is_over_expires_also_after_a_house_run_and_is_not_silent_as_
     desk.house.clock.move_to((await desk.stored()).expires_at)
     assert await desk.tick() == []
     assert await desk.kinds() == [LiquidationStepKind.APPROVED, LiquidationStepKind.EXPIRED]
+
+
+async def test_what_nobody_can_value_is_told_by_the_house_run_and_not_as_a_plan_left_behind(desk):
+    """The account has been given a coin without a price since it was margined."""
+    view = await desk.house.current_market()
+    (held,) = await desk.house.ports.books.packed_states([CORE])
+    result = view.margin(portfolio_of(held.unpacked()))
+    await desk.house.use_cases.create_instrument(Instrument(InstrumentId("SOL"), CryptoAsset(), 8, "ETH"), caller=desk.house.caller())
+    await desk.house.deposit("1", InstrumentId("SOL"))
+    (held,) = await desk.house.ports.books.packed_states([CORE])
+    seen = AccountSeen(result, next_band_state(None, result, view.parameters), AccountMode.CROSS)
+    await desk.review({CORE: seen}, {CORE: held}, await desk.house.current_market(), epoch=desk.house.database.epoch)
+    assert [one.is_outdated for one in await desk.tick()] == [False]
