@@ -126,11 +126,19 @@ def test_what_is_left_of_an_order_is_what_it_is_less_what_was_traded_signed_like
         ("BTC", "0.1", "60000", False),
         ("BTC", "0.1", "60000.01", True),
         ("BTC", "0.1", "59999", False),
+        ("ETH", "0.1", "3000", False),
+        ("ETH", "0.1", "3000.01", True),  # within the limit of another instrument
     ],
 )
 def test_a_fill_at_the_limit_is_within_it_and_one_that_is_worse_by_a_digit_is_not(name, quantity, price, is_beyond):
     _, flags = after(NEW, fill(name, quantity, price))
     assert flags == ({FillFlag.BEYOND_LIMIT} if is_beyond else frozenset())
+
+
+def test_of_several_purchases_the_highest_limit_counts():
+    bought = replace(NEW, orders=tuple(LiquidationOrder(an_order("ETH", "1", limit)) for limit in ("98", "100", "99")))
+    for price, flags in (("100", set()), ("100.01", {FillFlag.BEYOND_LIMIT})):
+        assert after(bought, fill("ETH", "0.5", price))[1] == flags
 
 
 def test_the_limit_is_held_against_what_was_paid_in_the_money_of_the_plan():

@@ -32,7 +32,7 @@ from crossmargin.engine.liquidation_cost import close_out, quote_of, value_of_qu
 from crossmargin.engine.liquidation_orders import Order
 from crossmargin.engine.methodologies.compute import compute
 from crossmargin.engine.portfolio_arrays import charge_rates
-from tests.unit.engine.stressed_books import INSTRUMENTS, MARKET, RULES, a_book
+from tests.unit.engine.stressed_books import INSTRUMENTS, MARKET, RULES, a_book, a_market
 
 TERMS = LiquidationTerms(RULES.liquidation)
 LONG = {"USD": 40_000, "PERP-LINEAR-USD": (10, "601200")}
@@ -439,6 +439,47 @@ def test_the_pieces_of_a_plan_add_up_to_its_orders_and_none_is_of_nothing():
     assert len(sizes) == len(plan.pieces)
     assert max(sizes) - min(sizes) <= Decimal("0.001"), "in equal parts"
     assert all(trade.quantity for trade in plan.trades)
+
+
+def test_pieces_of_what_does_not_divide_close_all_of_it_and_not_a_unit_more():
+    held = {"USD": -400_000_000, "PERP-LINEAR-USD": ("10000.001", "601200060"), "ETH": "0.000000000000000001"}
+    plan = planned(held)
+    assert len(plan.pieces) > 2
+    for name in ("PERP-LINEAR-USD", "ETH"):
+        assert money_of(plan.trades, name) == -Decimal(held_of(held, name))
+    assert all(trade.quantity for trade in plan.trades), "no piece of nothing"
+
+
+def test_less_of_a_coin_than_can_be_traded_stays():
+    """A quarter of a coin is left, and the coin is traded in whole ones."""
+    whole = [replace(each, quantity_places=0) if each.instrument_id == "BTC" else each for each in INSTRUMENTS]
+    held = {"USD": -300_000, "PERP-INVERSE": (600, "-1.2519")}
+    plan = plan_liquidation(a_book(held), a_market(instruments=whole), RULES, TERMS)
+    assert {trade.instrument_id for trade in plan.trades} == {"PERP-INVERSE"}
+    assert not plan.reaches_target
+
+
+def test_what_moves_nothing_costs_nothing():
+    still = replace(MARKET, leg_exposure=np.zeros_like(MARKET.leg_exposure))
+    holding = a_book({"PERP-LINEAR-USD": 1}).holdings[0]
+    leg = close_out(holding, INSTRUMENT["PERP-LINEAR-USD"], still, charge_rates(RULES), TERMS)
+    assert (leg.amount, leg.impact, leg.cost(1.0)) == (0.0, 0.0, 0.0)
+
+
+def test_the_impact_coefficient_multiplies_the_impact_and_not_the_spread():
+    holding = a_book({"PERP-LINEAR-USD": 100}).holdings[0]
+    legs = [
+        close_out(
+            holding,
+            INSTRUMENT["PERP-LINEAR-USD"],
+            MARKET,
+            charge_rates(RULES),
+            LiquidationTerms(replace(RULES.liquidation, impact_coefficient=Decimal(each))),
+        )
+        for each in (0, 1, 3)
+    ]
+    assert legs[2].impact == pytest.approx(3 * legs[1].impact)
+    assert (legs[0].impact, legs[0].half_spread) == (0.0, legs[2].half_spread)
 
 
 def first_in_piece(book, contribution):
