@@ -11,7 +11,7 @@ from crossmargin.domain.band_memory import BandState
 from crossmargin.domain.book import EntryKind
 from crossmargin.domain.call_agreement import CallAgreement
 from crossmargin.domain.call_life import CallStanding, CallTrigger
-from crossmargin.domain.identifiers import InstrumentId
+from crossmargin.domain.identifiers import BASE_CURRENCY, InstrumentId
 from crossmargin.domain.margin import Band, MarginResult
 from crossmargin.domain.margin_call import CallDirection, CallTerms, call_amount
 from crossmargin.domain.market_gate import at_least
@@ -20,7 +20,6 @@ from crossmargin.domain.risk_parameters import BandLines
 
 DELIVERIES: Final = frozenset({EntryKind.DEPOSIT, EntryKind.WITHDRAWAL, EntryKind.TRANSFER})
 """Entries that bring collateral in or take it out; what a trade or an event moves delivers nothing."""
-BASE_CURRENCY: Final = InstrumentId("USD")
 _NOTHING: Final = Decimal(0)
 
 

@@ -64,6 +64,10 @@ class InstrumentId(_Identifier):
     noun, grammar, words = "instrument", _UPPER, _UPPER_WORDS
 
 
+BASE_CURRENCY: Final = InstrumentId("USD")
+"""What every amount of a margin is in: the currency, and the money of it that is held."""
+
+
 class OffsetGroupId(_Identifier):
     """An economic underlying inside which profits and losses offset in full."""
 

@@ -11,7 +11,7 @@ from typing import Final
 from crossmargin.domain.book import ledger_amount
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.expectation import require_argument
-from crossmargin.domain.identifiers import AccountRef, BookId, HouseViewId, InstrumentId, RiskParameterSetId, SnapshotId
+from crossmargin.domain.identifiers import BASE_CURRENCY, AccountRef, BookId, HouseViewId, InstrumentId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.instrument import Instrument, check_trade_price, consideration
 from crossmargin.domain.liquidation_parameters import LiquidationParameters
 from crossmargin.domain.money import EXACT, LEDGER_UNIT, exact_sum, format_decimal
@@ -20,7 +20,6 @@ from crossmargin.domain.position import Holding, Position, closes, cost_of_part
 from crossmargin.domain.stress import StressStanding
 
 _BOOK: Final = BookId("main")
-BASE_CURRENCY: Final = InstrumentId("USD")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final, TypeAlias
 
 from crossmargin.domain.depeg_parameters import DepegParameters
-from crossmargin.domain.identifiers import InstrumentId
+from crossmargin.domain.identifiers import BASE_CURRENCY, InstrumentId
 from crossmargin.domain.instrument import (
     AmericanOption,
     Bill,
@@ -37,7 +37,6 @@ from crossmargin.domain.quote import Quote, Subject
 from crossmargin.domain.risk_parameters import RiskParameters
 
 _DEFAULT_CLOCK: Final = HorizonClock.CALENDAR
-_BASE_CURRENCY: Final = "USD"
 Coins: TypeAlias = Mapping[InstrumentId, Stablecoin]
 """Terms of the stablecoins that a snapshot has a price of."""
 
@@ -124,7 +123,7 @@ def followed_pegs(
 def _sighting(name: InstrumentId, coin: Stablecoin, snapshot: MarketSnapshot) -> PegSighting | None:
     """Return what a snapshot says of a stablecoin; None when it lacks its price or that of what it is pegged to."""
     factor, currency = FactorId(FactorKind.SPOT.value, name), FactorId(FactorKind.FX.value, coin.pegged_to)
-    if coin.pegged_to == _BASE_CURRENCY:
+    if coin.pegged_to == BASE_CURRENCY:
         rate, quality = Decimal(1), []
     elif currency in snapshot.levels:
         rate, quality = snapshot.levels[currency], [snapshot.quality_of_level(currency)]

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmargin.domain.identifiers import InstrumentId
+from crossmargin.domain.identifiers import BASE_CURRENCY, InstrumentId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.liquidation import LiquidationPiece, LiquidationPlan, LiquidationTerms, PlannedTrade, after_trades
 from crossmargin.domain.margin import MarginResult
@@ -27,14 +27,12 @@ from crossmargin.engine.liquidation_orders import Fractions, MoneyLegs, OrderDes
 from crossmargin.engine.methodologies.compute import compute
 from crossmargin.engine.portfolio_arrays import charge_rates, portfolio_arrays
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
-from crossmargin.engine.revaluation.shocked_market import BASE_CURRENCY
 from crossmargin.engine.stress import standing_of
 
 MOST_CUTS: Final = 40
 """Rounds of the search: each margins the account once more."""
 CLOSE_ENOUGH: Final = 1e-4
 """Relative: a choice whose margin is this near to what its last cut said is taken."""
-_BASE: Final = InstrumentId(BASE_CURRENCY)
 _LAST_BIT: Final = 0.999
 """Share of a holding past which its remainder says nothing of what the whole of it adds."""
 
@@ -108,14 +106,14 @@ class _Book:
         rates = charge_rates(parameters)
         arrays = portfolio_arrays(portfolio, market)
         held = zip(arrays.holdings, arrays.instruments, strict=True)
-        open_holdings = [(holding, each) for holding, each in held if holding.quantity and holding.instrument_id != _BASE]
+        open_holdings = [(holding, each) for holding, each in held if holding.quantity and holding.instrument_id != BASE_CURRENCY]
         self.left_out = tuple(holding.instrument_id for holding, _ in open_holdings if holding.instrument_id in terms.untouchable)
         self.rates = rates
-        assets = settled_assets(portfolio, self.instruments) if _BASE in market.row_of else frozenset()
+        assets = settled_assets(portfolio, self.instruments) if BASE_CURRENCY in market.row_of else frozenset()
         self.legs = [
             close_out(holding, each, market, rates, terms)
             for holding, each in open_holdings
-            if holding.instrument_id not in terms.untouchable | assets and (not each.is_asset or _BASE in market.row_of)
+            if holding.instrument_id not in terms.untouchable | assets and (not each.is_asset or BASE_CURRENCY in market.row_of)
         ]
         self.holding_count = len(self.legs)
         self.money = [each for asset in sorted(assets) if (each := money_left(asset, portfolio, self.legs, market)).most > 0.0]

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from crossmargin.domain.identifiers import InstrumentId
+from crossmargin.domain.identifiers import BASE_CURRENCY, InstrumentId
 from crossmargin.domain.instrument import (
     AmericanOption,
     BondFuture,
@@ -28,7 +28,6 @@ from crossmargin.domain.position import Holding
 from crossmargin.engine.axes import ByScenario
 from crossmargin.engine.portfolio_arrays import ChargeRates
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
-from crossmargin.engine.revaluation.shocked_market import BASE_CURRENCY
 
 SEGMENTS = 24
 """Straight pieces that the square-root cost of a whole holding is cut into."""

@@ -10,17 +10,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmargin.domain.identifiers import BookId, InstrumentId
+from crossmargin.domain.identifiers import BASE_CURRENCY, BookId, InstrumentId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.money import EXACT, LEDGER_UNIT
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.position import Holding, Position, net_holdings
 from crossmargin.engine.liquidation_cost import CloseOut, decimal_price
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
-from crossmargin.engine.revaluation.shocked_market import BASE_CURRENCY
 
 _BOOK: Final = BookId("main")
-_BASE: Final = InstrumentId(BASE_CURRENCY)
 _BIT: Final = 0.01
 
 Fractions = NDArray[np.float64]
@@ -63,7 +61,7 @@ class LeftMoney:
     def moved(self, portfolio: Portfolio, sign: int) -> Portfolio:
         """Return the account with a bit more of the asset (sign 1) or less (-1), and with dollars the other way, at the mark."""
         size = (Decimal(sign) * Decimal(self.bit)).quantize(LEDGER_UNIT, context=EXACT)
-        bits = [Position(_BOOK, self.asset, size), Position(_BOOK, _BASE, EXACT.minus(EXACT.multiply(size, self.price)))]
+        bits = [Position(_BOOK, self.asset, size), Position(_BOOK, BASE_CURRENCY, EXACT.minus(EXACT.multiply(size, self.price)))]
         held = [Position(_BOOK, each.instrument_id, each.quantity, each.cost) for each in portfolio.holdings]
         return replace(portfolio, holdings=net_holdings([*held, *bits]))
 
@@ -71,7 +69,7 @@ class LeftMoney:
 def settled_assets(portfolio: Portfolio, instruments: Mapping[InstrumentId, Instrument]) -> frozenset[InstrumentId]:
     """Return the assets but dollars that something else that is held settles in."""
     held = [instruments[each.instrument_id] for each in portfolio.holdings if each.quantity or each.cost]
-    return frozenset(each.settlement for each in held if not each.is_asset) - {_BASE}
+    return frozenset(each.settlement for each in held if not each.is_asset) - {BASE_CURRENCY}
 
 
 def money_left(asset: InstrumentId, portfolio: Portfolio, legs: Sequence[CloseOut], market: RevaluedMarket) -> LeftMoney:

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmargin.domain.identifiers import InstrumentId
+from crossmargin.domain.identifiers import BASE_CURRENCY, InstrumentId
 from crossmargin.domain.liquidation import LiquidationTerms, PlannedTrade, asset_money
 from crossmargin.domain.money import CENT, EXACT
 from crossmargin.domain.portfolio import Portfolio
@@ -19,9 +19,7 @@ from crossmargin.engine.liquidation_cost import CloseOut, close_out
 from crossmargin.engine.liquidation_money import LeftMoney
 from crossmargin.engine.portfolio_arrays import ChargeRates
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
-from crossmargin.engine.revaluation.shocked_market import BASE_CURRENCY
 
-_BASE: Final = InstrumentId(BASE_CURRENCY)
 _WHOLE: Final = 1e-9
 """Relative: money that is this near to all there is, is all there is."""
 
@@ -69,7 +67,7 @@ class Order:
         return PlannedTrade(
             instrument_id=self.instrument_id,
             quantity=EXACT.minus(closed),
-            settlement=_BASE if self.leg.instrument.is_asset else None,
+            settlement=BASE_CURRENCY if self.leg.instrument.is_asset else None,
             expected_price=self.leg.price_at(self.unit_cost),
             limit_price=self.leg.price_at(max(self.unit_cost, self.last_unit_cost) + limit_tolerance * abs(self.leg.unit_value)),
             cost=money_up(self.unit_cost * abs(float(closed))),

@@ -9,7 +9,7 @@ from typing import Final
 
 from crossmargin.domain.account import AccountMode
 from crossmargin.domain.house import NO_HOUSE
-from crossmargin.domain.identifiers import InstrumentId
+from crossmargin.domain.identifiers import BASE_CURRENCY
 from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.margin_mode import MarginModeAdvice, PositionAdvice
 from crossmargin.domain.money import EXACT
@@ -18,9 +18,7 @@ from crossmargin.domain.position import Holding
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.methodologies.compute import compute
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
-from crossmargin.engine.revaluation.shocked_market import BASE_CURRENCY
 
-_BASE: Final = InstrumentId(BASE_CURRENCY)
 _FRACTION_UNIT: Final = Decimal("0.000001")
 
 
@@ -34,7 +32,7 @@ def margin_mode_advice(portfolio: Portfolio, market: RevaluedMarket, parameters:
         DomainError: For a holding that cannot be valued (see `portfolio_arrays`).
     """
     whole = compute(portfolio, market, parameters)
-    held = [holding for holding in portfolio.holdings if holding.quantity and holding.instrument_id != _BASE]
+    held = [holding for holding in portfolio.holdings if holding.quantity and holding.instrument_id != BASE_CURRENCY]
     found = [_advice(holding, portfolio, whole, market, parameters) for holding in held]
     return MarginModeAdvice(
         account=portfolio.account,
@@ -52,7 +50,7 @@ def _advice(
     without = compute(rest, market, parameters).requirement.maintenance_margin
     bare = compute(_bucket(portfolio, [holding]), market, parameters)
     lacking = max(Decimal(0), bare.requirement.initial_margin - bare.equity.equity)
-    funded = compute(_bucket(portfolio, [holding, Holding(_BASE, lacking, Decimal(0))]), market, parameters)
+    funded = compute(_bucket(portfolio, [holding, Holding(BASE_CURRENCY, lacking, Decimal(0))]), market, parameters)
     margin_with, alone = whole.requirement.maintenance_margin, bare.requirement.maintenance_margin
     added = EXACT.subtract(margin_with, without)
     benefit = EXACT.subtract(Decimal(1), EXACT.divide(added, alone)).quantize(_FRACTION_UNIT) if alone else Decimal(0)

@@ -10,7 +10,7 @@ from typing import Final
 
 from crossmargin.domain.breaker import paused_by
 from crossmargin.domain.errors import DomainError, Reason
-from crossmargin.domain.identifiers import AccountRef, InstrumentId
+from crossmargin.domain.identifiers import BASE_CURRENCY, AccountRef, InstrumentId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.liquidation import PlannedTrade, after_trades
 from crossmargin.domain.margin import Band, MarginResult
@@ -21,7 +21,6 @@ from crossmargin.domain.stress import StressStanding
 from crossmargin.engine.liquidation_cost import at_marks
 from crossmargin.engine.moved_holdings import with_assets
 from crossmargin.engine.revaluation import required_factors
-from crossmargin.engine.revaluation.shocked_market import BASE_CURRENCY
 from crossmargin.engine.stress import standing_of
 from crossmargin.usecases.current_market import MarketView
 from crossmargin.usecases.ports.breaker import BreakerStore

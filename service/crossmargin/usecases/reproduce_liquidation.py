@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crossmargin.domain.identifiers import AccountRef, HouseViewId, InstrumentId, RiskParameterSetId, SnapshotId
+from crossmargin.domain.identifiers import BASE_CURRENCY, AccountRef, HouseViewId, InstrumentId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.liquidation import LiquidationPlan, LiquidationTerms, PlanWish
 from crossmargin.engine.liquidation import plan_liquidation
-from crossmargin.engine.revaluation.shocked_market import BASE_CURRENCY
 from crossmargin.usecases.past_market import PastMarket, kernels_of
 from crossmargin.usecases.ports.runtime import ComputePool
 
@@ -52,7 +51,7 @@ class ReproduceLiquidation:
         snapshot = await self.past.market.get_snapshot(plan.snapshot_id)
         parameters = await self.past.parameters.get_parameters(plan.parameter_set_id)
         # What is closed becomes dollars, whether any are held or not.
-        instruments = await self.past.instruments_of(portfolio, InstrumentId(BASE_CURRENCY))
+        instruments = await self.past.instruments_of(portfolio, BASE_CURRENCY)
         revalued = await self.past.revaluation(instruments, snapshot, parameters, plan.scenario_set_hash, kernels=kernels)
         terms = LiquidationTerms(plan.wish.rules(parameters.liquidation), plan.wish.depth, plan.left_out)
         return await self.compute.run(lambda: plan_liquidation(portfolio, revalued(), parameters, terms))

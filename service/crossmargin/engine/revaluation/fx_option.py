@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crossmargin.domain.identifiers import InstrumentId
+from crossmargin.domain.identifiers import BASE_CURRENCY, InstrumentId
 from crossmargin.domain.instrument import Cash, FxOption, Instrument
 from crossmargin.domain.risk_parameters import OffsetGroup
 from crossmargin.engine.axes import ByState
@@ -23,7 +23,7 @@ from crossmargin.engine.revaluation.option_chain import (
     volatility_at,
     volatility_curve,
 )
-from crossmargin.engine.revaluation.shocked_market import BASE_CURRENCY, ShockedMarket, discount_curve
+from crossmargin.engine.revaluation.shocked_market import ShockedMarket, discount_curve
 from crossmargin.engine.revaluation.valuation import BasisKind, Claim, Outcome, Valuation, expired, terms_of
 
 

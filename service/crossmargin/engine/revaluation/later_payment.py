@@ -7,12 +7,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmargin.domain.identifiers import InstrumentId
+from crossmargin.domain.identifiers import BASE_CURRENCY, InstrumentId
 from crossmargin.domain.instrument import CryptoAsset, Instrument
 from crossmargin.domain.market import FactorKind
 from crossmargin.engine.revaluation.discounting import Payments, discount_factors, discounted
 from crossmargin.engine.revaluation.forward_price import basis_curve
-from crossmargin.engine.revaluation.shocked_market import BASE_CURRENCY, ShockedMarket, discount_curve
+from crossmargin.engine.revaluation.shocked_market import ShockedMarket, discount_curve
 from crossmargin.engine.revaluation.valuation import BasisKind, Claim
 
 _BASE_CURVE: Final = f"{FactorKind.ZERO.value}:{BASE_CURRENCY}"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from crossmargin.domain.depeg_parameters import DepegParameters
 from crossmargin.domain.errors import DomainError, Reason
-from crossmargin.domain.identifiers import InstrumentId
+from crossmargin.domain.identifiers import BASE_CURRENCY, InstrumentId
 from crossmargin.domain.instrument import Cash, Instrument, Stablecoin, check_trade_price
 from crossmargin.domain.market import DAYS_PER_YEAR, FactorId, FactorKind, MarketSnapshot
 from crossmargin.domain.peg import Peg, used_price
@@ -24,7 +24,6 @@ from crossmargin.engine.kernels.choice import Kernels
 from crossmargin.engine.revaluation.shocked_curve import ShockedCurve
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
 
-BASE_CURRENCY: Final = "USD"
 _SECONDS_PER_YEAR: Final = DAYS_PER_YEAR * 86_400
 
 
