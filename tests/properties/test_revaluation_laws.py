@@ -84,7 +84,7 @@ def snapshots(draw: st.DrawFn) -> MarketSnapshot:
             levels[name] = Decimal(level) + draw(prices(-0.03, 0.03))
         else:
             levels[name] = Decimal(level) * draw(prices(0.33, 3))
-    moment = AS_OF.replace(hour=0) + timedelta(seconds=draw(st.integers(0, 86_399)))
+    moment = AS_OF.replace(hour=0, minute=0) + timedelta(seconds=draw(st.integers(0, 86_399)))
     return a_snapshot(levels | {"basis:ETH:3M": draw(prices(-0.2, 0.2))}, as_of=moment)
 
 
