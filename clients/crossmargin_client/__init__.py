@@ -22,6 +22,7 @@ from crossmargin_client.previews import StreamedPreview, preview_request
 from crossmargin_client.publisher import AsyncQuotePublisher, QuotePublisher
 from crossmargin_client.security import TlsFiles, TokenFile, TokenSource
 from crossmargin_client.statement import StatementError, StatementLine, add_up
+from crossmargin_client.streamed_trades import StreamedTrades, trades_of
 from crossmargin_client.values import (
     ACT_360,
     ACT_365F,
@@ -127,6 +128,7 @@ __all__ = [
     "StatementError",
     "StatementLine",
     "StreamedPreview",
+    "StreamedTrades",
     "TlsFiles",
     "TokenFile",
     "TokenSource",
@@ -162,4 +164,5 @@ __all__ = [
     "statement_line",
     "stress_shock",
     "trade",
+    "trades_of",
 ]

@@ -51,6 +51,7 @@ EXPECTED: Final = {
     "AccountService/SetMethodology": _of("R", "account"),
     "AuditService/ListAuditEvents": _of("RA", "client_id", unnamed=HOUSE, is_of_house=True),
     "BookService/RecordTrades": _of("TO", "account"),
+    "BookService/StreamTrades": _of("TO", "record.account"),
     "BookService/CancelTrade": _of("O", "account"),
     "BookService/ListTrades": _of(READERS, "account"),
     "BookService/ApplyLifecycleEvent": _of("O", "account", unnamed=HOUSE),

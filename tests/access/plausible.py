@@ -94,6 +94,8 @@ def _complete(message: Message) -> None:
 
 def _name(message: Message) -> None:
     """Give a write a name of its own, so that it is not taken for the one before."""
+    if message.DESCRIPTOR.name == "StreamTradesRequest":
+        _name(message.record)
     if "request_id" in message.DESCRIPTOR.fields_by_name:
         message.request_id = f"access-{next(_NUMBERS)}"
 

@@ -19,7 +19,7 @@ from crossmargin.domain.book import Trade, append_to_chain, entry_from_trade
 from crossmargin.domain.identifiers import AccountRef, BookId, InstrumentId
 from crossmargin.usecases.ports.books import Books
 from crossmargin.usecases.ports.writing import Decision, WriteRequest
-from crossmargin_client import trade
+from crossmargin_client import trade, trades_of
 from crossmargin_client.requests import new_request_id
 from tests.benchmarks.furniture import EXECUTED, Furniture, account
 from tests.benchmarks.harness import Goal, Measured, Plan, Ratio, in_turn
@@ -27,6 +27,7 @@ from tests.benchmarks.opponents import pgbench
 from tests.benchmarks.service_rig import Served, bench_postgres, database_of, serving
 
 METHOD: Final = "/crossmargin.api.v1.BookService/RecordTrades"
+STREAM: Final = "/crossmargin.api.v1.BookService/StreamTrades"
 INSTRUMENT: Final = "P00000"
 IN_FLIGHT: Final = 32
 BATCH: Final = 32
@@ -65,6 +66,7 @@ def _through_the_api(plan: Plan, seconds: int) -> list[Measured]:
             for words, goal, ours in (
                 ("a trade a call", 0.7, unary),
                 (f"{BATCH} trades a call", 0.9, lambda: unary(batch=BATCH)),
+                ("a trade a message of one stream", 0.9, lambda: 1 / asyncio.run(_streamed_per_second(served, seconds))),
             )
         ]
         rows.append(
@@ -98,6 +100,31 @@ async def _per_second(served: Served, accounts: int, batch: int, seconds: float)
         began = time.monotonic()
         await asyncio.gather(*(book_on(account(f"a{place % accounts}"), began + seconds) for place in range(IN_FLIGHT)))
         return booked / (time.monotonic() - began)
+
+
+async def _streamed_per_second(served: Served, seconds: float) -> float:
+    """Return how many trades a second are booked over one stream, each on the account whose turn it is, so many under way at a time."""
+    answered = 0
+    places = asyncio.Semaphore(IN_FLIGHT)
+    async with grpc.aio.insecure_channel(served.address) as channel:
+        call = channel.stream_stream(STREAM)()
+        began = time.monotonic()
+
+        async def send() -> None:
+            for place in count():
+                if time.monotonic() > began + seconds:
+                    break
+                await places.acquire()
+                one = trade(INSTRUMENT, 1, "60000", executed_at=EXECUTED)
+                await call.write(trades_of(account(f"a{place % IN_FLIGHT}"), one).SerializeToString())
+            await call.done_writing()
+
+        sending = asyncio.create_task(send())
+        async for _ in call:
+            answered += 1
+            places.release()
+        await sending
+        return answered / (time.monotonic() - began)
 
 
 def _through_the_writer(plan: Plan, seconds: int) -> list[Measured]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterable, Iterable
 from datetime import date
 
 from crossmargin.api.v1 import book_service_pb2
 from crossmargin_client.call_kinds import Many, One, ask, pages, watch, whole
+from crossmargin_client.conversations import converse
 from crossmargin_client.declaration import answers, yields
 from crossmargin_client.requests import PAGE_SIZE, new_request_id
+from crossmargin_client.streamed_trades import StreamedTrades, streamed_trades
 from crossmargin_client.values import date_of
 
 
@@ -22,6 +24,21 @@ class BookMethods:
         """Record 1 to 256 executed trades and return what became of each, in their order."""
         request = book_service_pb2.RecordTradesRequest(request_id=request_id or new_request_id(), account=account, trades=trades)
         return ask(lambda to: to.books.RecordTrades, request, whole)
+
+    @yields
+    def stream_trades(
+        self,
+        messages: Iterable[book_service_pb2.StreamTradesRequest] | AsyncIterable[book_service_pb2.StreamTradesRequest],
+        *,
+        patience_s: float = 60.0,
+    ) -> Many[StreamedTrades]:
+        """Record trades of many accounts, message after message (`trades_of`), and yield what became of each, in their order.
+
+        Faster than calls of `record_trades`, and as safe: a broken stream is opened again, and what was not answered is sent again under
+        its request id. A message that is refused is an answer as well; one that was `Busy` or `Unavailable` may be sent again as it is.
+        Messages that wait together may be booked in any order. After `patience_s` seconds without an answer the error is raised.
+        """
+        return converse(lambda to: to.books.StreamTrades, messages, streamed_trades, patience_s=patience_s)
 
     @answers
     def list_positions(self, account: str, *, min_seq: int = 0) -> One[book_service_pb2.ListPositionsResponse]:

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Final
 
 from protovalidate import Validator
 
 from crossmargin.adapters.grpc_server.context import Context, caller_of
+from crossmargin.adapters.grpc_server.conversation import Asked, Stopping, in_order
 from crossmargin.adapters.grpc_server.paging import cut_page, page_request, sequence_after
 from crossmargin.adapters.grpc_server.position_pages import position_page
 from crossmargin.adapters.grpc_server.wire.book import (
@@ -15,6 +18,7 @@ from crossmargin.adapters.grpc_server.wire.book import (
     entry_to_message,
     outcome_to_message,
     positions_to_messages,
+    record_refusal,
     trades_or_errors,
     update_to_message,
 )
@@ -32,6 +36,11 @@ from crossmargin.domain.identifiers import AccountRef, BookId, InstrumentId
 from crossmargin.usecases.known_instruments import known_instruments
 from crossmargin.usecases.use_cases import UseCases
 
+LONGEST_RECORD_S: Final = 10.0
+"""As of any unary call."""
+MOST_RECORDS_IN_FLIGHT: Final = 256
+"""Messages of one stream of trades at a time: as many as are written in one transaction."""
+
 
 class BookService(BookServiceServicer):
     """The books: trades and events recorded as facts, and what an account holds because of them.
@@ -39,12 +48,32 @@ class BookService(BookServiceServicer):
     The validator checks each trade of a batch by itself.
     """
 
-    def __init__(self, use_cases: UseCases, validator: Validator) -> None:
+    def __init__(self, use_cases: UseCases, validator: Validator, stopping: Stopping) -> None:
         self._use_cases = use_cases
         self._validator = validator
+        self._stopping = stopping
 
     async def RecordTrades(self, request: pb.RecordTradesRequest, context: Context) -> pb.RecordTradesResponse:
         """Record executed trades, each with its own outcome."""
+        return await self._record(request, context)
+
+    async def StreamTrades(  # type: ignore[override]  # what is read comes with what stands in its way
+        self, request_iterator: AsyncIterator[Asked[pb.StreamTradesRequest]], context: Context
+    ) -> AsyncIterator[pb.StreamTradesResponse]:
+        """Record the trades of one message after another, each by itself."""
+
+        async def answer(asked: Asked[pb.StreamTradesRequest]) -> pb.StreamTradesResponse:
+            record = asked.message.record
+            outcome = await asked.outcome(lambda: self._record(record, context), longest_s=LONGEST_RECORD_S)
+            if isinstance(outcome, pb.RecordTradesResponse):
+                return pb.StreamTradesResponse(request_id=record.request_id, recorded=outcome)
+            return pb.StreamTradesResponse(request_id=record.request_id, refusal=record_refusal(outcome))
+
+        async with aclosing(in_order(request_iterator, answer, self._stopping, most_in_flight=MOST_RECORDS_IN_FLIGHT)) as answers:
+            async for one in answers:
+                yield one
+
+    async def _record(self, request: pb.RecordTradesRequest, context: Context) -> pb.RecordTradesResponse:
         account = account_ref_from_name(request.account, what="account")
         caller = caller_of(context, request.request_id)
         trades = trades_or_errors(request.trades, account, self._validator)

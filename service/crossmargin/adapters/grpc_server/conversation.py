@@ -133,8 +133,9 @@ async def in_order(
             await room.acquire()
 
     reader, stop = asyncio.create_task(read()), asyncio.create_task(stopping.wait())
-    for end in (reader, stop):
-        end.add_done_callback(lambda _: begun.put_nowait(None))
+    reader.add_done_callback(lambda _: begun.put_nowait(None))
+    # Not only told at the end of what is begun: answers that are read make room, and nothing more may be begun.
+    stop.add_done_callback(lambda _: reader.cancel())
     try:
         while (task := await begun.get()) is not None:
             yield await task

@@ -27,7 +27,10 @@ from crossmargin.usecases.caller import Caller
 LONGEST_CALL_S: Final = 10.0
 LONGEST_WRITE_S: Final = 2.0
 LARGEST_REQUEST_BYTES: Final = 256 * 1024
-ANSWERED_EACH: Final[Mapping[str, str]] = {"/crossmargin.api.v1.MarginService/StreamPreviews": "PreviewTrades"}
+ANSWERED_EACH: Final[Mapping[str, str]] = {
+    "/crossmargin.api.v1.MarginService/StreamPreviews": "PreviewTrades",
+    "/crossmargin.api.v1.BookService/StreamTrades": "RecordTrades",
+}
 """Streams on which every message is answered by itself, and the call that each is counted as."""
 REAUTHORISE_S: Final = 10.0
 """How often a stream is asked whether its caller would still be let in. One that would not is ended within this and a moment."""
@@ -287,6 +290,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         """Yield every message with what stands in its way. A caller who would not be let in any more ends the stream at the next one."""
         metrics = _OneOfStream(self._metrics, method.service, ANSWERED_EACH[method.path], method.kind)
         limits, looked_at = self._limits, time.monotonic()
+        is_urgent = self._gate.policy[method.path].is_urgent
         async for raw in messages:
             if time.monotonic() - looked_at > FRESH_S:
                 self._gate.check_still_admitted(method.path, caller, context)
@@ -301,7 +305,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 refusal,
                 f"{method.service}/{method.name}",
                 metrics,
-                nullcontext if limits is None else partial(limits.admitted, caller.principal, is_urgent=False, is_stream=False),
+                nullcontext if limits is None else partial(limits.admitted, caller.principal, is_urgent=is_urgent, is_stream=False),
             )
 
     async def _read_all(self, method: _Method, caller: Caller, messages: AsyncIterator[bytes]) -> AsyncIterator[Message]:

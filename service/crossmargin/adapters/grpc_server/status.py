@@ -78,6 +78,15 @@ def code_of(status: Status) -> grpc.StatusCode:
     return _CODE_OF_NUMBER[status.code]
 
 
+def info_of(status: Status) -> ErrorInfo:
+    """Return the reason of a status, and what is variable in its message; empty when it says none."""
+    info = ErrorInfo()
+    for detail in status.details:
+        if detail.Unpack(info):
+            break
+    return info
+
+
 def _domain_status(error: DomainError) -> Status:
     details: list[Message] = [_error_info(error.reason.code, error.facts)]
     if error.reason.kind in _RETRYABLE:

@@ -39,6 +39,11 @@ class BookServiceStub(object):
                 request_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.RecordTradesRequest.SerializeToString,
                 response_deserializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.RecordTradesResponse.FromString,
                 _registered_method=True)
+        self.StreamTrades = channel.stream_stream(
+                '/crossmargin.api.v1.BookService/StreamTrades',
+                request_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.StreamTradesRequest.SerializeToString,
+                response_deserializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.StreamTradesResponse.FromString,
+                _registered_method=True)
         self.CancelTrade = channel.unary_unary(
                 '/crossmargin.api.v1.BookService/CancelTrade',
                 request_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.CancelTradeRequest.SerializeToString,
@@ -95,6 +100,12 @@ class BookServiceServicer(object):
     """Missing associated documentation comment in .proto file."""
 
     def RecordTrades(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamTrades(self, request_iterator, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -167,6 +178,11 @@ def add_BookServiceServicer_to_server(servicer, server):
                     servicer.RecordTrades,
                     request_deserializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.RecordTradesRequest.FromString,
                     response_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.RecordTradesResponse.SerializeToString,
+            ),
+            'StreamTrades': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamTrades,
+                    request_deserializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.StreamTradesRequest.FromString,
+                    response_serializer=crossmargin_dot_api_dot_v1_dot_book__service__pb2.StreamTradesResponse.SerializeToString,
             ),
             'CancelTrade': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelTrade,
@@ -246,6 +262,33 @@ class BookService(object):
             '/crossmargin.api.v1.BookService/RecordTrades',
             crossmargin_dot_api_dot_v1_dot_book__service__pb2.RecordTradesRequest.SerializeToString,
             crossmargin_dot_api_dot_v1_dot_book__service__pb2.RecordTradesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamTrades(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/crossmargin.api.v1.BookService/StreamTrades',
+            crossmargin_dot_api_dot_v1_dot_book__service__pb2.StreamTradesRequest.SerializeToString,
+            crossmargin_dot_api_dot_v1_dot_book__service__pb2.StreamTradesResponse.FromString,
             options,
             channel_credentials,
             insecure,

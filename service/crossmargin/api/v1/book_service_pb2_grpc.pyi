@@ -32,6 +32,7 @@ class BookServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> BookServiceAsyncStub: ...
     RecordTrades: _grpc.UnaryUnaryMultiCallable[_book_service_pb2.RecordTradesRequest, _book_service_pb2.RecordTradesResponse]
+    StreamTrades: _grpc.StreamStreamMultiCallable[_book_service_pb2.StreamTradesRequest, _book_service_pb2.StreamTradesResponse]
     CancelTrade: _grpc.UnaryUnaryMultiCallable[_book_service_pb2.CancelTradeRequest, _book_service_pb2.CancelTradeResponse]
     ListTrades: _grpc.UnaryUnaryMultiCallable[_book_service_pb2.ListTradesRequest, _book_service_pb2.ListTradesResponse]
     ApplyLifecycleEvent: _grpc.UnaryStreamMultiCallable[_book_service_pb2.ApplyLifecycleEventRequest, _book_service_pb2.ApplyLifecycleEventResponse]
@@ -47,6 +48,7 @@ class BookServiceStub:
 class BookServiceAsyncStub(BookServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     RecordTrades: _aio.UnaryUnaryMultiCallable[_book_service_pb2.RecordTradesRequest, _book_service_pb2.RecordTradesResponse]  # type: ignore[assignment]
+    StreamTrades: _aio.StreamStreamMultiCallable[_book_service_pb2.StreamTradesRequest, _book_service_pb2.StreamTradesResponse]  # type: ignore[assignment]
     CancelTrade: _aio.UnaryUnaryMultiCallable[_book_service_pb2.CancelTradeRequest, _book_service_pb2.CancelTradeResponse]  # type: ignore[assignment]
     ListTrades: _aio.UnaryUnaryMultiCallable[_book_service_pb2.ListTradesRequest, _book_service_pb2.ListTradesResponse]  # type: ignore[assignment]
     ApplyLifecycleEvent: _aio.UnaryStreamMultiCallable[_book_service_pb2.ApplyLifecycleEventRequest, _book_service_pb2.ApplyLifecycleEventResponse]  # type: ignore[assignment]
@@ -65,6 +67,13 @@ class BookServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _book_service_pb2.RecordTradesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_book_service_pb2.RecordTradesResponse, _abc.Awaitable[_book_service_pb2.RecordTradesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def StreamTrades(
+        self,
+        request_iterator: _MaybeAsyncIterator[_book_service_pb2.StreamTradesRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_book_service_pb2.StreamTradesResponse], _abc.AsyncIterator[_book_service_pb2.StreamTradesResponse]]: ...
 
     @_abc_1.abstractmethod
     def CancelTrade(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from google.rpc.status_pb2 import Status
 from protovalidate import Validator
 
 from crossmargin.adapters.grpc_server.field_rules import BrokenRulesError, rules_broken_by
+from crossmargin.adapters.grpc_server.status import info_of
 from crossmargin.adapters.grpc_server.wire.values import (
     book_id_from_text,
     date_from_message,
@@ -98,6 +100,12 @@ def outcome_to_message(outcome: TradeOutcome) -> pb.TradeOutcome:
         flags = sorted(_TRADE_FLAG_VALUES[flag] for flag in outcome.flags)
         return pb.TradeOutcome(sequence=outcome.sequence, flags=flags)
     return pb.TradeOutcome(refusal=pb.TradeRefusal(reason=outcome.reason, message=outcome.message, metadata=outcome.facts))
+
+
+def record_refusal(status: Status) -> pb.RecordRefusal:
+    """Return the message of the status that a call of RecordTrades would have ended with."""
+    info = info_of(status)
+    return pb.RecordRefusal(code=status.code, reason=info.reason, message=status.message, metadata=info.metadata)
 
 
 def positions_to_messages(positions: Iterable[Position]) -> list[pb.Position]:

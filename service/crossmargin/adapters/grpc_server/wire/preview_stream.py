@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
+from crossmargin.adapters.grpc_server.status import info_of
 from crossmargin.api.v1 import margin_service_pb2 as pb
 
 LONGEST_PREVIEW_S: Final = 10.0
@@ -20,8 +20,5 @@ def seconds_to_answer(message: pb.StreamPreviewsRequest) -> float:
 
 def preview_refusal(status: Status) -> pb.PreviewRefusal:
     """Return the message of the status that a call of PreviewTrades would have ended with."""
-    info = ErrorInfo()
-    for detail in status.details:
-        if detail.Unpack(info):
-            break
+    info = info_of(status)
     return pb.PreviewRefusal(code=status.code, reason=info.reason, message=status.message, metadata=info.metadata)
