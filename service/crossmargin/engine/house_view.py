@@ -185,7 +185,7 @@ def _held_together(client: ClientId, accounts: Sequence[tuple[AccountMode, Mappi
 
 def _figures(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters) -> MarginFigures:
     arrays = portfolio_arrays(portfolio, market, parameters.default_policy)
-    return margin_figures(arrays, market, margin_rates(parameters, portfolio.mode), haircut_rates(parameters))
+    return margin_figures(arrays, market, margin_rates(parameters, portfolio.mode), haircut_rates(parameters), is_explained=False)
 
 
 def _collateral(portfolio: Portfolio, market: RevaluedMarket) -> dict[InstrumentId, Decimal]:

@@ -55,18 +55,21 @@ class OwnerLiquidity:
 
     def __init__(self, market: RevaluedMarket) -> None:
         self._market = market
-        every_group = (len(market.groups), market.leg_pnl.shape[1])
-        self._profit, self._cross_profit = np.zeros(every_group), np.zeros(every_group)
+        self._profit: ByGroupScenario = np.zeros((len(market.groups), market.leg_pnl.shape[1]))
+        self._cross_profit = self._profit
         self._own: defaultdict[int, dict[AccountRef, _Own]] = defaultdict(dict)
         self._isolated: set[AccountRef] = set()
 
     def add(self, account: AccountRef, part: LiquidityPart, *, is_isolated: bool) -> None:
         """Add an account; in the order of their names, because what they have together is a sum of floats."""
-        self._profit[part.groups] += part.profit
+        if is_isolated and not self._isolated:
+            # Until then both are the same sum.
+            self._cross_profit = self._profit.copy()
         if is_isolated:
             self._isolated.add(account)
-        else:
+        elif self._isolated:
             self._cross_profit[part.groups] += part.profit
+        self._profit[part.groups] += part.profit
         for group, net, charge in zip(part.groups.tolist(), part.net.tolist(), part.charge.tolist(), strict=True):
             self._own[group][account] = _Own(net, charge)
 
@@ -77,7 +80,7 @@ class OwnerLiquidity:
             own = self._own[group]
             cross = {account: each for account, each in own.items() if account not in self._isolated}
             charged = self._excess(group, cross, self._cross_profit, parameters)
-            rest = self._excess(group, own, self._profit, parameters) - charged
+            rest = self._excess(group, own, self._profit, parameters) - charged if self._isolated else 0.0
             buckets = {account: each for account, each in own.items() if account in self._isolated}
             for account, cents in (_shared(charged, cross) | _shared(rest, buckets)).items():
                 added.setdefault(account, {})[self._market.groups[group]] = cents_to_decimal(cents)
