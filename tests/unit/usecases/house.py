@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -46,6 +47,8 @@ from crossmargin.usecases.review_calls import ReviewCalls
 from crossmargin.usecases.review_liquidations import ReviewLiquidations
 from crossmargin.usecases.use_cases import UseCases
 
+B = TypeVar("B")
+S = TypeVar("S")
 T = TypeVar("T")
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HISTORY_DAYS = 300
@@ -75,6 +78,16 @@ class CountingPool(ThreadComputePool):
     async def run(self, work: Callable[[], T]) -> T:
         self.run_count += 1
         return await super().run(work)
+
+    async def over_blocks(self, shared: S, work: Callable[[S, B], T], blocks: Iterable[B]) -> AsyncGenerator[T]:
+        def counted() -> Iterator[B]:
+            for block in blocks:
+                self.run_count += 1
+                yield block
+
+        async with aclosing(super().over_blocks(shared, work, counted())) as results:
+            async for result in results:
+                yield result
 
 
 class SteppedClock:

@@ -15,12 +15,17 @@ B = TypeVar("B")
 
 
 class ThreadComputePool:
-    """One or two worker threads. numpy lets go of the interpreter while it computes, so more threads than cores gain nothing."""
+    """One or two worker threads. numpy lets go of the interpreter while it computes, so more threads than cores gain nothing.
+
+    Blocks of long runs have threads of their own, one fewer than what somebody waits for: a preview behind the blocks of a house run would
+    wait for all that are before it, and with as many threads for them as there are cores everybody would wait for the interpreter.
+    """
 
     def __init__(self, worker_count: int = 1) -> None:
         self._is_closed = False
-        self._worker_count = worker_count
+        self._block_count = max(1, worker_count - 1)
         self._executor = ThreadPoolExecutor(max_workers=worker_count, thread_name_prefix="compute")
+        self._block_executor = ThreadPoolExecutor(max_workers=self._block_count, thread_name_prefix="blocks")
 
     async def run(self, work: Callable[[], T]) -> T:
         """Return what `work` returns, or raise what it raises.
@@ -28,17 +33,15 @@ class ThreadComputePool:
         Raises:
             RuntimeError: The pool was closed; nothing was run.
         """
-        if self._is_closed:
-            raise RuntimeError("the compute pool is closed: the process is shutting down and takes no new work")
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        return await self._run_on(self._executor, work)
 
     async def over_blocks(self, shared: S, work: Callable[[S, B], T], blocks: Iterable[B]) -> AsyncGenerator[T]:
-        """Yield `work(shared, block)` for each block, in their order; as many are under way as there are workers, and one waits."""
+        """Yield `work(shared, block)` for each block, in their order; as many are under way as have a thread, and one waits."""
         under_way: deque[asyncio.Future[T]] = deque()
         try:
             for block in blocks:
-                under_way.append(asyncio.ensure_future(self.run(partial(work, shared, block))))
-                if len(under_way) > self._worker_count:
+                under_way.append(asyncio.ensure_future(self._run_on(self._block_executor, partial(work, shared, block))))
+                if len(under_way) > self._block_count:
                     yield await under_way.popleft()
             while under_way:
                 yield await under_way.popleft()
@@ -49,4 +52,10 @@ class ThreadComputePool:
     def close(self) -> None:
         """Finish what is running, drop what is waiting, and refuse what comes later."""
         self._is_closed = True
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        for executor in (self._executor, self._block_executor):
+            executor.shutdown(wait=True, cancel_futures=True)
+
+    async def _run_on(self, executor: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        if self._is_closed:
+            raise RuntimeError("the compute pool is closed: the process is shutting down and takes no new work")
+        return await asyncio.get_running_loop().run_in_executor(executor, work)
