@@ -35,8 +35,8 @@ SELECT count(*) FROM (SELECT epoch, max(epoch) OVER (ORDER BY run) AS highest FR
 
 async def killed_leader(rig: Rig) -> None:
     """Kill the leader while the market moves and calls are due: at some moment of the run that would issue them."""
-    async with _MovingMarket(rig) as market:
-        leader = await _leader(rig)
+    async with MovingMarket(rig) as market:
+        leader = await leader_of(rig)
         market.only_through(next(replica for replica in rig.replicas if replica is not leader))
         before = await _last_run(rig)
         await _fall_short(rig, market.client)
@@ -49,8 +49,8 @@ async def killed_leader(rig: Rig) -> None:
 
 async def held_up_leader(rig: Rig) -> None:
     """Stop the leader's process for as long as it takes another one to lead, and let it go on."""
-    async with _MovingMarket(rig) as market:
-        leader = await _leader(rig)
+    async with MovingMarket(rig) as market:
+        leader = await leader_of(rig)
         market.only_through(next(replica for replica in rig.replicas if replica is not leader))
         before = await _last_run(rig)
         leader.process.send_signal(signal.SIGSTOP)
@@ -89,7 +89,7 @@ async def _taken_over(rig: Rig, epoch: int, what: str) -> None:
         rig.findings.append(f"another leader's first run was stored {took_s:.1f} s after the first one {what}; expected {TAKEOVER_S:.0f} s")
 
 
-async def _leader(rig: Rig) -> Replica:
+async def leader_of(rig: Rig) -> Replica:
     """Return the leader, once it has stored a run."""
     await _until(rig, lambda last: last[1] > 0, "no run was ever stored")
     deadline = time.monotonic() + _WAIT_LIMIT_S
@@ -118,7 +118,7 @@ async def _rows(rig: Rig, statement: str):
         return await (await connection.execute(statement)).fetchall()
 
 
-class _MovingMarket:
+class MovingMarket:
     """Publishes a snapshot every tenth of a second, so that there always is a house run to be interrupted."""
 
     def __init__(self, rig: Rig) -> None:

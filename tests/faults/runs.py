@@ -17,6 +17,7 @@ from tests.faults.disk_full import run_disk_full
 from tests.faults.fuzz import fuzzing
 from tests.faults.halt import halts
 from tests.faults.injectors import Injector, at_least, beside, black_holes, crashes, cuts, delays, freezes, kills, together
+from tests.faults.leader_kills import EACH, leader_kills
 from tests.faults.market import check_one_leader, moving_market
 from tests.faults.migration import run_migration
 from tests.faults.mutants import MUTANTS, Mutant, hunt
@@ -31,6 +32,8 @@ _IN_LINE: Final = Setup(callers=48, kinds=(TRADES,))
 """Trades alone, so many at a time that most are written together with others."""
 EVERYTHING_S: Final = 600.0
 """How long all faults at once go on unless another time is asked for; their counts are the least, and not the end."""
+
+LEADER_KILLS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,11 @@ async def _rolling(bench: Bench) -> Result:
     return await bench.run("rolling-restart", rolling_restarts(5), Setup(one_client=True, limited_count=4, seed=bench.seed))
 
 
+async def _leader(bench: Bench) -> Result:
+    setup = Setup(flags=(), account_count=2, limited_count=LEADER_KILLS * EACH, callers=0, counters=(), seed=bench.seed)
+    return await bench.run("leader", leader_kills(LEADER_KILLS), setup)
+
+
 async def _fuzz(bench: Bench) -> Result:
     return await bench.run("fuzz", fuzzing(), Setup(replica_count=1, account_count=2, callers=0, counters=LEDGER_ALONE, seed=bench.seed))
 
@@ -105,6 +113,7 @@ RUNS: Final = (
     _breaking("black-hole", "lines stay open and swallow every answer from a COMMIT on", black_holes, black_holes=30),
     _breaking("delay", "COMMITs arrive late, so that others overtake them", delays, delays=100),
     Run("halt", "the house is halted under load: nothing that may be refused is approved meanwhile", _halt),
+    Run("leader", "the leader of the monitors is killed in the middle of issuing calls: no call is lost, none is issued twice", _leader),
     Run("rolling-restart", "replicas are replaced one by one under load, and no caller sees an error", _rolling),
     Run("connections", f"{COUNT} idle connections to a replica that starts with the usual limit of open files", _connections),
     Run("dead-lines", "lines between callers and replicas swallow everything and stay open", run_dead_lines),
