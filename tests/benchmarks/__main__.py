@@ -20,6 +20,7 @@ NAMES: Final = (
     "drift",
     "event_loop",
     "house",
+    "house_run",
     "load",
     "margin",
     "memory",

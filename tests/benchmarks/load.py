@@ -21,7 +21,7 @@ from tests.benchmarks.service_rig import bench_postgres, database_of
 
 POSITIONS, QUICK_POSITIONS, EACH = 1_000_000, 100_000, 200
 ROUNDS: Final = 3
-_FILL: Final = (
+FILL: Final = (
     "INSERT INTO client (client_id, display_name) SELECT 'load' || n, 'Load' FROM generate_series(1, {accounts}) AS n",
     """
     INSERT INTO account (client_id, account_id, display_name, mode)
@@ -58,7 +58,7 @@ def run(plan: Plan) -> list[Measured]:
     postgres, _ = bench_postgres()
     positions = QUICK_POSITIONS if plan.is_quick else POSITIONS
     name = database_of(Furniture(EACH))
-    for statement in _FILL:
+    for statement in FILL:
         postgres.execute(statement.format(accounts=positions // EACH, each=EACH), name)
     postgres.execute("VACUUM ANALYZE", name)
     url, few = postgres.url_of(name), Plan(min(plan.rounds, ROUNDS), plan.is_quick)

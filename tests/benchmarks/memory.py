@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Final
 
+from prometheus_client import CollectorRegistry
+
+from crossmargin.adapters.memory.database import MemoryDatabase
+from crossmargin.adapters.memory.leadership import MemoryLeadership
+from crossmargin.adapters.prometheus.margin_metrics import MarginMetrics
+from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
+from crossmargin.domain.account import Account, AccountHead, AccountMode, AccountStatus
+from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId
+from crossmargin.domain.market import MarketSnapshot
+from crossmargin.domain.packed_positions import packed
+from crossmargin.domain.position import Position
 from crossmargin.engine.hot_account import hot_account
-from crossmargin.engine.house_view import house_view
-from crossmargin.engine.portfolio_margin import compute_margin
+from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
+from crossmargin.usecases.current_market import MarketView
+from crossmargin.usecases.margin_house import MarginHouse
+from crossmargin.usecases.ports.books import PackedState
 from tests.benchmarks.harness import Goal, Measured, Plan, Ratio, amount, say
 from tests.benchmarks.houses import a_market, an_account, parameters_of_the_house
+from tests.builders import AS_OF
 
 ACCOUNTS, QUICK_ACCOUNTS, POSITIONS, INSTRUMENTS, SCENARIOS = 10_000, 500, 200, 8_000, 1_504
 HOT_POSITIONS, HOT_SCENARIOS = (5, 20, 200, 2_000), 1_000
+OF_AN_OWNER, THREADS = 5, 2
+_MAIN: Final = BookId("main")
 _GIB: Final = 2**30
 _KIB_OF_MAXRSS: Final = 1 if sys.platform == "darwin" else 1024
 
@@ -24,7 +42,7 @@ def run(plan: Plan) -> list[Measured]:
     accounts = QUICK_ACCOUNTS if plan.is_quick else ACCOUNTS
     say(f"memory: a house of {accounts:,} accounts")
     said = subprocess.run([sys.executable, "-m", __name__, str(accounts)], check=True, capture_output=True, text=True).stdout
-    note = "all portfolios and all results are held at once, as in a run of the house; without the service around it"
+    note = "two runs at two markets: all accounts, and the results of both; owners of several accounts; without the service around it"
     path = f"memory, house {accounts:,} x {POSITIONS}, S = {SCENARIOS:,}, GiB"
     return [amount(path, "the peak of a process", Goal(Ratio.AMOUNT, 2.0), [int(said) / _GIB], note), *_hot_accounts()]
 
@@ -47,14 +65,39 @@ def _hot_accounts() -> list[Measured]:
 
 
 def _peak_bytes(accounts: int) -> int:
-    """Run a house as `run_house` does, everything kept until its end, and return the largest resident set of this process."""
-    parameters, market = parameters_of_the_house(), a_market(INSTRUMENTS, SCENARIOS)
-    portfolios = [an_account(seed, POSITIONS, market) for seed in range(accounts)]
-    view = house_view(portfolios, market, parameters)
-    results = [compute_margin(portfolio, market, parameters) for portfolio in portfolios]
-    if len(results) != accounts or view is None:
-        raise RuntimeError(f"{len(results)} of {accounts} accounts were margined")
+    """Run a house twice as the monitor does, and return the largest resident set of this process."""
+    asyncio.run(_run_twice(accounts))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB_OF_MAXRSS
+
+
+async def _run_twice(accounts: int) -> None:
+    parameters, market = parameters_of_the_house(), a_market(INSTRUMENTS, SCENARIOS)
+    states = _states(accounts, market)
+    pool, board = ThreadComputePool(THREADS), MarginMetrics(CollectorRegistry())
+    house = MarginHouse(pool, MemoryLeadership(MemoryDatabase()))
+    for _ in range(2):
+        # Another market each time, so that nothing of the run before may be used again while it is still published.
+        view = MarketView(MarketSnapshot(AS_OF, {}, {}), replace(market), parameters, history_version=1)
+        totals = await house.totals(states, view, epoch=0)
+        if totals is None:
+            raise RuntimeError("accounts could not be added up")
+        results, failed = await house.margins(states, replace(view, house=totals), epoch=0)
+        if len(results) != accounts or failed:
+            raise RuntimeError(f"{len(results)} of {accounts} accounts were margined")
+        board.publish_house(results, bands={}, failed={}, pegs={}, duration_s=0.0)
+    pool.close()
+
+
+def _states(accounts: int, market: RevaluedMarket) -> dict[AccountRef, PackedState]:
+    """Return accounts as they are read, some of each owner."""
+    found = {}
+    for number in range(accounts):
+        ref = AccountRef(ClientId(f"c{number // OF_AN_OWNER:06}"), AccountId(f"a{number:06}"))
+        holdings = an_account(number, POSITIONS, market).holdings
+        held = packed(Position(_MAIN, one.instrument_id, one.quantity, one.cost) for one in holdings)
+        head = AccountHead(ref, AccountMode.CROSS, AccountStatus.OPEN, 1, b"")
+        found[ref] = PackedState(Account(ref, "An account", AccountMode.CROSS), head, held)
+    return found
 
 
 if __name__ == "__main__":
