@@ -36,6 +36,7 @@ from crossmargin.usecases.ports.margin_call import CallReports, CallStore, Entry
 from crossmargin.usecases.ports.runtime import Clock
 from crossmargin.usecases.ports.writing import Decision, UnderLead, Writer
 from crossmargin.usecases.refusals import encode_outcome
+from crossmargin.usecases.taking_turns import taking_turns
 
 MONITOR: Final = "crossmargin"
 _MOST_STEPS: Final = 8
@@ -91,7 +92,7 @@ class ReviewCalls:
         moved = await self._deliveries(seen, last)
         is_paused = bool(paused_by(await self.breakers.list_breakers(), Action.MARGIN_CALL))
         held_up = PassedOver()
-        for account in sorted(seen):
+        async for account in taking_turns(sorted(seen)):
             if not may_be_called(seen[account].mode):
                 continue
             judged = JudgedAccount(seen[account], agreement_of(account, agreements), parameters)

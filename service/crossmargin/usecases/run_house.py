@@ -76,7 +76,7 @@ class RunHouse:
         sequences = await self.books.account_sequences()
         view = await self.current_market()
         # Without the totals that the run itself records, or every run would ask for another one.
-        now = (replace(view, house=NO_HOUSE), tuple(sorted(sequences.items())), self.calls.last_schedule())
+        now = (replace(view, house=NO_HOUSE), dict(sequences), self.calls.last_schedule())
         if now == seen:
             return seen
         reasons = await self.run_once(sequences, view)
