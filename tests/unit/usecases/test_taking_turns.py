@@ -8,7 +8,7 @@ from crossmargin.usecases.taking_turns import TURN_ITEMS, taking_turns
 
 
 async def test_others_have_their_turn_after_every_so_many_items():
-    turns, seen = 0, []
+    turns = 0
 
     async def others():
         nonlocal turns
@@ -17,8 +17,7 @@ async def test_others_have_their_turn_after_every_so_many_items():
             await asyncio.sleep(0)
 
     beside = asyncio.create_task(others())
-    async for item in taking_turns(range(3 * TURN_ITEMS + 1)):
-        seen.append(item)
+    seen = [item async for item in taking_turns(range(3 * TURN_ITEMS + 1))]
     beside.cancel()
     assert seen == list(range(3 * TURN_ITEMS + 1))
     assert turns == 3
