@@ -29,45 +29,43 @@ async def test_what_work_raises_comes_back():
 
 
 async def test_what_somebody_waits_for_is_not_behind_the_blocks_of_a_long_run():
-    pool, may_end = ThreadComputePool(2), threading.Event()
-    results = pool.over_blocks(may_end, _wait, range(5))
+    pool, held = ThreadComputePool(2), _Held()
+    results = pool.over_blocks(held, _Held.work, range(5))
     first = asyncio.ensure_future(anext(results))
     try:
+        assert await asyncio.to_thread(held.began.acquire, timeout=60)
         assert await asyncio.wait_for(pool.run(lambda: 7), timeout=30) == 7
         assert not first.done()
     finally:
-        may_end.set()
+        held.may_end.set()
     assert [await first, *[result async for result in results]] == list(range(5))
     pool.close()
 
 
 @pytest.mark.parametrize(("threads", "at_once"), [(1, 1), (2, 1), (3, 2)])
-async def test_blocks_leave_a_thread_to_others_and_come_back_in_order(threads, at_once):
-    pool, gate = ThreadComputePool(threads), _Gate(at_once)
-    assert [block async for block in pool.over_blocks(gate, _Gate.passed, range(6))] == list(range(6))
-    assert gate.most == at_once
+async def test_blocks_leave_a_thread_to_others(threads, at_once):
+    pool, held = ThreadComputePool(threads), _Held()
+    results = pool.over_blocks(held, _Held.work, range(6))
+    first = asyncio.ensure_future(anext(results))
+    for _ in range(at_once):
+        assert await asyncio.to_thread(held.began.acquire, timeout=60)
+    # One more would have begun by now: it was handed over with the others.
+    one_more = await asyncio.to_thread(held.began.acquire, timeout=0.2)
+    held.may_end.set()
+    assert [await first, *[result async for result in results]] == list(range(6))
+    assert not one_more
     pool.close()
 
 
-def _wait(may_end, block):
-    assert may_end.wait(timeout=60)
-    return block
+class _Held:
+    """Blocks that begin, and end when they may."""
 
+    def __init__(self):
+        self.began, self.may_end = threading.Semaphore(0), threading.Event()
 
-class _Gate:
-    """Lets nobody through before so many are inside, but for those that would have to wait for ever, and knows how many were."""
-
-    def __init__(self, at_once):
-        self._inside, self.most, self._lock = 0, 0, threading.Lock()
-        self._full = threading.Barrier(at_once)
-
-    def passed(self, block):
-        with self._lock:
-            self._inside += 1
-            self.most = max(self.most, self._inside)
-        self._full.wait(timeout=60)
-        with self._lock:
-            self._inside -= 1
+    def work(self, block):
+        self.began.release()
+        assert self.may_end.wait(timeout=60)
         return block
 
 

@@ -17,12 +17,12 @@ from tests.unit.engine.revaluation.markets import GROUPS, parameters
 from tests.unit.engine.stressed_books import INSTRUMENTS, ROWS, SNAPSHOT, a_market
 
 HELD = {"USD", "BTC", "ETH", "PERP-LINEAR-USD", "CALL-CASH"}
-SLOW = {name: row | {"average_daily_volume": "2000"} for name, row in ROWS.items()}
 
 
-def a_view(*, held: Collection[str] = HELD) -> MarketView:
+def a_view(*, held: Collection[str] = HELD, average_daily_volume: str = "2000") -> MarketView:
     """A market of a few instruments, in which what several accounts of an owner hold takes longer to sell than what each holds."""
-    rules = parameters(tail_fraction="0.1", charges=charges_document(GROUPS, rows=SLOW))
+    slow = {name: row | {"average_daily_volume": average_daily_volume} for name, row in ROWS.items()}
+    rules = parameters(tail_fraction="0.1", charges=charges_document(GROUPS, rows=slow))
     market = a_market(instruments=[each for each in INSTRUMENTS if each.instrument_id in held], rules=rules)
     return MarketView(SNAPSHOT, market, rules, history_version=1)
 

@@ -183,6 +183,16 @@ async def test_at_another_market_nothing_is_remembered(pool, change):
     assert len(pool.taken()[1]) == 9
 
 
+async def test_at_another_market_owners_are_charged_anew_for_what_they_have_together(pool):
+    house, slower = MarginHouse(pool, Led()), a_view(average_daily_volume="500")
+    await margined(house, HOUSE, VIEW)
+    pool.taken()
+    totals, results, _ = await margined(house, HOUSE, slower)
+    assert len(pool.taken()[0]) == 9
+    assert totals.owner_liquidity != EXPECTED[0].owner_liquidity
+    assert bits(totals, results) == bits(*account_by_account(HOUSE, slower))
+
+
 async def test_knowing_that_the_others_hold_nothing_is_another_view_than_knowing_nothing(pool):
     house = MarginHouse(pool, Led())
     nothing = replace(NO_HOUSE)
