@@ -52,7 +52,7 @@ class DaskComputePool:
                     async for result in results:
                         yield result
             except Exception as error:  # noqa: BLE001 - whatever went wrong there goes right here, or is raised here again
-                log.warning("the cluster was given up for a run", why=type(error).__name__, blocks=len(handed_over))
+                log.warning("the cluster was given up for a run", why=type(error).__name__)
         async with aclosing(self._threads.over_blocks(shared, work, chain(handed_over, left))) as results:
             async for result in results:
                 yield result
