@@ -365,10 +365,27 @@ def test_terms_and_order_books_that_make_no_sense_are_refused():
         lambda: DepthLevel(Decimal(1), Decimal(0)),
         lambda: OrderBook((DepthLevel(Decimal(1), Decimal(1)), DepthLevel(Decimal(2), Decimal(1))), ()),
         lambda: OrderBook((DepthLevel(Decimal(3), Decimal(1)),), (DepthLevel(Decimal(2), Decimal(1)),)),
+        lambda: OrderBook((), (DepthLevel(Decimal(2), Decimal(1)), DepthLevel(Decimal(1), Decimal(1)))),
+        lambda: DepthLevel(Decimal("NaN"), Decimal(1)),
+        lambda: DepthLevel(Decimal("Infinity"), Decimal(1)),
     ):
         with pytest.raises(DomainError) as refused:
             make()
         assert refused.value.reason is Reason.INVALID_ARGUMENT
+
+
+def test_terms_and_order_books_at_their_ends_are_taken():
+    assert PlanWish(impact_coefficient=Decimal(100)).rules(RULES.liquidation).impact_coefficient == 100
+    level = DepthLevel(Decimal(2), Decimal(1))
+    assert OrderBook((level,), (level,)).bids == (level,), "a locked book is not crossed"
+
+
+def test_a_cost_that_is_left_of_what_is_closed_stays_in_the_account():
+    """What is not paid yet is owed all the same."""
+    left = Holding(InstrumentId("PERP-INVERSE"), Decimal(0), Decimal("-0.4"))
+    portfolio = a_book({"USD": 5})
+    after = after_trades(replace(portfolio, holdings=(*portfolio.holdings, left)), [], INSTRUMENT)
+    assert left in after.holdings
 
 
 def pieces_with(*margins):

@@ -330,3 +330,16 @@ async def test_the_band_to_act_on_is_that_of_the_best_end_and_not_that_at_the_le
     gated = await plan_of(short)
     assert (gated.plan.before.band, gated.band) == (Band.LIQUIDATION, Band.MARGIN_CALL)
     assert gated.refusal.reason is Reason.NOT_IN_LIQUIDATION
+
+
+async def test_what_a_plan_was_expected_to_cost_is_that_of_all_its_orders(short):
+    """Both halves of one order, each with its share."""
+    gated = await plan_of(short)
+    (trade,) = gated.plan.trades
+    first = replace(trade, quantity=(trade.quantity / 2).quantize(Decimal("0.001")), cost=Decimal("1.25"))
+    second = replace(trade, quantity=trade.quantity - first.quantity, cost=Decimal("2.5"))
+    request = replace(asked(gated), trades=(first, second))
+    proposed = await approve(short, request, "alice")
+    await short.publish(FALL, at=NOON + timedelta(minutes=2))
+    done = await approve(short, request, "bob", proposed.pending_id)
+    assert (await short.ports.liquidations.get_liquidation(CORE, done.liquidation_id)).estimated_cost == Decimal("3.75")
