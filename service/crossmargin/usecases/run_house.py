@@ -109,7 +109,12 @@ class RunHouse:
             await self.breakers(list(results.values()), view.parameters.market_quality.breakers)
         # After the breakers, which may have paused calls at this very run.
         seen = {account: AccountSeen(result, bands[account], states[account].account.mode) for account, result in results.items()}
-        await self.calls(seen, known.parameters, epoch=epoch)
+        try:
+            await self.calls(seen, known.parameters, epoch=epoch)
+        except DomainError:
+            # Calls that are held up hold up no liquidation. The run is made again, for both.
+            await self.liquidations(seen, states, known, epoch=epoch)
+            raise
         await self.liquidations(seen, states, known, epoch=epoch)
         return frozenset(failed.values())
 

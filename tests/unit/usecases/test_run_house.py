@@ -314,6 +314,45 @@ async def test_a_leader_that_was_replaced_during_its_run_stores_and_publishes_no
     assert await house.ports.market.latest_house_view_id() is None
 
 
+async def test_calls_that_are_held_up_hold_up_no_liquidation_and_both_are_looked_at_again(house, books):
+    class HeldUp:
+        def __init__(self, then):
+            self.then, self.looked = then, 0
+
+        def __getattr__(self, name):
+            return getattr(self.then, name)
+
+        async def __call__(self, *seen, epoch):
+            self.looked += 1
+            if self.looked == 1:
+                raise DomainError(Reason.SERVICE_BUSY, "somebody holds the account")
+            await self.then(*seen, epoch=epoch)
+
+    class Counted(HeldUp):
+        async def __call__(self, *seen, epoch):
+            self.looked += 1
+            await self.then(*seen, epoch=epoch)
+
+    calls, liquidations, board = HeldUp(house.review_calls()), Counted(house.review_liquidations()), Board()
+    monitor = RunHouse(
+        books,
+        house.current_market,
+        house.compute,
+        board,
+        MemoryLeadership(house.database),
+        house.ports.history,
+        house.clock,
+        calls,
+        liquidations,
+    )
+    running = asyncio.ensure_future(monitor())
+    await house.clock.until_asleep()
+    assert (calls.looked, liquidations.looked, board.failures) == (1, 1, ["SERVICE_BUSY"])
+    await house.clock.tick()
+    running.cancel()
+    assert (calls.looked, liquidations.looked, board.failures) == (2, 2, ["SERVICE_BUSY"])
+
+
 async def test_a_run_that_cannot_be_stored_is_run_again(house, books):
     class FullDisk(MemoryMarginHistory):
         is_full = True
