@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from crossmargin.engine.kernels.choice import Kernels
 from crossmargin.engine.revaluation.option_chain import Strikes, Volatility, chain_prices
 from tests.benchmarks.harness import Goal, Measured, Plan, Ratio, compare, say, seconds, summary
+from tests.benchmarks.machine import pin, unpin
 from tests.benchmarks.opponents.compiled import call
 
 CHAINS, STRIKES, STATES = 50, 100, 501
@@ -65,8 +66,10 @@ def _against_c(chains: list[Chain], kernels: Kernels, plan: Plan) -> Measured:
 
 
 def _on_two_threads(chains: list[Chain], plan: Plan) -> Measured:
+    # Threads stay on the cores that they were started on.
+    unpin()
     with ThreadPoolExecutor(2) as threads:
-        return compare(
+        measured = compare(
             "option revaluation, chains on two threads, numba",
             "on one",
             Goal(Ratio.SPEED, 1.7),
@@ -74,6 +77,8 @@ def _on_two_threads(chains: list[Chain], plan: Plan) -> Measured:
             theirs=lambda: [chain.ours(Kernels.NUMBA) for chain in chains],
             plan=plan,
         )
+    pin(0)
+    return measured
 
 
 def _against_quantlib(chain: Chain, kernels: Kernels, plan: Plan) -> Measured:
