@@ -10,9 +10,11 @@ import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from psycopg_pool import PoolTimeout
 from structlog.testing import CapturingLogger
 
 from crossmargin.adapters.postgres import fact_lines
+from crossmargin.adapters.postgres.writer import PostgresWriter
 from crossmargin.domain.book import append_to_chain
 from crossmargin.domain.client_scope import ClientScope
 from crossmargin.domain.errors import DomainError, Reason
@@ -138,3 +140,24 @@ async def compare(url, facts):
 
 def names(ref):
     return ref.client_id, ref.account_id
+
+
+async def test_facts_whose_commit_went_unanswered_are_not_called_busy_because_nothing_is_free_afterwards(postgres, monkeypatch):
+    """They may be booked: whoever is told that nothing happened would book them again under another name."""
+
+    async def unanswered(*_):
+        raise psycopg.OperationalError("no answer to COMMIT")
+
+    async def none_free(request, *_):
+        # Whoever opens the line goes on when the others are in it.
+        while request.key == "k0" and not any(len(line) == 2 for line in writer._lines._lines.values()):  # noqa: ASYNC110 - a line tells nobody
+            await asyncio.sleep(0)
+        raise PoolTimeout("no connection is free")
+
+    writer = PostgresWriter(postgres.database, deadline_s=0.05)
+    monkeypatch.setattr(fact_lines, "write_and_commit", unanswered)
+    monkeypatch.setattr(writer, "_write_once", none_free)
+    calls = [writer.decide(a_request(f"k{n}", ref), deposits(ref, 1)) for n, ref in enumerate((OPENER, CORE, OTHER))]
+    opened, *outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert together(postgres) == {1: 1, 2: 1}
+    assert reasons([opened, *outcomes]) == [Reason.SERVICE_BUSY, Reason.STORAGE_UNAVAILABLE, Reason.STORAGE_UNAVAILABLE]
