@@ -94,6 +94,19 @@ async def test_a_write_says_whether_its_answer_was_there_already(recorded, traci
     ]
 
 
+class _MarketOfToday:
+    def __call__(self):
+        return lambda: 1
+
+    def _revalue(self):
+        return lambda: 1
+
+
+def test_a_stage_is_said_in_words():
+    assert stage_of(_MarketOfToday()()) == "market_of_today"
+    assert stage_of(_MarketOfToday()._revalue()) == "market_of_today.revalue"
+
+
 def test_a_stage_is_named_after_the_function_it_was_written_in():
     assert stage_of(partial(max, 1, 2)) == "max"
     assert stage_of(lambda: 1) == "test_a_stage_is_named_after_the_function_it_was_written_in"
