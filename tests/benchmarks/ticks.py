@@ -22,13 +22,14 @@ _ZERO: Final = {"1M": 0.041, "1Y": 0.039, "2Y": 0.0385, "5Y": 0.04, "10Y": 0.043
 _ASSETS: Final = (cash("USD"), cash("EUR"), *map(coin, _COINS))
 
 
-def instruments() -> tuple[Instrument, ...]:
-    """Return assets, 20 chains of 100 options, 800 bonds and bills of two currencies, and 400 perpetuals."""
+def instruments(*, times: float = 1) -> tuple[Instrument, ...]:
+    """Return assets, and so many times 20 chains of 100 options, 800 bonds and bills of two currencies, and 400 perpetuals."""
     random = np.random.default_rng(3)
-    return (*_ASSETS, *_options(), *(_bond(place, random) for place in range(BONDS)), *map(_perpetual, range(PERPETUALS)))
+    bonds, perpetuals = (_bond(place, random) for place in range(int(times * BONDS))), map(_perpetual, range(int(times * PERPETUALS)))
+    return (*_ASSETS, *_options(times), *bonds, *perpetuals)
 
 
-def snapshot(tick: int, *, is_marked: bool = True) -> MarketSnapshot:
+def snapshot(tick: int, *, is_marked: bool = True, times: float = 1) -> MarketSnapshot:
     """Return the market a tenth of a second times `tick` later: every level has moved; options and bonds have marks, unless said."""
     random = np.random.default_rng(100 + tick)
     levels = {f"spot:{name}": price * np.exp(0.001 * random.normal()) for name, price in _COINS.items()}
@@ -40,8 +41,8 @@ def snapshot(tick: int, *, is_marked: bool = True) -> MarketSnapshot:
         levels |= {f"zero:{currency}:{tenor}": rate + 0.0001 * random.normal() for tenor, rate in _ZERO.items()}
     marks: dict[InstrumentId, Decimal] = {}
     if is_marked:
-        marks |= {InstrumentId(f"BOND{place:04}"): _decimal(random.uniform(92, 104)) for place in range(BONDS)}
-        marks |= {each.instrument_id: _option_mark(each, levels, random) for each in _options()}
+        marks |= {InstrumentId(f"BOND{place:04}"): _decimal(random.uniform(92, 104)) for place in range(int(times * BONDS))}
+        marks |= {each.instrument_id: _option_mark(each, levels, random) for each in _options(times)}
     known = {FactorId.parse(name): _decimal(level) for name, level in levels.items()}
     return MarketSnapshot(AS_OF + timedelta(seconds=0.1 * tick), known, marks)
 
@@ -66,10 +67,10 @@ def _group(group_id: str, asset_class: str, *curves: str) -> dict[str, object]:
     return {"group_id": group_id, "asset_class": asset_class, "mpor_days": 2, "mpor_clock": "calendar", "curves": list(curves)}
 
 
-def _options() -> list[Instrument]:
+def _options(times: float) -> list[Instrument]:
     coins = list(_COINS)
     made = []
-    for chain in range(CHAINS):
+    for chain in range(int(times * CHAINS)):
         name = coins[chain % len(coins)]
         expiry = AS_OF.replace(hour=8, minute=0) + timedelta(days=7 + 18 * chain)
         for place in range(STRIKES):
