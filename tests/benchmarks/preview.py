@@ -51,7 +51,24 @@ def run(plan: Plan) -> list[Measured]:
                         note=f"every call previews another trade; metrics on; the answer has {size:,} bytes, the echo's as many",
                     )
                 )
-    return [*rows, _stream_beside_echo(plan), _large_beside_small(plan)]
+    return [*rows, _beside_asking_echo(plan), _stream_beside_echo(plan), _large_beside_small(plan)]
+
+
+def _beside_asking_echo(plan: Plan) -> Measured:
+    """A preview asks the database, so that clients stay apart and no book is an old one: beside the least that asking can cost here."""
+    calls = QUICK_CALLS if plan.is_quick else CALLS
+    with serving(Furniture(positions={"usual": USUAL})) as served, previewing(served, "usual") as preview:
+        size = len(preview())
+        with echoing(size, served.service_url) as asking:
+            return in_turn(
+                f"PreviewTrades p50, {USUAL} positions, plain",
+                "the same echo that asks PostgreSQL for a 1",
+                Goal(Ratio.COST, 2.0),
+                ours=lambda: median_of(preview, calls),
+                theirs=lambda: median_of(asking, calls),
+                plan=plan,
+                note="the echo takes a connection from psycopg's pool and asks one prepared question in it; the goal is our own",
+            )
 
 
 def _stream_beside_echo(plan: Plan) -> Measured:
@@ -136,11 +153,19 @@ def preview_request(account_id: str, wanted: book_service_pb2.Trade) -> bytes:
 
 
 @contextmanager
-def echoing(reply_bytes: int) -> Iterator[Callable[[], bytes]]:
-    """Yield a call of an empty server on the service's core."""
+def echoing(reply_bytes: int, url: str | None = None) -> Iterator[Callable[[], bytes]]:
+    """Yield a call of an empty server on the service's core; one that asks a database for a 1 first where its address is given."""
     _, folder = bench_postgres()
     ready_file = folder / f"echo-{next(_numbers)}"
-    command = [*on_core(SERVER_CORE), sys.executable, "-m", echo.__name__, str(ready_file), str(reply_bytes)]
+    command = [
+        *on_core(SERVER_CORE),
+        sys.executable,
+        "-m",
+        echo.__name__,
+        str(ready_file),
+        str(reply_bytes),
+        *([] if url is None else [url]),
+    ]
     process = subprocess.Popen(dying_with_parent(command), process_group=0)
     try:
         while not ready_file.exists():

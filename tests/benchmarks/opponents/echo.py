@@ -1,21 +1,44 @@
-"""An empty server: a grpc.aio service that answers every call with the same bytes, as many as it was told. `python -m ... FILE BYTES`."""
+"""An empty server: a grpc.aio service that answers every call with the same bytes, as many as it was told.
+
+`python -m ... FILE BYTES [URL]`: with the address of a database it asks that for a 1 before it answers, by a pool of the driver's own.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
 import grpc
+from psycopg_pool import AsyncConnectionPool
 
 METHOD: Final = "/bench.Echo/Call"
 
 
-async def _serve(ready_file: Path, reply_bytes: int) -> None:
+async def _main(ready_file: Path, reply_bytes: int, url: str | None) -> None:
+    if url is None:
+        await _serve(ready_file, reply_bytes, _nothing)
+        return
+    async with AsyncConnectionPool(url, kwargs={"autocommit": True}, open=False) as pool:
+
+        async def ask() -> None:
+            async with pool.connection() as connection:
+                await (await connection.execute("SELECT 1")).fetchone()
+
+        await _serve(ready_file, reply_bytes, ask)
+
+
+async def _nothing() -> None:
+    return
+
+
+async def _serve(ready_file: Path, reply_bytes: int, before: Callable[[], Awaitable[None]]) -> None:
     reply = bytes(reply_bytes)
 
     async def answer(_request: bytes, _context: object) -> bytes:
+        await before()
         return reply
 
     server = grpc.aio.server()
@@ -31,4 +54,4 @@ async def _serve(ready_file: Path, reply_bytes: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(Path(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(_main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else None))
