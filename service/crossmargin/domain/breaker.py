@@ -71,13 +71,18 @@ class BandEntry:
     at: datetime
 
 
+def has_entered(before: Band | None, band: Band) -> bool:
+    """Return whether an account has come from a better band into margin call or worse; one that was not seen before has entered nothing."""
+    return before is not None and at_least(band, Band.MARGIN_CALL) and band is not before and at_least(band, before)
+
+
 def entries_between(before: Mapping[AccountRef, Band], results: Iterable[MarginResult], at: datetime) -> list[BandEntry]:
-    """Return who has entered margin call or liquidation since; an account that was not seen before has entered nothing."""
+    """Return who has entered margin call or liquidation since. Results of those have to be explained: the largest part is looked for."""
     found = []
     for result in results:
         account, band = result.stamp.account, result.band
         earlier = before.get(account)
-        if earlier is not None and at_least(band, Band.MARGIN_CALL) and band is not earlier and at_least(band, earlier):
+        if earlier is not None and has_entered(earlier, band):
             largest = max(result.contributions, key=lambda each: each.amount, default=None)
             found.append(BandEntry(account, earlier, band, None if largest is None else largest.instrument_id, at))
     return found

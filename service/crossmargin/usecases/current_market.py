@@ -74,7 +74,12 @@ class MarketView:
 
     def brief_margin(self, portfolio: Portfolio) -> MarginResult:
         """Return the same without what explains it (groups, contributions, worst scenarios), remembered; raises what `compute` raises."""
-        return self.margins.of(portfolio, lambda: self._brief_margin(portfolio))
+        return self.margins.of(portfolio, lambda: self.fresh_brief_margin(portfolio))
+
+    def fresh_brief_margin(self, portfolio: Portfolio) -> MarginResult:
+        """Return the same, and do not remember it: a run over the house asks about nobody twice, and would push out others."""
+        result = margin_with_ends(self.known(portfolio), self.snapshot, self.market, self.parameters, is_brief=True)
+        return self._ramped(result, MarketView.fresh_brief_margin, portfolio)
 
     def brief_margin_with(self, portfolio: Portfolio, changes: Sequence[Position]) -> MarginResult:
         """Return `brief_margin` of an account with positions on top, to the bit, for what it takes to redo what they touch."""
@@ -90,10 +95,6 @@ class MarketView:
     def _gated(self, at_levels: MarginResult, portfolio: Portfolio) -> MarginResult:
         quality = data_quality(self.known(portfolio), self.snapshot, self.market, self.parameters, at_levels)
         return gated(at_levels, quality)
-
-    def _brief_margin(self, portfolio: Portfolio) -> MarginResult:
-        result = margin_with_ends(self.known(portfolio), self.snapshot, self.market, self.parameters, is_brief=True)
-        return self._ramped(result, MarketView.brief_margin, portfolio)
 
     def margin_at_levels(self, portfolio: Portfolio) -> MarginResult:
         """Return the margin of an account at the levels of the snapshot, whatever is doubted of them; for the compute pool."""

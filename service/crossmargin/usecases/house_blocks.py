@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, TypeAlias, TypeVar
 
+from crossmargin.domain.breaker import has_entered
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef
-from crossmargin.domain.margin import MarginResult
+from crossmargin.domain.margin import Band, MarginResult
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.house_view import AccountPart, account_part
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
@@ -40,14 +41,25 @@ class HouseMember:
     is_only: bool
 
 
+@dataclass(frozen=True, slots=True)
+class BandedState:
+    """An account, and the band that it was in when breakers were last looked at; None when it was not seen then."""
+
+    state: PackedState
+    before: Band | None
+
+
 def parts_of(at: AtMarket, members: Sequence[HouseMember]) -> list[AccountPart | FailedAccount]:
     """Return what each account brings into the totals over all."""
     return [_part_of(at, member) for member in members]
 
 
-def margins_of(view: MarketView, states: Sequence[PackedState]) -> list[MarginResult | FailedAccount]:
-    """Return the margin of each account, or why it has none."""
-    return [_margin_of(view, state) for state in states]
+def margins_of(view: MarketView, accounts: Sequence[BandedState]) -> list[MarginResult | FailedAccount]:
+    """Return the margin of each account in brief, explained of those that have entered a margin call or worse; or why it has none.
+
+    Explaining takes as long again as margining, and of all accounts breakers alone look at what explains them: of those that enter.
+    """
+    return [_margin_of(view, account) for account in accounts]
 
 
 def blocks_of(items: Iterable[T]) -> Iterator[list[T]]:
@@ -71,8 +83,10 @@ def _part_of(at: AtMarket, member: HouseMember) -> AccountPart | FailedAccount:
         return FailedAccount(member.state.account.ref, error.reason)
 
 
-def _margin_of(view: MarketView, state: PackedState) -> MarginResult | FailedAccount:
+def _margin_of(view: MarketView, account: BandedState) -> MarginResult | FailedAccount:
     try:
-        return view.margin(packed_portfolio(state))
+        portfolio = packed_portfolio(account.state)
+        result = view.fresh_brief_margin(portfolio)
+        return view.margin(portfolio) if has_entered(account.before, result.band) else result
     except DomainError as error:
-        return FailedAccount(state.account.ref, error.reason)
+        return FailedAccount(account.state.account.ref, error.reason)

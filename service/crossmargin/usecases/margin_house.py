@@ -7,16 +7,17 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
-from typing import TypeAlias, TypeVar
+from types import MappingProxyType
+from typing import Final, TypeAlias, TypeVar
 
 from crossmargin.domain.errors import Reason
 from crossmargin.domain.house import NO_HOUSE, HouseView
 from crossmargin.domain.identifiers import AccountRef, ClientId
-from crossmargin.domain.margin import MarginResult
+from crossmargin.domain.margin import Band, MarginResult
 from crossmargin.engine.house_view import OwnerSum, OwnerTotals, house_of
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from crossmargin.usecases.current_market import MarketView
-from crossmargin.usecases.house_blocks import FailedAccount, blocks_of, margins_of, members_of, parts_of
+from crossmargin.usecases.house_blocks import BandedState, FailedAccount, blocks_of, margins_of, members_of, parts_of
 from crossmargin.usecases.ports.books import PackedState
 from crossmargin.usecases.ports.leadership import Leadership, LeadershipLostError
 from crossmargin.usecases.ports.runtime import ComputePool
@@ -28,6 +29,7 @@ T = TypeVar("T")
 States: TypeAlias = Mapping[AccountRef, PackedState]
 Failed: TypeAlias = Mapping[AccountRef, Reason]
 _Owned: TypeAlias = tuple[PackedState, ...]
+_NOBODY: Final[Mapping[AccountRef, Band]] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -68,8 +70,12 @@ class MarginHouse:
         await self._keep(adding, owned, view)
         return house_of(self._owners[client][1] for client in owned)
 
-    async def margins(self, states: States, view: MarketView, *, epoch: int) -> tuple[dict[AccountRef, MarginResult], Failed]:
+    async def margins(
+        self, states: States, view: MarketView, *, epoch: int, bands: Mapping[AccountRef, Band] = _NOBODY
+    ) -> tuple[dict[AccountRef, MarginResult], Failed]:
         """Return the margin of every account, in the order of `states`, and why others have none.
+
+        They are brief but of accounts that have entered a margin call or worse since they were in `bands`: those are explained.
 
         Raises:
             LeadershipLostError: Another process leads by now.
@@ -81,7 +87,7 @@ class MarginHouse:
             if known is not None and known[0] == state:
                 self._margins[ref] = known
         del remembered
-        moved = [state for ref, state in states.items() if ref not in self._margins]
+        moved = [BandedState(state, bands.get(ref)) for ref, state in states.items() if ref not in self._margins]
         failed: dict[AccountRef, Reason] = {}
         async with aclosing(self._each(view, margins_of, moved, epoch)) as results:
             async for result in results:

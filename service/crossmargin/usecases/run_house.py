@@ -98,7 +98,8 @@ class RunHouse:
         states, failed = read.states, dict(read.failed)
         # Totals over a part of the accounts would free limits that others use up.
         known = view if failed else await self._with_totals(states, view, epoch)
-        results, refused = await self._house.margins(states, known, epoch=epoch)
+        banded = {} if self.breakers is None else self.breakers.bands
+        results, refused = await self._house.margins(states, known, epoch=epoch, bands=banded)
         failed |= refused
         bands = await self._store(results, known, epoch)
         duration = self.clock.now() - started

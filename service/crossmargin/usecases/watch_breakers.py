@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from crossmargin.domain.breaker import WINDOW, BandEntry, entries_between, trips
@@ -22,6 +22,11 @@ class WatchBreakers:
     clock: Clock
     _bands: dict[AccountRef, Band] = field(default_factory=dict)
     _entries: list[BandEntry] = field(default_factory=list)
+
+    @property
+    def bands(self) -> Mapping[AccountRef, Band]:
+        """In which band each account was when it was last looked at: of those that have left it for a worse one results are explained."""
+        return self._bands
 
     async def __call__(self, results: Collection[MarginResult], limits: BreakerLimits) -> None:
         """Count who has entered a band since the run before, and trip what is over its limit."""

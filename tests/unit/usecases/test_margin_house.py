@@ -17,6 +17,7 @@ from crossmargin.usecases import house_blocks
 from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.margin_house import MarginHouse
 from crossmargin.usecases.ports.leadership import LeadershipLostError
+from tests.unit.usecases.house import unexplained
 from tests.unit.usecases.house_states import HELD, a_house, a_state, a_view
 
 VIEW, HOUSE = a_view(), a_house()
@@ -77,7 +78,7 @@ def account_by_account(states, view):
     portfolios = {ref: portfolio_of(state.unpacked()) for ref, state in states.items()}
     totals = house_view(portfolios.values(), view.market, view.parameters)
     known = replace(view, house=totals)
-    return totals, {ref: known.margin(portfolio) for ref, portfolio in portfolios.items()}
+    return totals, {ref: unexplained(known.margin(portfolio)) for ref, portfolio in portfolios.items()}
 
 
 def bits(totals, results):
@@ -114,7 +115,7 @@ async def test_an_account_fails_alone_with_its_reason(pool):
     assert failed == {lost.account.ref: Reason.UNKNOWN_INSTRUMENT}
     rest = {ref: state for ref, state in states.items() if ref != lost.account.ref}
     known = replace(VIEW, house=totals)
-    assert results == {ref: known.margin(portfolio_of(state.unpacked())) for ref, state in rest.items()}
+    assert results == {ref: unexplained(known.margin(portfolio_of(state.unpacked()))) for ref, state in rest.items()}
 
 
 async def test_one_that_cannot_be_taken_apart_costs_the_totals_and_no_other_margin(pool):
