@@ -51,7 +51,7 @@ def _through_the_api(plan: Plan, seconds: int) -> list[Measured]:
             return 1 / pgbench.timed(script, served.url, clients=IN_FLIGHT, seconds=seconds).per_s
 
         def unary(accounts: int = IN_FLIGHT, batch: int = 1) -> float:
-            return 1 / asyncio.run(_per_second(served, accounts, batch, seconds))
+            return 1 / asyncio.run(per_second(served, accounts, batch, seconds))
 
         rows = [
             in_turn(
@@ -66,7 +66,7 @@ def _through_the_api(plan: Plan, seconds: int) -> list[Measured]:
             for words, goal, ours in (
                 ("a trade a call", 0.7, unary),
                 (f"{BATCH} trades a call", 0.9, lambda: unary(batch=BATCH)),
-                ("a trade a message of one stream", 0.9, lambda: 1 / asyncio.run(_streamed_per_second(served, seconds))),
+                ("a trade a message of one stream", 0.9, lambda: 1 / asyncio.run(streamed_per_second(served, seconds))),
             )
         ]
         rows.append(
@@ -83,7 +83,7 @@ def _through_the_api(plan: Plan, seconds: int) -> list[Measured]:
     return rows
 
 
-async def _per_second(served: Served, accounts: int, batch: int, seconds: float) -> float:
+async def per_second(served: Served, accounts: int, batch: int, seconds: float) -> float:
     """Return how many trades a second are booked, as so many callers wait for their answers."""
     booked = 0
     async with grpc.aio.insecure_channel(served.address) as channel:
@@ -102,7 +102,7 @@ async def _per_second(served: Served, accounts: int, batch: int, seconds: float)
         return booked / (time.monotonic() - began)
 
 
-async def _streamed_per_second(served: Served, seconds: float) -> float:
+async def streamed_per_second(served: Served, seconds: float) -> float:
     """Return how many trades a second are booked over one stream, each on the account whose turn it is, so many under way at a time."""
     answered = 0
     places = asyncio.Semaphore(IN_FLIGHT)
