@@ -166,7 +166,7 @@ def test_large_groups_are_added_up_of_the_same_blocks(seed, data):
     )
     account = an_account(seed, 130 + 60 * seed, market)
     remembered = hot_account(account, market, LARGE_RULES)
-    assert len(remembered.groups.profits[0].block) > 1
+    assert len(remembered.groups.profits[0].blocks) > 1
     names = data.draw(st.lists(st.sampled_from([each.instrument_id for each in market.instruments]), min_size=1, max_size=3))
     wanted = [Position(MAIN, name, data.draw(quantities), D(0)) for name in names]
     gone = data.draw(st.lists(st.sampled_from(account.holdings), max_size=2, unique=True))
@@ -241,6 +241,9 @@ def bits_of(part: GroupPart):
     matched = part.charged.matched
     arrays = [part.groups, part.classes, part.alone, part.losses, part.account_pnl, part.charged.net, part.charged.gross]
     arrays += [part.charged.short_notional, part.charged.joint, matched.carry, matched.quoted, matched.coin, matched.coin_net]
-    profits = [(group, each.block_count, each.block.tobytes(), each.pnl.tobytes()) for group, each in part.profits.items()]
+    profits = [
+        (group, each.block_count, [(number, pnl.tobytes()) for number, pnl in each.blocks.items()], each.total.tobytes())
+        for group, each in part.profits.items()
+    ]
     entries = [(group, each.key.tobytes(), each.quantity.tobytes(), each.whole.tobytes()) for group, each in sorted(part.entries.items())]
     return [each.tobytes() for each in arrays], profits, entries, [(row, pnl.tobytes()) for row, pnl in part.class_pnl.items()]

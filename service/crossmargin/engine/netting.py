@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
@@ -98,6 +99,16 @@ def summed_rows(pnl: ByRowScenario) -> ByScenario:
     return total
 
 
+def added_up(rows: Sequence[ByScenario]) -> ByScenario:
+    """Return what `summed_rows` says of one or more rows [S] that are not in one array, to the bit, without putting them into one."""
+    if len(rows) == 1:
+        return rows[0]
+    total = rows[0] + rows[1]
+    for row in rows[2:]:
+        total += row
+    return total
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class BlockedLegs:
     """The legs of an account, each once, dealt out to blocks.
@@ -108,7 +119,7 @@ class BlockedLegs:
     Attributes:
         groups: [U] rows of the touched groups among the market's, ascending.
         block_count: [U] how many blocks the legs of each group are dealt out to, a power of two.
-        group: row along U of each leg. block: its block in the group. leg: its row along L. Ascending by all three.
+        group: row along U of each leg. block: its block in the group. leg: its row along L, ascending.
         quantity: Signed units, of all holdings that take part in it.
     """
 
@@ -125,9 +136,12 @@ class BlockedLegs:
 
     def sums(self, market: RevaluedMarket) -> BlockSums:
         """Return the profits of the blocks: a sparse product, which reads legs in place and adds in one order on any number of cores."""
-        row_end = np.flatnonzero(np.diff(self.group, append=-1) | np.diff(self.block, append=-1)) + 1
-        account = csr_array((self.quantity, self.leg, np.append(0, row_end)), shape=(len(row_end), len(market.leg_pnl)))
-        return BlockSums(self.group[row_end - 1], self.block[row_end - 1], np.asarray(account @ market.leg_pnl))
+        order = np.lexsort((self.block, self.group))
+        group, block = self.group[order], self.block[order]
+        row_end = np.flatnonzero(np.diff(group, append=-1) | np.diff(block, append=-1)) + 1
+        entries = (self.quantity[order], self.leg[order], np.append(0, row_end))
+        account = csr_array(entries, shape=(len(row_end), len(market.leg_pnl)))
+        return BlockSums(group[row_end - 1], block[row_end - 1], np.asarray(account @ market.leg_pnl))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,8 +169,7 @@ def blocked_legs(legs: LegHoldings, market: RevaluedMarket) -> BlockedLegs:
     block = np.zeros(len(leg), dtype=np.int64)
     if block_count.max(initial=1) > 1:
         block = market.name_hash[market.leg_instrument[leg]] & (block_count - 1)[group]
-    order = np.lexsort((block, group))
-    return BlockedLegs(groups, block_count, group[order], block[order], leg[order], quantity[order])
+    return BlockedLegs(groups, block_count, group, block, leg, quantity)
 
 
 def blocks_of(leg_count: Index) -> Index:

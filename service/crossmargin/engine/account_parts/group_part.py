@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from crossmargin.engine.account_parts.contract_part import ContractPart
 from crossmargin.engine.account_parts.leg_entries import NO_LEGS, LegEntries, by_group, is_among, local_legs, merged
-from crossmargin.engine.axes import ByGroup, ByRow, ByRowScenario, ByScenario, Index
+from crossmargin.engine.axes import ByGroup, ByRow, ByScenario, Index
 from crossmargin.engine.charges import ChargedGroups, charged_groups, exposures_of
 from crossmargin.engine.charges.basis import BasisMatched
-from crossmargin.engine.netting import BlockedLegs, blocked_legs, gross_requirement, summed_rows
+from crossmargin.engine.netting import BlockedLegs, added_up, blocked_legs, gross_requirement
 from crossmargin.engine.portfolio_arrays import MarginRates
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from crossmargin.engine.tail_mean import tails_of
@@ -21,17 +21,29 @@ from crossmargin.engine.tail_mean import tails_of
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Profits:
-    """Profits of one group in every scenario: `total` [S], and the blocks that it adds up, `pnl` [R, S] with their numbers `block` [R]."""
+    """Profits of one group in every scenario: `total` [S], and the blocks that it adds up, by their numbers, ascending.
+
+    Each block [S] is an array of its own, so that a group with another block in place of one of them shares all the rest.
+    """
 
     total: ByScenario
     block_count: int
-    block: Index
-    pnl: ByRowScenario
+    blocks: Mapping[int, ByScenario]
 
     @property
     def byte_count(self) -> int:
         """Memory of the profits."""
-        return self.pnl.nbytes + (self.total.nbytes if len(self.block) > 1 else 0)
+        return sum(pnl.nbytes for pnl in self.blocks.values()) + (self.total.nbytes if len(self.blocks) > 1 else 0)
+
+    def with_blocks(self, gone: Iterable[int], new: Mapping[int, ByScenario]) -> Profits:
+        """Return the profits without the blocks `gone` and with the `new` ones, which are among them."""
+        blocks = {number: pnl for number, pnl in self.blocks.items() if number not in gone} | new
+        return profits_of_blocks(dict(sorted(blocks.items())), self.block_count)
+
+
+def profits_of_blocks(blocks: Mapping[int, ByScenario], block_count: int) -> Profits:
+    """Return the profits of a group with these blocks, ascending."""
+    return Profits(added_up(tuple(blocks.values())), block_count, blocks)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,13 +164,13 @@ class _Redoing:
         classes = np.unique(group_class)
         redone = set(market.group_class[self._redone].tolist()) if kept is not None else set(classes.tolist())
         class_pnl = {
-            each: summed_rows(np.stack([profits[group].total for group in groups[group_class == each].tolist()]))
+            each: added_up([profits[group].total for group in groups[group_class == each].tolist()])
             if each in redone or kept is None
             else kept.class_pnl[each]
             for each in classes.tolist()
         }
         new_classes = [each for each in classes.tolist() if each in redone]
-        account_pnl = summed_rows(np.stack(list(class_pnl.values()))) if class_pnl else np.zeros(market.leg_pnl.shape[1])
+        account_pnl = added_up(tuple(class_pnl.values())) if class_pnl else np.zeros(market.leg_pnl.shape[1])
         if not np.isfinite(account_pnl).all():
             raise FloatingPointError(f"profits of the account are not finite under market snapshot {market.snapshot_id}")
         rows = [*(each.total for each in own.values()), *(class_pnl[each] for each in new_classes), account_pnl]
@@ -175,24 +187,20 @@ class _Redoing:
         """Return the profits of the groups, with the blocks that nothing has changed as they were."""
         numbers = zip(blocked.groups.tolist(), blocked.block_count.tolist(), strict=True)
         stale = {group: self._stale_blocks(group, count) for group, count in numbers}
-        wanted = np.ones(len(blocked.leg), dtype=np.bool_)
+        wanted = blocked
         for place, blocks in enumerate(stale.values()):
             if blocks is not None:
-                wanted &= (blocked.group != place) | is_among(blocked.block, blocks)
-        sums = blocked.take(wanted).sums(self._market)
-        ends = np.searchsorted(sums.group, np.arange(len(blocked.groups) + 1)).tolist()
+                wanted = wanted.take((wanted.group != place) | is_among(wanted.block, blocks))
+        sums = wanted.sums(self._market)
+        new: list[dict[int, ByScenario]] = [{} for _ in stale]
+        for place, number, pnl in zip(sums.group.tolist(), sums.block.tolist(), sums.pnl, strict=True):
+            new[place][number] = pnl
         found = {}
-        for place, (group, blocks) in enumerate(stale.items()):
-            own = slice(ends[place], ends[place + 1])
-            block, pnl = sums.block[own], sums.pnl[own]
-            if blocks is not None and self._kept is not None:
-                known = self._kept.profits[group]
-                stays = ~is_among(known.block, blocks)
-                block, pnl = np.concatenate((known.block[stays], block)), np.concatenate((known.pnl[stays], pnl))
-                by_number = np.argsort(block)
-                block, pnl = block[by_number], pnl[by_number]
-            total = pnl[0] if len(pnl) == 1 else summed_rows(pnl)
-            found[group] = Profits(total, int(blocked.block_count[place]), block, pnl)
+        for own, count, (group, blocks) in zip(new, blocked.block_count.tolist(), stale.items(), strict=True):
+            if blocks is None or self._kept is None:
+                found[group] = profits_of_blocks(own, count)
+            else:
+                found[group] = self._kept.profits[group].with_blocks(blocks.tolist(), own)
         return found
 
     def _stale_blocks(self, group: int, block_count: int) -> Index | None:
