@@ -38,6 +38,8 @@ from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 Changed: TypeAlias = tuple[tuple[InstrumentId, Holding | None], ...]
 """Other holdings of some instruments, by name; None where nothing is held any more."""
 
+_EFFORT_OF_AN_ASSET: Final = 100_000
+"""As many profits are looked at in the time that it takes to split one asset, with its terms and its line."""
 _BYTES_OF_A_HOLDING: Final = 400
 """Of the exact holding with its names, beside the arrays."""
 
@@ -88,6 +90,16 @@ class HotAccount:
         other = self._with(dict(changed), self.by_name)
         return None if other is None else other.margin()
 
+    def effort_with(self, names: Iterable[InstrumentId]) -> int:
+        """Return how many profits it takes to look at to redo what a change of some instruments touches, nearly.
+
+        Each scenario of each leg of the touched groups, and of each group that is added up; and assets are split anew, all of them.
+        """
+        rows = [self.market.row_of[name] for name in names if name in self.market.row_of]
+        legs = self.groups.leg_count_beside(rows, self.market)
+        assets = len(self.assets.holdings) if any(_is_asset(self.market.instruments[row].instrument_id, self.market) for row in rows) else 0
+        return (legs + len(self.groups.groups)) * len(self.market.scenarios.weights) + assets * _EFFORT_OF_AN_ASSET
+
     def holding_with(self, changes: Iterable[Position]) -> Changed:
         """Return what is held of the instruments whose holding is another one once positions are added."""
         wanted = tuple(changes)
@@ -124,8 +136,10 @@ class HotAccount:
         arrays = _arrays(portfolio, contracts, market, self.parameters)
         gone = np.array([row for row in rows.tolist() if market.instruments[row].instrument_id not in gone_assets], dtype=np.int64)
         of_contracts = self.contracts.with_rows(gone, contract_part(arrays, market))
-        entries = merged(_asset_entries(of_assets, market, rows), _contract_entries(arrays, market))
-        groups = group_part_with(self.groups, rows, entries, of_contracts, market=market, rates=self.rates)
+        entries = _contract_entries(arrays, market)
+        if gone_assets:
+            entries = merged(_asset_entries(of_assets, market, rows), entries)
+        groups = group_part_with(self.groups, rows, entries, market=market, rates=self.rates)
         return HotAccount(portfolio, by_name, market, self.parameters, self.rates, of_assets, of_contracts, groups)
 
 
@@ -150,7 +164,7 @@ def hot_account(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskPa
     arrays = _arrays(portfolio, contracts, market, parameters)
     of_contracts = contract_part(arrays, market)
     entries = merged(_asset_entries(of_assets, market), _contract_entries(arrays, market))
-    groups = group_part(entries, of_contracts, market, rates)
+    groups = group_part(entries, market, rates)
     by_name = {holding.instrument_id: holding for holding in portfolio.holdings}
     return HotAccount(portfolio, by_name, market, parameters, rates, of_assets, of_contracts, groups)
 

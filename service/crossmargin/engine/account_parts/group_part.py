@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmargin.engine.account_parts.contract_part import ContractPart
 from crossmargin.engine.account_parts.leg_entries import NO_LEGS, LegEntries, by_group, is_among, local_legs, merged
 from crossmargin.engine.axes import ByGroup, ByRow, ByScenario, Index
 from crossmargin.engine.charges import ChargedGroups, charged_groups, exposures_of
@@ -35,10 +36,10 @@ class Profits:
         """Memory of the profits."""
         return sum(pnl.nbytes for pnl in self.blocks.values()) + (self.total.nbytes if len(self.blocks) > 1 else 0)
 
-    def with_blocks(self, gone: Iterable[int], new: Mapping[int, ByScenario]) -> Profits:
+    def with_blocks(self, gone: Collection[int], new: Mapping[int, ByScenario]) -> Profits:
         """Return the profits without the blocks `gone` and with the `new` ones, which are among them."""
-        blocks = {number: pnl for number, pnl in self.blocks.items() if number not in gone} | new
-        return profits_of_blocks(dict(sorted(blocks.items())), self.block_count)
+        stays = ((number, pnl) for number, pnl in self.blocks.items() if number not in gone)
+        return profits_of_blocks(dict(sorted((*stays, *new.items()))), self.block_count)
 
 
 def profits_of_blocks(blocks: Mapping[int, ByScenario], block_count: int) -> Profits:
@@ -77,33 +78,35 @@ class GroupPart:
     @property
     def byte_count(self) -> int:
         """Memory of the profits and the legs, which is nearly all there is."""
-        legs = sum(each.key.nbytes + each.quantity.nbytes + each.whole.nbytes for each in self.entries.values())
+        legs = sum(each.byte_count for each in self.entries.values())
         return legs + sum(each.byte_count for each in self.profits.values()) + sum(each.nbytes for each in self.class_pnl.values())
 
+    def leg_count_beside(self, rows: Iterable[int], market: RevaluedMarket) -> int:
+        """Return how many legs are in the groups that instruments at these rows can bring legs in."""
+        return sum(len(self.entries.get(group, NO_LEGS).key) for group in groups_beside(rows, market))
 
-def group_part(entries: LegEntries, contracts: ContractPart, market: RevaluedMarket, rates: MarginRates) -> GroupPart:
+
+def group_part(entries: LegEntries, market: RevaluedMarket, rates: MarginRates) -> GroupPart:
     """Return the groups of an account that brings these legs.
 
     Raises:
         FloatingPointError: When the market holds a profit that is not finite.
     """
-    return _Redoing(None, by_group(entries, market), contracts, market, rates).part()
+    return _Redoing(None, by_group(entries, market), market, rates).part()
 
 
-def group_part_with(
-    part: GroupPart, gone: Index, new: LegEntries, contracts: ContractPart, *, market: RevaluedMarket, rates: MarginRates
-) -> GroupPart:
-    """Return the groups once the instruments at the rows `gone` bring the `new` legs and no others; errors as `group_part`.
+def group_part_with(part: GroupPart, gone: Index, new: LegEntries, *, market: RevaluedMarket, rates: MarginRates) -> GroupPart:
+    """Return the groups once the instruments at the rows `gone`, ascending, bring the `new` legs and no others; errors as `group_part`.
 
     Only their groups are redone, and of those only their blocks are added up anew. Each figure of a group follows from that group alone,
     whatever it was worked out with, so this is `group_part` of all legs to the bit.
     """
-    touched = _groups_of_instruments(gone, market)
     added = by_group(new, market)
     entries = {
-        group: merged(part.entries.get(group, NO_LEGS).without(gone, market), added.get(group, NO_LEGS)) for group in touched.tolist()
+        group: part.entries.get(group, NO_LEGS).with_rows(gone, added.get(group, NO_LEGS), market)
+        for group in groups_beside(gone.tolist(), market)
     }
-    return _Redoing(part, entries, contracts, market, rates, changed=gone).part()
+    return _Redoing(part, entries, market, rates, changed=gone).part()
 
 
 class _Redoing:
@@ -113,7 +116,6 @@ class _Redoing:
         self,
         kept: GroupPart | None,
         entries: Mapping[int, LegEntries],
-        contracts: ContractPart,
         market: RevaluedMarket,
         rates: MarginRates,
         *,
@@ -123,15 +125,8 @@ class _Redoing:
         self._redone = np.array(sorted(entries), dtype=np.int64)
         self._stays = np.zeros(0, dtype=np.bool_) if kept is None else ~is_among(kept.groups, self._redone)
         before = {} if kept is None else kept.entries
-        after = {group: each for group, each in entries.items() if len(each.key)}
-        self._entries = {group: before[group] for group in before if group not in entries} | after
-        self._local = local_legs(merged(*after.values()), market)
-        place = np.searchsorted(contracts.row, self._local.row)
-        found = place < len(contracts.row)
-        found[found] = contracts.row[place[found]] == self._local.row[found]
-        # Units are asked of options alone, which are contracts.
-        self._quantity = np.zeros(len(place))
-        self._quantity[found] = contracts.quantity[place[found]]
+        self._entries = {group: each for group, each in {**before, **entries}.items() if len(each.key)}
+        self._local = local_legs(merged(*entries.values()), market)
 
     def part(self) -> GroupPart:
         """Return all groups."""
@@ -139,7 +134,7 @@ class _Redoing:
         blocked = blocked_legs(scenario, market)
         exposures = exposures_of(scenario, blocked.groups, len(self._local.row), market)
         charged = charged_groups(
-            exposures, self._local.whole, row=self._local.row, quantity=self._quantity, market=market, rates=self._rates.charges
+            exposures, self._local.whole, row=self._local.row, quantity=self._local.quantity, market=market, rates=self._rates.charges
         )
         alone = gross_requirement(scenario, market, self._rates.tail_fraction)
         own = self._profits(blocked)
@@ -241,8 +236,19 @@ def _joined(
     )
 
 
-def _groups_of_instruments(rows: Index, market: RevaluedMarket) -> Index:
+_groups_beside: Final[WeakKeyDictionary[RevaluedMarket, dict[int, frozenset[int]]]] = WeakKeyDictionary()
+
+
+def groups_beside(rows: Iterable[int], market: RevaluedMarket) -> list[int]:
     """Return the groups, ascending, that instruments at these rows can bring legs in: their own, and those of what they settle in."""
-    bringing = np.unique(np.concatenate((rows, market.settlement_row[rows]))).tolist()
-    spans = [market.leg_group[market.first_leg[row] : market.first_leg[row + 1]] for row in bringing]
-    return np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *spans]))
+    known = _groups_beside.setdefault(market, {})
+    found: set[int] = set()
+    for row in rows:
+        if row not in known:
+            known[row] = frozenset(_groups_of(row, market)) | frozenset(_groups_of(int(market.settlement_row[row]), market))
+        found |= known[row]
+    return sorted(found)
+
+
+def _groups_of(row: int, market: RevaluedMarket) -> list[int]:
+    return list(map(int, market.leg_group[market.first_leg[row] : market.first_leg[row + 1]]))

@@ -51,9 +51,13 @@ def short_notional(exposures: Exposures, row: Index, quantity: ByHolding, market
         quantity: [H] signed units.
         market: What they are valued at.
     """
-    instrument, held = row[exposures.holding], quantity[exposures.holding]
+    instrument = row[exposures.holding]
+    is_option = market.is_option[instrument]
+    if not is_option.any():
+        return np.zeros(len(instrument))
+    held = quantity[exposures.holding]
     is_own = market.instrument_group[instrument] == exposures.groups[exposures.group]
-    return np.where(market.is_option[instrument] & (held < 0) & is_own, -held * market.notional_unit[instrument], 0.0)
+    return np.where(is_option & (held < 0) & is_own, -held * market.notional_unit[instrument], 0.0)
 
 
 def share_short_options(amount: ByGroup, exposures: Exposures, notional: ByCell) -> ByHolding:
