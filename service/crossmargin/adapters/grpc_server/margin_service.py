@@ -14,6 +14,7 @@ from crossmargin.adapters.grpc_server.paging import cut_page, page_request, sequ
 from crossmargin.adapters.grpc_server.wire.book import trades_from_messages
 from crossmargin.adapters.grpc_server.wire.explanation import full_explanation_to_message
 from crossmargin.adapters.grpc_server.wire.margin import (
+    StandingMargins,
     band_to_message,
     comparison_to_message,
     margin_to_message,
@@ -47,6 +48,7 @@ class MarginService(MarginServiceServicer):
     def __init__(self, use_cases: UseCases, stopping: Stopping) -> None:
         self._use_cases = use_cases
         self._stopping = stopping
+        self._standing = StandingMargins()
 
     async def GetMargin(self, request: pb.GetMarginRequest, context: Context) -> pb.GetMarginResponse:
         """Return the margin of an account."""
@@ -94,7 +96,7 @@ class MarginService(MarginServiceServicer):
         trades = trades_from_messages(request.trades, account)
         preview = await self._use_cases.preview_trades(account, trades, min_sequence=request.min_seq)
         return pb.PreviewTradesResponse(
-            before=margin_to_message(preview.before),
+            before=self._standing.message_of(preview.before),
             after=margin_to_message(preview.after),
             acceptable=preview.acceptable,
             market_refusal="" if preview.market_refusal is None else preview.market_refusal.reason.code,

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from prometheus_client import CollectorRegistry, Counter, Histogram
+
+
+@dataclass(frozen=True, slots=True)
+class _MethodMetrics:
+    """What is counted of one method, found once: `handled` by status code, as the codes come."""
+
+    started: Counter
+    seconds: Histogram
+    handled: dict[str, Counter]
 
 
 class RpcMetrics:
@@ -20,10 +31,11 @@ class RpcMetrics:
             ["grpc_service", "grpc_method", "reason"],
             registry=registry,
         )
+        self._methods: dict[tuple[str, str, str], _MethodMetrics] = {}
 
     def started(self, service: str, method: str, kind: str) -> None:
         """Count a call that starts. `kind` is unary, client_stream, server_stream or bidi_stream."""
-        self._started.labels(kind, service, method).inc()
+        self._of(kind, service, method).started.inc()
 
     def refused(self, service: str, method: str, reason: str) -> None:
         """Count a call that was refused, by the code of its reason."""
@@ -31,5 +43,14 @@ class RpcMetrics:
 
     def handled(self, service: str, method: str, kind: str, code: str, seconds: float) -> None:
         """Count a call that has ended with a status code such as OK or CANCELLED."""
-        self._handled.labels(kind, service, method, code).inc()
-        self._seconds.labels(kind, service, method).observe(seconds)
+        known = self._of(kind, service, method)
+        if code not in known.handled:
+            known.handled[code] = self._handled.labels(kind, service, method, code)
+        known.handled[code].inc()
+        known.seconds.observe(seconds)
+
+    def _of(self, kind: str, service: str, method: str) -> _MethodMetrics:
+        key = (kind, service, method)
+        if key not in self._methods:
+            self._methods[key] = _MethodMetrics(self._started.labels(*key), self._seconds.labels(*key), {})
+        return self._methods[key]

@@ -30,6 +30,7 @@ from crossmargin.adapters.grpc_server.wire.book import (
 )
 from crossmargin.adapters.grpc_server.wire.collateral import deposit_from_request, holdings_to_messages, policy_from_request
 from crossmargin.adapters.grpc_server.wire.margin import (
+    StandingMargins,
     comparison_to_message,
     explanation_to_message,
     margin_to_message,
@@ -397,6 +398,24 @@ def test_an_explanation_begins_with_what_is_largest():
 def test_every_band_has_its_value():
     values = {margin_to_message(_in_band(band)).band for band in Band}
     assert values == set(margin_pb.Band.values()) - {margin_pb.BAND_UNSPECIFIED}
+
+
+def test_the_message_of_an_account_as_it_stands_is_made_once_for_each_result():
+    standing, first, second = StandingMargins(most_accounts=2), a_result(), a_result(utilization=None)
+    message = standing.message_of(first)
+    assert standing.message_of(first) is message
+    assert message == margin_to_message(first)
+    assert standing.message_of(second) == margin_to_message(second) != message, "the account is the same, and what it was told is not"
+    others = [replace(first, stamp=replace(first.stamp, account=AccountRef(ClientId("beta"), AccountId(f"a{n}")))) for n in range(2)]
+    for other in others:
+        assert standing.message_of(other).stamp.account == str(other.stamp.account)
+    assert standing.message_of(second) is not standing.message_of(first), "the account asked about longest ago was forgotten"
+
+
+def test_messages_made_of_one_stamp_do_not_share_it():
+    one, other = margin_to_message(a_result()), margin_to_message(a_result())
+    one.stamp.as_of_seq = 99
+    assert other.stamp.as_of_seq == margin_to_message(a_result()).stamp.as_of_seq != 99
 
 
 def _in_band(band: Band) -> MarginResult:

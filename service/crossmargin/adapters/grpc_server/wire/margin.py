@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from crossmargin.adapters.grpc_server.wire.account import methodology_from_message, methodology_to_message
@@ -20,7 +22,7 @@ from crossmargin.adapters.grpc_server.wire.values import (
 from crossmargin.api.v1 import margin_service_pb2 as pb
 from crossmargin.api.v1.account_service_pb2 import METHODOLOGY_UNSPECIFIED
 from crossmargin.domain.errors import DomainError
-from crossmargin.domain.identifiers import HouseViewId, RiskParameterSetId, SnapshotId
+from crossmargin.domain.identifiers import AccountRef, HouseViewId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.margin import (
     Band,
     Charge,
@@ -38,6 +40,9 @@ from crossmargin.usecases.compare_methodologies import MethodologyComparison, Me
 from crossmargin.usecases.reproduce_margin import Reproduction
 
 INFINITE: Final = "inf"
+MOST_STANDING: Final = 2_000
+"""Accounts whose message is kept, some 10 KB each with the result it is of; those asked about longest ago go for the next."""
+_MOST_STAMPS: Final = 2_000
 _BANDS: Final = {
     pb.BAND_HEALTHY: Band.HEALTHY,
     pb.BAND_WATCH: Band.WATCH,
@@ -62,6 +67,25 @@ def margin_to_message(result: MarginResult) -> pb.Margin:
         quality=None if result.quality is None else _quality_to_message(result.quality),
         gap_loss=None if result.gap is None else _gap_to_message(result.gap),
     )
+
+
+class StandingMargins:
+    """Messages of margins as accounts stand, the last one of each account kept: it is told with every preview, and mostly the same."""
+
+    def __init__(self, *, most_accounts: int = MOST_STANDING) -> None:
+        self._last: OrderedDict[AccountRef, tuple[MarginResult, pb.Margin]] = OrderedDict()
+        self._most_accounts = most_accounts
+
+    def message_of(self, result: MarginResult) -> pb.Margin:
+        """Return the message of a margin result, to be copied and not to be changed: that of the last time for the very same result."""
+        account = result.stamp.account
+        known = self._last.pop(account, None)
+        if known is None or known[0] is not result:
+            known = result, margin_to_message(result)
+        self._last[account] = known
+        if len(self._last) > self._most_accounts:
+            self._last.popitem(last=False)
+        return known[1]
 
 
 def reported_to_message(reported: ReportedMargin) -> pb.ReportedMargin:
@@ -161,8 +185,9 @@ def _known(amount: Decimal | None) -> str:
     return "" if amount is None else format_decimal(amount)
 
 
+@lru_cache(_MOST_STAMPS)
 def stamp_to_message(stamp: MarginStamp) -> pb.MarginStamp:
-    """Return the message of a stamp."""
+    """Return the message of a stamp, to be copied and not to be changed: all margins of one answer have the same."""
     return pb.MarginStamp(
         account=str(stamp.account),
         as_of_seq=stamp.sequence,
