@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -27,6 +27,7 @@ from crossmargin.engine.scenarios import build_scenario_set
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
 from crossmargin.usecases.hot_accounts import HotAccounts
 from crossmargin.usecases.known_margins import KnownMargins
+from crossmargin.usecases.ports.books import AccountState
 from crossmargin.usecases.ports.instrument import InstrumentReader
 from crossmargin.usecases.ports.market import MarketStore, MarketVersion, ScenarioRecipe
 from crossmargin.usecases.ports.page import Page
@@ -88,9 +89,23 @@ class MarketView:
         at_levels = self.hot.margin_with(self.known(portfolio), changes, self.market, self.parameters)
         if at_levels is None:
             return self.brief_margin(with_positions(portfolio, changes))
-        if not self.snapshot.doubted_levels and not self.snapshot.doubted_marks:
+        if not self.is_doubted:
             return at_levels
         return self.margins.of(with_positions(portfolio, changes), lambda: self._gated(at_levels, with_positions(portfolio, changes)))
+
+    def effort_with(self, state: AccountState, names: Collection[InstrumentId]) -> int | None:
+        """Return how many profits `brief_margin_with` looks at if some instruments change.
+
+        None for an account that was not taken apart here as it stands, and where more is asked than what it needs at the levels.
+        """
+        if self.previous is not None or self.is_doubted:
+            return None
+        return self.hot.effort_with(state, names)
+
+    @property
+    def is_doubted(self) -> bool:
+        """Whether anything of the snapshot cannot be taken at its word."""
+        return bool(self.snapshot.doubted_levels or self.snapshot.doubted_marks)
 
     def _gated(self, at_levels: MarginResult, portfolio: Portfolio) -> MarginResult:
         quality = data_quality(self.known(portfolio), self.snapshot, self.market, self.parameters, at_levels)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Final
 
 from crossmargin.domain.errors import DomainError
-from crossmargin.domain.identifiers import AccountRef
+from crossmargin.domain.identifiers import AccountRef, InstrumentId
 from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.position import Holding, Position, net_holdings
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.hot_account import Changed, HotAccount, hot_account
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
+from crossmargin.usecases.ports.books import AccountState
 
 MOST_BYTES: Final = 128 * 2**20
 """Of all accounts of one market; those asked about longest ago go for the next."""
@@ -32,7 +33,7 @@ class _Entry:
     Attributes:
         portfolio: What was asked about, at some sequence. account: It taken apart; None where it cannot be.
         positions: That its holdings were netted from, while it is known.
-        results: Margins after changes, the latest last.
+        results: Margins after changes, those asked for latest last: without any it is the same result every time.
     """
 
     portfolio: Portfolio
@@ -85,6 +86,18 @@ class HotAccounts:
                 entry.positions, holdings = positions, entry.portfolio.holdings
         return holdings
 
+    def effort_with(self, state: AccountState, names: Collection[InstrumentId]) -> int | None:
+        """Return how many profits a change of some instruments looks at, or None for an account that is not known as it stands."""
+        account = state.account
+        with self._lock:
+            entry = self._entries.get(account.ref)
+        if entry is None or entry.account is None or entry.positions is not state.positions:
+            return None
+        known = entry.portfolio
+        if (known.mode, known.methodology, known.policies) != (account.mode, account.methodology, state.policies):
+            return None
+        return entry.account.effort_with(names)
+
     def margin_with(
         self, portfolio: Portfolio, changes: Sequence[Position], market: RevaluedMarket, parameters: RiskParameters
     ) -> MarginResult | None:
@@ -99,16 +112,15 @@ class HotAccounts:
         if entry.account is None:
             return None
         changed = entry.account.holding_with(changes)
-        with self._lock:
-            found = entry.results.get(changed)
+        known = self._remembered(entry, changed)
+        found = entry.account.margin_holding(changed) if known is None else known
         if found is None:
-            found = entry.account.margin_holding(changed)
-            if found is None:
-                return None
+            return None
+        if found.stamp.sequence != portfolio.sequence:
+            found = replace(found, stamp=replace(found.stamp, sequence=portfolio.sequence))
+        if found is not known:
             self._remember(entry, changed, found)
-        if found.stamp.sequence == portfolio.sequence:
-            return found
-        return replace(found, stamp=replace(found.stamp, sequence=portfolio.sequence))
+        return found
 
     def _entry_of(self, portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters) -> _Entry:
         with self._lock:
@@ -128,9 +140,17 @@ class HotAccounts:
                 self._forget(next(iter(self._entries)))
         return entry
 
+    def _remembered(self, entry: _Entry, changed: Changed) -> MarginResult | None:
+        with self._lock:
+            found = entry.results.get(changed)
+            if found is not None:
+                entry.results.move_to_end(changed)
+            return found
+
     def _remember(self, entry: _Entry, changed: Changed, result: MarginResult) -> None:
         with self._lock:
             entry.results[changed] = result
+            entry.results.move_to_end(changed)
             while len(entry.results) > MOST_RESULTS:
                 entry.results.popitem(last=False)
 

@@ -10,10 +10,9 @@ from typing import Final, TypeAlias
 
 from crossmargin.domain.approval import MarginNeed
 from crossmargin.domain.money import exact_sum
-from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.position import Position, net_holdings
+from crossmargin.usecases.asked_account import AskedAccount
 from crossmargin.usecases.current_market import MarketView
-from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.ports.books import AccountState
 
 EXACT_BLOCKS: Final = 3
@@ -23,18 +22,20 @@ Block: TypeAlias = tuple[Position, ...]
 
 def worst_need(view: MarketView, state: AccountState, blocks: Sequence[Block], changes: Iterable[Position] = ()) -> MarginNeed:
     """Return the worst need of what an account holds with `changes`, whichever parts of the blocks fill. Numpy work."""
-    return worst_need_of(view, held_in(view, state), blocks, changes)
+    return worst_need_of(AskedAccount.of(view, state), blocks, changes)
 
 
-def worst_need_of(view: MarketView, held: Portfolio, blocks: Sequence[Block], changes: Iterable[Position] = ()) -> MarginNeed:
-    """Return the worst need of a portfolio with `changes`, whichever parts of the blocks fill. Numpy work.
+def worst_need_of(asked: AskedAccount, blocks: Sequence[Block], changes: Iterable[Position] = ()) -> MarginNeed:
+    """Return the worst need of an account with `changes`, whichever parts of the blocks fill. Numpy work.
 
     Margin is convex in what is held, so that the worst fills of a block are none or all of it (see `fill_blocks`). For a few blocks every
     combination is margined. Beyond them each further block adds what it would need alone: margin is subadditive, so this is never less.
     """
-    exact, rest = _split(view, held, blocks)
     changed = tuple(changes)
-    needs = [_need(view, held, (*changed, *chain.from_iterable(filled))) for filled in _subsets(exact)]
+    if not blocks:
+        return _need(asked, changed)
+    exact, rest = _split(asked, blocks)
+    needs = [_need(asked, (*changed, *chain.from_iterable(filled))) for filled in _subsets(exact)]
     worst = MarginNeed.worst(needs)
     least = [worst.least_excess, *(None if need.least_excess is None else min(Decimal(0), need.least_excess) for need in rest)]
     return MarginNeed(
@@ -44,24 +45,19 @@ def worst_need_of(view: MarketView, held: Portfolio, blocks: Sequence[Block], ch
     )
 
 
-def _split(view: MarketView, held: Portfolio, blocks: Sequence[Block]) -> tuple[Sequence[Block], list[MarginNeed]]:
+def _split(asked: AskedAccount, blocks: Sequence[Block]) -> tuple[Sequence[Block], list[MarginNeed]]:
     if len(blocks) <= EXACT_BLOCKS:
         return blocks, []
     alone = sorted(
-        ((MarginNeed.of(view.brief_margin(replace(held, holdings=net_holdings(block)))), block) for block in blocks),
+        ((MarginNeed.of(asked.view.brief_margin(replace(asked.held, holdings=net_holdings(block)))), block) for block in blocks),
         key=lambda pair: pair[0].initial_margin,
         reverse=True,
     )
     return [block for _, block in alone[:EXACT_BLOCKS]], [need for need, _ in alone[EXACT_BLOCKS:]]
 
 
-def held_in(view: MarketView, state: AccountState) -> Portfolio:
-    """Return what an account holds, netted once for as long as its positions stand."""
-    return portfolio_of(state, view.hot.holdings_of(state.account.ref, state.positions))
-
-
-def _need(view: MarketView, held: Portfolio, changes: Sequence[Position]) -> MarginNeed:
-    return MarginNeed.of(view.brief_margin_with(held, changes))
+def _need(asked: AskedAccount, changes: Sequence[Position]) -> MarginNeed:
+    return MarginNeed.of(asked.margin_with(changes))
 
 
 def _subsets(blocks: Sequence[Block]) -> Iterable[tuple[Block, ...]]:

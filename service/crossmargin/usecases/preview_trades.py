@@ -12,14 +12,15 @@ from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.position import Position
 from crossmargin.domain.reservation import fill_blocks
-from crossmargin.usecases.current_market import CurrentMarket, MarketView
+from crossmargin.usecases.asked_account import AskedAccount
+from crossmargin.usecases.current_market import CurrentMarket
 from crossmargin.usecases.known_instruments import instruments_by_name
-from crossmargin.usecases.open_orders import held_in
-from crossmargin.usecases.ports.books import BookReader, Books
+from crossmargin.usecases.open_orders import Block
+from crossmargin.usecases.ports.books import BookReader
 from crossmargin.usecases.ports.instrument import InstrumentReader
 from crossmargin.usecases.ports.runtime import ComputePool
 from crossmargin.usecases.storage_errors import sequence_not_reached
-from crossmargin.usecases.weigh_order import weigh_order
+from crossmargin.usecases.weigh_order import is_small, weigh_order_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,14 @@ class PreviewTrades:
         if sequence < min_sequence:
             raise sequence_not_reached(account, sequence=sequence, wanted=min_sequence)
         view = self.current_market.at_hand(books.market_version, books.house_view_id) or await self.current_market()
-        return await self.compute.run(lambda: _preview(books, account, positions_from(entries, account), view))
+        state, changes = books.states[account], positions_from(entries, account)
+        blocks = fill_blocks(books.reservations[account])
+
+        def preview() -> TradePreview:
+            return _preview(AskedAccount.of(view, state), blocks, changes)
+
+        run = self.compute.run_small if is_small(view, state, blocks, changes) else self.compute.run
+        return await run(preview)
 
     async def _entries(self, trades: Sequence[Trade]) -> list[NewEntry]:
         names = [name for trade in trades for name in (trade.instrument_id, trade.settlement) if name]
@@ -80,13 +88,11 @@ def positions_from(entries: Sequence[NewEntry], account: AccountRef) -> list[Pos
     ]
 
 
-def _preview(books: Books, account: AccountRef, changes: Sequence[Position], view: MarketView) -> TradePreview:
-    state = books.states[account]
-    weight = weigh_order(view, state, fill_blocks(books.reservations[account]), changes)
-    held = held_in(view, state)
+def _preview(asked: AskedAccount, blocks: Sequence[Block], changes: Sequence[Position]) -> TradePreview:
+    weight = weigh_order_of(asked, blocks, changes)
     return TradePreview(
-        before=view.brief_margin_with(held, ()),
-        after=view.brief_margin_with(held, changes),
+        before=asked.margin_with(),
+        after=asked.margin_with(changes),
         need_before=weight.before,
         need_after=weight.after,
         acceptable=weight.is_approvable,

@@ -69,11 +69,16 @@ def unexplained(result: MarginResult) -> MarginResult:
 
 
 class CountingPool(ThreadComputePool):
-    """Runs work on a thread, and counts it."""
+    """Runs work on a thread, or where it is when it is small, and counts it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.run_count = 0
+        self.small_count = 0
+
+    async def run_small(self, work: Callable[[], T]) -> T:
+        self.small_count += 1
+        return await super().run_small(work)
 
     async def run(self, work: Callable[[], T]) -> T:
         self.run_count += 1

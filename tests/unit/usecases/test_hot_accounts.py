@@ -19,10 +19,11 @@ from crossmargin.engine import hot_account
 from crossmargin.engine.methodologies.compute import compute_brief
 from crossmargin.engine.revaluation import revalue_market
 from crossmargin.usecases import hot_accounts
+from crossmargin.usecases.asked_account import AskedAccount
 from crossmargin.usecases.current_market import MarketView
 from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.hot_accounts import HotAccounts
-from crossmargin.usecases.open_orders import held_in, worst_need
+from crossmargin.usecases.open_orders import worst_need
 from tests.builders import a_portfolio
 from tests.charge_books import a_market, parameters
 from tests.unit.engine.test_market_ends import BOOK as VALUED
@@ -112,6 +113,18 @@ def test_results_of_one_account_are_bounded(computed):
     assert len(computed) == len(orders) + 1, "the last is remembered and the first is not"
 
 
+def test_an_account_as_it_stands_is_told_the_very_same_result_however_much_is_asked_between():
+    known = HotAccounts()
+    standing = known.margin_with(BOOK, (), MARKET, RULES)
+    for number in range(2 * hot_accounts.MOST_RESULTS):
+        known.margin_with(BOOK, (replace(ORDER[0], quantity=Decimal(number + 1)),), MARKET, RULES)
+        assert known.margin_with(BOOK, (), MARKET, RULES) is standing
+    later = replace(BOOK, sequence=9)
+    moved_on = known.margin_with(later, (), MARKET, RULES)
+    assert moved_on == replace(standing, stamp=replace(standing.stamp, sequence=9))
+    assert known.margin_with(later, (), MARKET, RULES) is moved_on
+
+
 def test_doubted_market_data_is_as_open_as_it_is_without_memory():
     snapshot = doubted(spot_BTC=("48000", "66000"))
     market = revalue_market(VALUED, snapshot, SCENARIOS, VALUED_RULES)
@@ -142,7 +155,7 @@ async def test_positions_that_stand_are_netted_once(house):
     view, state = await house.current_market(), await house.ports.books.account_state(CORE)
     for _ in range(2):
         worst_need(view, state, ())
-    assert held_in(view, state).holdings is held_in(view, state).holdings
+    assert AskedAccount.of(view, state).held.holdings is AskedAccount.of(view, state).held.holdings
 
 
 async def test_a_decision_begins_with_what_the_one_before_ended_with(house, computed):

@@ -29,13 +29,20 @@ class EngineMetrics:
             registry=registry,
         )
         self._waiting = Histogram(
-            "crossmargin_engine_wait_seconds", "Time that work of the engine waited for a thread.", buckets=_BUCKETS_S, registry=registry
+            "crossmargin_engine_wait_seconds",
+            "Time that work of the engine waited for a thread; of work too small for one, for its turn of the event loop.",
+            buckets=_BUCKETS_S,
+            registry=registry,
         )
+        self._stages: dict[str, Histogram] = {}
 
     def computed(self, stage: str, *, waited_s: float, computed_s: float) -> None:
-        """Count a piece of work. Called on threads of the pool."""
+        """Count a piece of work. Called on threads of the pool and on the event loop's."""
         self._waiting.observe(waited_s)
-        self._computing.labels(stage).observe(computed_s)
+        known = self._stages.get(stage)
+        if known is None:
+            known = self._stages.setdefault(stage, self._computing.labels(stage))
+        known.observe(computed_s)
 
 
 class TimedComputePool:
@@ -47,6 +54,17 @@ class TimedComputePool:
 
     async def run(self, work: Callable[[], T]) -> T:
         """See `ComputePool.run`."""
+        return await self._pool.run(self._timed(work))
+
+    async def run_small(self, work: Callable[[], T]) -> T:
+        """See `ComputePool.run_small`."""
+        return await self._pool.run_small(self._timed(work))
+
+    def over_blocks(self, shared: S, work: Callable[[S, B], T], blocks: Iterable[B]) -> AsyncGenerator[T]:
+        """See `ComputePool.over_blocks`. Not timed: a run over the house has thousands of blocks, and says itself how far it is."""
+        return self._pool.over_blocks(shared, work, blocks)
+
+    def _timed(self, work: Callable[[], T]) -> Callable[[], T]:
         asked = perf_counter()
 
         def timed() -> T:
@@ -56,8 +74,4 @@ class TimedComputePool:
             finally:
                 self._metrics.computed(stage_of(work), waited_s=began - asked, computed_s=perf_counter() - began)
 
-        return await self._pool.run(timed)
-
-    def over_blocks(self, shared: S, work: Callable[[S, B], T], blocks: Iterable[B]) -> AsyncGenerator[T]:
-        """See `ComputePool.over_blocks`. Not timed: a run over the house has thousands of blocks, and says itself how far it is."""
-        return self._pool.over_blocks(shared, work, blocks)
+        return timed

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
+from crossmargin.adapters.runtime.turns import Turns
+
 T = TypeVar("T")
 S = TypeVar("S")
 B = TypeVar("B")
@@ -23,6 +25,7 @@ class ThreadComputePool:
 
     def __init__(self, worker_count: int = 1) -> None:
         self._is_closed = False
+        self._turns = Turns()
         self._block_count = max(1, worker_count - 1)
         self._executor = ThreadPoolExecutor(max_workers=worker_count, thread_name_prefix="compute")
         self._block_executor = ThreadPoolExecutor(max_workers=self._block_count, thread_name_prefix="blocks")
@@ -34,6 +37,12 @@ class ThreadComputePool:
             RuntimeError: The pool was closed; nothing was run.
         """
         return await self._run_on(self._executor, work)
+
+    async def run_small(self, work: Callable[[], T]) -> T:
+        """See `ComputePool.run_small`; errors as `run`."""
+        await self._turns.take()
+        self._check_open()
+        return work()
 
     async def over_blocks(self, shared: S, work: Callable[[S, B], T], blocks: Iterable[B]) -> AsyncGenerator[T]:
         """Yield `work(shared, block)` for each block, in their order; as many are under way as have a thread, and one waits."""
@@ -56,6 +65,9 @@ class ThreadComputePool:
             executor.shutdown(wait=True, cancel_futures=True)
 
     async def _run_on(self, executor: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        self._check_open()
+        return await asyncio.get_running_loop().run_in_executor(executor, work)
+
+    def _check_open(self) -> None:
         if self._is_closed:
             raise RuntimeError("the compute pool is closed: the process is shutting down and takes no new work")
-        return await asyncio.get_running_loop().run_in_executor(executor, work)

@@ -42,6 +42,10 @@ class DaskComputePool:
         """Return what `work` returns, or raise what it raises; in a thread of this process."""
         return await self._threads.run(work)
 
+    async def run_small(self, work: Callable[[], T]) -> T:
+        """See `ComputePool.run_small`."""
+        return await self._threads.run_small(work)
+
     async def over_blocks(self, shared: S, work: Callable[[S, B], T], blocks: Iterable[B]) -> AsyncGenerator[T]:
         """Yield `work(shared, block)` for each block, in their order; two for each worker are under way."""
         left, handed_over = iter(blocks), deque[B]()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
@@ -60,7 +60,7 @@ class SpanningWriter:
 
 
 class SpanningComputePool:
-    """A compute pool whose work is a span, named after the use case that asked for it; its wait for a thread is an event."""
+    """A compute pool whose work is a span, named after the use case that asked for it; its wait for a thread or its turn is an event."""
 
     def __init__(self, pool: ComputePool, spans: Spans) -> None:
         self._pool = pool
@@ -68,15 +68,22 @@ class SpanningComputePool:
 
     async def run(self, work: Callable[[], T]) -> T:
         """See `ComputePool.run`."""
+        return await self._spanned(self._pool.run, work)
+
+    async def _spanned(self, run: Callable[[Callable[[], T]], Awaitable[T]], work: Callable[[], T]) -> T:
         with self._spans.inside(f"engine {stage_of(work)}") as span:
             if span is None:
-                return await self._pool.run(work)
+                return await run(work)
 
-            def on_its_thread() -> T:
+            def computing() -> T:
                 span.add_event("computing")
                 return work()
 
-            return await self._pool.run(on_its_thread)
+            return await run(computing)
+
+    async def run_small(self, work: Callable[[], T]) -> T:
+        """See `ComputePool.run_small`."""
+        return await self._spanned(self._pool.run_small, work)
 
     def over_blocks(self, shared: S, work: Callable[[S, B], T], blocks: Iterable[B]) -> AsyncGenerator[T]:
         """See `ComputePool.over_blocks`. Without spans: a run over the house has thousands of blocks, and lasts longer than a trace."""

@@ -30,6 +30,14 @@ class ComputePool(Protocol):
         """Return what `work` returns, or raise what it raises."""
         ...
 
+    async def run_small(self, work: Callable[[], T]) -> T:
+        """Return what `work` returns, or raise what it raises, without sending it anywhere: nothing else of the process goes on meanwhile.
+
+        For work so small that the way to a thread and back would take as long: a millisecond at most. One piece after the other is done,
+        and whatever else the process has to do comes between them.
+        """
+        ...
+
     def over_blocks(self, shared: S, work: Callable[[S, B], T], blocks: Iterable[B]) -> AsyncGenerator[T]:
         """Yield `work(shared, block)` for each block, in their order, and raise what the first that fails raises.
 

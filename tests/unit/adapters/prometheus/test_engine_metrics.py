@@ -64,3 +64,11 @@ async def test_waiting_for_a_thread_is_not_computing(registry, compute):
 async def test_blocks_go_to_the_pool_as_they_are(registry, compute):
     assert [found async for found in compute.over_blocks(10, lambda shared, block: shared + block, [1, 2])] == [11, 12]
     assert registry.get_sample_value("crossmargin_engine_seconds_count", STAGE) is None
+
+
+async def test_small_work_is_counted_as_any_other_and_done_where_it_is(registry, compute):
+    assert await compute.run_small(evaluate(threading.current_thread)) is threading.current_thread()
+    with pytest.raises(ZeroDivisionError):
+        await compute.run_small(evaluate(lambda: 1 // 0))
+    assert registry.get_sample_value("crossmargin_engine_seconds_count", STAGE) == 2
+    assert registry.get_sample_value("crossmargin_engine_wait_seconds_count") == 2

@@ -56,6 +56,15 @@ async def test_work_of_the_engine_is_a_span_named_after_who_asked_for_it(recorde
     assert [event.name for event in stage.events] == ["computing"], "before it, the work waited for a thread"
 
 
+async def test_small_work_is_a_span_as_any_other(recorded, compute):
+    with a_call(recorded) as call:
+        assert await compute.run_small(lambda: 42) == 42
+    (stage,) = recorded.spans("engine")
+    assert stage.name == "engine test_small_work_is_a_span_as_any_other"
+    assert stage.parent.span_id == call.get_span_context().span_id
+    assert [event.name for event in stage.events] == ["computing"], "before it, the work waited for its turn"
+
+
 async def test_work_that_no_call_asked_for_is_no_span(recorded, compute):
     """A house run computes a thousand margins; each would be a trace of its own."""
     assert await compute.run(lambda: 42) == 42
