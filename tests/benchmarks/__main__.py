@@ -21,6 +21,7 @@ NAMES: Final = (
     "event_loop",
     "house",
     "house_run",
+    "house_tick",
     "load",
     "margin",
     "memory",

@@ -41,15 +41,20 @@ def snapshot(tick: int, *, is_marked: bool = True, times: float = 1) -> MarketSn
         levels |= {f"zero:{currency}:{tenor}": rate + 0.0001 * random.normal() for tenor, rate in _ZERO.items()}
     marks: dict[InstrumentId, Decimal] = {}
     if is_marked:
-        marks |= {InstrumentId(f"BOND{place:04}"): _decimal(random.uniform(92, 104)) for place in range(int(times * BONDS))}
+        marks |= {InstrumentId(f"BOND{place:04}"): as_decimal(random.uniform(92, 104)) for place in range(int(times * BONDS))}
         marks |= {each.instrument_id: _option_mark(each, levels, random) for each in _options(times)}
-    known = {FactorId.parse(name): _decimal(level) for name, level in levels.items()}
+    known = {FactorId.parse(name): as_decimal(level) for name, level in levels.items()}
     return MarketSnapshot(AS_OF + timedelta(seconds=0.1 * tick), known, marks)
 
 
 def scenario_set() -> ScenarioSet:
     """Return 500 joint moves of all factors."""
-    factors = tuple(sorted(snapshot(0).levels))
+    return scenario_set_of(snapshot(0))
+
+
+def scenario_set_of(market: MarketSnapshot) -> ScenarioSet:
+    """Return 500 joint moves of the factors of a snapshot."""
+    factors = tuple(sorted(market.levels))
     scale = np.array([{"zero": 0.005, "basis": 0.01}.get(factor.kind_code, 0.1) for factor in factors])
     shocks = np.random.default_rng(9).standard_t(4, (SCENARIOS, len(factors))) * scale
     names = tuple(f"move {place}" for place in range(SCENARIOS))
@@ -58,13 +63,24 @@ def scenario_set() -> ScenarioSet:
 
 def parameters() -> RiskParameters:
     """Return a set that knows the factors' groups."""
-    coins = [_group(name, "CRYPTO", f"spot:{name}", f"vol:{name}", f"basis:{name}") for name in _COINS]
-    rates = [_group(f"{currency}-RATES", "FIXED_INCOME", f"zero:{currency}") for currency in ("USD", "EUR")]
-    return risk_parameters(offset_groups=[*coins, _group("EUR", "FX", "fx:EUR"), *rates])
+    return risk_parameters(offset_groups=groups())
 
 
-def _group(group_id: str, asset_class: str, *curves: str) -> dict[str, object]:
+def groups() -> list[dict[str, object]]:
+    """Return the offset groups as a document spells them."""
+    coins = [group(name, "CRYPTO", f"spot:{name}", f"vol:{name}", f"basis:{name}") for name in _COINS]
+    rates = [group(f"{currency}-RATES", "FIXED_INCOME", f"zero:{currency}") for currency in ("USD", "EUR")]
+    return [*coins, group("EUR", "FX", "fx:EUR"), *rates]
+
+
+def group(group_id: str, asset_class: str, *curves: str) -> dict[str, object]:
+    """Return one offset group likewise."""
     return {"group_id": group_id, "asset_class": asset_class, "mpor_days": 2, "mpor_clock": "calendar", "curves": list(curves)}
+
+
+def as_decimal(value: float, *, digits: int = 8) -> Decimal:
+    """Return a number as it would be quoted, with so many digits."""
+    return Decimal(f"{value:.{digits}g}")
 
 
 def _options(times: float) -> list[Instrument]:
@@ -74,7 +90,7 @@ def _options(times: float) -> list[Instrument]:
         name = coins[chain % len(coins)]
         expiry = AS_OF.replace(hour=8, minute=0) + timedelta(days=7 + 18 * chain)
         for place in range(STRIKES):
-            strike = _decimal(_COINS[name] * (0.5 + 0.015 * (place // 2)), digits=5)
+            strike = as_decimal(_COINS[name] * (0.5 + 0.015 * (place // 2)), digits=5)
             right = OptionRight.CALL if place % 2 else OptionRight.PUT
             in_coins = chain % 2 == 1
             premium = PremiumStyle.COIN_SETTLED if in_coins else PremiumStyle.CASH_PAID
@@ -92,7 +108,7 @@ def _option_mark(option: Instrument, levels: dict[str, float], random: np.random
     spot, strike = levels[f"spot:{terms.underlying}"], float(terms.strike)
     intrinsic = max(0.0, (spot - strike) if terms.right is OptionRight.CALL else (strike - spot))
     price = intrinsic + random.uniform(0.05, 0.1) * min(spot, strike)
-    return _decimal(price / spot if terms.premium is PremiumStyle.COIN_SETTLED else price)
+    return as_decimal(price / spot if terms.premium is PremiumStyle.COIN_SETTLED else price)
 
 
 def _bond(place: int, random: np.random.Generator) -> Instrument:
@@ -100,7 +116,7 @@ def _bond(place: int, random: np.random.Generator) -> Instrument:
     maturity = date(2026, 6, 1) + timedelta(days=int(random.integers(1, 365 * 28)))
     if place % 10 == 0:
         return Instrument(InstrumentId(f"BOND{place:04}"), Bill(currency, date(2026, 6, 1) + timedelta(days=place // 5)), 2)
-    terms = FixedRateBond(currency, _decimal(random.uniform(0.005, 0.06), digits=3), 2, date(2020, 1, 15), maturity)
+    terms = FixedRateBond(currency, as_decimal(random.uniform(0.005, 0.06), digits=3), 2, date(2020, 1, 15), maturity)
     return Instrument(InstrumentId(f"BOND{place:04}"), terms, 2)
 
 
@@ -110,7 +126,3 @@ def _perpetual(place: int) -> Instrument:
     return Instrument(
         InstrumentId(f"PERP{place:03}"), Perpetual(InstrumentId(name), InstrumentId(settlement), Decimal(1 + place), payoff), 4
     )
-
-
-def _decimal(value: float, *, digits: int = 8) -> Decimal:
-    return Decimal(f"{value:.{digits}g}")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 FLAGS: Final = ("-O3", "-march=native", "-ffast-math", "-mprefer-vector-width=512", "-shared", "-fPIC")
 """-ffast-math lets the compiler take the vector exp and erfc of libmvec: the opponent may be as fast as C gets."""
+SOURCES: Final = ("kernels.c", "house_tick.c")
 
 
 @cache
@@ -28,8 +29,8 @@ def kernels() -> ctypes.CDLL:
     if compiler is None:
         raise RuntimeError("no C compiler on this machine: install one, as `apt-get install gcc`, or leave out what runs against C")
     target = Path(tempfile.mkdtemp(prefix="crossmargin-bench-")) / "kernels.so"
-    source = Path(__file__).with_name("kernels.c")
-    subprocess.run([compiler, *FLAGS, str(source), "-o", str(target), "-lmvec", "-lm"], check=True)
+    sources = [str(Path(__file__).with_name(name)) for name in SOURCES]
+    subprocess.run([compiler, *FLAGS, *sources, "-o", str(target), "-lmvec", "-lm"], check=True)
     return ctypes.CDLL(str(target))
 
 
