@@ -39,15 +39,20 @@ def largest_counted(row: int, rates: HaircutRates, schedule: HaircutSchedule, ma
     return limit
 
 
-def house_share(row: int, held_by_all: float, rates: HaircutRates, schedule: HaircutSchedule, market: RevaluedMarket) -> float:
-    """Return the share of every holding of an instrument that counts, from 0 to 1: min(1, cap / held by all clients).
-
-    `held_by_all` are units. Less than a share counts for everybody alike, so that nobody gains by having come first.
-    """
+def house_cap(row: int, rates: HaircutRates, schedule: HaircutSchedule, market: RevaluedMarket) -> float:
+    """Return how many units of an instrument count over all clients together; inf where there is no limit."""
     price = float(market.unit_value[row])
     cap = rates.house_limit / price if price > 0 else math.inf
     if math.isfinite(rates.house_supply_fraction):
         cap = min(cap, rates.house_supply_fraction * _circulating(row, schedule, market))
+    return cap
+
+
+def house_share(cap: float, held_by_all: float) -> float:
+    """Return the share of every holding of an instrument that counts, from 0 to 1: min(1, cap / held by all clients).
+
+    Both in units. Less than a share counts for everybody alike, so that nobody gains by having come first.
+    """
     return min(1.0, cap / held_by_all) if held_by_all > 0 else 1.0
 
 
@@ -69,6 +74,8 @@ def issuer_limits(collateral: Sequence[int], arrays: PortfolioArrays, market: Re
     The limit is the owner's: the account has its share of it by market value, and an isolated account its share of what the cross accounts
     of its owner leave, counting them at market value.
     """
+    if not schedule.issuer_limits:
+        return np.zeros(0)
     own = np.zeros(len(schedule.issuer_limits))
     for holding in collateral:
         row = int(arrays.row[holding])

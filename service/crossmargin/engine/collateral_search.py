@@ -70,6 +70,8 @@ def settled_fractions(held: HeldAssets, arrays: PortfolioArrays, market: Revalue
     What is worth nothing, or is not eligible, is risked, which changes nothing.
     """
     fractions = arrays.risked_fraction.copy()
+    if not np.isnan(fractions).any():
+        return fractions
     for holding, terms in zip(held.collateral, held.terms, strict=True):
         if not np.isnan(fractions[holding]):
             continue
@@ -95,7 +97,11 @@ class _Search:
 
     def required(self, risked_fraction: ByHolding) -> RequiredMargin:
         """Return what the account requires when the shares `risked_fraction` [H] are risked."""
-        return required_of(split_collateral(self._held, self._arrays, risked_fraction), self._arrays, self._market, self._rates)
+        return required_of(self.split(risked_fraction), self._arrays, self._market, self._rates)
+
+    def split(self, risked_fraction: ByHolding) -> CollateralSplit:
+        """Return what counts when the shares `risked_fraction` [H] are risked."""
+        return split_collateral(self._held, self._arrays, risked_fraction)
 
     def of_choices(self) -> tuple[list[RequiredMargin], float]:
         """Return the splits that are worth looking at before charges, and the most excess that any split has before them."""
@@ -117,9 +123,9 @@ class _Search:
         That is asked of the best split, of what RISKED may leave out, and of all risked, so that AUTO is not below RISKED.
         """
         is_undecided = np.isnan(self._arrays.risked_fraction)
-        best = self.without_what_is_over(best.split.risked_fraction, self._arrays.may_leave_out, best)
+        best = self.without_what_is_over(best.split, self._arrays.may_leave_out, best)
         if is_undecided.any():
-            all_risked = np.where(is_undecided, 1.0, self._arrays.risked_fraction)
+            all_risked = self.split(np.where(is_undecided, 1.0, self._arrays.risked_fraction))
             best = self.without_what_is_over(all_risked, self._arrays.may_leave_out | is_undecided, best)
         return best
 
@@ -141,20 +147,21 @@ class _Search:
         out = some.required(best.split.risked_fraction)
         best = self._better(best, some.along(slipped, out, np.zeros(len(all_risked))))
         movable = self._arrays.may_leave_out | is_undecided
-        return self._not_pledging(np.flatnonzero(is_undecided)).without_what_is_over(all_risked, movable, best)
+        none_pledged = self._not_pledging(np.flatnonzero(is_undecided))
+        return none_pledged.without_what_is_over(none_pledged.split(all_risked), movable, best)
 
     def _not_pledging(self, holdings: Index) -> _Search:
         return _Search(self._held.not_pledging(holdings.tolist()), self._arrays, self._market, self._rates)
 
-    def without_what_is_over(self, risked_fraction: ByHolding, movable: NDArray[np.bool_], best: RequiredMargin) -> RequiredMargin:
-        """Return the best split: the one given, or `risked_fraction` [H] less what is over a limit of what is `movable` [H]."""
+    def without_what_is_over(self, split: CollateralSplit, movable: NDArray[np.bool_], best: RequiredMargin) -> RequiredMargin:
+        """Return the best split: the one that is best so far, or `split` less what is over a limit of what is `movable` [H]."""
         if not movable.any():
             return best
-        least = least_risked(split_collateral(self._held, self._arrays, risked_fraction), movable)
-        over = np.flatnonzero(least < risked_fraction)
+        least = least_risked(split, movable)
+        over = np.flatnonzero(least < split.risked_fraction)
         if not len(over):
             return best
-        out = self.required(np.minimum(risked_fraction, least))
+        out = self.required(np.minimum(split.risked_fraction, least))
         # What adds to the requirement hedges nothing, so a little more of it need not be tried.
         adds = tail_contributions(out, self._market, self._rates, holding_count=len(self._arrays.row))
         perhaps = [holding for holding in over.tolist() if adds[holding] < 0.0 or least[holding] == 0.0]

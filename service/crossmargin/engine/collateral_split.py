@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossmargin.domain.collateral import CollateralPolicy
-from crossmargin.domain.instrument import AssetTerms, BondTerms
 from crossmargin.engine.axes import ByHolding, Index
-from crossmargin.engine.collateral_limits import Limited, issuer_limits, share_limited
-from crossmargin.engine.collateral_terms import NOT_ELIGIBLE, Counted, HoldingTerms, Shares, holding_terms
+from crossmargin.engine.collateral_limits import NO_ISSUER, Limited, issuer_limits, share_limited
+from crossmargin.engine.collateral_terms import NOT_ELIGIBLE, HoldingTerms, Shares
+from crossmargin.engine.market_collateral import market_terms
 from crossmargin.engine.portfolio_arrays import HaircutSchedule, PortfolioArrays
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 
-_NOTHING = Counted(0.0, 0.0, 0.0)
+_NOTHING: Final = (0.0, 0.0, 0.0)
+"""Of what is not eligible nothing counts, risked or pledged, and nothing is taken off."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +35,7 @@ class HeldAssets:
 
     collateral: Sequence[int]
     liability: Sequence[int]
-    contract: Sequence[int]
+    contract: Index
     terms: Sequence[HoldingTerms]
     market_value: ByHolding
     gross_value: ByHolding
@@ -41,6 +43,8 @@ class HeldAssets:
 
     def limited(self, alone: ByHolding) -> Limited:
         """Return what each collateral holding counts for within the limits on shares and issuers, from what it would count for alone."""
+        if not (self._shares < 1.0).any() and (self._issuers == NO_ISSUER).all():
+            return Limited(alone, np.ones_like(alone))
         return share_limited(alone, self._shares, issuer=self._issuers, issuer_limits=self.issuer_limits)
 
     def not_pledging(self, holdings: Collection[int]) -> HeldAssets:
@@ -77,7 +81,7 @@ class CollateralSplit:
 
     collateral: Sequence[int]
     liability: Sequence[int]
-    contract: Sequence[int]
+    contract: Index
     market_value: ByHolding
     haircut: ByHolding
     over_limit: ByHolding
@@ -113,25 +117,18 @@ def held_assets(arrays: PortfolioArrays, market: RevaluedMarket, schedule: Hairc
     An asset without a row in the schedule, or at one of the `ineligible` places along axis H, counts nothing.
     """
     market_value, gross_value = market_values(arrays, market)
-    assets = [holding for holding, instrument in enumerate(arrays.instruments) if isinstance(instrument.terms, AssetTerms + BondTerms)]
-    collateral = [holding for holding in assets if arrays.quantity[holding] >= 0]
-    terms = []
-    for holding in collateral:
-        row = None if holding in ineligible else arrays.instruments[holding].collateral_class
-        rates = schedule.rows.get(row or "")
-        shares = Shares(
-            units=float(arrays.quantity[holding]),
-            owned=float(arrays.owned[holding]),
-            owned_before=float(arrays.owned_before[holding]),
-            held_by_all=float(arrays.held_by_all[holding]),
-        )
-        own = NOT_ELIGIBLE if rates is None else holding_terms(int(arrays.row[holding]), shares, rates, market, schedule)
+    is_asset = market.is_asset_or_bond[arrays.row]
+    places = np.flatnonzero(is_asset & (arrays.quantity >= 0))
+    collateral, terms = places.tolist(), []
+    of_holdings = (arrays.row, arrays.quantity, arrays.owned, arrays.owned_before, arrays.held_by_all)
+    for holding, row, *shares in zip(collateral, *(each[places].tolist() for each in of_holdings), strict=True):
+        known = None if holding in ineligible else market_terms(row, market, schedule)
         is_pledgeable = arrays.policies[holding] is not CollateralPolicy.RISKED
-        terms.append(own if is_pledgeable or own is NOT_ELIGIBLE else replace(own, slices=()))
+        terms.append(NOT_ELIGIBLE if known is None else known.of_holding(Shares(*shares), is_pledgeable=is_pledgeable))
     return HeldAssets(
         collateral=collateral,
-        liability=[holding for holding in assets if arrays.quantity[holding] < 0],
-        contract=sorted(set(range(len(arrays.row))).difference(assets)),
+        liability=np.flatnonzero(is_asset & (arrays.quantity < 0)).tolist(),
+        contract=np.flatnonzero(~is_asset),
         terms=terms,
         market_value=market_value,
         gross_value=gross_value,
@@ -155,17 +152,16 @@ def split_collateral(held: HeldAssets, arrays: PortfolioArrays, risked_fraction:
     Limits that know nothing of the rest of the account (absolute, by volume, by supply) are on the market value and come first; those on
     shares of what counts and on issuers are on what is left after haircuts.
     """
-    count = len(arrays.row)
+    count, places = len(arrays.row), list(held.collateral)
     haircut, over_limit, risked = np.zeros(count), np.zeros(count), np.ones(count)
     eligible, leaves_out = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
-    for holding, terms in zip(held.collateral, held.terms, strict=True):
-        eligible[holding] = terms is not NOT_ELIGIBLE
-        leaves_out[holding] = not terms.slices
-        risked[holding] = risked_fraction[holding] if eligible[holding] else 0.0
-        counted = terms.counted(terms.value * risked[holding]) if eligible[holding] else _NOTHING
-        haircut[holding] = counted.haircut
-        over_limit[holding] = held.market_value[holding] - (counted.risked + counted.pledged)
-    places = list(held.collateral)
+    eligible[places] = [terms is not NOT_ELIGIBLE for terms in held.terms]
+    leaves_out[places] = [not terms.slices for terms in held.terms]
+    risked[places] = np.where(eligible[places], risked_fraction[places], 0.0)
+    by_terms = zip(held.terms, risked[places].tolist(), strict=True)
+    parts = [_NOTHING if terms is NOT_ELIGIBLE else terms.parts(terms.value * fraction) for terms, fraction in by_terms]
+    of_risked, of_pledged, haircut[places] = np.array(parts).reshape(-1, len(_NOTHING)).T
+    over_limit[places] = held.market_value[places] - (of_risked + of_pledged)
     alone = (held.market_value - haircut - over_limit)[places]
     kept = np.divide(held.limited(alone).counted, alone, out=np.ones_like(alone), where=alone > 0)
     over_limit[places] += (1.0 - kept) * (held.market_value - over_limit)[places]
@@ -194,7 +190,6 @@ def market_values(arrays: PortfolioArrays, market: RevaluedMarket) -> tuple[ByHo
     if not market.is_slowed:
         return net, gross
     # What a contract is worth to the client is a claim on the coin it settles in, and counts as that coin does; what it costs is a debt.
-    is_contract = [not isinstance(instrument.terms, AssetTerms + BondTerms) for instrument in arrays.instruments]
-    is_claim = np.array(is_contract, dtype=np.bool_) & (net > 0)
+    is_claim = ~market.is_asset_or_bond[arrays.row] & (net > 0)
     counted = np.where(is_claim, net * market.used_fraction[market.settlement_row[arrays.row]], net)
     return counted, gross

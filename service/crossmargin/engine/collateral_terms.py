@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crossmargin.domain.instrument import BondTerms
-from crossmargin.engine.collateral_limits import NO_ISSUER, house_share, issuer_of, largest_counted
+from crossmargin.engine.collateral_limits import NO_ISSUER, house_cap, house_share, issuer_of, largest_counted
 from crossmargin.engine.portfolio_arrays import HaircutRates, HaircutSchedule
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 
@@ -52,11 +52,11 @@ class HoldingTerms:
         Under a limit that counts first which keeps most: the pledged slices with a haircut below the residual one, then the risked
         amount, then the other slices. So the value is the largest that the limit allows, and concave in the split.
         """
-        return Counted(*self._parts(risked_value))
+        return Counted(*self.parts(risked_value))
 
     def value_counted(self, risked_value: float) -> float:
         """Return what `counted` comes to: `Counted.value`, without the parts."""
-        risked, pledged, haircut = self._parts(risked_value)
+        risked, pledged, haircut = self.parts(risked_value)
         return risked + pledged - haircut
 
     def pledged_slope(self, pledged_value: float) -> float:
@@ -73,7 +73,8 @@ class HoldingTerms:
             bends.update((value - end, largest - end))
         return sorted([bend for bend in bends if 0.0 <= bend <= value])
 
-    def _parts(self, risked_value: float) -> tuple[float, float, float]:
+    def parts(self, risked_value: float) -> tuple[float, float, float]:
+        """Return `counted` as its three amounts."""
         pledged_value, largest = self.value - risked_value, self.largest
         first = min(pledged_value, self._better_pledged(), largest)
         risked = min(risked_value, largest - first)
@@ -114,28 +115,55 @@ class Shares:
         return share * max(0.0, largest - self.owned_before * unit_value) if self.owned_before > 0 else share * largest
 
 
-def holding_terms(row: int, shares: Shares, rates: HaircutRates, market: RevaluedMarket, schedule: HaircutSchedule) -> HoldingTerms:
-    """Return the terms of a holding of the eligible instrument at `row` along axis I, whose row of the schedule is `rates`.
+@dataclass(frozen=True, slots=True)
+class InstrumentTerms:
+    """What an asset or bond may count for at a market, whoever holds it. Base currency, fractions and units.
 
-    Tiers and limits are on what the owner holds over all accounts, so that splitting a holding gains nothing: cross accounts have their
-    shares of them, and isolated ones their shares of what the cross accounts leave, so that no bucket ever changes its core.
+    Attributes:
+        unit_value: Of one unit. largest: Market value of an owner's that counts at most. house_cap: Units that count over all clients.
+        residual_fraction, share_limit, issuer: As of `HoldingTerms`; slices: likewise, of all that an owner holds.
     """
+
+    unit_value: float
+    largest: float
+    house_cap: float
+    residual_fraction: float
+    slices: tuple[tuple[float, float], ...]
+    share_limit: float
+    issuer: int
+
+    def of_holding(self, shares: Shares, *, is_pledgeable: bool) -> HoldingTerms:
+        """Return the terms of one holding, without slices unless what is not risked of it is pledged.
+
+        Tiers and limits are on what the owner holds over all accounts, so that splitting a holding gains nothing: cross accounts have
+        their shares of them, and isolated ones their shares of what the cross accounts leave, so that no bucket ever changes its core.
+        """
+        market_value = shares.units * self.unit_value
+        slices = self.slices if is_pledgeable else ()
+        return HoldingTerms(
+            value=market_value,
+            largest=min(shares.left_of(self.largest, self.unit_value), house_share(self.house_cap, shares.held_by_all) * market_value),
+            residual_fraction=self.residual_fraction,
+            # By slice and at most the slice, so that no slice takes anything off the others.
+            slices=tuple([(shares.left_of(end, self.unit_value), fraction) for end, fraction in slices]),
+            share_limit=self.share_limit,
+            issuer=self.issuer,
+        )
+
+
+def instrument_terms(row: int, rates: HaircutRates, market: RevaluedMarket, schedule: HaircutSchedule) -> InstrumentTerms:
+    """Return the terms of the eligible instrument at `row` along axis I, whose row of the schedule is `rates`."""
     instrument = market.instruments[row]
-    unit_value = float(market.unit_value[row])
-    market_value = shares.units * unit_value
     years = float(market.residual_years[row]) if isinstance(instrument.terms, BondTerms) else math.inf
     tiers = next(tiers for up_to_years, tiers in rates.bands if years <= up_to_years)
     # Translation days are zero for the base currency, so its own money never takes the mismatch haircut.
     mismatch = rates.fx_mismatch_fraction_per_root_day * math.sqrt(float(market.translation_days[row]))
-    return HoldingTerms(
-        value=market_value,
-        largest=min(
-            shares.left_of(largest_counted(row, rates, schedule, market), unit_value),
-            house_share(row, shares.held_by_all, rates, schedule, market) * market_value,
-        ),
+    return InstrumentTerms(
+        unit_value=float(market.unit_value[row]),
+        largest=largest_counted(row, rates, schedule, market),
+        house_cap=house_cap(row, rates, schedule, market),
         residual_fraction=rates.residual_haircut_fraction,
-        # By slice and at most the slice, so that no slice takes anything off the others.
-        slices=tuple((shares.left_of(end, unit_value), min(1.0, fraction + mismatch)) for end, fraction in tiers),
+        slices=tuple((end, min(1.0, fraction + mismatch)) for end, fraction in tiers),
         share_limit=rates.share_limit_fraction,
         issuer=issuer_of(instrument, schedule),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from crossmargin.domain.margin import (
     RequirementBridge,
 )
 from crossmargin.domain.money import EXACT, round_up_to_cent
+from crossmargin.domain.position import Holding
 from crossmargin.domain.risk_parameters import BandLines
 from crossmargin.engine.attribution import round_to_total
 from crossmargin.engine.axes import ByGroup, ByHolding, Index
@@ -28,14 +29,14 @@ from crossmargin.engine.charges import ChargeLine
 from crossmargin.engine.collateral_split import CollateralSplit
 from crossmargin.engine.held_pegs import held_peg
 from crossmargin.engine.portfolio_arrays import (
-    LARGEST_SLACK,
-    SLACK_FRACTION,
     ChargeRates,
     MarginRates,
     PortfolioArrays,
     cents_to_decimal,
     client_value_to_cents,
+    client_values_in_cents,
     requirement_to_cents,
+    requirements_in_cents,
 )
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 
@@ -59,12 +60,14 @@ def equity_bridge(split: CollateralSplit, arrays: PortfolioArrays, market: Reval
 
 def asset_lines(split: CollateralSplit, arrays: PortfolioArrays, market: RevaluedMarket, rates: ChargeRates) -> AssetLines:
     """Return a line for every asset and bond that is held or owed."""
-
-    def line(holding: int, policy: CollateralPolicy | None) -> CollateralLine:
-        return _collateral_line(split, arrays, holding, policy, held_peg(arrays.instruments[holding], market, rates))
-
-    positive = [line(holding, arrays.policies[holding]) for holding in split.collateral]
-    owed = [line(holding, None) for holding in split.liability]
+    places = np.array([*split.collateral, *split.liability], dtype=np.int64)
+    cents = _cents_of_lines(split, places)
+    policies = [*(arrays.policies[holding] for holding in split.collateral), *(None for _ in split.liability)]
+    lines = [
+        _collateral_line(arrays.holdings[holding], policy, own, held_peg(arrays.instruments[holding], market, rates))
+        for holding, policy, own in zip(places.tolist(), policies, cents, strict=True)
+    ]
+    positive, owed = lines[: len(split.collateral)], lines[len(split.collateral) :]
     return AssetLines(
         lines=tuple(sorted(positive + owed, key=lambda line: line.instrument_id)),
         collateral=sum((line.value_in_equity for line in positive), Decimal(0)),
@@ -89,9 +92,8 @@ def equity_of_lines(assets: AssetLines, contract_value: ByHolding, contract_gros
 
 def equity_in_cents(split: CollateralSplit) -> int:
     """Return the equity of `equity_bridge` in whole cents, without its lines."""
-    slack = np.minimum(SLACK_FRACTION * split.gross_value, LARGEST_SLACK)
     lines = np.array([*split.collateral, *split.liability], dtype=np.int64)
-    cents = np.floor((split.value_in_equity[lines] + slack[lines]) * 100).sum()
+    cents = client_values_in_cents(split.value_in_equity[lines], split.gross_value[lines]).sum()
     contracts = split.value_in_equity[split.contract].sum()
     return int(cents) + client_value_to_cents(float(contracts), scale=float(split.gross_value[split.contract].sum()))
 
@@ -185,24 +187,45 @@ def _total(charges: Iterable[Charge]) -> Decimal:
     return sum((charge.amount for charge in charges), Decimal(0))
 
 
-def _collateral_line(
-    split: CollateralSplit, arrays: PortfolioArrays, holding: int, policy: CollateralPolicy | None, peg: HeldPeg | None
-) -> CollateralLine:
-    scale = float(split.gross_value[holding])
-    value = client_value_to_cents(float(split.value_in_equity[holding]), scale=scale)
-    market_value = max(value, client_value_to_cents(float(split.market_value[holding]), scale=scale))
-    over_limit = min(market_value - value, requirement_to_cents(float(split.over_limit[holding]), scale=scale))
-    is_split = policy is not None and bool(split.is_eligible[holding])
-    risked = round(market_value * float(split.risked_fraction[holding])) if is_split else 0
+class _CentsOfLine(NamedTuple):
+    """What an asset is worth, what it counts for, what is over a limit, and what is risked of it; None where nothing is split."""
+
+    market_value: int
+    value: int
+    over_limit: int
+    risked: int | None
+
+
+def _cents_of_lines(split: CollateralSplit, places: Index) -> list[_CentsOfLine]:
+    """Return the amounts of assets in whole cents, each market value at least what is counted of it, and the rest split between both."""
+    scale = split.gross_value[places]
+    in_cents = zip(
+        client_values_in_cents(split.market_value[places], scale).tolist(),
+        client_values_in_cents(split.value_in_equity[places], scale).tolist(),
+        requirements_in_cents(split.over_limit[places], scale).tolist(),
+        split.risked_fraction[places].tolist(),
+        split.is_eligible[places].tolist(),
+        strict=True,
+    )
+    lines = []
+    for worth, counted, over, fraction, is_eligible in in_cents:
+        value = int(counted)
+        market_value = max(value, int(worth))
+        risked = round(market_value * fraction) if is_eligible else None
+        lines.append(_CentsOfLine(market_value, value, min(market_value - value, int(over)), risked))
+    return lines
+
+
+def _collateral_line(holding: Holding, policy: CollateralPolicy | None, cents: _CentsOfLine, peg: HeldPeg | None) -> CollateralLine:
     return CollateralLine(
-        instrument_id=arrays.holdings[holding].instrument_id,
+        instrument_id=holding.instrument_id,
         policy=policy,
-        quantity=arrays.holdings[holding].quantity,
-        market_value=cents_to_decimal(market_value),
-        haircut=cents_to_decimal(market_value - value - over_limit),
-        over_limit=cents_to_decimal(over_limit),
-        value_in_equity=cents_to_decimal(value),
-        risked=cents_to_decimal(risked),
-        pledged=cents_to_decimal(market_value - risked if is_split else 0),
+        quantity=holding.quantity,
+        market_value=cents_to_decimal(cents.market_value),
+        haircut=cents_to_decimal(cents.market_value - cents.value - cents.over_limit),
+        over_limit=cents_to_decimal(cents.over_limit),
+        value_in_equity=cents_to_decimal(cents.value),
+        risked=cents_to_decimal(cents.risked or 0),
+        pledged=cents_to_decimal(0 if cents.risked is None else cents.market_value - cents.risked),
         peg=peg,
     )

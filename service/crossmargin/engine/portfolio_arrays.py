@@ -17,7 +17,7 @@ from crossmargin.domain.charge_parameters import GroupCharges, ScheduleFloorPara
 from crossmargin.domain.collateral import CollateralPolicy, CollateralTerms
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef, InstrumentId, OffsetGroupId
-from crossmargin.domain.instrument import AssetTerms, BondTerms, Instrument
+from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.methodology_parameters import ByUnderlying, MethodologyParameters, Row
 from crossmargin.domain.money import EXACT
@@ -34,6 +34,7 @@ LARGEST_SLACK: Final = 0.001
 """Base currency: a tenth of a cent, so that slack never swallows money that shows."""
 
 _FRACTION_UNIT: Final = Decimal("0.000001")
+_NO_CENTS: Final = Decimal("0.00")
 _RISKED_FRACTIONS: Final = {CollateralPolicy.RISKED: 1.0, CollateralPolicy.PLEDGED: 0.0, CollateralPolicy.AUTO: math.nan}
 
 
@@ -211,37 +212,55 @@ def portfolio_arrays(
         rows = [row_of[name] for name in names]
     except KeyError as missing:
         raise not_valued(portfolio.account, missing.args[0], market) from None
-    policies = tuple(portfolio.policies.get(name, default_policy) for name in names)
+    row = np.array(rows, dtype=np.int64)
+    policies = _policies(portfolio, names, default_policy)
     units = np.array([float(holding.quantity) for holding in portfolio.holdings])
-    used_fraction = _used_fractions(rows, units, market)
+    used_fraction = _used_fractions(row, units, market)
     quantity = units * used_fraction
     owned, before = _owned(portfolio)
     added = portfolio.house.owner_liquidity.get(portfolio.account, {})
     return PortfolioArrays(
         holdings=portfolio.holdings,
-        instruments=tuple(market.instruments[row] for row in rows),
+        instruments=tuple([market.instruments[row] for row in rows]),
         policies=policies,
-        risked_fraction=np.array(
-            [float(portfolio.risked_fractions.get(name, _RISKED_FRACTIONS[policy])) for name, policy in zip(names, policies, strict=True)]
-        ),
-        may_leave_out=np.array(
-            [
-                policy is CollateralPolicy.RISKED and name not in portfolio.risked_fractions
-                for name, policy in zip(names, policies, strict=True)
-            ],
-            dtype=np.bool_,
-        ),
-        row=np.array(rows, dtype=np.int64),
+        risked_fraction=_risked_fractions(portfolio, names, policies),
+        may_leave_out=_may_leave_out(portfolio, names, policies),
+        row=row,
         quantity=quantity,
         cost=np.array([float(holding.cost) for holding in portfolio.holdings]),
-        owned=np.maximum(quantity, used_fraction * np.array([float(owned.get(name, 0)) for name in names])),
-        owned_before=used_fraction * np.array([float(before.get(name, 0)) for name in names]),
-        held_by_all=np.maximum(quantity, used_fraction * np.array([float(portfolio.house.held.get(name, 0)) for name in names])),
+        owned=np.maximum(quantity, used_fraction * _units_of(owned, names)),
+        owned_before=used_fraction * _units_of(before, names),
+        held_by_all=np.maximum(quantity, used_fraction * _units_of(portfolio.house.held, names)),
         owner_units=owned,
         owner_units_before=before,
         owner_liquidity={group: float(amount) for group, amount in added.items()},
         owner_basis=float(portfolio.house.owner_basis.get(portfolio.account, 0)),
     )
+
+
+def _policies(portfolio: Portfolio, names: Sequence[InstrumentId], default_policy: CollateralPolicy) -> tuple[CollateralPolicy, ...]:
+    chosen = portfolio.policies
+    return tuple([chosen.get(name, default_policy) for name in names]) if chosen else (default_policy,) * len(names)
+
+
+def _risked_fractions(portfolio: Portfolio, names: Sequence[InstrumentId], policies: Sequence[CollateralPolicy]) -> ByHolding:
+    decided = portfolio.risked_fractions
+    if not decided and not portfolio.policies and policies:
+        return np.full(len(policies), _RISKED_FRACTIONS[policies[0]])
+    return np.array([float(decided.get(name, _RISKED_FRACTIONS[policy])) for name, policy in zip(names, policies, strict=True)])
+
+
+def _may_leave_out(portfolio: Portfolio, names: Sequence[InstrumentId], policies: Sequence[CollateralPolicy]) -> NDArray[np.bool_]:
+    decided = portfolio.risked_fractions
+    if not decided and not portfolio.policies and policies:
+        return np.full(len(policies), policies[0] is CollateralPolicy.RISKED)
+    may = [policy is CollateralPolicy.RISKED and name not in decided for name, policy in zip(names, policies, strict=True)]
+    return np.array(may, dtype=np.bool_)
+
+
+def _units_of(known: Mapping[InstrumentId, Decimal], names: Sequence[InstrumentId]) -> ByHolding:
+    """Return [H] units of the instruments, none of those that nothing is known of."""
+    return np.array([float(known.get(name, 0)) for name in names]) if known else np.zeros(len(names))
 
 
 def _owned(portfolio: Portfolio) -> tuple[Mapping[InstrumentId, Decimal], Mapping[InstrumentId, Decimal]]:
@@ -252,18 +271,15 @@ def _owned(portfolio: Portfolio) -> tuple[Mapping[InstrumentId, Decimal], Mappin
     return house.owned.get(client, {}), {}
 
 
-def _used_fractions(rows: Sequence[int], units: ByHolding, market: RevaluedMarket) -> ByHolding:
+def _used_fractions(row: Index, units: ByHolding, market: RevaluedMarket) -> ByHolding:
     """Return [H] what assets and bonds that are not owed count at over their price; 1 for everything else.
 
     A debt is owed at the price, which is never below the slow price: that is what it costs to buy back.
     """
     if not market.is_slowed:
-        return np.ones(len(rows))
-    is_held = [
-        held >= 0 and isinstance(market.instruments[row].terms, AssetTerms + BondTerms)
-        for row, held in zip(rows, units.tolist(), strict=True)
-    ]
-    fractions: ByHolding = np.where(is_held, market.used_fraction[market.settlement_row[np.array(rows, dtype=np.int64)]], 1.0)
+        return np.ones(len(row))
+    is_held = (units >= 0) & market.is_asset_or_bond[row]
+    fractions: ByHolding = np.where(is_held, market.used_fraction[market.settlement_row[row]], 1.0)
     return fractions
 
 
@@ -417,13 +433,25 @@ def client_value_to_cents(amount: float, *, scale: float) -> int:
     return math.floor((amount + _slack(scale)) * 100)
 
 
+def requirements_in_cents(amounts: NDArray[np.float64], scales: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return `requirement_to_cents` of many amounts at once, as whole floats."""
+    cents: NDArray[np.float64] = np.ceil((amounts - np.minimum(SLACK_FRACTION * scales, LARGEST_SLACK)) * 100)
+    return cents
+
+
+def client_values_in_cents(amounts: NDArray[np.float64], scales: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return `client_value_to_cents` of many amounts at once, as whole floats."""
+    cents: NDArray[np.float64] = np.floor((amounts + np.minimum(SLACK_FRACTION * scales, LARGEST_SLACK)) * 100)
+    return cents
+
+
 def cents_to_decimal(cents: int) -> Decimal:
     """Return whole cents as money.
 
     >>> cents_to_decimal(1115)
     Decimal('11.15')
     """
-    return Decimal(cents).scaleb(-2, EXACT)
+    return Decimal(cents).scaleb(-2, EXACT) if cents else _NO_CENTS
 
 
 def fraction_to_decimal(fraction: float) -> Decimal:

@@ -164,6 +164,13 @@ def test_share_limits_are_solved_together(values, limits, expected):
     assert share_limited(np.array(values)[order], np.array(limits)[order]).counted[order] == pytest.approx(counted, rel=1e-12)
 
 
+def test_what_is_remembered_of_a_market_is_of_one_schedule():
+    market, portfolio = a_revalued_market(Revalued(coin(), 50.0)), a_portfolio({"BTC": 2}, policies={"BTC": PLEDGED})
+    haircuts = [_split(portfolio, market, a_haircut_row("BTC", flat=flat)).haircut.tolist() for flat in ("0.2", "0.3", "0.2")]
+    assert haircuts == [[20.0], [30.0], [20.0]]
+    assert _split(portfolio, market, a_haircut_row("ETH", flat="0.2")).value_in_equity.tolist() == [0.0]
+
+
 def _euro():
     return cash("EUR", collateral_class="G10-CASH")
 

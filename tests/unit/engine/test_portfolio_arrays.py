@@ -1,3 +1,7 @@
+from dataclasses import replace
+from decimal import Decimal
+
+import numpy as np
 import pytest
 
 from crossmargin.domain.account import AccountMode
@@ -6,10 +10,12 @@ from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.engine.portfolio_arrays import (
     cents_to_decimal,
     client_value_to_cents,
+    client_values_in_cents,
     haircut_rates,
     margin_rates,
     portfolio_arrays,
     requirement_to_cents,
+    requirements_in_cents,
 )
 from tests.builders import Revalued, a_haircut_row, a_portfolio, a_revalued_market, coin, risk_parameters
 
@@ -22,6 +28,18 @@ def test_holdings_keep_their_order_and_policy():
     assert arrays.row.tolist() == [market.row_of["BTC"], market.row_of["ETH"]]
     assert (arrays.quantity.tolist(), arrays.cost.tolist()) == ([1.0, -2.5], [0.1, 0.0])
     assert arrays.policies == (CollateralPolicy.PLEDGED, CollateralPolicy.RISKED)
+
+
+def test_a_choice_for_one_holding_leaves_the_others_as_they_were():
+    market = a_revalued_market(Revalued(coin("BTC"), 60_000.0), Revalued(coin("ETH"), 3_000.0))
+    portfolio = a_portfolio({"BTC": 1, "ETH": 1})
+    by_default = portfolio_arrays(portfolio, market, CollateralPolicy.PLEDGED)
+    assert (by_default.policies, by_default.risked_fraction.tolist()) == ((CollateralPolicy.PLEDGED,) * 2, [0.0, 0.0])
+    assert by_default.may_leave_out.tolist() == [False, False]
+    chosen = portfolio_arrays(replace(portfolio, policies={"ETH": CollateralPolicy.RISKED}), market, CollateralPolicy.PLEDGED)
+    assert (chosen.risked_fraction.tolist(), chosen.may_leave_out.tolist()) == ([0.0, 1.0], [False, True])
+    decided = portfolio_arrays(replace(portfolio, risked_fractions={"ETH": Decimal("0.25")}), market)
+    assert (decided.risked_fraction.tolist(), decided.may_leave_out.tolist()) == ([1.0, 0.25], [True, False])
 
 
 def test_a_holding_that_cannot_be_valued_is_refused_with_the_markets_reason():
@@ -76,6 +94,7 @@ def test_a_missing_limit_is_infinite():
 )
 def test_requirements_are_rounded_up_but_float_noise_costs_no_cent(amount, scale, cents):
     assert requirement_to_cents(amount, scale=scale) == cents
+    assert requirements_in_cents(np.array([amount, 0.0]), np.array([scale, 0.0])).tolist() == [cents, 0.0]
 
 
 @pytest.mark.parametrize(
@@ -91,6 +110,7 @@ def test_requirements_are_rounded_up_but_float_noise_costs_no_cent(amount, scale
 )
 def test_values_of_the_clients_are_rounded_down_but_float_noise_costs_no_cent(amount, scale, cents):
     assert client_value_to_cents(amount, scale=scale) == cents
+    assert client_values_in_cents(np.array([amount, 0.0]), np.array([scale, 0.0])).tolist() == [cents, 0.0]
 
 
 def test_cents_become_money_exactly_at_any_size():

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from crossmargin.domain.errors import DomainError
 from crossmargin.domain.identifiers import InstrumentId, OffsetGroupId, SnapshotId
-from crossmargin.domain.instrument import Instrument
+from crossmargin.domain.instrument import AssetTerms, BondTerms, Instrument
 from crossmargin.domain.market import MarketSnapshot
 from crossmargin.engine.axes import ByFactor, ByInstrument, ByIssuerLeg, ByLeg, ByLegScenario, Index
 from crossmargin.engine.kernels.choice import Kernels
@@ -99,6 +99,11 @@ class RevaluedMarket:
     def name_hash(self) -> Index:
         """[I] numbers that follow from the names of the instruments alone, spread evenly: the same in every market."""
         return np.array([crc32(instrument.instrument_id.encode()) for instrument in self.instruments], dtype=np.int64)
+
+    @cached_property
+    def is_asset_or_bond(self) -> NDArray[np.bool_]:
+        """[I] True for assets and bonds: collateral where they are held, and a debt where they are owed."""
+        return np.array([isinstance(instrument.terms, AssetTerms + BondTerms) for instrument in self.instruments], dtype=np.bool_)
 
     @cached_property
     def is_slowed(self) -> bool:
