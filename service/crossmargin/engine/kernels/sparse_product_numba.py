@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from crossmargin.engine.axes import Index
 from crossmargin.engine.kernels.compiled import compiled
 
-_TILE: Final = 32
+_TILE: Final = 64
 """States worked on at once. What they have in all rows of the dense matrix lies together then, in the second cache and on few pages."""
 
 

@@ -19,7 +19,7 @@ from crossmargin.engine.revaluation.shocked_market import ShockedMarket, discoun
 from crossmargin.engine.revaluation.valuation import Claim
 
 _BASE: Final = slice(0, 1)
-_STATES_IN_CACHE: Final = {Kernels.NUMPY: 128, Kernels.NUMBA: 32}
+_STATES_IN_CACHE: Final = {Kernels.NUMPY: 128, Kernels.NUMBA: 64}
 """States whose discount factors are made and added up at once. No value depends on how many."""
 _MAXIMUM_STEPS: Final = 100
 _LOG_PRICE_TOLERANCE: Final = 1e-14
