@@ -1,4 +1,4 @@
-"""What 40,000 trades of one account, each taken in by redoing what it touches, have made of its margin, beside a fresh one."""
+"""What 200,000 trades of one account, each taken in by redoing what it touches, have made of its margin, beside a fresh one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
 from tests.benchmarks.harness import Goal, Measured, Plan, Ratio, amount, say
 from tests.benchmarks.houses import a_market, an_account, parameters_of_the_house
 
-UPDATES: Final = 40_000
+UPDATES: Final = 200_000
 QUICK_UPDATES: Final = 5_000
 INSTRUMENTS, SCENARIOS, POSITIONS = 400, 100, 40
 LOOKS: Final = 20

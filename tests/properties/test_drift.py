@@ -1,4 +1,4 @@
-"""An account that is kept from trade to trade does not drift: `python -m tests.benchmarks drift` does the same 40,000 times."""
+"""An account that is kept from trade to trade does not drift: `python -m tests.benchmarks drift` does the same 200,000 times."""
 
 from __future__ import annotations
 
