@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from crossmargin.domain.account import AccountMode
 from crossmargin.domain.collateral import CollateralPolicy
-from crossmargin.domain.liquidation import LiquidationTerms, after_trades, check_reduces
-from crossmargin.engine.liquidation import _Book, plan_liquidation
+from crossmargin.domain.identifiers import InstrumentId
+from crossmargin.domain.liquidation import DepthLevel, LiquidationTerms, OrderBook, a_unit_less, after_trades, check_reduces
+from crossmargin.engine.liquidation import _Book, cushioned_equity, plan_liquidation
+from crossmargin.engine.liquidation_cost import at_expected_costs, decimal_price, quote_of
 from crossmargin.engine.methodologies.compute import compute
 from crossmargin.engine.stress import moved_market
 from tests.unit.engine.stressed_books import INSTRUMENTS, RULES, a_book, a_market, a_move
@@ -135,6 +137,66 @@ def test_no_choice_out_of_all_on_a_grid_is_cheaper_by_more_than_a_twentieth(held
     assert cheaper is None, (cheaper, book.cost(cheaper), plan.cost)
 
 
+LEVELS = st.lists(st.tuples(st.sampled_from((-0.001, 0.001, 0.02, 0.3, 0.6)), st.sampled_from((0.1, 0.3, 0.6))), min_size=1, max_size=3)
+"""Of an order book: how much worse than the mark, and what share of the holding is bid for there."""
+STALE: list[list[tuple[float, float]]] = [[], []]
+"""No order books, and the first of two holdings cannot be traded."""
+asked_for = st.just(STALE) | st.lists(LEVELS, min_size=2, max_size=2)
+
+
+def an_order_book(name, quantity, asked):
+    instrument, row = INSTRUMENT[name], MARKET.row_of[name]
+    value, settlement = float(MARKET.unit_value[row]), 1.0 if instrument.is_asset else float(MARKET.settlement_price[row])
+    sign = -1 if quantity > 0 else 1
+    quotes = [(quote_of(instrument, value + sign * worse * abs(value), settlement), share) for worse, share in asked]
+    sized = [DepthLevel(decimal_price(price), decimal_price(share * abs(float(quantity)))) for price, share in quotes]
+    side = tuple(sorted(sized, key=lambda level: sign * level.price))
+    return OrderBook(side, ()) if quantity > 0 else OrderBook((), side)
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    small_books, costs, st.floats(1.0, 4.0), st.sampled_from(CollateralPolicy), st.just(STALE) | st.lists(LEVELS, min_size=2, max_size=2)
+)
+@example(  # everything can be sold, and the last of it at a price that nobody would sell at
+    {"PERP-LINEAR-USD": Decimal(8)}, 1.0, 2.0, CollateralPolicy.RISKED, [[(0.001, 0.6), (0.6, 0.6)]]
+)
+@example(  # the coins are stale, and the contract hedges them
+    {"BTC": Decimal(8), "PERP-LINEAR-USD": Decimal("-7.5")}, 1.0, 1.5, CollateralPolicy.RISKED, STALE
+)
+@example(  # coins pledged for a loan
+    {"BTC": Decimal(8)}, 1.0, 1.0, CollateralPolicy.PLEDGED, [[]]
+)
+def test_where_any_choice_on_a_grid_is_enough_a_plan_is_enough_and_with_a_unit_less_of_everything_it_is_not(
+    held, cost, shortage, policy, asked
+):
+    """Against a planner that tries every combination of steps, with order books, and with a holding that cannot be traded."""
+    portfolio = a_short_book(held, cost, shortage, AccountMode.CROSS, policy)
+    quantity = {holding.instrument_id: holding.quantity for holding in portfolio.holdings}
+    depth = {InstrumentId(name): an_order_book(name, quantity[name], each) for name, each in zip(held, asked, strict=False) if each}
+    stale = frozenset({InstrumentId(next(iter(held)))} if asked == STALE and len(held) > 1 else ())
+    terms = LiquidationTerms(RULES.liquidation, depth, stale)
+    plan = plan_liquidation(portfolio, MARKET, RULES, terms)
+    book = _Book(portfolio, MARKET, RULES, terms)
+    assume(not book.is_at_target(book.before))
+    assert not {trade.instrument_id for trade in plan.trades} & stale
+    if plan.reaches_target:
+        less = a_unit_less(plan.trades, INSTRUMENT)
+        result = compute(after_trades(portfolio, at_expected_costs(less, MARKET), INSTRUMENT), MARKET, RULES)
+        assert not is_enough_by(Decimal("0.001"), result, book.before)
+        return
+    steps = np.linspace(0.0, 1.0, {1: 41, 2: 9, 3: 5}.get(len(book.legs), 4))
+    choices = (np.array(choice) * book.most for choice in product(steps, repeat=len(book.legs)))
+    assert not any(meets_with_less_risk(book, choice) for choice in choices)
+
+
+def is_enough_by(slack, result, before):
+    """Below the target by more than a slack, with that much more under what is pledged, and no more margin than there was."""
+    margin, cushion = result.requirement.maintenance_margin, RULES.liquidation.end_tolerance
+    enough = (RULES.liquidation.target_utilization - slack) * cushioned_equity(result, cushion + slack)
+    return result.utilization is not None and margin <= min(enough, before.requirement.maintenance_margin)
+
+
 def meets_with_less_risk(book, choice):
     result = book._margin_after(book.desk.whole_trades(choice))
-    return book.is_at_target(result) and result.requirement.maintenance_margin <= book.before.requirement.maintenance_margin
+    return book.is_enough(result) and result.requirement.maintenance_margin <= book.before.requirement.maintenance_margin

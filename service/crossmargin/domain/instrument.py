@@ -111,6 +111,11 @@ class Instrument:
         require(len(self.description) <= 200, "description has more than 200 characters")
 
     @property
+    def quantity_unit(self) -> Decimal:
+        """The smallest quantity that can be traded."""
+        return Decimal(1).scaleb(-self.quantity_places)
+
+    @property
     def is_margined(self) -> bool:
         """True when the contract is settled by its change in price, so that buying it costs nothing up front."""
         is_margined_option = isinstance(self.terms, EuropeanOption) and self.terms.premium is PremiumStyle.MARGINED

@@ -14,7 +14,7 @@ from crossmargin.domain.expectation import require_argument
 from crossmargin.domain.identifiers import BASE_CURRENCY, AccountRef, BookId, HouseViewId, InstrumentId, RiskParameterSetId, SnapshotId
 from crossmargin.domain.instrument import Instrument, check_trade_price, consideration
 from crossmargin.domain.liquidation_parameters import LiquidationParameters
-from crossmargin.domain.money import EXACT, LEDGER_UNIT, exact_sum, format_decimal
+from crossmargin.domain.money import CENT, EXACT, LEDGER_UNIT, exact_sum, format_decimal
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.position import Holding, Position, closes, cost_of_part
 from crossmargin.domain.stress import StressStanding
@@ -193,6 +193,23 @@ def after_trades(portfolio: Portfolio, trades: Iterable[PlannedTrade], instrumen
     return replace(portfolio, holdings=tuple(each for _, each in sorted(held.items()) if each.quantity or each.cost))
 
 
+def a_unit_less(trades: Sequence[PlannedTrade], instruments: Mapping[InstrumentId, Instrument]) -> tuple[PlannedTrade, ...]:
+    """Return the trades with one unit less of every instrument, the smallest that it can trade in: of the last trade in each of them."""
+    last = {trade.instrument_id: place for place, trade in enumerate(trades)}
+    found = []
+    for place, trade in enumerate(trades):
+        unit = instruments[trade.instrument_id].quantity_unit
+        taken = min(unit, trade.quantity.copy_abs()) if place == last[trade.instrument_id] else Decimal(0)
+        found.append(part_of(trade, EXACT.subtract(trade.quantity, taken.copy_sign(trade.quantity))))
+    return tuple(trade for trade in found if trade.quantity)
+
+
+def part_of(trade: PlannedTrade, quantity: Decimal) -> PlannedTrade:
+    """Return a part of a trade, with its share of the cost, to the cent."""
+    share = EXACT.divide(EXACT.multiply(trade.cost, quantity), trade.quantity)
+    return replace(trade, quantity=quantity, cost=share.quantize(CENT, context=EXACT))
+
+
 def postings_of(trade: PlannedTrade, holding: Holding | None, instrument: Instrument) -> Sequence[Position]:
     """Return what a trade changes of an account that holds `holding` of the instrument.
 
@@ -262,15 +279,35 @@ def asset_money(
 def check_orders(trades: Iterable[PlannedTrade], instruments: Mapping[InstrumentId, Instrument]) -> None:
     """Return if every trade is an order as a plan makes them; INVALID_ARGUMENT or INVALID_PRICE otherwise.
 
-    An asset is sold for the base currency, which is what its prices are in, and anything else settles in what it settles in.
+    An asset is sold for the base currency, which is what its prices are in, and anything else settles in what it settles in. What trading
+    is expected to cost is never less than nothing.
     """
     for trade in trades:
         instrument = instruments[trade.instrument_id]
         expected = BASE_CURRENCY if instrument.is_asset else instrument.settlement
         is_named = trade.settlement == expected or (trade.settlement is None and not instrument.is_asset)
         require_argument(is_named, f"settlement of {trade.instrument_id}", trade.settlement, expected)
+        require_argument(trade.cost >= 0, f"cost of {trade.instrument_id}", trade.cost, "0 or more")
         check_trade_price(instrument, trade.expected_price)
         check_trade_price(instrument, trade.limit_price)
+
+
+def cannot_reduce(
+    portfolio: Portfolio, trades: Iterable[PlannedTrade], instruments: Mapping[InstrumentId, Instrument]
+) -> InstrumentId | None:
+    """Return the first contract of which less is held than the trades close, so that they would turn it over; None if there is none.
+
+    Money is left out: how much of it there is to trade is known once the contracts are closed.
+    """
+    left = {holding.instrument_id: holding.quantity for holding in portfolio.holdings}
+    for trade in trades:
+        name = trade.instrument_id
+        if not instruments[name].is_asset:
+            before = left.get(name, Decimal(0))
+            left[name] = EXACT.add(before, trade.quantity)
+            if before * trade.quantity >= 0 or before * left[name] < 0:
+                return name
+    return None
 
 
 def check_reduces(portfolio: Portfolio, trades: Sequence[PlannedTrade], instruments: Mapping[InstrumentId, Instrument]) -> None:
@@ -303,7 +340,7 @@ def check_reduces(portfolio: Portfolio, trades: Sequence[PlannedTrade], instrume
 
 
 def liquidation_words(
-    account: AccountRef, snapshot_id: SnapshotId, sequence: int, trades: Iterable[PlannedTrade], *, target_utilization: Decimal | None
+    account: AccountRef, snapshot_id: SnapshotId, sequence: int, trades: Sequence[PlannedTrade], *, target_utilization: Decimal | None
 ) -> str:
     """Return in words what two persons approve of: every order with its limit, and where they are to end."""
     orders = "; ".join(
@@ -311,5 +348,8 @@ def liquidation_words(
         f"{format_decimal(trade.limit_price)} or better"
         for trade in trades
     )
+    cost = format_decimal(exact_sum(trade.cost for trade in trades))
     end = "the target of the risk parameters" if target_utilization is None else f"utilization {format_decimal(target_utilization)}"
-    return f"liquidate {account} to {end} as planned at snapshot {snapshot_id} and entry {sequence}: {orders}"
+    return (
+        f"liquidate {account} to {end} as planned at snapshot {snapshot_id} and entry {sequence}, at an expected cost of {cost}: {orders}"
+    )

@@ -23,7 +23,8 @@ class LiquidationParameters:
         smallest_sale: Base currency: what closed contracts leave is neither sold nor bought back for less.
         limit_tolerance_fraction: By how much the limit of an order is worse than the price that its last bit is expected at.
         end_tolerance: By how much utilization may end above the target at the newer market that a plan is approved on, or that what is left
-            of it is looked at on, every order counted at its mark there.
+            of it is looked at on, every order counted at its mark there; and below it, with a unit less of everything and the expected
+            costs paid. Also the fraction of what stays pledged that a plan leaves equity above nothing by.
         lifetime_minutes: How long an approval is good for: a market that has had longer to move deserves a plan of its own.
         report_minutes: How long an open liquidation may go without anything reported of it before people are told.
     """

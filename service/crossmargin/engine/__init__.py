@@ -10,5 +10,5 @@ from crossmargin.engine.one_thread import keep_linear_algebra_on_one_thread
 
 keep_linear_algebra_on_one_thread()
 
-ENGINE_VERSION: Final = "13"
+ENGINE_VERSION: Final = "14"
 """Changes whenever the same inputs would give another number; part of every result's stamp."""

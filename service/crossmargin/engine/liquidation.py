@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from itertools import pairwise
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from crossmargin.domain.identifiers import BASE_CURRENCY, InstrumentId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.liquidation import LiquidationPiece, LiquidationPlan, LiquidationTerms, PlannedTrade, after_trades
 from crossmargin.domain.margin import MarginResult
-from crossmargin.domain.money import CENT, EXACT
+from crossmargin.domain.money import CENT, EXACT, exact_sum
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.position import Holding
 from crossmargin.domain.risk_parameters import RiskParameters
@@ -33,8 +33,16 @@ MOST_CUTS: Final = 40
 """Rounds of the search: each margins the account once more."""
 CLOSE_ENOUGH: Final = 1e-4
 """Relative: a choice whose margin is this near to what its last cut said is taken."""
+_STRETCHES: Final = (0.0, *(1e-4 * 4.0**power for power in range(7)), 0.6, 0.8, 1.0)
+"""Shares of the way towards closing everything at which it is looked whether a choice meets the target, the smallest first."""
+_NEAR_ENOUGH: Final = 1e-7
+"""Of the way: a stretch is no further than it must be by more than that."""
+_LEAST_PRICE: Final = 1e-7
+"""Of the amount: what trading is counted at in choosing where it costs nothing, so that no more is traded than there must be."""
 _LAST_BIT: Final = 0.999
 """Share of a holding past which its remainder says nothing of what the whole of it adds."""
+
+_Bounds: TypeAlias = tuple[float | None, float | None]
 
 
 def plan_liquidation(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParameters, terms: LiquidationTerms) -> LiquidationPlan:
@@ -49,6 +57,8 @@ def plan_liquidation(portfolio: Portfolio, market: RevaluedMarket, parameters: R
     What a contract leaves of a coin or currency that it settles in stays a risk until it is sold, or bought back where it is owed. How much
     of it is traded is one more fraction, of no more than what the choice leaves; so everything closed is dollars and nothing else.
 
+    What stays pledged has a cushion under it in the end: its haircuts are its margin, and utilization does not see them.
+
     The margin may not be higher in the end than it was, whatever haircuts are freed. The pieces divide every order in the same proportions,
     and a convex margin that is lower at the end of a straight line, where less would not have been enough, falls all along it; that it does
     is checked by margining the account after each piece. Where a charge bends the other way everything is closed in proportion instead,
@@ -59,14 +69,21 @@ def plan_liquidation(portfolio: Portfolio, market: RevaluedMarket, parameters: R
     """
     book = _Book(portfolio, market, parameters, terms)
     if book.is_at_target(book.before) or not book.legs:
-        return book.plan((), reaches_target=book.is_at_target(book.before), least_cost=0.0)
-    fractions, bound = book.cheapest()
-    chosen = book.at_least(fractions)
+        return book.plan((), least_cost=0.0)
+    chosen, bound = book.cheapest()
     pieces = book.pieces(chosen)
     if not book.falls_along(pieces):
-        everything = book.in_proportion()
-        pieces, bound = book.falling(book.pieces(everything)), min(bound, book.cost(everything))
-    return book.plan(pieces, reaches_target=bool(pieces) and book.meets(pieces[-1].after), least_cost=bound)
+        pieces = book.falling(book.pieces(book.in_proportion()))
+    return book.plan(pieces, least_cost=bound)
+
+
+def cushioned_equity(result: MarginResult, cushion: Decimal) -> Decimal:
+    """Return equity if what is pledged were worth less by a fraction of its market value, base currency.
+
+    What is pledged has no part in the margin, so that an account with nothing else is at any target as soon as its equity is not below
+    zero. A plan that ended there would be refused at the next price.
+    """
+    return EXACT.subtract(result.equity.equity, EXACT.multiply(cushion, exact_sum(line.pledged for line in result.equity.lines)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +106,10 @@ class _Plane:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Cut:
-    """A choice that was margined. The gain before costs, target x equity - margin, is nowhere above its plane; the margin nowhere below."""
+    """A choice that was margined. The gain before costs, target x equity - margin, is nowhere above its plane; the margin nowhere below.
+
+    Equity is what it is with a cushion under what is pledged.
+    """
 
     gain: _Plane
     margin: _Plane
@@ -126,56 +146,81 @@ class _Book:
         """Return whether utilization is where it may end."""
         return self.meets(standing_of(result))
 
+    def is_enough(self, result: MarginResult) -> bool:
+        """Return whether a plan may end so: at the target, and with a cushion under what is pledged (see `cushioned_equity`)."""
+        return self.is_at_target(result) and self._gain(result) >= 0.0
+
     def meets(self, standing: StressStanding) -> bool:
         """Return whether an account stands at or below the target."""
         return standing.utilization is not None and standing.utilization <= self.rules.target_utilization
+
+    @property
+    def worth(self) -> Decimal:
+        """What there is at the marks, base currency: equity before haircuts, which no choice ends above."""
+        return EXACT.add(self.before.equity.equity, exact_sum(_haircuts(self.before).values()))
 
     def cost(self, fractions: Fractions) -> float:
         """Return what closing these fractions costs."""
         return self.desk.cost(fractions)
 
     def cheapest(self) -> tuple[Fractions, float]:
-        """Return the cheapest choice by cutting planes, and what no choice can cost less than; it may fall a little short."""
+        """Return the cheapest choice that meets the target, and what none can cost less than; the last resort where none does.
+
+        Cutting planes say which. That closing everything does not get there says nothing of less than that: the last level of an order book
+        may cost more than all the risk that it takes off, and what cannot be traded may be hedged by what can.
+        """
+        if self.worth < 0:
+            return self.last_resort(), self.cost(self.most)
         cuts = [self._evaluated(np.zeros(len(self.legs)))]
-        everything = self.most.copy()
-        if self._gain_after_cost(everything) < 0.0:
-            return everything, self.cost(everything)
-        bound = 0.0
-        fractions = everything
+        fractions, bound = self.most, 0.0
         for _ in range(MOST_CUTS):
             solved = self._relaxed(cuts)
             if solved is None:
-                return everything, bound
+                return self.in_proportion(), bound
             fractions, bound = solved
             cut = self._evaluated(fractions)
             cuts.append(cut)
             near = CLOSE_ENOUGH * self._scale
-            if (
-                cut.gain.at(fractions) - self.target * self.cost(fractions) >= -near
-                and cut.margin.at(fractions) <= self._most_margin + near
-            ):
+            if self._shortfall(cut, fractions) <= near and cut.margin.at(fractions) <= self._most_margin + near:
                 break
-        return fractions, bound
+        return self.at_least(fractions), bound
 
     def at_least(self, fractions: Fractions) -> Fractions:
-        """Return the choice, stretched towards closing everything until it meets the target; everything if that is what it takes."""
-        toward = self.most - fractions
-        if not toward.any() or self._meets_at(fractions):
+        """Return the choice, stretched until it meets the target; what is closed where nothing meets it if no stretch does.
+
+        It is stretched towards closing everything, and where that leads away from the target towards the choice that falls least short: the
+        gain is concave, so that it grows along the line to where it is highest.
+        """
+        if self._meets_at(fractions):
             return fractions
-        short, enough = 0.0, 1.0
-        step = 1e-4
-        while step < 1.0:
-            if self._meets_at(fractions + step * toward):
-                enough = step
+        for end in (self.everything, self.least_short):
+            toward = end() - fractions
+            reached = ((short, enough) for short, enough in pairwise(_STRETCHES) if self._meets_at(fractions + enough * toward))
+            found = next(reached, None) if toward.any() else None
+            if found is not None:
+                return fractions + self._smallest(fractions, toward, *found) * toward
+        return self.last_resort()
+
+    def last_resort(self) -> Fractions:
+        """Return what is closed where nothing meets the target: everything.
+
+        But where something cannot be traded, what hedges it stays as far as that leaves the account nearer to the target.
+        """
+        return self.least_short() if self.left_out else self.most
+
+    def everything(self) -> Fractions:
+        """Return the choice that closes all that can be traded."""
+        return self.most
+
+    def least_short(self) -> Fractions:
+        """Return the choice that falls least short of the target, or goes furthest beyond it, by cutting planes."""
+        fractions, cuts = self.most, [self._evaluated(np.zeros(len(self.legs)))]
+        for _ in range(MOST_CUTS):
+            fractions, least = self._least_short(cuts)
+            cuts.append(self._evaluated(fractions))
+            if self._shortfall(cuts[-1], fractions) <= least + CLOSE_ENOUGH * self._scale:
                 break
-            short, step = step, step * 4.0
-        for _ in range(12):
-            middle = (short + enough) / 2
-            if self._meets_at(fractions + middle * toward):
-                enough = middle
-            else:
-                short = middle
-        return fractions + enough * toward
+        return fractions
 
     def in_proportion(self) -> Fractions:
         """Return the smallest share of everything that meets the target."""
@@ -205,8 +250,9 @@ class _Book:
         count = next((number for number in range(len(pieces), 0, -1) if self.falls_along(pieces[:number])), 0)
         return tuple(pieces[:count])
 
-    def plan(self, pieces: tuple[LiquidationPiece, ...], *, reaches_target: bool, least_cost: float) -> LiquidationPlan:
+    def plan(self, pieces: tuple[LiquidationPiece, ...], *, least_cost: float) -> LiquidationPlan:
         """Return the plan that the pieces make up."""
+        before = standing_of(self.before)
         cost = sum((trade.cost for piece in pieces for trade in piece.trades), Decimal(0))
         return LiquidationPlan(
             account=self.portfolio.account,
@@ -219,11 +265,11 @@ class _Book:
             engine_version=self.market.kernels.engine_version,
             target_utilization=self.rules.target_utilization,
             impact_coefficient=self.rules.impact_coefficient,
-            before=standing_of(self.before),
+            before=before,
             pieces=pieces,
             cost=cost,
             least_cost=min(cost, Decimal(least_cost).quantize(CENT, rounding=ROUND_FLOOR, context=EXACT)),
-            reaches_target=reaches_target,
+            reaches_target=self.meets(pieces[-1].after if pieces else before),
             left_out=self.left_out,
             depth=self.terms.depth,
             house_view_id=self.before.stamp.house_view_id,
@@ -235,8 +281,8 @@ class _Book:
 
     @property
     def _most_margin(self) -> float:
-        """What the margin may be in the end: less than before by more than the search may be wrong by."""
-        return float(self.before.requirement.maintenance_margin) - 2.0 * CLOSE_ENOUGH * self._scale
+        """What the margin may be in the end: less than before by more than the search may be wrong by, where there was any."""
+        return max(0.0, float(self.before.requirement.maintenance_margin) - 2.0 * CLOSE_ENOUGH * self._scale)
 
     def _money_legs(self, money: LeftMoney) -> MoneyLegs:
         """Add the sale of all that there may be of an asset, and the purchase of all that may be lacking, to the legs."""
@@ -260,7 +306,7 @@ class _Book:
         result = compute(left, self.market, self.parameters)
         margin, equity = self._slopes(near, left, result)
         return _Cut(
-            gain=_Plane(near, _gain(result, self.target), self.target * equity - margin),
+            gain=_Plane(near, self._gain(result), self.target * equity - margin),
             margin=_Plane(near, float(result.requirement.maintenance_margin), margin),
         )
 
@@ -273,7 +319,7 @@ class _Book:
         margin, equity = np.zeros(len(self.legs)), np.zeros(len(self.legs))
         open_part = 1.0 - near[: self.holding_count]
         margin[: self.holding_count] = -self._of_legs(_by_instrument(result)) / open_part
-        equity[: self.holding_count] = self._of_legs(_haircuts(result)) / open_part
+        equity[: self.holding_count] = self._of_legs(self._freed(result)) / open_part
         sold = {money.asset: self._by_selling(money, left) for money in self.money}
         for slope, place in ((margin, 0), (equity, 1)):
             for money in self.money:
@@ -289,35 +335,80 @@ class _Book:
         """Return what margin and equity grow by per unit of an asset that is sold at its mark."""
         less, more = (compute(money.moved(left, sign), self.market, self.parameters) for sign in (-1, 1))
         margin = float(less.requirement.maintenance_margin - more.requirement.maintenance_margin)
-        return margin / (2.0 * money.bit), float(less.equity.equity - more.equity.equity) / (2.0 * money.bit)
+        equity = float(self._cushioned(less) - self._cushioned(more))
+        return margin / (2.0 * money.bit), equity / (2.0 * money.bit)
 
-    def _gain_after_cost(self, fractions: Fractions) -> float:
-        return _gain(self._margin_after(self.desk.whole_trades(fractions)), self.target)
+    def _gain(self, result: MarginResult) -> float:
+        return self.target * float(self._cushioned(result)) - float(result.requirement.maintenance_margin)
+
+    def _cushioned(self, result: MarginResult) -> Decimal:
+        return cushioned_equity(result, self.rules.end_tolerance)
+
+    def _freed(self, result: MarginResult) -> dict[InstrumentId, Decimal]:
+        """Return what each holding would add to cushioned equity if it were money."""
+        cushion = {line.instrument_id: EXACT.multiply(self.rules.end_tolerance, line.pledged) for line in result.equity.lines}
+        return {name: EXACT.add(haircut, cushion[name]) for name, haircut in _haircuts(result).items()}
+
+    def _smallest(self, fractions: Fractions, toward: Fractions, short: float, enough: float) -> float:
+        """Return the smallest share of the way that is enough, between one that is not and one that is."""
+        while enough - short > _NEAR_ENOUGH:
+            middle = (short + enough) / 2
+            if self._meets_at(fractions + middle * toward):
+                enough = middle
+            else:
+                short = middle
+        return enough
+
+    def _shortfall(self, cut: _Cut, fractions: Fractions) -> float:
+        """Return how far short of the target a choice falls by a cut and by its cost; negative beyond it."""
+        return self.target * self.cost(fractions) - cut.gain.at(fractions)
 
     def _relaxed(self, cuts: Sequence[_Cut]) -> tuple[Fractions, float] | None:
-        """Return the cheapest fractions that pass no plane, and their cost; None when there are none.
-
-        The cost of a leg is that of its straight pieces, the cheapest taken first because they cost least.
-        """
+        """Return the cheapest fractions that pass no plane, and their cost; None when there are none."""
         owner, width, slope = self._segments
         # gain(x) - target x cost(x) >= 0
         rows = [self.target * slope - cut.gain.slope[owner] for cut in cuts]
         limits = [cut.gain.foot for cut in cuts]
         rows += [cut.margin.slope[owner] for cut in cuts]
         limits += [self._most_margin - cut.margin.foot for cut in cuts]
-        for row, limit in self.desk.money_there():
-            rows.append(row[owner])
-            limits.append(limit)
+        amount = np.array([max(leg.amount, 1.0) for leg in self.legs])
+        price = np.maximum(slope, _LEAST_PRICE * amount[owner])
+        solved = self._solved(price, rows, limits, _up_to(width))
+        return None if solved is None else (solved[0], solved[1] - float((price - slope) @ width))
+
+    def _least_short(self, cuts: Sequence[_Cut]) -> tuple[Fractions, float]:
+        """Return the fractions that by all planes fall least short of the target, and by how much."""
+        owner, width, slope = self._segments
+        # gain(x) - target x cost(x) >= -shortfall
+        rows = [np.append(self.target * slope - cut.gain.slope[owner], -1.0) for cut in cuts]
+        price, bounds = np.append(np.zeros(len(slope)), 1.0), [*_up_to(width), (None, None)]
+        solved = self._solved(price, rows, [cut.gain.foot for cut in cuts], bounds)
+        assert solved is not None  # noqa: S101 - to close nothing falls short by something
+        return solved
+
+    def _solved(
+        self, price: Fractions, rows: Sequence[Fractions], limits: Sequence[float], bounds: Sequence[_Bounds]
+    ) -> tuple[Fractions, float] | None:
+        """Return the fractions of the legs that cost least at a price of each straight piece, and that cost; None when there are none.
+
+        The cost of a leg is that of its straight pieces, the cheapest taken first because they cost least. No more money is traded than
+        there is. What comes after the pieces is no part of any leg.
+        """
+        owner, *_ = self._segments
+        money = list(self.desk.money_there())
+        beyond = np.zeros(len(bounds) - len(owner))
+        rows = [*rows, *(np.append(row[owner], beyond) for row, _ in money)]
+        limits = [*limits, *(limit for _, limit in money)]
         # A tenth of a second that a start does not wait for.
         from scipy.optimize import linprog  # noqa: PLC0415
 
-        solved = linprog(slope, A_ub=np.array(rows), b_ub=np.array(limits), bounds=[(0.0, each) for each in width], method="highs")
+        solved = linprog(price, A_ub=np.array(rows), b_ub=np.array(limits), bounds=bounds, method="highs")
         if not solved.success:
             return None
+        found: Fractions = np.asarray(solved.x)
         # A solver keeps to bounds as nearly as it computes: it may say that less than nothing is closed, which costs no real amount.
-        closed = np.bincount(owner, weights=np.asarray(solved.x), minlength=len(self.legs))
-        fractions = np.minimum(np.maximum(closed, 0.0), self.most)
-        return fractions, float(slope @ np.asarray(solved.x))
+        closed = np.bincount(owner, weights=found[: len(owner)], minlength=len(self.legs))
+        return np.minimum(np.maximum(closed, 0.0), self.most), float(price @ found)
 
     @property
     def _segments(self) -> tuple[NDArray[np.int64], Fractions, Fractions]:
@@ -326,7 +417,7 @@ class _Book:
         return np.array(owner, dtype=np.int64), np.array(width), np.array(slope)
 
     def _meets_at(self, fractions: Fractions) -> bool:
-        return self.is_at_target(self._margin_after(self.desk.whole_trades(fractions)))
+        return self.is_enough(self._margin_after(self.desk.whole_trades(fractions)))
 
     def _margin_after(self, trades: Sequence[PlannedTrade]) -> MarginResult:
         return compute(after_trades(self.portfolio, trades, self.instruments), self.market, self.parameters)
@@ -335,8 +426,8 @@ class _Book:
         return standing_of(self._margin_after(trades))
 
 
-def _gain(result: MarginResult, target: float) -> float:
-    return target * float(result.equity.equity) - float(result.requirement.maintenance_margin)
+def _up_to(width: Fractions) -> list[_Bounds]:
+    return [(0.0, float(each)) for each in width]
 
 
 def _by_instrument(result: MarginResult) -> dict[InstrumentId, Decimal]:

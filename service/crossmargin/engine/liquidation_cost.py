@@ -99,11 +99,7 @@ class CloseOut:
 
     def price_at(self, slippage: float) -> Decimal:
         """Return the quoted price at which one unit trades when its close-out costs `slippage` a unit, base currency."""
-        is_sale = self.holding.quantity > 0
-        if self.instrument.is_asset or not isinstance(self.instrument.terms, PresentValueTerms):
-            slippage = min(slippage, _DEAREST * abs(self.unit_value)) if is_sale else slippage
-        value = self.unit_value - slippage if is_sale else self.unit_value + slippage
-        return decimal_price(quote_of(self.instrument, value, self.settlement_price))
+        return _price_off(self.instrument, self.unit_value, slippage, self.settlement_price, is_sale=self.holding.quantity > 0)
 
 
 def close_out(holding: Holding, instrument: Instrument, market: RevaluedMarket, rates: ChargeRates, terms: LiquidationTerms) -> CloseOut:
@@ -167,14 +163,12 @@ def quote_of(instrument: Instrument, value: float, settlement_price: float) -> f
 
 def at_marks(trades: Iterable[PlannedTrade], market: RevaluedMarket) -> list[PlannedTrade]:
     """Return trades at the marks of a market, whatever they were expected at before; KeyError for an instrument it does not value."""
-    found = []
-    for trade in trades:
-        row = market.row_of[trade.instrument_id]
-        instrument = market.instruments[row]
-        settlement = 1.0 if instrument.is_asset else float(market.settlement_price[row])
-        price = quote_of(instrument, float(market.unit_value[row]), settlement)
-        found.append(replace(trade, expected_price=decimal_price(price)))
-    return found
+    return [_off_mark(trade, 0.0, market) for trade in trades]
+
+
+def at_expected_costs(trades: Iterable[PlannedTrade], market: RevaluedMarket) -> list[PlannedTrade]:
+    """Return trades as far off the marks of a market as they were expected to be; KeyError for an instrument it does not value."""
+    return [_off_mark(trade, float(trade.cost / trade.quantity.copy_abs()), market) for trade in trades]
 
 
 def cost_above(expected: Decimal, price: Decimal, quantity: Decimal, instrument: Instrument, market: RevaluedMarket) -> Decimal:
@@ -212,6 +206,22 @@ def value_of_quote(instrument: Instrument, price: float, settlement_price: float
             return price / 100.0 * settlement_price
         case _:
             return price * settlement_price
+
+
+def _off_mark(trade: PlannedTrade, slippage: float, market: RevaluedMarket) -> PlannedTrade:
+    row = market.row_of[trade.instrument_id]
+    instrument = market.instruments[row]
+    settlement = 1.0 if instrument.is_asset else float(market.settlement_price[row])
+    price = _price_off(instrument, float(market.unit_value[row]), slippage, settlement, is_sale=trade.quantity < 0)
+    return replace(trade, expected_price=price)
+
+
+def _price_off(instrument: Instrument, unit_value: float, slippage: float, settlement_price: float, *, is_sale: bool) -> Decimal:
+    """Return the quoted price at which one unit costs `slippage` beside what it is worth, both in base currency."""
+    if is_sale and (instrument.is_asset or not isinstance(instrument.terms, PresentValueTerms)):
+        slippage = min(slippage, _DEAREST * abs(unit_value))
+    value = unit_value - slippage if is_sale else unit_value + slippage
+    return decimal_price(quote_of(instrument, value, settlement_price))
 
 
 def _worth_of_payment(instrument: Instrument, market: RevaluedMarket) -> float:

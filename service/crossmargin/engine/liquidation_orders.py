@@ -79,7 +79,7 @@ class Order:
         if piece >= count:
             return self.quantity
         exact = EXACT.divide(EXACT.multiply(self.quantity, Decimal(piece)), Decimal(count))
-        rounded = exact.quantize(_unit(self.leg), rounding=ROUND_DOWN if self.waits else ROUND_UP, context=EXACT)
+        rounded = exact.quantize(self.leg.instrument.quantity_unit, rounding=ROUND_DOWN if self.waits else ROUND_UP, context=EXACT)
         return min(rounded, self.quantity) if self.quantity > 0 else max(rounded, self.quantity)
 
 
@@ -219,16 +219,12 @@ def _closed(leg: CloseOut, fraction: float) -> Decimal:
         return held
     # Without the noise of a float, which would round a level of an order book up to more than is there.
     exact = EXACT.multiply(held, Decimal(str(round(max(0.0, fraction), 12))))
-    rounded = exact.quantize(_unit(leg), rounding=ROUND_UP, context=EXACT)
+    rounded = exact.quantize(leg.instrument.quantity_unit, rounding=ROUND_UP, context=EXACT)
     return min(rounded, held) if held > 0 else max(rounded, held)
 
 
 def _rounded_down(units: Decimal, leg: CloseOut) -> Decimal:
-    return units.quantize(_unit(leg), rounding=ROUND_DOWN, context=EXACT)
-
-
-def _unit(leg: CloseOut) -> Decimal:
-    return Decimal(1).scaleb(-leg.instrument.quantity_places)
+    return units.quantize(leg.instrument.quantity_unit, rounding=ROUND_DOWN, context=EXACT)
 
 
 def _units_of(leg: CloseOut) -> float:

@@ -27,7 +27,7 @@ from crossmargin.domain.liquidation import (
 )
 from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.position import Holding
-from crossmargin.engine.liquidation import _Book, plan_liquidation
+from crossmargin.engine.liquidation import _Book, cushioned_equity, plan_liquidation
 from crossmargin.engine.liquidation_cost import close_out, quote_of, value_of_quote
 from crossmargin.engine.liquidation_orders import Order
 from crossmargin.engine.methodologies.compute import compute
@@ -404,6 +404,7 @@ def test_a_margin_that_stays_is_no_margin_that_rises_and_what_comes_after_a_rise
         assert book.falling(pieces) == tuple(pieces[:kept])
 
 
+CUSHION = RULES.liquidation.end_tolerance
 SLOPED = {
     "coins left": ({"USD": -11_500, "PERP-INVERSE": (600, "-1.2519")}, (0.4, 0.3)),
     "coins owed": ({"USD": 60_000, "PERP-INVERSE": (-600, "0.7519"), "PERP-LINEAR-USD": (1, "60120")}, (0.5, 0.2, 0.3)),
@@ -423,7 +424,7 @@ def test_the_slopes_of_a_cut_are_those_of_the_margin_and_of_equity_at_it(held, c
         bump[leg] = 0.02
         low, high = (book._margin_after(book.desk.whole_trades(at + sign * bump, with_cost=False)) for sign in (-1, 1))
         margin = float(high.requirement.maintenance_margin - low.requirement.maintenance_margin) / 0.04
-        equity = float(high.equity.equity - low.equity.equity) / 0.04
+        equity = float(cushioned_equity(high, CUSHION) - cushioned_equity(low, CUSHION)) / 0.04
         scale = 0.05 * float(book.before.requirement.maintenance_margin)
         assert cut.margin.slope[leg] == pytest.approx(margin, abs=scale)
         assert cut.gain.slope[leg] == pytest.approx(book.target * equity - margin, abs=scale)
