@@ -5,16 +5,30 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 import pytest_asyncio
 from typer.testing import CliRunner
 
 from crossmargin.api.v1 import margin_service_pb2
+from crossmargin.api.v1 import market_service_pb2 as market_pb
 from crossmargin.api.v1 import risk_service_pb2 as pb
 from crossmargin_cli.liquidation import app
 from crossmargin_client import AsyncClient, Client, InvalidRequest, NotFound, PreconditionFailed
-from tests.integration.grpc_rig import ALPHA, Rig, a_batch, a_trade, create_books, memory_use_cases, publish_market, served
+from tests.integration.grpc_rig import (
+    ALPHA,
+    EXECUTED,
+    Rig,
+    a_batch,
+    a_deposit,
+    a_trade,
+    create_books,
+    memory_use_cases,
+    publish_market,
+    served,
+    timestamp,
+)
 
 
 @pytest_asyncio.fixture
@@ -41,6 +55,27 @@ async def test_both_clients_plan_and_two_persons_approve(rig):
         with Client(rig.address, principal="alice") as blocking:
             again = await asyncio.to_thread(lambda: blocking.approve_liquidation(planned.plan, request_id="propose-1"))
         assert again.pending_request.pending_id == proposed.pending_request.pending_id
+
+
+async def test_a_plan_that_goes_further_than_it_must_by_now_is_refused_by_name_and_a_smaller_one_is_made(rig):
+    """Money comes in between the proposal and the approval, and the account is still short."""
+    await rig.collateral.Deposit(a_deposit("8000"))
+    async with AsyncClient(rig.address, principal="alice") as alice, AsyncClient(rig.address, principal="bob") as bob:
+        plan = (await alice.plan_liquidation(ALPHA)).plan
+        proposed = await alice.approve_liquidation(plan)
+        await rig.collateral.Deposit(a_deposit("4000", request_id="deposit-2"))
+        as_of = timestamp(EXECUTED + timedelta(minutes=1))
+        snapshot = market_pb.MarketSnapshot(as_of_time=as_of, levels={"spot:BTC": "50000", "zero:USD:1Y": "0.04"})
+        await rig.market.PublishSnapshot(market_pb.PublishSnapshotRequest(snapshot=snapshot))
+        with pytest.raises(
+            PreconditionFailed, match=r"goes further than it must by now: .* and 0\.75 is to be reached; plan again"
+        ) as told:
+            await bob.approve_liquidation(plan, confirms=proposed.pending_request.pending_id)
+        assert told.value.reason == "PLAN_OUTDATED"
+        assert [one async for one in alice.list_liquidations()] == []
+        again = await alice.plan_liquidation(ALPHA)
+        assert not again.refusal_reason
+        assert float(again.plan.pieces[0].trades[0].quantity) < float(plan.pieces[0].trades[0].quantity)
 
 
 async def test_order_books_count_and_what_makes_no_sense_is_refused(rig):

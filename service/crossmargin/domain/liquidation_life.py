@@ -20,7 +20,7 @@ from typing import Final
 from crossmargin.domain.call_life import check_text
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef, InstrumentId, PendingRequestId, SnapshotId
-from crossmargin.domain.liquidation import PlannedTrade
+from crossmargin.domain.liquidation import PlannedTrade, part_of
 from crossmargin.domain.money import EXACT, exact_sum
 from crossmargin.domain.pending_request import Persons
 from crossmargin.domain.stress import StressStanding
@@ -139,8 +139,8 @@ class Liquidation:
 
     @property
     def left(self) -> tuple[PlannedTrade, ...]:
-        """What is still to be traded, in the order of the plan."""
-        return tuple(replace(order.trade, quantity=order.left) for order in self.orders if order.left)
+        """What is still to be traded, in the order of the plan, with its share of the cost."""
+        return tuple(part_of(order.trade, order.left) for order in self.orders if order.left)
 
     def at(self, now: datetime) -> Liquidation:
         """Return it as it stands at a moment: expired, if it was open for too long."""

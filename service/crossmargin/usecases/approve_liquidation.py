@@ -30,7 +30,7 @@ from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.current_market import MarketView
 from crossmargin.usecases.decide_on_market import DecideOnMarket
 from crossmargin.usecases.evaluate_margin import portfolio_of
-from crossmargin.usecases.liquidation_gate import end_of, not_short, pause, untradable
+from crossmargin.usecases.liquidation_gate import beyond_need, end_of, not_short, pause, untradable
 from crossmargin.usecases.ports.books import Books
 from crossmargin.usecases.ports.breaker import BreakerStore
 from crossmargin.usecases.ports.liquidation import LiquidationReports, LiquidationStore
@@ -75,8 +75,8 @@ class ApproveLiquidation:
 
     The first person proposes, and the second one, another, approves on a newer snapshot. Both times it is decided whether the account is
     still short at the most favourable end of what the market may really be, whether a breaker stands in the way, and whether the plan
-    still does what it is for. From then on it is the open liquidation of the account, in the place of any that was; what is executed of it
-    is reported as such, and nothing is executed by itself.
+    still does what it is for and no more than that. From then on it is the open liquidation of the account, in the place of any that was;
+    what is executed of it is reported as such, and nothing is executed by itself.
     """
 
     decide_on_market: DecideOnMarket
@@ -196,6 +196,9 @@ def _weigh(
     missed = end.missed(target)
     if missed:
         return _outdated(request, f"would end {missed} by now and not at {target}; plan again")
+    further = beyond_need(request.trades, portfolio, view, result, target_utilization=target)
+    if further:
+        return _outdated(request, f"{further}, and {target} is to be reached; plan again")
     return standing_of(result), end.standing
 
 

@@ -12,13 +12,14 @@ from crossmargin.domain.breaker import paused_by
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import BASE_CURRENCY, AccountRef, InstrumentId
 from crossmargin.domain.instrument import Instrument
-from crossmargin.domain.liquidation import PlannedTrade, after_trades
+from crossmargin.domain.liquidation import PlannedTrade, a_unit_less, after_trades, cannot_reduce
 from crossmargin.domain.margin import Band, MarginResult
 from crossmargin.domain.market_gate import Action
 from crossmargin.domain.market_quality import Verdict
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.stress import StressStanding
-from crossmargin.engine.liquidation_cost import at_marks
+from crossmargin.engine.liquidation import cushioned_equity
+from crossmargin.engine.liquidation_cost import at_expected_costs, at_marks
 from crossmargin.engine.moved_holdings import with_assets
 from crossmargin.engine.revaluation import required_factors
 from crossmargin.engine.stress import standing_of
@@ -101,6 +102,50 @@ class PlanEnd:
         if self.is_all_closed or (utilization is not None and utilization <= target_utilization + self.tolerance):
             return ""
         return "nowhere" if utilization is None else f"at {utilization}"
+
+
+def beyond_need(
+    trades: Sequence[PlannedTrade], portfolio: Portfolio, view: MarketView, result: MarginResult, *, target_utilization: Decimal
+) -> str:
+    """Return in words that trades go further than they must by now; empty while they do not.
+
+    They do where the account would be below the target by more than the tolerance, off the marks by what they are expected to cost, even
+    with a unit less of every instrument: so a plan that is made again is not refused again, however large the units are. Under what is
+    pledged a plan leaves a cushion of the tolerance, and another one is what the market may have moved since. Where with less the
+    maintenance margin would be higher than it is, all of it is needed.
+
+    Raises what `end_of` raises.
+    """
+    instruments = {each.instrument_id: each for each in view.market.instruments}
+    less = a_unit_less(trades, instruments)
+    left = after_trades(portfolio, at_expected_costs(less, view.market), instruments)
+    end, tolerance = view.margin(left), view.parameters.liquidation.end_tolerance
+    most = min(result.requirement.maintenance_margin, (target_utilization - tolerance) * cushioned_equity(end, 2 * tolerance))
+    if end.utilization is None or end.requirement.maintenance_margin > most:
+        return ""
+    return f"goes further than it must by now: with a unit less of everything it would end at {end.utilization}"
+
+
+def left_behind(
+    trades: Sequence[PlannedTrade], portfolio: Portfolio, view: MarketView, result: MarginResult, *, target_utilization: Decimal
+) -> str:
+    """Return in words why trades of a plan are not to be made any more at this market; empty while they are.
+
+    Raises:
+        DomainError: For a holding that the market does not value.
+    """
+    cannot = untradable(trades, portfolio, view, result)
+    if cannot:
+        return cannot
+    known = view.known(portfolio)
+    turned = cannot_reduce(known, trades, {each.instrument_id: each for each in view.market.instruments})
+    if turned is not None:
+        return f"trades more of {turned} than is held by now"
+    missed = end_of(trades, known, view).missed(target_utilization)
+    if missed:
+        return f"would end {missed} by now and not at {target_utilization}"
+    further = beyond_need(trades, known, view, result, target_utilization=target_utilization)
+    return further and f"{further}, and {target_utilization} is to be reached"
 
 
 def end_of(trades: Sequence[PlannedTrade], portfolio: Portfolio, view: MarketView) -> PlanEnd:

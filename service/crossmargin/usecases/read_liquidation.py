@@ -14,7 +14,7 @@ from crossmargin.domain.market_gate import liquidation_refusal
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.usecases.current_market import CurrentMarket, MarketView
 from crossmargin.usecases.evaluate_margin import portfolio_of
-from crossmargin.usecases.liquidation_gate import end_of, pause, untradable
+from crossmargin.usecases.liquidation_gate import left_behind, pause
 from crossmargin.usecases.ports.books import BookReader
 from crossmargin.usecases.ports.breaker import BreakerStore
 from crossmargin.usecases.ports.liquidation import LiquidationFilter, LiquidationStore
@@ -79,14 +79,11 @@ def _weigh(portfolio: Portfolio, view: MarketView, found: Liquidation) -> Domain
         )
     in_doubt = () if result.quality is None else result.quality.doubted
     ticks = view.parameters.market_quality.confirming_ticks
-    return liquidation_refusal(in_doubt, confirming_ticks=ticks) or _left_behind(portfolio, view, found, result)
+    return liquidation_refusal(in_doubt, confirming_ticks=ticks) or _outdated(portfolio, view, found, result)
 
 
-def _left_behind(portfolio: Portfolio, view: MarketView, found: Liquidation, result: MarginResult) -> DomainError | None:
-    why = untradable(found.left, portfolio, view, result)
-    if not why:
-        missed = end_of(found.left, view.known(portfolio), view).missed(found.target_utilization)
-        why = missed and f"would end {missed} by now and not at {found.target_utilization}"
+def _outdated(portfolio: Portfolio, view: MarketView, found: Liquidation, result: MarginResult) -> DomainError | None:
+    why = left_behind(found.left, portfolio, view, result, target_utilization=found.target_utilization)
     if not why:
         return None
     return DomainError(

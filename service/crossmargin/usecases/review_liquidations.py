@@ -18,7 +18,7 @@ from crossmargin.domain.margin import MarginResult
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.current_market import MarketView
 from crossmargin.usecases.evaluate_margin import packed_portfolio
-from crossmargin.usecases.liquidation_gate import end_of, untradable
+from crossmargin.usecases.liquidation_gate import left_behind
 from crossmargin.usecases.passed_over import PassedOver
 from crossmargin.usecases.ports.books import PackedState
 from crossmargin.usecases.ports.liquidation import LiquidationReports, LiquidationStore, OpenLiquidation
@@ -52,7 +52,8 @@ class ReviewLiquidations:
         """Look at every open liquidation with what a house run found of its account, and what that holds.
 
         One ends when its account is at the target at the least favourable end of the market. Where what is left of one would miss its
-        target by now nothing is ended, because the market may come back; people are told, and `GetLiquidation` says not to go on.
+        target by now, or goes further than it must, nothing is ended, because the market may come back; people are told, and
+        `GetLiquidation` says not to go on.
 
         Raises:
             LeadershipLostError: Another process leads by now.
@@ -127,10 +128,8 @@ def _unreported(rules: LiquidationParameters, known: Liquidation, at: datetime) 
 
 def _is_outdated(found: Liquidation, held: PackedState, result: MarginResult, view: MarketView) -> bool:
     portfolio = packed_portfolio(held)
-    if untradable(found.left, portfolio, view, result):
-        return True
     try:
-        return bool(end_of(found.left, view.known(portfolio), view).missed(found.target_utilization))
+        return bool(left_behind(found.left, portfolio, view, result, target_utilization=found.target_utilization))
     except DomainError:
         # What cannot be valued is reported by the house run, with the reason.
         return False

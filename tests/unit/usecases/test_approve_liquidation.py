@@ -19,7 +19,7 @@ from crossmargin.domain.pending_request import PendingRequest, PendingState
 from crossmargin.engine.liquidation import plan_liquidation
 from crossmargin.usecases.approve_liquidation import ApprovalRequest, ApprovedLiquidation
 from crossmargin.usecases.evaluate_margin import portfolio_of
-from tests.unit.usecases.house import BTC, BTC_PERP, CORE, NOON, USD, perpetual_trade
+from tests.unit.usecases.house import BTC, BTC_PERP, CORE, NOON, USD, perpetual_trade, spot_trade
 from tests.unit.usecases.refusals import refused
 
 FALL = "52000"
@@ -103,6 +103,101 @@ async def test_a_plan_that_is_not_enough_any_more_is_made_again(short):
     await refused(approve(short, asked(gated), "bob", proposed.pending_id), Reason.PLAN_OUTDATED)
     again = await plan_of(short)
     assert abs(again.plan.trades[0].quantity) > abs(gated.plan.trades[0].quantity)
+
+
+async def written(house, pending_id):
+    """What a refusal leaves as it was: the books, what awaits its second person, and the liquidations."""
+    account = await house.use_cases.read_account(CORE)
+    return account, await house.ports.pending.get_pending(pending_id), dict(house.database.contents.liquidations)
+
+
+async def test_a_plan_that_goes_further_than_it_must_by_now_is_made_again(short):
+    """Planned at 50,000; by the approval the coin has come back a little, and the account is still short."""
+    await short.publish("50000", at=NOON + timedelta(minutes=2))
+    gated = await plan_of(short)
+    proposed = await approve(short, asked(gated), "alice")
+    await short.publish("51500", at=NOON + timedelta(minutes=3))
+    before = await written(short, proposed.pending_id)
+    told = await refused(approve(short, asked(gated), "bob", proposed.pending_id), Reason.PLAN_OUTDATED)
+    assert "goes further than it must by now: with a unit less of everything it would end at 0." in told.message
+    assert told.message.endswith(", and 0.75 is to be reached; plan again")
+    assert await written(short, proposed.pending_id) == before
+    again = await plan_of(short)
+    assert abs(again.plan.trades[0].quantity) < abs(gated.plan.trades[0].quantity)
+    assert isinstance(await approve(short, asked(again), "alice"), PendingRequest)
+
+
+async def test_a_plan_that_money_has_come_in_for_is_made_again_and_smaller(short):
+    """The client has paid a part: nobody who is still short may lose more than what is still needed."""
+    await short.publish("50000", at=NOON + timedelta(minutes=2))
+    gated = await plan_of(short)
+    proposed = await approve(short, asked(gated), "alice")
+    await short.deposit("20000")
+    await short.publish("50000", at=NOON + timedelta(minutes=3))
+    told = await refused(approve(short, asked(gated), "bob", proposed.pending_id), Reason.PLAN_OUTDATED)
+    assert "goes further than it must by now" in told.message
+    assert (await plan_of(short)).band is Band.LIQUIDATION
+
+
+@pytest.mark.parametrize(("tolerance", "is_near_enough"), [("0", False), ("0.5", True)])
+async def test_how_far_below_its_target_a_plan_may_end_by_now_is_the_same_parameter(short, tolerance, is_near_enough):
+    await adopted(short, "house-2", end_tolerance=tolerance)
+    await short.publish("51000", at=NOON + timedelta(minutes=2))
+    gated = await plan_of(short)
+    await short.publish("51010", at=NOON + timedelta(minutes=3))
+    if is_near_enough:
+        assert isinstance(await approve(short, asked(gated), "alice"), PendingRequest)
+    else:
+        told = await refused(approve(short, asked(gated), "alice"), Reason.PLAN_OUTDATED)
+        assert "goes further than it must by now" in told.message
+
+
+async def test_a_plan_counts_what_it_is_expected_to_cost_among_what_is_needed(short):
+    """At the marks alone the plan would end too far below its target: trading is dear, and the money for it has to be there."""
+    await adopted(short, "house-2", impact_coefficient="100", end_tolerance="0.001")
+    gated = await plan_of(short)
+    assert gated.plan.cost > 2_000
+    proposed = await approve(short, asked(gated), "alice")
+    await short.publish(FALL, at=NOON + timedelta(minutes=2))
+    done = await approve(short, asked(gated), "bob", proposed.pending_id)
+    assert done.after.utilization < Decimal("0.745")
+
+
+@pytest.mark.parametrize("cost", ["-0.01", "-5000"])
+async def test_trading_that_is_said_to_earn_something_is_refused(short, cost):
+    gated = await plan_of(short)
+    wrong = replace(asked(gated), trades=(replace(gated.plan.trades[0], cost=Decimal(cost)),))
+    told = await refused(approve(short, wrong, "alice"), Reason.INVALID_ARGUMENT)
+    assert (told.facts["field"], told.facts["value"]) == ("cost of BTC-PERP", cost)
+
+
+async def test_two_persons_agree_to_what_it_is_to_cost(short):
+    """It is what says how much has to be closed."""
+    gated = await plan_of(short)
+    proposed = await approve(short, asked(gated), "alice")
+    assert f", at an expected cost of {gated.plan.cost}: sell" in proposed.asked.words
+    await short.publish(FALL, at=NOON + timedelta(minutes=2))
+    (trade,) = gated.plan.trades
+    other = replace(asked(gated), trades=(replace(trade, cost=trade.cost + 1),))
+    await refused(approve(short, other, "bob", proposed.pending_id), Reason.PENDING_REQUEST_DIFFERS)
+
+
+async def test_coins_that_are_pledged_for_a_loan_are_sold_as_far_as_they_must_be_and_approved_of_after_a_move(house):
+    """There is no margin but the haircut: a plan leaves a cushion under what stays, and the market may take half of it or add to it."""
+    await house.deposit("200000")
+    await house.use_cases.record_trades(CORE, [spot_trade("14")], caller=house.caller())
+    await house.publish(FALL, at=NOON + timedelta(minutes=1))
+    gated = await plan_of(house)
+    (trade,) = gated.plan.trades
+    assert gated.plan.before.maintenance_margin == 0 > gated.plan.before.equity
+    assert -8 < trade.quantity < -5
+    for minute, (price, is_fine) in enumerate([("51500", True), ("52500", True), ("50000", False), ("54000", False)], start=2):
+        await house.publish(price, at=NOON + timedelta(minutes=minute))
+        assert (await plan_of(house)).band is Band.LIQUIDATION
+        if is_fine:
+            assert isinstance(await approve(house, asked(gated), "alice"), PendingRequest)
+        else:
+            await refused(approve(house, asked(gated), "alice"), Reason.PLAN_OUTDATED)
 
 
 async def test_a_breaker_stands_in_the_way_until_a_person_resets_it(short):

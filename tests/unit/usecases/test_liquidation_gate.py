@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -10,13 +11,13 @@ import pytest
 
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import CryptoAsset, Instrument, Payoff, Perpetual
-from crossmargin.domain.liquidation import PlannedTrade
+from crossmargin.domain.liquidation import PlannedTrade, after_trades
 from crossmargin.domain.margin import Band
 from crossmargin.domain.market import FactorId, MarketSnapshot
 from crossmargin.domain.market_quality import Quality, Verdict
 from crossmargin.domain.stress import StressStanding
 from crossmargin.usecases.evaluate_margin import portfolio_of
-from crossmargin.usecases.liquidation_gate import PlanEnd, not_tradable, untradable
+from crossmargin.usecases.liquidation_gate import PlanEnd, beyond_need, left_behind, not_tradable, untradable
 from tests.unit.usecases.house import BTC, BTC_PERP, CORE, ETHER, NOON, USD, perpetual_trade
 
 D = Decimal
@@ -93,3 +94,69 @@ async def test_the_first_order_that_cannot_be_made_is_named(mixed):
     assert untradable([a_trade("BTC-PERP"), a_trade("SOL")], *at) == "trades SOL, which this market does not value"
     valid = await seen(mixed)
     assert untradable([a_trade("BTC-PERP"), a_trade(USD)], *valid) == ""
+
+
+def a_sale(quantity, *, cost="0"):
+    return PlannedTrade(BTC_PERP, D(quantity), None, D(60_000), D(59_000), D(cost), D(0))
+
+
+async def cut(house, dollars):
+    """Three contracts against so many dollars, at a market that doubts nothing."""
+    await house.deposit(dollars)
+    await house.trade("3")
+    return await seen(house)
+
+
+async def test_trades_go_too_far_once_the_account_would_be_below_the_target_by_more_than_the_tolerance_without_one_unit_of_them(house):
+    """The smallest sale that is refused ends beyond the tolerance without its last unit; the one before it does not."""
+    portfolio, view, result = await cut(house, "20000")
+    tolerance = view.parameters.liquidation.end_tolerance
+    instruments = {each.instrument_id: each for each in view.market.instruments}
+
+    def refused_at(units):
+        return beyond_need([a_sale(D(-units) / 1000)], portfolio, view, result, target_utilization=TARGET)
+
+    def ends_at(units):
+        return view.margin(after_trades(portfolio, [a_sale(D(-units) / 1000)], instruments)).utilization
+
+    first = bisect_left(range(3_001), True, lo=1, key=lambda units: bool(refused_at(units)))
+    assert 100 < first < 3_000
+    assert ends_at(first - 1) <= TARGET - tolerance < ends_at(first - 2)
+    assert refused_at(first) == f"goes further than it must by now: with a unit less of everything it would end at {ends_at(first - 1)}"
+    assert refused_at(1) == "", "a unit is as little as can be traded"
+
+
+async def test_what_trades_are_expected_to_cost_is_needed_too(house):
+    portfolio, view, result = await cut(house, "20000")
+    assert beyond_need([a_sale("-2.5")], portfolio, view, result, target_utilization=TARGET)
+    assert beyond_need([a_sale("-2.5", cost="10000")], portfolio, view, result, target_utilization=TARGET) == ""
+
+
+async def test_all_is_needed_where_less_would_leave_a_higher_margin_than_there_is(house):
+    """Money comes in and at once covers it, but the margin is not to rise."""
+    portfolio, view, result = await cut(house, "500000")
+    requirement = replace(result.requirement, maintenance_margin=D(1))
+    assert beyond_need([a_sale("-1")], portfolio, view, result, target_utilization=TARGET)
+    assert beyond_need([a_sale("-1")], portfolio, view, replace(result, requirement=requirement), target_utilization=TARGET) == ""
+
+
+@pytest.mark.parametrize(
+    ("quantity", "why"),
+    [
+        ("-3.001", "trades more of BTC-PERP than is held by now"),
+        ("0.001", "trades more of BTC-PERP than is held by now"),
+        ("-0.001", "would end at "),
+        ("-3", "goes further than it must by now"),
+    ],
+)
+async def test_what_is_left_of_a_plan_is_not_traded_once_it_would_turn_over_miss_or_go_too_far(house, quantity, why):
+    found = left_behind([a_sale(quantity)], *await cut(house, "20000"), target_utilization=TARGET)
+    assert found.startswith(why)
+    if "end" in found:
+        assert str(TARGET) in found
+
+
+async def test_two_orders_of_one_contract_may_not_close_more_than_there_is_together(house):
+    at = await cut(house, "20000")
+    assert left_behind([a_sale("-2"), a_sale("-1.001")], *at, target_utilization=TARGET).startswith("trades more of BTC-PERP")
+    assert "BTC-PERP" not in left_behind([a_sale("-2"), a_sale("-1")], *at, target_utilization=TARGET)

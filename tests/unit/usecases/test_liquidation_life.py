@@ -429,8 +429,10 @@ async def test_at_its_target_to_the_digit_nothing_more_is_traded(approved):
     house, _, name = approved
     view = await house.current_market()
     now = view.margin(portfolio_of(await house.ports.books.account_state(CORE))).utilization
+    stored = await house.ports.liquidations.get_liquidation(CORE, name)
+    one = LiquidationOrder(replace(stored.orders[0].trade, quantity=Decimal("-0.001")))
     for target, reason in ((now, Reason.NOT_IN_LIQUIDATION), (now - Decimal("0.000001"), None)):
-        await changed(house, name, target_utilization=target)
+        await changed(house, name, target_utilization=target, orders=(one,))
         told = await refusal_of(house, name)
         assert (told and told.reason) == reason
 

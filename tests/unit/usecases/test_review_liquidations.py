@@ -160,6 +160,30 @@ async def test_what_would_miss_its_target_by_now_is_told_and_not_ended(desk):
     assert [one.is_outdated for one in await desk.tick()] == [False]
 
 
+async def test_what_goes_further_than_it_must_by_now_is_told_and_not_ended_and_nobody_trades_it_meanwhile(desk):
+    """The client has paid half of what is missing: a new plan is smaller, and should the market fall again the old one is needed again."""
+    await desk.house.deposit("25000")
+    assert (await desk.look()).is_open
+    assert [one.is_outdated for one in await desk.tick()] == [True]
+    told = (await desk.house.use_cases.read_liquidation(CORE, desk.name)).refusal
+    assert told.reason is Reason.PLAN_OUTDATED
+    assert "goes further than it must by now" in told.message
+    assert told.message.endswith("and 0.75 is to be reached; plan again")
+    await desk.move("49600")
+    await desk.look()
+    assert [one.is_outdated for one in await desk.tick()] == [False]
+    assert (await desk.house.use_cases.read_liquidation(CORE, desk.name)).refusal is None
+
+
+async def test_what_the_client_has_closed_himself_is_not_closed_once_more(desk):
+    """Eleven of fourteen are gone by a trade that nobody reported of: what is left of the plan would leave the account short of them."""
+    (order,) = (await desk.stored()).orders
+    assert order.trade.quantity < -3
+    await desk.house.trade("-11")
+    assert (await desk.look(change=lambda result: replace(result, utilization=Decimal(1)))).is_open
+    assert [one.is_outdated for one in await desk.tick()] == [True]
+
+
 async def test_it_expires_at_its_time_to_the_moment_and_is_told_once(desk):
     found = await desk.stored()
     desk.house.clock.move_to(found.expires_at - timedelta(microseconds=1))

@@ -102,7 +102,8 @@ def _families(found: Sequence[OpenLiquidation]) -> Iterator[GaugeMetricFamily]:
     )
     unreported.add_metric([], sum(one.is_unreported for one in every))
     outdated = GaugeMetricFamily(
-        "crossmargin_liquidations_outdated", "Open liquidations of which what is left would miss the target at the market of now."
+        "crossmargin_liquidations_outdated",
+        "Open liquidations of which what is left would miss the target by now, goes further than it must or cannot be traded.",
     )
     outdated.add_metric([], sum(one.is_outdated for one in found))
     yield from (unreported, outdated)

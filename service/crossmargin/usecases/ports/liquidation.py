@@ -51,7 +51,7 @@ class LiquidationStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OpenLiquidation:
-    """A liquidation that is open. `is_outdated`: at the market of the last house run what is left of it would miss its target."""
+    """A liquidation that is open. `is_outdated`: what is left of it is not to be traded at the market of the last house run."""
 
     liquidation: Liquidation
     is_outdated: bool
