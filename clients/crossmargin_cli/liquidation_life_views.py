@@ -17,6 +17,7 @@ _FLAG_WORDS: Final = {
     pb.LIQUIDATION_FILL_FLAG_BEYOND_LIMIT: "worse than the limit",
     pb.LIQUIDATION_FILL_FLAG_OVERFILLED: "more than was planned",
     pb.LIQUIDATION_FILL_FLAG_LATE: "after the end",
+    pb.LIQUIDATION_FILL_FLAG_TURNED_OVER: "more than was held, so that the rest opened a position",
 }
 
 
@@ -102,7 +103,8 @@ def reported_lines(done: pb.ReportLiquidationResponse) -> Iterator[str]:
 def _fill_text(fill: pb.LiquidationFill) -> str:
     order = order_text(pb.PlannedTrade(instrument_id=fill.instrument_id, quantity=fill.quantity))
     flags = "".join(f"; {_FLAG_WORDS[flag]}" for flag in fill.flags)
-    return f"{order} at {fill.price}, entry {fill.seq}{flags}"
+    opened = f" ({fill.opened} of it opened)" if fill.opened else ""
+    return f"{order} at {fill.price}{opened}, entry {fill.seq}{flags}"
 
 
 def _moment(stamp: Timestamp) -> str:

@@ -10,10 +10,11 @@ import pytest
 from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
 from crossmargin.domain.errors import Reason
 from crossmargin.domain.liquidation import PlanWish
+from crossmargin.domain.liquidation_life import FillFlag
 from crossmargin.domain.pending_request import PendingRequest, PendingState
 from crossmargin.usecases.approve_liquidation import ApprovalRequest, ApprovedLiquidation
 from tests.contract.test_reproduction_contract import Desk
-from tests.unit.usecases.house import BTC_PERP, CORE, NOON
+from tests.unit.usecases.house import BTC_PERP, CORE, NOON, perpetual_trade
 from tests.unit.usecases.refusals import refused
 
 MINUTE = timedelta(minutes=1)
@@ -59,6 +60,30 @@ async def test_a_plan_that_collateral_has_come_in_for_is_refused_and_a_smaller_o
     done = await approve(short, second, "bob", again.pending_id)
     assert isinstance(done, ApprovedLiquidation)
     assert (await short.ports.liquidations.open_liquidation(CORE)).liquidation_id == done.liquidation_id
+
+
+async def test_a_fill_of_more_than_is_held_is_booked_in_two_parts_and_only_what_it_closed_is_counted(short):
+    """What is too much is a position at its price, and what the liquidation says of itself stops at what there was."""
+    request = await plan_of(short)
+    proposed = await approve(short, request, "alice")
+    await short.publish("50000", at=NOON + 2 * MINUTE)
+    name = (await approve(short, request, "bob", proposed.pending_id)).liquidation_id
+    held = await holding(short)
+    fill = perpetual_trade(str(-held.quantity - 2), price="50000")
+    done = await short.use_cases.report_liquidation(CORE, name, [fill], caller=short.caller("olivia"))
+    assert done.fills[0].flags == {FillFlag.OVERFILLED, FillFlag.TURNED_OVER}
+    left = await holding(short)
+    assert (left.quantity, left.cost) == (-2, -2 * 50_000)
+    stored = await short.ports.liquidations.get_liquidation(CORE, name)
+    assert not stored.is_open
+    assert sum(order.filled for order in stored.orders if order.trade.instrument_id == BTC_PERP) == -held.quantity
+    (step,) = [each for each in await short.ports.liquidations.list_steps(CORE, name) if each.fill is not None]
+    assert (step.fill.opened, step.fill.value) == (-2, held.quantity * 50_000)
+
+
+async def holding(desk):
+    (found,) = [each for each in (await desk.use_cases.read_account(CORE)).positions if each.instrument_id == BTC_PERP]
+    return found
 
 
 def contracts_of(request):

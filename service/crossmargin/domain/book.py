@@ -23,7 +23,7 @@ from crossmargin.domain.instrument import BondTerms, Instrument, check_trade_pri
 from crossmargin.domain.methodology import AccountMethodology, Methodology
 from crossmargin.domain.money import EXACT, LEDGER_LIMIT, LEDGER_UNIT, check_ledger_decimal, check_scale, exact_sum, format_decimal
 from crossmargin.domain.pending_request import Persons
-from crossmargin.domain.position import Position, closes, cost_of_part
+from crossmargin.domain.position import Position, closed_by, cost_of_part
 
 
 @unique
@@ -215,8 +215,8 @@ class Entry:
 def entry_from_trade(trade: Trade, instrument: Instrument, settlement: Instrument | None, *, closing: Position | None = None) -> NewEntry:
     """Return the double entry of a trade: what was bought against what was paid, the street on the other side.
 
-    `settlement` is the instrument of `trade.settlement`. A margined contract moves no money: its cost is posted with it. Unless it closes a
-    part of `closing`, what its book holds: that part takes its cost along, and what it has gained is paid.
+    `settlement` is the instrument of `trade.settlement`. A margined contract moves no money: its cost is posted with it. As far as it
+    closes `closing`, what its book holds, that part takes its cost along, and what it has gained is paid; the rest is a new position.
 
     Raises:
         DomainError: INVALID_PRICE, INVALID_QUANTITY or INVALID_DECIMAL when the instrument cannot trade so; INVALID_INSTRUMENT when an
@@ -227,10 +227,13 @@ def entry_from_trade(trade: Trade, instrument: Instrument, settlement: Instrumen
     check_trade_price(instrument, trade.price)
     paid_in = _settlement_of(trade, instrument, settlement)
     amount = ledger_amount(consideration(instrument, quantity=trade.quantity, price=trade.price))
-    if instrument.is_margined and closing is not None and closes(trade.quantity, closing):
-        cost = cost_of_part(closing, EXACT.minus(trade.quantity))
-        gained = EXACT.minus(EXACT.add(amount, cost))
-        postings = _mirrored(trade.account, trade.book_id, instrument.instrument_id, trade.quantity, EXACT.minus(cost), LEDGER_STREET)
+    closed = closed_by(trade.quantity, closing)
+    if instrument.is_margined and closing is not None and closed:
+        opened = ledger_amount(consideration(instrument, quantity=EXACT.subtract(trade.quantity, closed), price=trade.price))
+        cost = cost_of_part(closing, EXACT.minus(closed))
+        gained = EXACT.minus(exact_sum((amount, EXACT.minus(opened), cost)))
+        own_cost = EXACT.subtract(opened, cost)
+        postings = _mirrored(trade.account, trade.book_id, instrument.instrument_id, trade.quantity, own_cost, LEDGER_STREET)
         if gained:
             postings += _mirrored(trade.account, trade.book_id, paid_in, gained, Decimal(0), LEDGER_STREET)
     elif instrument.is_margined:

@@ -73,6 +73,8 @@ class FillFlag(Enum):
     """More than the plan trades of the instrument."""
     LATE = "late"
     """After the liquidation had ended."""
+    TURNED_OVER = "turned over"
+    """More than was held of a contract: what was too much has opened a position the other way, which is no part of the liquidation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,8 @@ class Fill:
         quantity: Signed like the order. price: As the instrument quotes it. sequence: The ledger entry that books it.
         cost: What its price is worse than the one expected, base currency, beside that order's share of the estimate; negative if better.
         value: What was traded is worth at its price, base currency, zero or more. expected_cost: the share of the estimate.
+        opened: The part of the quantity that closed nothing, signed like it. It is booked like the rest, and counts neither for the orders
+            nor in any of these amounts.
     """
 
     instrument_id: InstrumentId
@@ -167,6 +171,12 @@ class Fill:
     value: Decimal = Decimal(0)
     expected_cost: Decimal = Decimal(0)
     flags: frozenset[FillFlag] = frozenset()
+    opened: Decimal = Decimal(0)
+
+    @property
+    def closed(self) -> Decimal:
+        """The part of the quantity that closed what was held."""
+        return EXACT.subtract(self.quantity, self.opened)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +225,12 @@ def filled(liquidation: Liquidation, fill: Fill, price_as_planned: Decimal | Non
     orders = _allotted(now, fill)
     is_worse = price_as_planned is None or _is_beyond_limit(now, fill, price_as_planned)
     is_over = any(abs(order.filled) > abs(order.trade.quantity) for order in orders if order.trade.instrument_id == fill.instrument_id)
-    flags = {FillFlag.BEYOND_LIMIT: is_worse, FillFlag.OVERFILLED: is_over, FillFlag.LATE: not now.is_open}
+    flags = {
+        FillFlag.BEYOND_LIMIT: is_worse,
+        FillFlag.OVERFILLED: is_over,
+        FillFlag.LATE: not now.is_open,
+        FillFlag.TURNED_OVER: bool(fill.opened),
+    }
     expected_cost = _expected_cost(now, fill)
     flagged = replace(fill, expected_cost=expected_cost, flags=frozenset(flag for flag, is_so in flags.items() if is_so))
     state = LiquidationState.EXECUTING if now.is_open else now.state
@@ -230,11 +245,13 @@ def filled(liquidation: Liquidation, fill: Fill, price_as_planned: Decimal | Non
     return _changed(after, LiquidationStepKind.FILLED, at=at, by=by, state=state, fill=flagged)
 
 
-def reviewed(liquidation: Liquidation, standing: StressStanding | None, missed: str, *, at: datetime, by: str) -> LiquidationChange | None:
+def reviewed(
+    liquidation: Liquidation, standing: StressStanding | None, outdated: str, *, at: datetime, by: str
+) -> LiquidationChange | None:
     """Return what becomes of an open liquidation by itself; None for nothing.
 
-    `standing` is that of the account at the most favourable end of the market, None where it cannot be margined; `missed` says where what
-    is left of the plan would end if that is too far above its target.
+    `standing` is that of the account at the most favourable end of the market, None where it cannot be margined; `outdated` says in words
+    why what is left of the plan is not to be done any more, such as where it would end if that is too far above its target; empty if it is.
     """
     if not liquidation.is_open:
         return None
@@ -243,8 +260,8 @@ def reviewed(liquidation: Liquidation, standing: StressStanding | None, missed: 
     if standing is not None and standing.utilization is not None and standing.utilization <= liquidation.target_utilization:
         text = f"utilization is {standing.utilization}, and {liquidation.target_utilization} was to be reached"
         return _ended(liquidation, LiquidationState.CURED, LiquidationStepKind.CURED, at=at, by=by, text=text)
-    if missed:
-        text = f"what is left of it would end {missed} and not at {liquidation.target_utilization}; plan again"
+    if outdated:
+        text = f"what is left of it {outdated}; plan again"
         return _ended(liquidation, LiquidationState.SUPERSEDED, LiquidationStepKind.SUPERSEDED, at=at, by=by, text=text)
     return None
 
@@ -309,7 +326,7 @@ def check_open(liquidation: Liquidation, now: datetime) -> Liquidation:
 
 
 def _allotted(liquidation: Liquidation, fill: Fill) -> tuple[LiquidationOrder, ...]:
-    """Return the orders with a fill spread over those of its instrument, the first one first; what is too much goes to the last."""
+    """Return the orders with what a fill closed spread over those of its instrument, the first one first; the last has what is too much."""
     own = [place for place, order in enumerate(liquidation.orders) if order.trade.instrument_id == fill.instrument_id]
     if not own or liquidation.orders[own[0]].trade.quantity * fill.quantity <= 0:
         side = "sale" if fill.quantity < 0 else "purchase"
@@ -321,7 +338,7 @@ def _allotted(liquidation: Liquidation, fill: Fill) -> tuple[LiquidationOrder, .
             value=fill.instrument_id,
             liquidation=liquidation.liquidation_id,
         )
-    orders, left = list(liquidation.orders), fill.quantity
+    orders, left = list(liquidation.orders), fill.closed
     for place in own:
         room = orders[place].left
         taken = left if place == own[-1] or left.copy_abs() < room.copy_abs() else room
@@ -339,7 +356,7 @@ def _is_beyond_limit(liquidation: Liquidation, fill: Fill, price: Decimal) -> bo
 def _expected_cost(liquidation: Liquidation, fill: Fill) -> Decimal:
     own = [order.trade for order in liquidation.orders if order.trade.instrument_id == fill.instrument_id]
     planned, cost = exact_sum(trade.quantity for trade in own), exact_sum(trade.cost for trade in own)
-    share: Decimal = EXACT.divide(EXACT.multiply(cost, fill.quantity), planned)
+    share: Decimal = EXACT.divide(EXACT.multiply(cost, fill.closed), planned)
     return share.quantize(Decimal("0.01"), context=EXACT)
 
 

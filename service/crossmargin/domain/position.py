@@ -59,6 +59,18 @@ def closes(quantity: Decimal, held: Holding | Position | None) -> bool:
     return held.quantity * quantity < 0 and quantity.copy_abs() <= held.quantity.copy_abs()
 
 
+def closed_by(quantity: Decimal, held: Holding | Position | None) -> Decimal:
+    """Return the part of a trade, signed like it, that closes what is held. The rest of it opens a position.
+
+    >>> held = Holding(InstrumentId("PERP"), Decimal(4), Decimal(200))
+    >>> [closed_by(Decimal(quantity), held) for quantity in (-3, -6, 1)]
+    [Decimal('-3'), Decimal('-4'), Decimal('0')]
+    """
+    if held is None or held.quantity * quantity >= 0:
+        return Decimal(0)
+    return quantity if closes(quantity, held) else EXACT.minus(held.quantity)
+
+
 def cost_of_part(held: Holding | Position, quantity: Decimal) -> Decimal:
     """Return the share of a cost that a part of what is held has, signed like it, to 18 places; of the whole all of it.
 

@@ -193,9 +193,9 @@ def _weigh(
     check_reduces(portfolio, request.trades, instruments)
     end = end_of(request.trades, portfolio, view)
     target = _target(request, view)
-    missed = end.missed(target)
+    missed = end.missed_in_words(target)
     if missed:
-        return _outdated(request, f"would end {missed} by now and not at {target}; plan again")
+        return _outdated(request, f"{missed}; plan again")
     further = beyond_need(request.trades, portfolio, view, result, target_utilization=target)
     if further:
         return _outdated(request, f"{further}, and {target} is to be reached; plan again")

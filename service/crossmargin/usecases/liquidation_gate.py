@@ -103,6 +103,11 @@ class PlanEnd:
             return ""
         return "nowhere" if utilization is None else f"at {utilization}"
 
+    def missed_in_words(self, target_utilization: Decimal) -> str:
+        """Return that it would end too far above a target; empty when it is near enough."""
+        missed = self.missed(target_utilization)
+        return missed and f"would end {missed} by now and not at {target_utilization}"
+
 
 def beyond_need(
     trades: Sequence[PlannedTrade], portfolio: Portfolio, view: MarketView, result: MarginResult, *, target_utilization: Decimal
@@ -138,14 +143,18 @@ def left_behind(
     if cannot:
         return cannot
     known = view.known(portfolio)
-    turned = cannot_reduce(known, trades, {each.instrument_id: each for each in view.market.instruments})
-    if turned is not None:
-        return f"trades more of {turned} than is held by now"
-    missed = end_of(trades, known, view).missed(target_utilization)
-    if missed:
-        return f"would end {missed} by now and not at {target_utilization}"
+    other = more_than_held(trades, known, view) or end_of(trades, known, view).missed_in_words(target_utilization)
+    if other:
+        return other
     further = beyond_need(trades, known, view, result, target_utilization=target_utilization)
     return further and f"{further}, and {target_utilization} is to be reached"
+
+
+def more_than_held(trades: Sequence[PlannedTrade], portfolio: Portfolio, view: MarketView) -> str:
+    """Return in words that trades would turn a contract over; empty when they reduce all of them, or it is not known what they are."""
+    instruments = {each.instrument_id: each for each in view.market.instruments}
+    turned = cannot_reduce(portfolio, [trade for trade in trades if trade.instrument_id in instruments], instruments)
+    return "" if turned is None else f"trades more of {turned} than is held by now"
 
 
 def end_of(trades: Sequence[PlannedTrade], portfolio: Portfolio, view: MarketView) -> PlanEnd:

@@ -13,8 +13,9 @@ from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef, BookId, InstrumentId, PendingRequestId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.liquidation_life import Fill, FillFlag, Liquidation, LiquidationChange, LiquidationStep, expired, filled, reviewed
+from crossmargin.domain.money import EXACT, exact_sum
 from crossmargin.domain.portfolio import Portfolio
-from crossmargin.domain.position import Position
+from crossmargin.domain.position import Holding, Position, closed_by
 from crossmargin.domain.stress import StressStanding
 from crossmargin.engine.liquidation_cost import cost_above, price_as_planned, traded_value
 from crossmargin.engine.stress import standing_of
@@ -23,7 +24,7 @@ from crossmargin.usecases.current_market import MarketView
 from crossmargin.usecases.decide_on_market import DecideOnMarket
 from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.known_instruments import known_instruments
-from crossmargin.usecases.liquidation_gate import PlanEnd, end_of
+from crossmargin.usecases.liquidation_gate import PlanEnd, end_of, more_than_held
 from crossmargin.usecases.ports.books import AccountState, Books
 from crossmargin.usecases.ports.instrument import InstrumentReader
 from crossmargin.usecases.ports.liquidation import LiquidationReports, LiquidationStore
@@ -57,8 +58,10 @@ class ReportLiquidation:
     """Books fills with the liquidation that they are of, in one transaction under the lock of the account.
 
     What is closed of a margined contract is paid what it has gained, so that the books say what the plan said. A fill is a fact: it is
-    booked at whatever price and after whatever end, and flagged. Afterwards the account is margined: a liquidation that is done, that its
-    account does not need any more or that the market has left behind ends there.
+    booked at whatever price and after whatever end, and flagged. Of one that is larger than what is held a part closes it, and the rest
+    opens a position; both are booked by its entry, and only what closed counts for the liquidation. Afterwards the account is margined: a
+    liquidation that is done, that its account does not need any more or that the market has left behind ends there, and so does one that
+    closes more than is held by now.
     """
 
     decide_on_market: DecideOnMarket
@@ -115,8 +118,8 @@ class ReportLiquidation:
         seen = await self.compute.run(partial(_seen, booking.portfolio, view, booking.liquidation))
         standing, end = (None, None) if seen is None else seen
         booking.liquidation = replace(booking.liquidation, standing=standing)
-        missed = "" if end is None else end.missed(booking.liquidation.target_utilization)
-        booking.step(reviewed(booking.liquidation, standing, missed, at=books.now, by=by))
+        outdated = booking.turned_over or ("" if end is None else end.missed_in_words(booking.liquidation.target_utilization))
+        booking.step(reviewed(booking.liquidation, standing, outdated, at=books.now, by=by))
 
 
 class _Booking:
@@ -139,6 +142,11 @@ class _Booking:
         return self._view.known(portfolio_of(replace(self._state, positions=tuple(self._positions))))
 
     @property
+    def turned_over(self) -> str:
+        """Why what is left cannot be traded: less is held than it closes; empty if nothing is in its way."""
+        return more_than_held(self.liquidation.left, self.portfolio, self._view)
+
+    @property
     def records(self) -> tuple[Record, ...]:
         """The liquidation as it is in the end, and its steps."""
         return (self.liquidation, *self.steps)
@@ -156,8 +164,9 @@ class _Booking:
         entry = entry_from_trade(named, instrument, settlement, closing=self._position(fill.book_id, fill.instrument_id))
         sequence = self.head.sequence + len(self.entries) + 1
         as_planned = self._price_as_planned(fill, instrument)
-        cost, value = self._cost_and_value(fill, instrument, as_planned)
-        booked = Fill(fill.instrument_id, fill.quantity, fill.price, sequence, cost, value)
+        opened = self._opened(fill, instrument)
+        cost, value = self._cost_and_value(EXACT.subtract(fill.quantity, opened), instrument, as_planned)
+        booked = Fill(fill.instrument_id, fill.quantity, fill.price, sequence, cost, value, opened=opened)
         change = filled(self.liquidation, booked, as_planned, at=books.now, by=by)
         self.entries.append(entry)
         self._positions += positions_from([entry], entry.account)
@@ -177,16 +186,23 @@ class _Booking:
             book_id, instrument_id, sum((each.quantity for each in own), Decimal(0)), sum((each.cost for each in own), Decimal(0))
         )
 
+    def _opened(self, fill: Trade, instrument: Instrument) -> Decimal:
+        """Return what of a fill closes nothing that the account holds in any book; of an asset nothing: what is owed can be bought back."""
+        if instrument.is_asset:
+            return Decimal(0)
+        held = exact_sum(each.quantity for each in self._positions if each.instrument_id == fill.instrument_id)
+        return EXACT.subtract(fill.quantity, closed_by(fill.quantity, Holding(fill.instrument_id, held, Decimal(0))))
+
     def _price_as_planned(self, fill: Trade, instrument: Instrument) -> Decimal | None:
         return price_as_planned(fill.price, instrument, self._view.market, paid_in=fill.settlement)
 
-    def _cost_and_value(self, fill: Trade, instrument: Instrument, price: Decimal | None) -> tuple[Decimal, Decimal]:
-        own = [order.trade for order in self.liquidation.orders if order.trade.instrument_id == fill.instrument_id]
+    def _cost_and_value(self, closed: Decimal, instrument: Instrument, price: Decimal | None) -> tuple[Decimal, Decimal]:
+        own = [order.trade for order in self.liquidation.orders if order.trade.instrument_id == instrument.instrument_id]
         market = self._view.market
         if not own or price is None or instrument.instrument_id not in market.row_of:
             return Decimal(0), Decimal(0)
-        cost = cost_above(own[0].expected_price, price, fill.quantity, instrument, market)
-        return cost, traded_value(price, fill.quantity, instrument, market)
+        cost = cost_above(own[0].expected_price, price, closed, instrument, market)
+        return cost, traded_value(price, closed, instrument, market)
 
 
 def _seen(portfolio: Portfolio, view: MarketView, liquidation: Liquidation) -> tuple[StressStanding, PlanEnd] | None:

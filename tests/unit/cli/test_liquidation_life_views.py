@@ -72,6 +72,13 @@ def test_one_says_what_is_left_of_every_order_what_happened_and_whether_to_go_on
     assert "No more of it may be traded now (LIQUIDATION_PAUSED): a breaker has tripped." in shown(*liquidation_lines(refused))
 
 
+def test_a_fill_says_what_of_it_opened_a_position():
+    flags = [pb.LIQUIDATION_FILL_FLAG_OVERFILLED, pb.LIQUIDATION_FILL_FLAG_TURNED_OVER]
+    fill = pb.LiquidationFill(instrument_id="BTC-USD-PERP", quantity="-16", opened="-2", price="50900", seq=12, flags=flags)
+    text = shown(step_table([pb.LiquidationStep(number=2, kind="filled", time=moment(10), by="olivia", fill=fill)]))
+    assert "sell 16 BTC-USD-PERP at 50900 (-2 of it opened), entry 12; more than was planned; more than was held, so" in text
+
+
 def test_a_report_says_what_was_booked_and_where_it_then_stands():
     standing = pb.StressStanding(utilization="0.74")
     ended = a_liquidation(state=pb.LIQUIDATION_STATE_DONE, standing=standing)

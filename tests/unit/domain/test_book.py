@@ -345,12 +345,14 @@ def test_a_part_that_is_closed_takes_its_share_of_the_cost_along_and_what_it_gai
     assert closed(the.PERPETUAL, "-1", "5200", held) == {name: (-1, -50_000), settled: (2_000, 0)}
     assert closed(the.PERPETUAL, "-4", "4900", held) == {name: (-4, -200_000), settled: (-4_000, 0)}
     assert closed(the.PERPETUAL, "-1", "5000", held) == {name: (-1, -50_000)}, "nothing gained, nothing paid"
+    assert closed(the.PERPETUAL, "-6", "5200", held) == {name: (-6, -200_000 - 2 * 52_000), settled: (8_000, 0)}, "two of six are new"
     short = Position(BOOK, name, D(-4), D(-200_000))
+    assert closed(the.PERPETUAL, "6", "5200", short) == {name: (6, 200_000 + 2 * 52_000), settled: (-8_000, 0)}
     assert closed(the.PERPETUAL, "1", "5200", short) == {name: (1, 50_000), settled: (-2_000, 0)}
 
 
-@pytest.mark.parametrize("held", [None, D(0), D(-4), D("0.5")])
-def test_what_closes_nothing_or_turns_over_has_its_own_cost_and_is_paid_later(held):
+@pytest.mark.parametrize("held", [None, D(0), D(-4)])
+def test_what_closes_nothing_has_its_own_cost_and_is_paid_later(held):
     name = the.PERPETUAL.instrument_id
     position = None if held is None else Position(BOOK, name, held, 50_000 * held)
     assert closed(the.PERPETUAL, "-1", "5200", position) == {name: (-1, -52_000)}

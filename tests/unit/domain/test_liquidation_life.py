@@ -160,6 +160,18 @@ def test_all_that_was_planned_is_not_too_much_and_a_bit_more_is_whichever_order_
     assert flags == {FillFlag.OVERFILLED}
 
 
+@pytest.mark.parametrize(("opened", "filled_of_it"), [("0", "-4"), ("-1", "-3"), ("-4", "0")])
+def test_what_of_a_fill_closed_nothing_counts_neither_for_the_orders_nor_for_the_cost(opened, filled_of_it):
+    """It has opened a position, which is none of the liquidation's: what is planned is still to be closed, if anything is there."""
+    now, flags = after(NEW, replace(fill("PERP", -4), opened=D(opened)))
+    assert sum(order.filled for order in now.orders) == D(filled_of_it)
+    assert flags == ({FillFlag.TURNED_OVER} if D(opened) else set())
+    assert now.cost == D(12) * D(filled_of_it) / -5
+    assert [order.left for order in now.orders if order.trade.instrument_id == PERP] == (
+        [D(0), D(-1)] if opened == "0" else [D(0), D(-2)] if opened == "-1" else [D(-2), D(-3)]
+    )
+
+
 def test_a_fill_after_the_end_is_late_and_opens_nothing_again():
     for state in ENDED:
         late = filled(in_state(state), fill("PERP", -1), D(100), at=NOW, by="olivia")
@@ -203,7 +215,7 @@ def test_a_liquidation_that_has_ended_stays_as_it_ended_whatever_time_it_is():
 
 
 def test_all_traded_is_done_whatever_that_came_to_and_says_so():
-    ended = reviewed(done(), standing("0.9"), "at 0.9", at=NOW, by="olivia")
+    ended = reviewed(done(), standing("0.9"), "would end at 0.9", at=NOW, by="olivia")
     assert (ended.liquidation.state, ended.liquidation.ended_at, ended.step.kind) == (LiquidationState.DONE, NOW, LiquidationStepKind.DONE)
     assert ended.step.text == "ended at utilization 0.9, 0.75 was promised; cost 13.00, 13 was expected"
     assert reviewed(done(), standing(None), "", at=NOW, by="olivia").step.text.startswith("ended at utilization infinite, ")
@@ -221,18 +233,18 @@ def test_an_account_at_its_target_to_the_digit_needs_no_more(utilization, is_cur
 
 
 def test_what_is_left_is_superseded_where_it_would_miss_and_goes_on_where_nobody_knows():
-    change = reviewed(NEW, standing("0.9"), "at 0.8", at=NOW, by="olivia")
+    change = reviewed(NEW, standing("0.9"), "trades more of PERP than is held by now", at=NOW, by="olivia")
     assert (change.liquidation.state, change.step.kind) == (LiquidationState.SUPERSEDED, LiquidationStepKind.SUPERSEDED)
-    assert change.step.text == "what is left of it would end at 0.8 and not at 0.75; plan again"
+    assert change.step.text == "what is left of it trades more of PERP than is held by now; plan again"
     assert reviewed(NEW, None, "", at=NOW, by="olivia") is None
-    assert reviewed(NEW, standing("0.7"), "at 0.8", at=NOW, by="olivia").liquidation.state is LiquidationState.CURED
+    assert reviewed(NEW, standing("0.7"), "would end at 0.8", at=NOW, by="olivia").liquidation.state is LiquidationState.CURED
 
 
 @pytest.mark.parametrize("state", ENDED)
 def test_nothing_becomes_of_what_has_ended(state):
     ended = in_state(state)
     late = NEW.expires_at + timedelta(days=1)
-    assert reviewed(replace(done(), state=state), standing("0.5"), "nowhere", at=NOW, by="olivia") is None
+    assert reviewed(replace(done(), state=state), standing("0.5"), "would end nowhere", at=NOW, by="olivia") is None
     assert expired(ended, at=late, by="crossmargin") is None
     assert unreported(ended, report_within=timedelta(0), at=late, by="crossmargin") is None
     assert recovered(ended, D(0), at=NOW, by="crossmargin") is None

@@ -332,10 +332,60 @@ async def test_more_than_is_held_is_booked_as_it_was_and_leaves_the_account_on_t
     house, _, name = approved
     dollars = {one.instrument_id: one for one in (await house.use_cases.read_account(CORE)).positions}[USD].quantity
     over = await report(house, name, a_fill(-14), a_fill(-2))
-    assert [fill.flags for fill in over.fills] == [{FillFlag.OVERFILLED}] * 2
+    assert [fill.flags for fill in over.fills] == [{FillFlag.OVERFILLED}, {FillFlag.OVERFILLED, FillFlag.TURNED_OVER}]
     held = {one.instrument_id: one for one in (await house.use_cases.read_account(CORE)).positions}
     assert held[USD].quantity - dollars == -14 * 8000
     assert (held[BTC_PERP].quantity, held[BTC_PERP].cost) == (-2, -2 * 52_000)
+
+
+async def test_a_fill_of_more_than_is_held_is_split_between_what_it_closes_and_what_it_opens(approved):
+    """At once as in two: fourteen are paid what they have gained and are all that counts for the liquidation, two are a position."""
+    house, plan, name = approved
+    before = {one.instrument_id: one for one in (await house.use_cases.read_account(CORE)).positions}
+    done = await report(house, name, a_fill(-16))
+    assert len(done.fills) == 1
+    after = {one.instrument_id: one for one in (await house.use_cases.read_account(CORE)).positions}
+    assert after[USD].quantity - before[USD].quantity == -14 * 8000
+    assert (after[BTC_PERP].quantity, after[BTC_PERP].cost) == (-2, -2 * 52_000)
+    assert done.fills[0].flags == {FillFlag.OVERFILLED, FillFlag.TURNED_OVER}
+    assert (done.liquidation.orders[0].filled, done.liquidation.state) == (-14, LiquidationState.DONE)
+    (fill,) = [step.fill for step in await house.ports.liquidations.list_steps(CORE, name) if step.fill is not None]
+    assert (fill.quantity, fill.opened, fill.closed) == (-16, -2, -14)
+    assert (fill.value, done.liquidation.traded_value) == (14 * 52_000, 14 * 52_000)
+    assert fill.cost == round((plan.trades[0].expected_price - 52_000) * 14, 2)
+
+
+async def test_what_is_not_there_any_more_is_not_counted_as_closed_and_ends_what_is_left(approved):
+    """The client closed most of it himself. Of what was sold by the plan a part closed something, and there is nothing left to sell."""
+    house, plan, name = approved
+    assert plan.trades[0].quantity < Decimal("-3.5")
+    await house.use_cases.record_trades(CORE, [perpetual_trade("-11.5", price=FALL)], caller=house.caller())
+    found = await report(house, name, a_fill("-3.5"))
+    assert found.fills[0].flags == {FillFlag.TURNED_OVER}
+    assert found.liquidation.orders[0].filled == Decimal("-2.5")
+    assert found.liquidation.left
+    assert not found.liquidation.is_open
+
+
+async def test_what_a_fill_opens_is_said_of_the_account_and_not_of_one_of_its_books(approved):
+    """Sold in a book that holds none of it, two reduce what the account holds: they count, and open nothing for it."""
+    house, _, name = approved
+    found = await report(house, name, replace(a_fill(-2), book_id=BookId("hedge")))
+    assert (found.fills[0].flags, found.liquidation.orders[0].filled) == (frozenset(), -2)
+
+
+async def test_a_liquidation_that_closes_more_than_is_held_by_now_ends_with_the_next_report_and_says_so(approved):
+    house, plan, name = approved
+    assert plan.trades[0].quantity < -3
+    stored = await house.ports.liquidations.get_liquidation(CORE, name)
+    order = replace(stored.orders[0], trade=replace(plan.trades[0], quantity=Decimal(-14)))
+    await changed(house, name, target_utilization=Decimal("0.01"), orders=(order,))
+    await house.use_cases.record_trades(CORE, [perpetual_trade("-7", price=FALL)], caller=house.caller())
+    found = await report(house, name, a_fill(-1))
+    assert found.liquidation.state is LiquidationState.SUPERSEDED
+    assert (await house.ports.liquidations.list_steps(CORE, name))[-1].text == (
+        "what is left of it trades more of BTC-PERP than is held by now; plan again"
+    )
 
 
 async def test_a_fill_that_closes_more_than_its_book_holds_is_worth_what_it_would_be_in_two(approved):

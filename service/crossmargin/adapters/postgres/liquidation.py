@@ -255,6 +255,7 @@ def _fill(said: Mapping[str, Any]) -> Fill:
         Decimal(said.get("value", "0")),
         Decimal(said.get("expected_cost", "0")),
         frozenset(map(FillFlag, said["flags"])),
+        Decimal(said.get("opened", "0")),
     )
 
 
@@ -282,4 +283,5 @@ def _fill_to_json(fill: Fill) -> dict[str, Any]:
         "value": str(fill.value),
         "expected_cost": str(fill.expected_cost),
         "flags": sorted(flag.value for flag in fill.flags),
+        "opened": str(fill.opened),
     }

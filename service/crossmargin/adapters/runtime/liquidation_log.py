@@ -7,11 +7,12 @@ from typing import Final
 
 import structlog
 
-from crossmargin.domain.liquidation_life import LiquidationStep, LiquidationStepKind
+from crossmargin.domain.liquidation_life import FillFlag, LiquidationStep, LiquidationStepKind
 from crossmargin.usecases.ports.liquidation import LiquidationReports, OpenLiquidation
 
 log = structlog.get_logger()
 _ALARMING: Final = frozenset({LiquidationStepKind.EXPIRED, LiquidationStepKind.UNREPORTED})
+_TOO_MUCH: Final = frozenset({FillFlag.OVERFILLED, FillFlag.TURNED_OVER})
 
 
 class LiquidationLog:
@@ -24,7 +25,7 @@ class LiquidationLog:
         """Log a step; one that somebody has to see to as a warning."""
         # Who and why is in the step itself: words of people have no place in a log.
         account, kind, state = str(step.account), step.kind.value, step.state.value
-        if step.kind in _ALARMING:
+        if step.kind in _ALARMING or (step.fill is not None and step.fill.flags & _TOO_MUCH):
             log.warning("liquidation", step=kind, account=account, liquidation=step.liquidation_id, state=state)
         else:
             log.info("liquidation", step=kind, account=account, liquidation=step.liquidation_id, state=state)

@@ -121,6 +121,7 @@ class _LiquidationFillFlagEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_L
     LIQUIDATION_FILL_FLAG_BEYOND_LIMIT: _LiquidationFillFlag.ValueType  # 1
     LIQUIDATION_FILL_FLAG_OVERFILLED: _LiquidationFillFlag.ValueType  # 2
     LIQUIDATION_FILL_FLAG_LATE: _LiquidationFillFlag.ValueType  # 3
+    LIQUIDATION_FILL_FLAG_TURNED_OVER: _LiquidationFillFlag.ValueType  # 4
 
 class LiquidationFillFlag(_LiquidationFillFlag, metaclass=_LiquidationFillFlagEnumTypeWrapper): ...
 
@@ -128,6 +129,7 @@ LIQUIDATION_FILL_FLAG_UNSPECIFIED: LiquidationFillFlag.ValueType  # 0
 LIQUIDATION_FILL_FLAG_BEYOND_LIMIT: LiquidationFillFlag.ValueType  # 1
 LIQUIDATION_FILL_FLAG_OVERFILLED: LiquidationFillFlag.ValueType  # 2
 LIQUIDATION_FILL_FLAG_LATE: LiquidationFillFlag.ValueType  # 3
+LIQUIDATION_FILL_FLAG_TURNED_OVER: LiquidationFillFlag.ValueType  # 4
 Global___LiquidationFillFlag: _TypeAlias = LiquidationFillFlag  # noqa: Y015
 
 class _MarketDepthKind:
@@ -1672,6 +1674,7 @@ class LiquidationFill(_message.Message):
     FLAGS_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
     EXPECTED_COST_FIELD_NUMBER: _builtins.int
+    OPENED_FIELD_NUMBER: _builtins.int
     instrument_id: _builtins.str
     quantity: _builtins.str
     price: _builtins.str
@@ -1679,6 +1682,7 @@ class LiquidationFill(_message.Message):
     cost: _builtins.str
     value: _builtins.str
     expected_cost: _builtins.str
+    opened: _builtins.str
     @_builtins.property
     def flags(self) -> _containers.RepeatedScalarFieldContainer[Global___LiquidationFillFlag.ValueType]: ...
     def __init__(
@@ -1692,10 +1696,11 @@ class LiquidationFill(_message.Message):
         flags: _abc.Iterable[Global___LiquidationFillFlag.ValueType] | None = ...,
         value: _builtins.str = ...,
         expected_cost: _builtins.str = ...,
+        opened: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "expected_cost", b"expected_cost", "flags", b"flags", "instrument_id", b"instrument_id", "price", b"price", "quantity", b"quantity", "seq", b"seq", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "expected_cost", b"expected_cost", "flags", b"flags", "instrument_id", b"instrument_id", "opened", b"opened", "price", b"price", "quantity", b"quantity", "seq", b"seq", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

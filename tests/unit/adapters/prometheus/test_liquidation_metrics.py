@@ -75,8 +75,11 @@ def test_what_somebody_has_to_see_to_is_logged_as_a_warning():
     with capture_logs() as lines:
         reports.liquidation_stepped(step)
         reports.liquidation_stepped(replace(silent, text="nothing"))
+        too_much = filled(a_liquidation().liquidation, Fill(PERP, D(-3), D(53_000), 8, D(0), opened=D(-1)), D(53_000), at=NOW, by="olivia")
+        reports.liquidation_stepped(too_much.step)
     assert all(line.keys() - {"log_level"} <= FIELDS for line in lines), "the log says it"
     assert [(line["log_level"], line["step"], line["account"]) for line in lines] == [
         ("info", "approved", str(step.account)),
         ("warning", "unreported", str(step.account)),
+        ("warning", "filled", str(step.account)),
     ]

@@ -106,4 +106,5 @@ def _fill_to_message(fill: Fill) -> pb.LiquidationFill:
         flags=sorted(_FLAGS[flag] for flag in fill.flags),
         value=format_decimal(fill.value),
         expected_cost=format_decimal(fill.expected_cost),
+        opened=format_decimal(fill.opened) if fill.opened else "",
     )
