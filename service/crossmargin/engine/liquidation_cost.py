@@ -71,7 +71,7 @@ class CloseOut:
             return traded * (self.half_spread + self.impact * math.sqrt(self.days * fraction))
         left, total = fraction, 0.0
         for width, slope in self.depth:
-            taken = min(width, max(0.0, left))
+            taken = min(width, left)
             total, left = total + taken * slope, left - taken
         return total
 
@@ -218,7 +218,7 @@ def _off_mark(trade: PlannedTrade, slippage: float, market: RevaluedMarket) -> P
 
 def _price_off(instrument: Instrument, unit_value: float, slippage: float, settlement_price: float, *, is_sale: bool) -> Decimal:
     """Return the quoted price at which one unit costs `slippage` beside what it is worth, both in base currency."""
-    if is_sale and (instrument.is_asset or not isinstance(instrument.terms, PresentValueTerms)):
+    if is_sale and not isinstance(instrument.terms, PresentValueTerms):
         slippage = min(slippage, _DEAREST * abs(unit_value))
     value = unit_value - slippage if is_sale else unit_value + slippage
     return decimal_price(quote_of(instrument, value, settlement_price))

@@ -90,7 +90,7 @@ def _instrument(holding: Holding, market: RevaluedMarket) -> Instrument:
 
 
 def _settles_in(instrument: Instrument, asset: InstrumentId) -> bool:
-    return not instrument.is_asset and instrument.settlement == asset
+    return instrument.settlement == asset
 
 
 def _left(leg: CloseOut) -> float:

@@ -203,7 +203,7 @@ class OrderDesk:
 
 def money_up(amount: float) -> Decimal:
     """Return an amount rounded up to the cent."""
-    return EXACT.quantize(Decimal(amount), CENT) if not amount else Decimal(amount).quantize(CENT, rounding=ROUND_CEILING, context=EXACT)
+    return Decimal(amount).quantize(CENT, rounding=ROUND_CEILING, context=EXACT)
 
 
 def _order(leg: CloseOut, fraction: float, quantity: Decimal, *, with_cost: bool, waits: bool = False) -> Order:
@@ -215,10 +215,8 @@ def _order(leg: CloseOut, fraction: float, quantity: Decimal, *, with_cost: bool
 def _closed(leg: CloseOut, fraction: float) -> Decimal:
     """Return the signed quantity that closing a fraction of a holding takes off, rounded up to what the instrument can trade in."""
     held = leg.holding.quantity
-    if fraction >= 1.0:
-        return held
     # Without the noise of a float, which would round a level of an order book up to more than is there.
-    exact = EXACT.multiply(held, Decimal(str(round(max(0.0, fraction), 12))))
+    exact = EXACT.multiply(held, Decimal(str(round(fraction, 12))))
     rounded = exact.quantize(leg.instrument.quantity_unit, rounding=ROUND_UP, context=EXACT)
     return min(rounded, held) if held > 0 else max(rounded, held)
 

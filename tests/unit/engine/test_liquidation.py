@@ -243,6 +243,16 @@ def test_an_order_book_that_takes_more_than_is_held_closes_all_of_it_and_no_more
     assert sum(trade.quantity for trade in plan.trades) == -10
 
 
+def test_past_its_end_a_book_of_several_levels_costs_what_its_last_one_does_and_its_levels_are_what_a_choice_is_made_of():
+    name = InstrumentId("PERP-LINEAR-USD")
+    levels = tuple(DepthLevel(Decimal(price), Decimal(1)) for price in (60_100, 60_000, 59_000))
+    (leg,) = _Book(a_book(LONG), MARKET, RULES, LiquidationTerms(RULES.liquidation, depth={name: OrderBook(levels, ())})).legs
+    assert leg.marginal_cost(0.9) == pytest.approx(1_120 * 10)
+    assert (leg.cost(0.9), leg.cost(0.3)) == pytest.approx((20 + 120 + 1_120,) * 2)
+    assert leg.segments() == leg.depth
+    assert [width for width, _ in leg.segments()] == pytest.approx([0.1] * 3)
+
+
 def test_the_last_bit_of_a_level_is_at_its_price_and_what_is_beyond_the_book_at_the_last_one():
     name = InstrumentId("PERP-LINEAR-USD")
     book = OrderBook(bids=(DepthLevel(Decimal(60_100), Decimal(1)), DepthLevel(Decimal(60_000), Decimal(2))), asks=())
@@ -291,6 +301,7 @@ def test_nothing_with_a_price_is_planned_to_be_given_away_for_less_than_a_twenti
     assert float(a_leg("BTC", 2).price_at(value)) == pytest.approx(0.05 * value)
     assert float(a_leg("BTC", 2).price_at(0.94 * value)) == pytest.approx(0.06 * value)
     assert float(a_leg("BTC", -2).price_at(value)) == pytest.approx(2 * value)
+    assert float(a_leg("PERP-LINEAR-USD", 2).price_at(2 * 60_120)) == pytest.approx(0.05 * 60_120), "nor a contract"
     swap = float(MARKET.unit_value[MARKET.row_of["SWAP-USD"]])
     assert float(a_leg("SWAP-USD", 1).price_at(abs(swap) + 1.0)) == pytest.approx(swap - abs(swap) - 1.0)
 
@@ -525,6 +536,23 @@ def test_at_the_marks_nothing_costs_anything_not_even_the_money_that_is_left():
     assert all(trade.cost > 0 for trade in book.desk.whole_trades(book.most))
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_every_order_costs_what_its_close_out_does_whichever_side_it_is_on_and_so_does_the_money_it_leaves(sign):
+    """Rounded up to the cent. Of a coin that was not held nothing had been added to the margin."""
+    held = {"USD": -300_000, "PERP-INVERSE": (sign * 600, f"{sign * -1.2519}"), "PERP-LINEAR-USD": (sign * 2, f"{sign * 120240}")}
+    book = _Book(a_book(held), MARKET, RULES, TERMS)
+    orders = {order.instrument_id: order for order in book.desk.orders(book.most)}
+    trades = {trade.instrument_id: trade for trade in book.desk.whole_trades(book.most)}
+    assert "BTC" in trades
+    for name, trade in trades.items():
+        leg = a_leg(name, -trade.quantity)
+        assert trade.cost > 0
+        assert float(trade.cost) == pytest.approx(leg.cost(1.0), abs=0.011)
+        mark = orders[name].leg.price_at(0.0)
+        assert trade.limit_price < trade.expected_price < mark if trade.quantity < 0 else trade.limit_price > trade.expected_price > mark
+    assert trades["BTC"].contribution == 0
+
+
 def test_what_a_contract_leaves_is_sold_from_the_smallest_sale_on_to_the_digit():
     book = _Book(a_book({"USD": -11_500, "PERP-INVERSE": (600, "-1.2519")}), MARKET, RULES, TERMS)
     contracts = [trade for trade in book.desk.whole_trades(book.most) if trade.instrument_id != "BTC"]
@@ -548,3 +576,27 @@ def test_a_limit_is_worse_than_the_last_bit_by_the_tolerance(tolerance):
         (trade,) = planned(held, terms).trades
         (exact,) = planned(held).trades
         assert float(trade.limit_price - exact.limit_price) == pytest.approx(sign * 60_120 * float(tolerance), abs=1e-4)
+
+
+def test_a_limit_is_worse_by_the_tolerance_of_what_a_unit_is_worth_either_way_though_that_be_less_than_nothing():
+    """A swap that is owed: sold, its limit is below what is expected; bought back, above it."""
+    row = MARKET.row_of["SWAP-USD"]
+    value = float(MARKET.unit_value[row])
+    for quantity in (1_000, -1_000):
+        order = Order(a_leg("SWAP-USD", quantity), 1.0, Decimal(quantity), 0.0, 0.0)
+        near, far = (order.trade(Decimal(0), order.quantity, Decimal(0), limit_tolerance=each).limit_price for each in (0.0, 0.01))
+        assert float(far - near) == pytest.approx(-math.copysign(0.01 * abs(value), quantity), rel=1e-6)
+    other = replace(a_leg("SWAP-USD", 1_000), unit_value=-abs(value))
+    order = Order(other, 1.0, Decimal(1_000), 0.0, 0.0)
+    near, far = (order.trade(Decimal(0), order.quantity, Decimal(0), limit_tolerance=each).limit_price for each in (0.0, 0.01))
+    assert far < near
+
+
+def test_coins_that_a_closed_contract_left_long_ago_are_sold_like_those_that_one_leaves_now():
+    """Nothing is held but a cost, which is what the contract has gained and nobody has paid: a quarter of a coin, at risk."""
+    left = Holding(InstrumentId("PERP-INVERSE"), Decimal(0), Decimal("-0.25"))
+    portfolio = a_book({"USD": -13_000})
+    portfolio = replace(portfolio, holdings=tuple(sorted((*portfolio.holdings, left), key=lambda each: each.instrument_id)))
+    plan = plan_liquidation(portfolio, MARKET, RULES, TERMS)
+    assert plan.reaches_target
+    assert 0 < -money_of(plan.trades, "BTC") <= Decimal("0.25")

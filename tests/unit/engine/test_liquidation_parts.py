@@ -106,6 +106,37 @@ def test_what_would_be_sold_and_bought_again_costs_nothing():
     assert desk.cost(choice) == pytest.approx(sum(leg.cost(float(each)) for leg, each in zip(book.legs, net, strict=True)))
 
 
+def test_what_would_be_bought_back_and_sold_again_is_netted_whichever_of_the_two_is_more():
+    book, desk = a_desk(BOTH)
+    (asset,) = desk.assets
+    sold, bought = (abs(float(book.legs[place].holding.quantity)) for place in (asset.sale, asset.purchase))
+    assert (sold, bought) == (pytest.approx(0.1), pytest.approx(0.25, rel=0.01))
+    choice = np.zeros(len(book.legs))
+    choice[asset.sale], choice[asset.purchase] = 1.0, 0.1
+    net = desk.netted(choice)
+    assert (net[asset.sale] * sold, net[asset.purchase]) == (pytest.approx(sold - 0.1 * bought), pytest.approx(0.0, abs=1e-12))
+    whole = np.ones(len(book.legs))
+    near = desk.short_of_all(whole, 0.999)
+    assert near[0] == 0.999
+    assert near[asset.sale] == pytest.approx(0.0, abs=1e-12), "what is bought back is not sold before"
+
+
+def test_no_more_of_a_coin_is_traded_than_there_is_at_the_prices_that_are_expected():
+    """By the marks the choice leaves more: it was made before it was known what closing costs."""
+    book, desk = a_desk(BOTH)
+    (asset,) = desk.assets
+    choice = np.zeros(len(book.legs))
+    choice[0], choice[asset.sale] = 0.2, 0.5
+    units = 0.5 * abs(float(book.legs[asset.sale].holding.quantity))
+    for owned, owed in (("0.01", "0"), ("0", "0.01"), ("1", "1")):
+        found = desk._units(asset, choice, Decimal(owned), Decimal(owed))
+        assert float(found) == pytest.approx(min(units, float(owned)))
+    choice[asset.sale], choice[asset.purchase] = 0.0, 0.15
+    wanted = 0.15 * abs(float(book.legs[asset.purchase].holding.quantity))
+    for owed in ("0.01", "1"):
+        assert float(desk._units(asset, choice, Decimal(0), Decimal(owed))) == pytest.approx(-min(wanted, float(owed)))
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_fraction_is_closed_rounded_up_to_what_can_be_traded_and_never_beyond_what_is_held(sign):
     leg = a_leg("PERP-LINEAR-USD", sign * 10)

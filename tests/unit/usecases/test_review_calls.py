@@ -184,6 +184,19 @@ async def test_a_delivery_is_recognised_at_once_when_somebody_asks(house, monito
     await refused(house.use_cases.settle_call(CORE, 1, caller=house.caller()), Reason.WRONG_CALL_STATE)
 
 
+async def test_whoever_settles_a_call_raises_and_escalates_nothing(house, monitor):
+    """The deficit has grown past the line meanwhile. That is for the monitor to see; what came in is recognised all the same."""
+    await fall_short(house, "0.85")
+    call = await monitor.look()
+    await house.deposit("1000")
+    await house.trade("6")
+    settled = await house.use_cases.settle_call(CORE, 1, caller=house.caller(principal="olga"))
+    assert (settled.state, settled.amount) == (CallState.PARTIALLY_MET, call.amount)
+    assert settled.met == 1000
+    assert (await house.use_cases.settle_call(CORE, 1, caller=house.caller(principal="olga"))) == settled
+    assert (await monitor.look()).state is CallState.ESCALATED
+
+
 async def test_a_call_is_rescinded_when_the_market_comes_back(house, monitor):
     await fall_short(house)
     await monitor.look()
