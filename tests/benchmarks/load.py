@@ -12,6 +12,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from crossmargin.adapters.postgres.books import PostgresBookReader
 from crossmargin.adapters.postgres.database import Database
+from crossmargin.engine.portfolio_arrays import units_and_costs
 from crossmargin.usecases.evaluate_margin import packed_portfolio
 from crossmargin.usecases.read_states import read_states
 from tests.benchmarks.furniture import Furniture
@@ -71,7 +72,7 @@ def run(plan: Plan) -> list[Measured]:
         ("the rows by SQLAlchemy's ORM", Goal(Ratio.SPEED, 8.0), lambda: _by_orm(url)),
     )
     path = f"start with {positions:,} positions of {positions // EACH:,} accounts"
-    note = "ours ends with what each account holds, exact, behind the walls, ready to be margined"
+    note = "ours ends with what each account holds, behind the walls: its digits as they are written, and the arrays that it is margined by"
     rows = [
         in_turn(path, against, goal, ours=ours, theirs=lambda theirs=theirs: seconds(theirs), plan=few, note=note)
         for against, goal, theirs in sides
@@ -87,7 +88,7 @@ async def _read_all(url: str) -> None:
         books = PostgresBookReader(database)
         read = await read_states(books, sorted(await books.account_sequences()))
         for state in read.states.values():
-            packed_portfolio(state)
+            units_and_costs(packed_portfolio(state).holdings)
     finally:
         await database.close()
 

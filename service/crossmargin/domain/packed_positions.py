@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
+from crossmargin.domain.holding_columns import HoldingColumns
 from crossmargin.domain.identifiers import BookId, InstrumentId
 from crossmargin.domain.position import Holding, Position, net_holdings
 
@@ -42,25 +43,33 @@ class PackedPositions:
             for book, instrument, quantity, cost in zip(*columns, strict=True)
         )
 
-    def netted(self) -> tuple[Holding, ...]:
+    def netted(self) -> Sequence[Holding]:
         """Return the holdings that the positions net to, equal to `net_holdings` of them to the last digit.
 
-        Where no instrument is in two books, which is nearly always, no position is made on the way.
+        Where no instrument is in two books, which is nearly always, nothing has to be added up and no number is made on the way.
 
-        >>> PackedPositions("main USD 5.00 0").netted()
-        (Holding(instrument_id='USD', quantity=Decimal('5.00'), cost=Decimal('0')),)
+        >>> list(PackedPositions("main USD 5.00 0").netted())
+        [Holding(instrument_id='USD', quantity=Decimal('5.00'), cost=Decimal('0'))]
         """
         words = self.text.split(" ") if self.text else []
         names = words[1::_PARTS]
         if len(set(names)) < len(names):
             return net_holdings(self.unpacked())
-        held = sorted(zip(names, map(Decimal, words[2::_PARTS]), map(Decimal, words[3::_PARTS]), strict=True))
-        return tuple(Holding(_instrument(name), quantity, cost) for name, quantity, cost in held if quantity or cost)
+        held = [one for one in zip(names, words[2::_PARTS], words[3::_PARTS], strict=True) if _is_some(one[1]) or _is_some(one[2])]
+        if not held:
+            return ()
+        ordered, quantities, costs = zip(*sorted(held), strict=True)
+        return HoldingColumns(tuple(map(_instrument, ordered)), quantities, costs)
 
 
 def packed(positions: Iterable[Position]) -> PackedPositions:
     """Return positions as one text, in the order given."""
     return PackedPositions(" ".join(f"{one.book_id} {one.instrument_id} {one.quantity} {one.cost}" for one in positions))
+
+
+def _is_some(text: str) -> bool:
+    """Return whether a decimal is not zero, which its first digit says that is none."""
+    return text.lstrip("-0.")[:1].isdigit()
 
 
 @lru_cache(_NAMES_KNOWN)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -31,7 +31,7 @@ class Portfolio:
     account: AccountRef
     mode: AccountMode
     sequence: int
-    holdings: tuple[Holding, ...]
+    holdings: Sequence[Holding]
     policies: Mapping[InstrumentId, CollateralPolicy] = field(default_factory=dict)
     risked_fractions: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
     house: HouseView = NO_HOUSE

@@ -109,7 +109,7 @@ class Cascade:
             failures=tuple(self.failures),
         )
 
-    def holdings(self) -> Mapping[AccountRef | None, tuple[Holding, ...]]:
+    def holdings(self) -> Mapping[AccountRef | None, Sequence[Holding]]:
         """Return what every account holds, and under None the street."""
         return {None: self._street, **{name: each.portfolio.holdings for name, each in self._accounts.items()}}
 

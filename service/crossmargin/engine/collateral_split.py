@@ -120,11 +120,14 @@ def held_assets(arrays: PortfolioArrays, market: RevaluedMarket, schedule: Hairc
     is_asset = market.is_asset_or_bond[arrays.row]
     places = np.flatnonzero(is_asset & (arrays.quantity >= 0))
     collateral, terms = places.tolist(), []
-    of_holdings = (arrays.row, arrays.quantity, arrays.owned, arrays.owned_before, arrays.held_by_all)
-    for holding, row, *shares in zip(collateral, *(each[places].tolist() for each in of_holdings), strict=True):
-        known = None if holding in ineligible else market_terms(row, market, schedule)
-        is_pledgeable = arrays.policies[holding] is not CollateralPolicy.RISKED
-        terms.append(NOT_ELIGIBLE if known is None else known.of_holding(Shares(*shares), is_pledgeable=is_pledgeable))
+    units = (each[places].tolist() for each in (arrays.quantity, arrays.owned, arrays.owned_before, arrays.held_by_all))
+    of_instruments = market_terms(arrays.row[places].tolist(), market, schedule)
+    for holding, known, *shares in zip(collateral, of_instruments, *units, strict=True):
+        if known is None or holding in ineligible:
+            terms.append(NOT_ELIGIBLE)
+        else:
+            is_pledgeable = arrays.policies[holding] is not CollateralPolicy.RISKED
+            terms.append(known.of_holding(Shares(*shares), is_pledgeable=is_pledgeable))
     return HeldAssets(
         collateral=collateral,
         liability=np.flatnonzero(is_asset & (arrays.quantity < 0)).tolist(),

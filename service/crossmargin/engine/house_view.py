@@ -9,9 +9,9 @@ from decimal import Decimal
 from typing import Final
 
 from crossmargin.domain.account import AccountMode
+from crossmargin.domain.holding_columns import names_of
 from crossmargin.domain.house import HouseView
 from crossmargin.domain.identifiers import AccountRef, ClientId, InstrumentId, OffsetGroupId
-from crossmargin.domain.instrument import AssetTerms, BondTerms
 from crossmargin.domain.money import EXACT
 from crossmargin.domain.portfolio import Portfolio
 from crossmargin.domain.risk_parameters import RiskParameters
@@ -190,17 +190,18 @@ def _figures(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskParam
 
 def _collateral(portfolio: Portfolio, market: RevaluedMarket) -> dict[InstrumentId, Decimal]:
     found: dict[InstrumentId, Decimal] = {}
-    for holding in portfolio.holdings:
-        row = market.row_of.get(holding.instrument_id)
-        if row is None or holding.quantity <= 0 or market.instrument_group[row] < 0:
+    for place, name in enumerate(names_of(portfolio.holdings)):
+        row = market.row_of.get(name)
+        if row is None or not market.is_asset_or_bond[row] or market.instrument_group[row] < 0:
             continue
-        if isinstance(market.instruments[row].terms, AssetTerms + BondTerms):
-            found[holding.instrument_id] = holding.quantity
+        quantity = portfolio.holdings[place].quantity
+        if quantity > 0:
+            found[name] = quantity
     return found
 
 
 def _has_value(portfolio: Portfolio, market: RevaluedMarket) -> bool:
-    return all(holding.instrument_id in market.row_of for holding in portfolio.holdings)
+    return all(name in market.row_of for name in names_of(portfolio.holdings))
 
 
 def _total(holdings: Iterable[Mapping[InstrumentId, Decimal]]) -> dict[InstrumentId, Decimal]:

@@ -179,7 +179,8 @@ def contribution_lines(arrays: PortfolioArrays, contribution: ByHolding, total: 
     """Return what each holding adds, in whole cents that add up to `total` exactly."""
     cents = round_to_total(contribution, int(total.scaleb(2, EXACT)))
     return tuple(
-        Contribution(holding.instrument_id, cents_to_decimal(amount)) for holding, amount in zip(arrays.holdings, cents, strict=True)
+        Contribution(instrument.instrument_id, cents_to_decimal(amount))
+        for instrument, amount in zip(arrays.instruments, cents, strict=True)
     )
 
 

@@ -16,6 +16,7 @@ from crossmargin.domain.account import AccountMode
 from crossmargin.domain.charge_parameters import GroupCharges, ScheduleFloorParameters, ScheduleScope
 from crossmargin.domain.collateral import CollateralPolicy, CollateralTerms
 from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.holding_columns import HoldingColumns, names_of
 from crossmargin.domain.identifiers import AccountRef, InstrumentId, OffsetGroupId
 from crossmargin.domain.instrument import Instrument
 from crossmargin.domain.methodology import Methodology
@@ -59,7 +60,7 @@ class PortfolioArrays:
             owner's tiers of the basis charge add to it.
     """
 
-    holdings: tuple[Holding, ...]
+    holdings: Sequence[Holding]
     instruments: tuple[Instrument, ...]
     policies: tuple[CollateralPolicy, ...]
     risked_fraction: ByHolding
@@ -207,14 +208,14 @@ def portfolio_arrays(
         DomainError: For a holding that the market could not value, with the market's own reason; UNKNOWN_INSTRUMENT for one that the
             market has never heard of. The message names account and instrument.
     """
-    row_of, names = market.row_of, [holding.instrument_id for holding in portfolio.holdings]
+    row_of, names = market.row_of, names_of(portfolio.holdings)
     try:
         rows = [row_of[name] for name in names]
     except KeyError as missing:
         raise not_valued(portfolio.account, missing.args[0], market) from None
     row = np.array(rows, dtype=np.int64)
     policies = _policies(portfolio, names, default_policy)
-    units = np.array([float(holding.quantity) for holding in portfolio.holdings])
+    units, cost = units_and_costs(portfolio.holdings)
     used_fraction = _used_fractions(row, units, market)
     quantity = units * used_fraction
     owned, before = _owned(portfolio)
@@ -227,7 +228,7 @@ def portfolio_arrays(
         may_leave_out=_may_leave_out(portfolio, names, policies),
         row=row,
         quantity=quantity,
-        cost=np.array([float(holding.cost) for holding in portfolio.holdings]),
+        cost=cost,
         owned=np.maximum(quantity, used_fraction * _units_of(owned, names)),
         owned_before=used_fraction * _units_of(before, names),
         held_by_all=np.maximum(quantity, used_fraction * _units_of(portfolio.house.held, names)),
@@ -236,6 +237,17 @@ def portfolio_arrays(
         owner_liquidity={group: float(amount) for group, amount in added.items()},
         owner_basis=float(portfolio.house.owner_basis.get(portfolio.account, 0)),
     )
+
+
+def units_and_costs(holdings: Sequence[Holding]) -> tuple[ByHolding, ByHolding]:
+    """Return [H] signed units and [H] costs: of each decimal the nearest float64, whether it is a number already or still a text.
+
+    >>> [each.tolist() for each in units_and_costs([Holding(InstrumentId("BTC"), Decimal("0.1"), Decimal(0))])]
+    [[0.1], [0.0]]
+    """
+    if isinstance(holdings, HoldingColumns):
+        return np.array(list(map(float, holdings.quantities))), np.array(list(map(float, holdings.costs)))
+    return np.array([float(holding.quantity) for holding in holdings]), np.array([float(holding.cost) for holding in holdings])
 
 
 def _policies(portfolio: Portfolio, names: Sequence[InstrumentId], default_policy: CollateralPolicy) -> tuple[CollateralPolicy, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crossmargin.domain.identifiers import AccountRef
@@ -34,7 +35,7 @@ class EvaluateMargin:
         return await self.compute.run(lambda: view.margin(portfolio))
 
 
-def portfolio_of(state: AccountState, holdings: tuple[Holding, ...] | None = None) -> Portfolio:
+def portfolio_of(state: AccountState, holdings: Sequence[Holding] | None = None) -> Portfolio:
     """Return an account's state as the engine is asked about it; `holdings` are those its positions net to, where they are at hand."""
     account = state.account
     return Portfolio(

@@ -73,13 +73,13 @@ class HotAccounts:
         """Bytes that all of them take, nearly."""
         return self._bytes
 
-    def holdings_of(self, ref: AccountRef, positions: tuple[Position, ...]) -> tuple[Holding, ...]:
+    def holdings_of(self, ref: AccountRef, positions: tuple[Position, ...]) -> Sequence[Holding]:
         """Return what positions net to: what was netted before, when they are the very ones that it was netted from."""
         with self._lock:
             entry = self._entries.get(ref)
             if entry is not None and entry.positions is positions:
                 return entry.portfolio.holdings
-        holdings = net_holdings(positions)
+        holdings: Sequence[Holding] = net_holdings(positions)
         with self._lock:
             entry = self._entries.get(ref)
             if entry is not None and entry.portfolio.holdings == holdings:

@@ -1,13 +1,15 @@
-"""Positions as one text lose nothing on the way."""
+"""Positions as one text lose nothing on the way, and neither do the holdings that they net to."""
 
 from __future__ import annotations
 
 import pickle
 from decimal import Decimal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crossmargin.domain.holding_columns import names_of
 from crossmargin.domain.identifiers import BookId, InstrumentId
 from crossmargin.domain.packed_positions import PackedPositions, packed
 from crossmargin.domain.position import Position, net_holdings
@@ -50,3 +52,28 @@ def test_it_is_what_it_is_in_another_process():
 def test_netted_they_are_what_the_positions_net_to_to_the_last_digit(held):
     """With an instrument in several books as well as in one, with what is closed, and in any order."""
     assert [repr(one) for one in packed(held).netted()] == [repr(one) for one in net_holdings(held)]
+
+
+@given(st.lists(positions, max_size=6, unique_by=lambda one: one.instrument_id))
+@settings(max_examples=50)
+def test_holdings_as_columns_are_the_holdings_themselves(held):
+    columns, exact = packed(held).netted(), net_holdings(held)
+    assert columns == exact
+    assert exact == columns
+    assert hash(columns) == hash(exact)
+    assert list(names_of(columns)) == list(names_of(exact))
+    assert [columns[place] for place in range(-len(exact), len(exact))] == [exact[place] for place in range(-len(exact), len(exact))]
+    assert columns[1:] == exact[1:]
+    assert pickle.loads(pickle.dumps(columns)) == exact  # noqa: S301 - our own
+
+
+def test_other_holdings_are_other_columns():
+    one, other = (packed([Position(BookId("main"), InstrumentId("USD"), Decimal(units))]).netted() for units in ("5", "6"))
+    assert one != other
+    assert one != "USD"
+
+
+@pytest.mark.parametrize("nothing", ["0", "-0", "0.000000000000000000", "0E-18", "0E+3"])
+def test_what_nets_to_nothing_is_not_held(nothing):
+    assert list(PackedPositions(f"main BTC {nothing} {nothing}").netted()) == []
+    assert len(PackedPositions(f"main BTC {nothing} -0.5").netted()) == len(PackedPositions(f"main BTC 1E-18 {nothing}").netted()) == 1

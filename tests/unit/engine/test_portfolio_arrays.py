@@ -3,10 +3,16 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from crossmargin.domain.account import AccountMode
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.holding_columns import HoldingColumns
+from crossmargin.domain.identifiers import BookId, InstrumentId
+from crossmargin.domain.packed_positions import packed
+from crossmargin.domain.position import Position, net_holdings
 from crossmargin.engine.portfolio_arrays import (
     cents_to_decimal,
     client_value_to_cents,
@@ -16,8 +22,10 @@ from crossmargin.engine.portfolio_arrays import (
     portfolio_arrays,
     requirement_to_cents,
     requirements_in_cents,
+    units_and_costs,
 )
 from tests.builders import Revalued, a_haircut_row, a_portfolio, a_revalued_market, coin, risk_parameters
+from tests.unit.domain.strategies import ledger_decimals
 
 
 def test_holdings_keep_their_order_and_policy():
@@ -40,6 +48,16 @@ def test_a_choice_for_one_holding_leaves_the_others_as_they_were():
     assert (chosen.risked_fraction.tolist(), chosen.may_leave_out.tolist()) == ([0.0, 1.0], [False, True])
     decided = portfolio_arrays(replace(portfolio, risked_fractions={"ETH": Decimal("0.25")}), market)
     assert (decided.risked_fraction.tolist(), decided.may_leave_out.tolist()) == ([1.0, 0.25], [True, False])
+
+
+@given(st.lists(st.tuples(ledger_decimals, ledger_decimals), max_size=20))
+@settings(max_examples=100)
+def test_a_text_becomes_the_float_that_its_decimal_becomes(amounts):
+    held = [Position(BookId("main"), InstrumentId(f"P{place:02}"), *each) for place, each in enumerate(amounts)]
+    columns, exact = packed(held).netted(), net_holdings(held)
+    assert isinstance(columns, HoldingColumns) or not exact
+    for one, other in zip(units_and_costs(columns), units_and_costs(exact), strict=True):
+        assert one.tobytes() == other.tobytes()
 
 
 def test_a_holding_that_cannot_be_valued_is_refused_with_the_markets_reason():
