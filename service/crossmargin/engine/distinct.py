@@ -15,9 +15,14 @@ def distinct(values: Index) -> tuple[Index, Index]:
     >>> [each.tolist() for each in distinct(np.array([3, 3, 7]))], [each.tolist() for each in distinct(np.array([7, 3]))]
     ([[3, 7], [0, 0, 1]], [[3, 7], [1, 0]])
     """
-    if (values[1:] < values[:-1]).any():
+    step = values[1:] - values[:-1]
+    least = step.min(initial=0)
+    if least < 0:
         found, place = np.unique(values, return_inverse=True)
         return found, place
-    is_new = np.ones(len(values), dtype=np.bool_)
-    np.not_equal(values[1:], values[:-1], out=is_new[1:])
+    if not step.any():
+        return values[:1], np.zeros(len(values), dtype=np.int64)
+    is_new = np.empty(len(values), dtype=np.bool_)
+    is_new[0] = True
+    np.not_equal(step, 0, out=is_new[1:])
     return values[is_new], is_new.cumsum() - 1

@@ -138,7 +138,9 @@ class BlockedLegs:
         """Return the profits of the blocks: a sparse product, which reads legs in place and adds in one order on any number of cores."""
         order = np.lexsort((self.block, self.group))
         group, block = self.group[order], self.block[order]
-        row_end = np.flatnonzero(np.diff(group, append=-1) | np.diff(block, append=-1)) + 1
+        is_last = np.ones(len(group), dtype=np.bool_)
+        is_last[:-1] = (group[1:] != group[:-1]) | (block[1:] != block[:-1])
+        row_end = is_last.nonzero()[0] + 1
         entries = (self.quantity[order], self.leg[order], np.append(0, row_end))
         account = csr_array(entries, shape=(len(row_end), len(market.leg_pnl)))
         return BlockSums(group[row_end - 1], block[row_end - 1], np.asarray(account @ market.leg_pnl))

@@ -64,7 +64,8 @@ def tails_of(pnl: ByRowScenario, weights: ByScenario, alpha: float) -> Tails:
         tail = worst_of_rows(block, weights, alpha)
         row = np.repeat(np.arange(len(block)), tail.scenario.shape[1])
         # Added up one after the other, so that a row's tail mean does not depend on its neighbours even in the last bit.
-        taken = np.bincount(row, (tail.weight * np.take_along_axis(block, tail.scenario, axis=1)).ravel(), len(block))
+        value = block[row, tail.scenario.ravel()]
+        taken = np.bincount(row, tail.weight.ravel() * value, len(block))
         losses[start : start + _ROWS_AT_ONCE] = -taken / alpha
         worst.append(tail)
     return Tails(losses, tuple(worst))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -14,7 +14,6 @@ from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.halt import halted
 from crossmargin.domain.identifiers import AccountRef
 from crossmargin.domain.instrument import Instrument
-from crossmargin.domain.position import Position
 from crossmargin.domain.reservation import (
     MOST_OPEN,
     Order,
@@ -30,7 +29,6 @@ from crossmargin.usecases.check_limits import order_refusal
 from crossmargin.usecases.current_market import MarketView
 from crossmargin.usecases.decide_on_market import DecideOnMarket
 from crossmargin.usecases.known_instruments import instruments_by_name
-from crossmargin.usecases.open_orders import Block
 from crossmargin.usecases.ports.books import Books
 from crossmargin.usecases.ports.instrument import InstrumentReader
 from crossmargin.usecases.ports.runtime import ComputePool
@@ -79,7 +77,8 @@ class ReserveMargin:
             refusal = _refusal_without_numbers(books, order.account)
             if refusal is not None:
                 return Decision(encode_refusal(refusal))
-            refusal, weight = await self._weighed(books, view, wanted)
+            run = self.compute.run_small if _is_small(books, view, wanted) else self.compute.run
+            refusal, weight = await run(lambda: _weigh(books, view, wanted))
             if refusal is not None:
                 return Decision(encode_refusal(refusal))
             entries = append_to_chain(head, (entry_from_reservation(wanted),))
@@ -88,18 +87,6 @@ class ReserveMargin:
         request = caller.write_request("ReserveMargin", [repr(order)], (order.account,), is_fact=False)
         outcome = await self.decide_on_market(request, decide)
         return _reserved(order, outcome_or_refusal(outcome.response), replayed=outcome.replayed)
-
-    async def _weighed(self, books: Books, view: MarketView, wanted: Reservation) -> tuple[DomainError | None, OrderWeight]:
-        account = wanted.order.account
-        blocks, order = fill_blocks(books.reservations[account]), changes_of(wanted)
-
-        def weigh() -> tuple[DomainError | None, OrderWeight]:
-            return _weigh(books, view, account, blocks, order)
-
-        # Limits are held against everything that they cover, which may be all accounts of a client.
-        has_little_to_do = not books.limits and is_small(view, books.states[account], blocks, order)
-        run = self.compute.run_small if has_little_to_do else self.compute.run
-        return await run(weigh)
 
     async def _instruments(self, order: Order) -> tuple[Instrument, Instrument | None]:
         names = [name for name in (order.instrument_id, order.settlement) if name]
@@ -121,10 +108,15 @@ def _refusal_without_numbers(books: Books, account: AccountRef) -> DomainError |
     )
 
 
-def _weigh(
-    books: Books, view: MarketView, account: AccountRef, blocks: Sequence[Block], order: Sequence[Position]
-) -> tuple[DomainError | None, OrderWeight]:
-    weight = weigh_order(view, books.states[account], blocks, order)
+def _is_small(books: Books, view: MarketView, wanted: Reservation) -> bool:
+    """Return whether weighing is little work; limits are held against everything that they cover, which may be all accounts of a client."""
+    account = wanted.order.account
+    return not books.limits and is_small(view, books.states[account], fill_blocks(books.reservations[account]), changes_of(wanted))
+
+
+def _weigh(books: Books, view: MarketView, wanted: Reservation) -> tuple[DomainError | None, OrderWeight]:
+    account, order = wanted.order.account, changes_of(wanted)
+    weight = weigh_order(view, books.states[account], fill_blocks(books.reservations[account]), order)
     refusal = order_refusal(books, view.market, account, order) or weight.market_refusal
     if refusal is None and not weight.is_approvable:
         refusal = _insufficient_margin(account, weight)

@@ -43,6 +43,7 @@ from crossmargin.domain.market_quality import Quality
 from crossmargin.domain.pending_request import PendingRequest
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.current_market import CurrentMarket
+from crossmargin.usecases.engine_stage import stage_of
 from crossmargin.usecases.review_calls import ReviewCalls
 from crossmargin.usecases.review_liquidations import ReviewLiquidations
 from crossmargin.usecases.use_cases import UseCases
@@ -75,13 +76,16 @@ class CountingPool(ThreadComputePool):
         super().__init__()
         self.run_count = 0
         self.small_count = 0
+        self.stages: list[str] = []
 
     async def run_small(self, work: Callable[[], T]) -> T:
         self.small_count += 1
+        self.stages.append(stage_of(work))
         return await super().run_small(work)
 
     async def run(self, work: Callable[[], T]) -> T:
         self.run_count += 1
+        self.stages.append(stage_of(work))
         return await super().run(work)
 
     async def over_blocks(self, shared: S, work: Callable[[S, B], T], blocks: Iterable[B]) -> AsyncGenerator[T]:

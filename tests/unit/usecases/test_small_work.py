@@ -8,15 +8,17 @@ from decimal import Decimal
 
 import pytest
 
+from crossmargin.adapters.memory import books as memory_books
 from crossmargin.domain.collateral import CollateralPolicy
+from crossmargin.domain.exposure_limits import ExposureLimits
 from crossmargin.domain.identifiers import BookId
 from crossmargin.domain.market_quality import Quality, Verdict
 from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.position import Position
+from crossmargin.domain.reservation import Order, ReservationKind
 from crossmargin.usecases import weigh_order
 from crossmargin.usecases.asked_account import AskedAccount
 from crossmargin.usecases.open_orders import EXACT_BLOCKS
-from crossmargin.usecases.preview_trades import PreviewTrades
 from crossmargin.usecases.weigh_order import is_small
 from tests.unit.usecases.house import BTC, BTC_PERP, CORE, NOON, USD, perpetual_trade, spot_trade
 
@@ -24,38 +26,38 @@ MAIN = BookId("main")
 ORDER = (Position(MAIN, BTC_PERP, Decimal(1), Decimal(60_000)),)
 
 
-class BooksThatStand:
-    """Books as the database's adapter reads them: the positions of an account that has not moved are the very same ones."""
+@pytest.fixture
+def standing_positions(monkeypatch):
+    """Books as PostgreSQL's adapter reads them: the positions of an account that has not moved are the very same ones."""
+    kept, original = {}, memory_books._state_of
 
-    def __init__(self, books):
-        self.books = books
+    def state_of(contents, ref):
+        state = original(contents, ref)
+        return replace(state, positions=kept.setdefault((ref, state.positions), state.positions))
 
-    async def read_books(self, *_):
-        return self.books
+    monkeypatch.setattr(memory_books, "_state_of", state_of)
 
 
 @pytest.fixture
-async def known(house):
-    """An account that was asked about twice, so that the view knows it as it stands."""
+async def known(standing_positions, house):
+    """The state of an account that was asked about twice, so that the view knows it as it stands."""
     await house.deposit("1000000")
     await house.trade("2")
-    books = BooksThatStand(await house.ports.books.read_books(CORE))
-    preview = PreviewTrades(books, house.ports.instruments, house.current_market, house.compute)
     for _ in range(2):
-        await preview(CORE, [perpetual_trade("1")])
-    return preview
+        await house.use_cases.preview_trades(CORE, [perpetual_trade("1")])
+    return await house.ports.books.account_state(CORE)
 
 
-async def asked_of(preview, house, trades):
+async def asked_of(house, trades):
     """What a preview says, and how often that took a thread and how often none."""
     before = house.compute.run_count, house.compute.small_count
-    said = await preview(CORE, trades)
+    said = await house.use_cases.preview_trades(CORE, trades)
     return said, house.compute.run_count - before[0], house.compute.small_count - before[1]
 
 
 async def test_an_account_that_stands_is_previewed_without_a_thread_and_told_the_same(house, known):
     wanted = ([perpetual_trade("3")], [spot_trade("0.5")], [])
-    answers = [await asked_of(known, house, trades) for trades in wanted]
+    answers = [await asked_of(house, trades) for trades in wanted]
     assert [(on_thread, small) for _, on_thread, small in answers] == [(0, 1)] * 3
     await house.publish("60000")
     afresh = [await house.use_cases.preview_trades(CORE, trades) for trades in wanted]
@@ -65,23 +67,46 @@ async def test_an_account_that_stands_is_previewed_without_a_thread_and_told_the
         assert replace(said, before=replace(said.before, stamp=stamp), after=replace(said.after, stamp=stamp)) == again
 
 
-async def test_an_account_that_nobody_has_asked_about_goes_to_a_thread(house):
+async def test_an_account_that_nobody_has_asked_about_goes_to_a_thread(standing_positions, house):
     await house.deposit("1000000")
-    books = BooksThatStand(await house.ports.books.read_books(CORE))
-    preview = PreviewTrades(books, house.ports.instruments, house.current_market, house.compute)
     await house.current_market()
-    _, on_thread, small = await asked_of(preview, house, [perpetual_trade("1")])
+    _, on_thread, small = await asked_of(house, [perpetual_trade("1")])
     assert (on_thread, small) == (1, 0)
+
+
+async def test_an_order_is_weighed_without_a_thread_too_unless_limits_are_held_against_it(house, known):
+    async def reserve():
+        order = Order(CORE, MAIN, BTC_PERP, Decimal(1), Decimal(60_000), ReservationKind.RESTING, timedelta(minutes=1))
+        before = house.compute.run_count, house.compute.small_count
+        reserved = await house.use_cases.reserve_margin(order, caller=house.caller())
+        return reserved, house.compute.run_count - before[0], house.compute.small_count - before[1]
+
+    reserved, on_thread, small = await reserve()
+    assert (on_thread, small) == (0, 1)
+    assert reserved.after == (await house.use_cases.preview_trades(CORE, [])).need_after
+    await house.limit(ExposureLimits(CORE.client_id, CORE.account_id, gross=Decimal(10**9)))
+    _, on_thread, small = await reserve()
+    assert (on_thread, small) == (1, 0)
+
+
+async def test_work_is_named_after_who_asked_for_it_wherever_it_is_done(house, known, monkeypatch):
+    asked = Order(CORE, MAIN, BTC_PERP, Decimal(1), Decimal(60_000), ReservationKind.RESTING, timedelta(minutes=1))
+    for effort in (weigh_order.SMALL_EFFORT, 0):
+        monkeypatch.setattr(weigh_order, "SMALL_EFFORT", effort)
+        house.compute.stages.clear()
+        await house.use_cases.preview_trades(CORE, [perpetual_trade("1")])
+        await house.use_cases.reserve_margin(asked, caller=house.caller())
+        assert house.compute.stages == ["preview_trades", "reserve_margin"]
 
 
 async def test_what_is_much_goes_to_a_thread(house, known, monkeypatch):
     monkeypatch.setattr(weigh_order, "SMALL_EFFORT", 10)
-    _, on_thread, small = await asked_of(known, house, [perpetual_trade("3")])
+    _, on_thread, small = await asked_of(house, [perpetual_trade("3")])
     assert (on_thread, small) == (1, 0)
 
 
 async def test_each_block_of_open_orders_doubles_what_is_to_be_done(house, known, monkeypatch):
-    view, state = await house.current_market(), known.books.books.states[CORE]
+    view, state = await house.current_market(), known
     effort = view.effort_with(state, {BTC_PERP})
     monkeypatch.setattr(weigh_order, "SMALL_EFFORT", 4 * effort)
     assert is_small(view, state, (ORDER,) * 2, ORDER)
@@ -92,12 +117,12 @@ async def test_each_block_of_open_orders_doubles_what_is_to_be_done(house, known
 
 
 async def test_assets_are_dearer_than_contracts(house, known):
-    view, state = await house.current_market(), known.books.books.states[CORE]
+    view, state = await house.current_market(), known
     assert view.effort_with(state, {BTC_PERP, BTC}) > view.effort_with(state, {BTC_PERP}) > 0
 
 
 async def test_what_is_not_known_as_it_stands_is_not_small(house, known):
-    view, state = await house.current_market(), known.books.books.states[CORE]
+    view, state = await house.current_market(), known
     assert is_small(view, state, (), ORDER)
     others = [
         replace(state, positions=(*state.positions, *ORDER)),
