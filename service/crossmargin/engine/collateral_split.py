@@ -187,12 +187,16 @@ def split_collateral(held: HeldAssets, arrays: PortfolioArrays, risked_fraction:
 
 def market_values(arrays: PortfolioArrays, market: RevaluedMarket) -> tuple[ByHolding, ByHolding]:
     """Return [H] mark less cost of each holding, and the sum of the absolute amounts behind it. Each depends on its holding alone."""
-    value = arrays.quantity * market.unit_value[arrays.row]
-    cost = arrays.cost * market.settlement_price[arrays.row]
-    net, gross = value - cost, np.abs(value) + np.abs(cost)
+    return values_at(arrays.row, arrays.quantity, arrays.cost, market)
+
+
+def values_at(row: Index, quantity: ByHolding, cost: ByHolding, market: RevaluedMarket) -> tuple[ByHolding, ByHolding]:
+    """Return `market_values` of holdings of the instruments at `row` [H]."""
+    value, paid = quantity * market.unit_value[row], cost * market.settlement_price[row]
+    net, gross = value - paid, np.abs(value) + np.abs(paid)
     if not market.is_slowed:
         return net, gross
     # What a contract is worth to the client is a claim on the coin it settles in, and counts as that coin does; what it costs is a debt.
-    is_claim = ~market.is_asset_or_bond[arrays.row] & (net > 0)
-    counted = np.where(is_claim, net * market.used_fraction[market.settlement_row[arrays.row]], net)
+    is_claim = ~market.is_asset_or_bond[row] & (net > 0)
+    counted = np.where(is_claim, net * market.used_fraction[market.settlement_row[row]], net)
     return counted, gross

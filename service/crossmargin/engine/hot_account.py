@@ -7,7 +7,7 @@ made of the same parts in the same order: the result has the bits of a margin th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
@@ -15,7 +15,6 @@ import numpy as np
 
 from crossmargin.domain.account import AccountMode
 from crossmargin.domain.identifiers import InstrumentId
-from crossmargin.domain.instrument import AssetTerms, BondTerms
 from crossmargin.domain.margin import MarginResult
 from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.portfolio import Portfolio
@@ -30,7 +29,7 @@ from crossmargin.engine.charges import DEPEG, ChargeLine, OutsideGroups, account
 from crossmargin.engine.collateral_split import sum_by_kind
 from crossmargin.engine.gap_loss import gap_loss
 from crossmargin.engine.margin_bridges import equity_of_lines
-from crossmargin.engine.portfolio_arrays import MarginRates, PortfolioArrays, margin_rates, not_valued, portfolio_arrays
+from crossmargin.engine.portfolio_arrays import MarginRates, margin_rates, not_valued
 from crossmargin.engine.portfolio_margin import margin_result, statement_of
 from crossmargin.engine.required_margin import market_requirement_of
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
@@ -66,7 +65,7 @@ class HotAccount:
     @property
     def byte_count(self) -> int:
         """Memory that it takes, nearly."""
-        contracts = 4 * self.contracts.row.nbytes
+        contracts = 5 * self.contracts.row.nbytes
         return self.groups.byte_count + contracts + _BYTES_OF_A_HOLDING * len(self.by_name)
 
     def margin(self) -> MarginResult:
@@ -97,7 +96,7 @@ class HotAccount:
         """
         rows = [self.market.row_of[name] for name in names if name in self.market.row_of]
         legs = self.groups.leg_count_beside(rows, self.market)
-        assets = len(self.assets.holdings) if any(_is_asset(self.market.instruments[row].instrument_id, self.market) for row in rows) else 0
+        assets = len(self.assets.holdings) if self.market.is_asset_or_bond[rows].any() else 0
         return (legs + len(self.groups.groups)) * len(self.market.scenarios.weights) + assets * _EFFORT_OF_AN_ASSET
 
     def holding_with(self, changes: Iterable[Position]) -> Changed:
@@ -133,10 +132,10 @@ class HotAccount:
             if redone is None:
                 return None
             of_assets = redone
-        arrays = _arrays(portfolio, contracts, market, self.parameters)
+        changed_contracts = contract_part(contracts, market)
         gone = np.array([row for row in rows.tolist() if market.instruments[row].instrument_id not in gone_assets], dtype=np.int64)
-        of_contracts = self.contracts.with_rows(gone, contract_part(arrays, market))
-        entries = _contract_entries(arrays, market)
+        of_contracts = self.contracts.with_rows(gone, changed_contracts)
+        entries = _contract_entries(changed_contracts, market)
         if gone_assets:
             entries = merged(_asset_entries(of_assets, market, rows), entries)
         groups = group_part_with(self.groups, rows, entries, market=market, rates=self.rates)
@@ -161,9 +160,8 @@ def hot_account(portfolio: Portfolio, market: RevaluedMarket, parameters: RiskPa
     of_assets = asset_part(portfolio, assets, market, parameters, rates)
     if of_assets is None:
         return None
-    arrays = _arrays(portfolio, contracts, market, parameters)
-    of_contracts = contract_part(arrays, market)
-    entries = merged(_asset_entries(of_assets, market), _contract_entries(arrays, market))
+    of_contracts = contract_part(contracts, market)
+    entries = merged(_asset_entries(of_assets, market), _contract_entries(of_contracts, market))
     groups = group_part(entries, market, rates)
     by_name = {holding.instrument_id: holding for holding in portfolio.holdings}
     return HotAccount(portfolio, by_name, market, parameters, rates, of_assets, of_contracts, groups)
@@ -225,11 +223,7 @@ def _by_kind(holdings: Iterable[Holding], market: RevaluedMarket) -> tuple[tuple
 
 
 def _is_asset(name: InstrumentId, market: RevaluedMarket) -> bool:
-    return isinstance(market.instruments[market.row_of[name]].terms, AssetTerms + BondTerms)
-
-
-def _arrays(portfolio: Portfolio, holdings: Sequence[Holding], market: RevaluedMarket, parameters: RiskParameters) -> PortfolioArrays:
-    return portfolio_arrays(replace(portfolio, holdings=tuple(holdings)), market, parameters.default_policy)
+    return bool(market.is_asset_or_bond[market.row_of[name]])
 
 
 def _asset_entries(assets: AssetPart, market: RevaluedMarket, rows: Index | None = None) -> LegEntries:
@@ -239,5 +233,5 @@ def _asset_entries(assets: AssetPart, market: RevaluedMarket, rows: Index | None
     return leg_entries(arrays.row[wanted], scenario_quantity[wanted], arrays.quantity[wanted], arrays.cost[wanted], market)
 
 
-def _contract_entries(contracts: PortfolioArrays, market: RevaluedMarket) -> LegEntries:
+def _contract_entries(contracts: ContractPart, market: RevaluedMarket) -> LegEntries:
     return leg_entries(contracts.row, contracts.quantity, contracts.quantity, contracts.cost, market)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -132,7 +132,8 @@ class BlockedLegs:
 
     def take(self, wanted: NDArray[np.bool_]) -> BlockedLegs:
         """Return those of the legs that are wanted."""
-        return replace(self, group=self.group[wanted], block=self.block[wanted], leg=self.leg[wanted], quantity=self.quantity[wanted])
+        group, block, leg, quantity = self.group[wanted], self.block[wanted], self.leg[wanted], self.quantity[wanted]
+        return BlockedLegs(self.groups, self.block_count, group, block, leg, quantity)
 
     def sums(self, market: RevaluedMarket) -> BlockSums:
         """Return the profits of the blocks: a sparse product, which reads legs in place and adds in one order on any number of cores."""
@@ -180,6 +181,8 @@ def blocks_of(leg_count: Index) -> Index:
     >>> blocks_of(np.array([1, 64, 65, 129])).tolist()
     [1, 1, 2, 4]
     """
+    if leg_count.max(initial=0) <= _LEGS_OF_A_BLOCK:
+        return np.ones(len(leg_count), dtype=np.int64)
     counts: Index = 1 << np.ceil(np.log2(np.maximum(1.0, leg_count / _LEGS_OF_A_BLOCK))).astype(np.int64)
     return counts
 
@@ -197,18 +200,19 @@ def gross_requirement(legs: LegHoldings, market: RevaluedMarket, alpha: float) -
     """
     groups, group = distinct(market.leg_group[legs.leg])
     pairs, pair = distinct(legs.holding * len(groups) + group)
-    leg_count = np.bincount(pair, minlength=len(pairs))
-    shared = leg_count[pair] > 1
     unit_held, unit_owed = unit_requirements(market, alpha)
     alone = np.abs(legs.quantity) * np.where(legs.quantity > 0, unit_held[legs.leg], unit_owed[legs.leg])
+    if len(pairs) == len(pair):
+        return np.bincount(group, weights=alone, minlength=len(groups)).astype(np.float64)
+    leg_count = np.bincount(pair, minlength=len(pairs))
+    shared = leg_count[pair] > 1
     gross = np.bincount(group[~shared], weights=alone[~shared], minlength=len(groups)).astype(np.float64)
-    if shared.any():
-        row = (np.cumsum(leg_count > 1) - 1)[pair[shared]]
-        shared_pnl = _leg_sums(row, legs.leg[shared], legs.quantity[shared], market)
-        group_of_row = np.empty(len(shared_pnl), dtype=np.int64)
-        group_of_row[row] = group[shared]
-        needed = tail_means(shared_pnl, market.scenarios.weights, alpha)
-        gross += np.bincount(group_of_row, weights=needed, minlength=len(groups))
+    row = (np.cumsum(leg_count > 1) - 1)[pair[shared]]
+    shared_pnl = _leg_sums(row, legs.leg[shared], legs.quantity[shared], market)
+    group_of_row = np.empty(len(shared_pnl), dtype=np.int64)
+    group_of_row[row] = group[shared]
+    needed = tail_means(shared_pnl, market.scenarios.weights, alpha)
+    gross += np.bincount(group_of_row, weights=needed, minlength=len(groups))
     return gross
 
 
