@@ -74,9 +74,16 @@ READS = {
         "SELECT * FROM begin_decision_beyond('p', 'm', 'k', '\\x', true, '{beta}', '{core}', '{1}', '{}', '{}', '{}', '{}', '{}')"
     ),
     "read_books_beyond": "SELECT * FROM read_books_beyond('{beta}', '{core}', '{1}', false, now(), '{}', '{}', '{}', '{}', '{}')",
+    "begin_decision_for": (
+        "SELECT * FROM begin_decision_for(current_setting('crossmargin.clients'), 'p', 'm', 'k', '\\x', true, '{1}', '{beta}', '{core}', "
+        "'{null}', '{null}', '{null}')"
+    ),
+    "read_books_for": (
+        "SELECT * FROM read_books_for(current_setting('crossmargin.clients'), '{beta}', '{core}', '{null}', '{null}', '{null}')"
+    ),
     "read_reservations": "SELECT 1 WHERE read_reservations('beta', 'core', '{1}', now()) <> '[]'",
 }
-WRITES = {"finish_write", "finish_decision", "finish_facts"}
+WRITES = {"finish_write", "finish_decision", "finish_entry", "finish_facts"}
 FACTS = {"begin_facts": "SELECT * FROM begin_facts('p', '{M}', '{wall}', '{hash}', '{beta}', '{core}')"}
 """Says of every fact that was asked for what it is; of one on an account that cannot be seen, that nothing is known of it."""
 

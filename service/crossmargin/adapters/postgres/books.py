@@ -8,16 +8,17 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Integer, Numeric, and_, bindparam, cast, func, literal, select, true, tuple_
 
+from crossmargin.adapters.postgres.asked_accounts import ONE, SEVERAL, account_values
 from crossmargin.adapters.postgres.client_scope import is_inside_scope, scope_values
 from crossmargin.adapters.postgres.database import Database, Row
 from crossmargin.adapters.postgres.exposure_limits import LIMITS_OF, limits_from_row
 from crossmargin.adapters.postgres.halt import HALT_OF, HALTS_IN_FORCE, halt_from_row
 from crossmargin.adapters.postgres.kept_positions import KeptPositions, Known, PositionsStamp, columns_of
 from crossmargin.adapters.postgres.ledger import PostgresLedgerReader, ref_from_row, side_by_side, text_of, together
-from crossmargin.adapters.postgres.market import LATEST_HOUSE_VIEW, market_version_from_row
+from crossmargin.adapters.postgres.market import market_version_from_row
 from crossmargin.adapters.postgres.packed_states import PACKED_STATES, packed_positions_from_row
 from crossmargin.adapters.postgres.reservation import COUNT_OPEN, OVERDUE, RESERVATIONS, reservation_from_row
-from crossmargin.adapters.postgres.statements import Statement, compiled
+from crossmargin.adapters.postgres.statements import Question, compiled
 from crossmargin.adapters.postgres.tables import account, account_head, client, collateral_policy, entry, position, posting
 from crossmargin.domain.account import GENESIS_HASH, Account, AccountHead, AccountMode, AccountStatus, Client
 from crossmargin.domain.book import EntryKind, methodology_from_reference, policy_from_reference
@@ -96,13 +97,15 @@ _SEQUENCES: Final = compiled(
     )
 )
 
-_READ_BOOKS: Final = Statement(
-    b"SELECT * FROM read_books_beyond(%(client_ids)s::text[], %(account_ids)s::text[], '{}', false, clock_timestamp(), "
-    b"%(known_client_ids)s::text[], %(known_account_ids)s::text[], %(known_sequences)s::bigint[], %(known_chain_hashes)s::bytea[], "
-    b"%(known_epochs)s::uuid[])",
-    {},
-    frozenset({"client_ids", "account_ids", *columns_of({})}),
+BOOK_COLUMNS: Final = (
+    *("client_id", "account_id", "display_name", "mode", "parent_id", "methodology", "status"),
+    *("sequence", "chain_hash", "positions_epoch", "is_known"),
+    *("book_ids", "instrument_ids", "quantities", "costs", "policy_instrument_ids", "policies"),
+    *("reservations", "limits", "halts", "decided_at"),
+    *("snapshot_id", "parameters_version", "instruments_version", "history_version"),
 )
+"""What `books_beyond` makes books of."""
+_BOOKS_OF_ONE, _BOOKS_OF_SEVERAL = (Question(b"read_books_for", places, (*BOOK_COLUMNS, "house_view_id")) for places in (ONE, SEVERAL))
 
 _IS_PART: Final = and_(
     posting.c.client_id == text_of("client_id"),
@@ -224,10 +227,9 @@ class PostgresBookReader(PostgresLedgerReader):
     async def read_books(self, *refs: AccountRef) -> Books:
         """Return what a decision on accounts would be made on now; UNKNOWN_ACCOUNT."""
         known = self._database.positions.known(refs)
-        names = {"client_ids": [ref.client_id for ref in refs], "account_ids": [ref.account_id for ref in refs]}
-        rows, house = await self._database.rows_and_house_rows(_READ_BOOKS, LATEST_HOUSE_VIEW, **names, **columns_of(known))
-        books = books_beyond(known, rows, refs, self._database.positions)
-        return replace(books, house_view_id=HouseViewId(house[0]["view_id"])) if house else books
+        question = _BOOKS_OF_ONE if len(refs) == 1 else _BOOKS_OF_SEVERAL
+        rows = await self._database.answer(question, account_values(refs, known))
+        return books_beyond(known, rows, refs, self._database.positions)
 
     async def list_reservations(self, ref: AccountRef, *, after_sequence: int, limit: int) -> Sequence[Reservation]:
         """Return reservations of an account in sequence order; UNKNOWN_ACCOUNT if there is no such account."""
@@ -290,37 +292,45 @@ def packed_state_from_row(row: Row, positions: PackedPositions) -> PackedState:
     return PackedState(account, _head_from_row(row, account), positions, _policies(row))
 
 
-def books_from_rows(rows: Sequence[Row], wanted: Sequence[AccountRef]) -> Books:
-    """Return the books that rows of `read_books` hold, one row an account; UNKNOWN_ACCOUNT for a wanted one that has none."""
-    states = {state.account.ref: state for state in map(account_state_from_row, rows)}
+def books_from_rows(rows: Sequence[Row], wanted: Sequence[AccountRef], known: Known | None = None) -> Books:
+    """Return the books that rows of a question hold, one row an account; UNKNOWN_ACCOUNT for a wanted one that has none.
+
+    A row that is known has no positions: those of `known` are taken.
+    """
+    states = dict[AccountRef, AccountState]()
+    reservations = dict[AccountRef, tuple[Reservation, ...]]()
+    for row in rows:
+        account = account_from_row(row)
+        positions = known[account.ref].positions if known and row["is_known"] else _positions(row)
+        states[account.ref] = AccountState(account, _head_from_row(row, account), positions, _policies(row))
+        reservations[account.ref] = tuple(map(reservation_from_row, row["reservations"] or ()))
     for ref in wanted:
         if ref not in states:
             raise unknown_account(ref)
     first = rows[0]
+    view = first.get("house_view_id")
     return Books(
         states=states,
-        reservations={ref_from_row(row): tuple(map(reservation_from_row, row["reservations"])) for row in rows},
-        limits=tuple(map(limits_from_row, first["limits"])),
-        halts=tuple(map(halt_from_row, first["halts"])),
+        reservations=reservations,
+        limits=tuple(map(limits_from_row, first["limits"] or ())),
+        halts=tuple(map(halt_from_row, first["halts"] or ())),
         now=first["decided_at"],
         market_version=market_version_from_row(first),
+        house_view_id=None if view is None else HouseViewId(view),
     )
 
 
 def books_beyond(known: Known, rows: Sequence[Row], wanted: Sequence[AccountRef], kept: KeptPositions) -> Books:
-    """Return the books that rows of `read_books_beyond` hold, beyond what was known when they were asked for; keep what they say anew.
+    """Return the books that rows hold, beyond what was known when they were asked for; keep what they say anew.
 
     UNKNOWN_ACCOUNT for a wanted one that has no row. Not for facts, whose rows have no positions.
     """
-    books = books_from_rows(rows, wanted)
-    states = dict(books.states)
+    books = books_from_rows(rows, wanted, known)
     for row in rows:
-        ref = ref_from_row(row)
-        if row["is_known"]:
-            states[ref] = replace(states[ref], positions=known[ref].positions)
-        else:
-            kept.keep(ref, PositionsStamp(row["sequence"], row["chain_hash"], row["positions_epoch"]), states[ref].positions)
-    return replace(books, states=states)
+        if not row["is_known"]:
+            ref = ref_from_row(row)
+            kept.keep(ref, PositionsStamp(row["sequence"], row["chain_hash"], row["positions_epoch"]), books.states[ref].positions)
+    return books
 
 
 def _head_from_row(row: Row, account: Account) -> AccountHead:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 
 import psycopg
@@ -22,7 +21,7 @@ from crossmargin.adapters.postgres.kept_packed import KeptPacked
 from crossmargin.adapters.postgres.kept_positions import KeptPositions
 from crossmargin.adapters.postgres.row_scope import SET_CLIENTS, clients_setting
 from crossmargin.adapters.postgres.server_checks import DatabaseRefusedError, check_schema, prepare_session
-from crossmargin.adapters.postgres.statements import Statement
+from crossmargin.adapters.postgres.statements import Question, Statement
 from crossmargin.domain.client_scope import WHOLE_HOUSE
 
 T = TypeVar("T")
@@ -37,13 +36,6 @@ _READ_DEADLINE_S: Final = 5.0
 _RECONNECT_LIMIT_S: Final = 2.0
 _OPEN_LIMIT_S: Final = 10.0
 _CONNECT: Final[Mapping[str, Any]] = {"autocommit": True, "row_factory": dict_row, "connect_timeout": 3, "application_name": "crossmargin"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    statement: Statement
-    values: Mapping[str, object]
-    clients: str
 
 
 class Database:
@@ -153,20 +145,21 @@ class Database:
         Raises:
             DomainError: SERVICE_BUSY or STORAGE_UNAVAILABLE.
         """
-        (found,) = await self.shielded(self._rows(_Read(statement, values, clients_setting())))
-        return found
+        return await self._rows(clients_setting(), statement, values)
 
     async def house_rows(self, statement: Statement, /, **values: object) -> list[Row]:
         """Return the rows of a read that the service makes for itself, whoever it works for: what it returns is told to no caller."""
-        (found,) = await self.shielded(self._rows(_Read(statement, values, clients_setting(WHOLE_HOUSE))))
-        return found
+        return await self._rows(clients_setting(WHOLE_HOUSE), statement, values)
 
-    async def rows_and_house_rows(self, statement: Statement, of_house: Statement, /, **values: object) -> tuple[list[Row], list[Row]]:
-        """Return the rows of a read, and those of one without values that the service makes for itself just before; in one message."""
-        house, found = await self.shielded(
-            self._rows(_Read(of_house, {}, clients_setting(WHOLE_HOUSE)), _Read(statement, values, clients_setting()))
-        )
-        return found, house
+    async def answer(self, question: Question, values: Sequence[object], /) -> list[Row]:
+        """Return the rows that answer a question, which is sent again when it meets a broken connection; errors as `rows`."""
+        asked = (clients_setting(), *values)
+
+        async def ask(connection: Connection) -> list[Row]:
+            cursor = connection.cursor(row_factory=question.rows)
+            return await (await cursor.execute(question.sql, asked)).fetchall()
+
+        return await self.shielded(self._read(ask))
 
     async def row(self, statement: Statement, /, **values: object) -> Row | None:
         """Return the first row of a read, or None."""
@@ -218,20 +211,25 @@ class Database:
         except psycopg.Error as error:
             raise caller_error(error) from error
 
-    async def _rows(self, *reads: _Read) -> list[list[Row]]:
-        sent = [((read.clients,), read.statement.sql, read.statement.values(read.values)) for read in reads]
+    async def _rows(self, clients: str, statement: Statement, values: Mapping[str, object]) -> list[Row]:
+        sent = statement.values(values)
+
+        async def ask(connection: Connection) -> list[Row]:
+            # Both in one message and so in one transaction, which ends with it.
+            async with connection.pipeline():
+                await connection.execute(SET_CLIENTS, (clients,))
+                cursor = await connection.execute(statement.sql, sent)
+            return await cursor.fetchall()
+
+        return await self.shielded(self._read(ask))
+
+    async def _read(self, ask: Callable[[Connection], Awaitable[T]]) -> T:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _READ_DEADLINE_S
         while True:
             try:
                 async with self.connection() as connection:
-                    cursors = []
-                    # All in one message and so in one transaction, which ends with it.
-                    async with connection.pipeline():
-                        for clients, sql, values in sent:
-                            await connection.execute(SET_CLIENTS, clients)
-                            cursors.append(await connection.execute(sql, values))
-                    return [await cursor.fetchall() for cursor in cursors]
+                    return await ask(connection)
             except psycopg.Error as error:
                 if fault_of(error) is not Fault.LOST or loop.time() > deadline:
                     raise caller_error(error) from error

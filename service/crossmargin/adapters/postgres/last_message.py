@@ -73,6 +73,13 @@ def entry_columns(entries: tuple[Entry, ...]) -> tuple[list[Any], ...]:
     return (*_entry_columns(entries), *_posting_columns(entries))
 
 
+def entry_values(numbered: Entry) -> tuple[Any, ...]:
+    """Return one entry without its postings."""
+    entry, ref = numbered.entry, numbered.entry.account
+    named = (ref.client_id, ref.account_id, numbered.sequence)
+    return (*named, entry.kind.value, entry.effective_at, entry.reference, numbered.previous_hash, numbered.chain_hash)
+
+
 def _entry_columns(entries: tuple[Entry, ...]) -> tuple[list[Any], ...]:
     return (
         [numbered.entry.account.client_id for numbered in entries],

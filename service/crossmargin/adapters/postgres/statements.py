@@ -1,8 +1,8 @@
-"""Statements composed from the tables with SQLAlchemy Core, and compiled once for the driver."""
+"""Statements as the driver takes them: composed from the tables with SQLAlchemy Core and compiled once, or calls of functions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,6 +26,24 @@ class Statement:
         if self.names != given.keys():
             raise TypeError(f"the statement takes {sorted(self.names)}; it was given {sorted(given)}")
         return {**self.constants, **given}
+
+
+class Question:
+    """A call of a function that raises the walls itself before it reads: its first place is for whom it is (see `row_scope`).
+
+    One statement in one message, with its places in order, and columns whose names nobody has to ask for with every answer.
+
+    Args:
+        function: Name of the function. places: Of its arguments after the first, as SQL. columns: What it returns, in any order.
+    """
+
+    def __init__(self, function: bytes, places: bytes, columns: Sequence[str]) -> None:
+        self._columns = tuple(columns)
+        self.sql: Final = b"SELECT %b FROM %b(%%s, %b)" % (", ".join(columns).encode(), function, places)
+
+    def rows(self, _cursor: object) -> Callable[[Sequence[Any]], dict[str, Any]]:
+        """Return what makes a row of its values; a row factory of the driver's."""
+        return lambda values: dict(zip(self._columns, values, strict=True))
 
 
 def compiled(statement: Executable) -> Statement:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, TypeAlias, TypeVar
 
 import psycopg
 from psycopg import AsyncCursor
 
-from crossmargin.adapters.postgres.books import books_beyond, books_from_rows
+from crossmargin.adapters.postgres.asked_accounts import ONE, SEVERAL, account_values
+from crossmargin.adapters.postgres.books import BOOK_COLUMNS, books_beyond, books_from_rows
 from crossmargin.adapters.postgres.database import Connection, Database, Row
 from crossmargin.adapters.postgres.driver_errors import Fault, caller_error, fault_of, storage_unavailable
 from crossmargin.adapters.postgres.entry_details import check_not_taken_back
 from crossmargin.adapters.postgres.fact_lines import FactLines, may_go_together
-from crossmargin.adapters.postgres.kept_positions import KeptPositions, Known, columns_of
-from crossmargin.adapters.postgres.last_message import ENTRY_COLUMNS, decide_in_time, entry_columns, write_and_commit
+from crossmargin.adapters.postgres.kept_positions import KeptPositions, Known
+from crossmargin.adapters.postgres.last_message import ENTRY_COLUMNS, decide_in_time, entry_columns, entry_values, write_and_commit
 from crossmargin.adapters.postgres.records import store_record
 from crossmargin.adapters.postgres.reservation import reservations_to_json
 from crossmargin.adapters.postgres.row_scope import SET_CALLER, clients_setting
+from crossmargin.adapters.postgres.statements import Question
 from crossmargin.domain.account import AccountHead, AccountMode, AccountStatus
+from crossmargin.domain.book import Entry
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId
 from crossmargin.usecases.ports.books import Books
 from crossmargin.usecases.ports.writing import Decide, DecideOnBooks, Decision, WriteOutcome, WriteRequest
@@ -34,12 +37,18 @@ _LONGEST_PAUSE_S: Final = 0.3
 
 # What now() says is the same all through a transaction, and the default of an entry's time of recording.
 _BEGIN_WRITE: Final = b"SELECT *, now() AS locked_at FROM begin_write(%s, %s, %s, %s, %s, %s::text[], %s::text[])"
-_BEGIN_DECISION: Final = (
-    b"SELECT *, now() AS locked_at FROM begin_decision_beyond(%s, %s, %s, %s, %s, %s::text[], %s::text[], %s::bigint[], "
-    b"%s::text[], %s::text[], %s::bigint[], %s::bytea[], %s::uuid[])"
+_BEGIN_ONE, _BEGIN_SEVERAL = (
+    Question(
+        b"begin_decision_for",
+        b"%s, %s, %s, %s, %s, %s::bigint[], " + places,
+        ("outcome", "stored_response", *BOOK_COLUMNS, "locked_at"),
+    )
+    for places in (ONE, SEVERAL)
 )
 _FINISH_WRITE: Final = b"SELECT finish_write(%s, %s, %s, %s, " + ENTRY_COLUMNS + b")"
 _FINISH_DECISION: Final = b"SELECT finish_decision(%s, %s, %s, %s, " + ENTRY_COLUMNS + b", %s)"
+_FINISH_ENTRY: Final = b"SELECT finish_entry(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+"""For one entry that moves nothing: what an order is approved, filled or ended with."""
 
 
 _Begin: TypeAlias = Callable[[Connection, WriteRequest, KeptPositions], Awaitable[WriteOutcome | Locked]]
@@ -116,10 +125,16 @@ async def _begin_write(
     connection: Connection, request: WriteRequest, _kept: KeptPositions
 ) -> WriteOutcome | Mapping[AccountRef, AccountHead]:
     """Return the answer that the key has already; otherwise the heads, locked, with the key reserved."""
-    begun = await _begin(connection, request, _BEGIN_WRITE)
-    if isinstance(begun, WriteOutcome):
-        return begun
-    heads = {head.ref: head for head in map(_head, begun)}
+    names = ([ref.client_id for ref in request.accounts], [ref.account_id for ref in request.accounts])
+    # In one message with what it begins, which saves the wait for an answer.
+    async with connection.pipeline():
+        await connection.execute(b"BEGIN", prepare=False)
+        await connection.execute(SET_CALLER, (clients_setting(), request.principal))
+        begun = await connection.execute(_BEGIN_WRITE, (*_identity(request), *names))
+    rows = await begun.fetchall()
+    if (stored := _stored_answer(rows, request)) is not None:
+        return stored
+    heads = {head.ref: head for head in map(_head, rows)}
     for ref in request.accounts:
         if ref not in heads:
             raise unknown_account(ref)
@@ -129,24 +144,25 @@ async def _begin_write(
 async def _begin_decision(connection: Connection, request: WriteRequest, kept: KeptPositions) -> WriteOutcome | Books:
     """Return the answer that the key has already; otherwise the books, locked, with the key reserved."""
     known: Known = {} if request.is_fact else kept.known(request.accounts)
-    begun = await _begin(connection, request, _BEGIN_DECISION, list(request.reservations), *columns_of(known).values())
-    if isinstance(begun, WriteOutcome):
-        return begun
-    if request.is_fact:
-        return books_from_rows(begun, request.accounts)
-    return books_beyond(known, begun, request.accounts, kept)
-
-
-async def _begin(connection: Connection, request: WriteRequest, function: bytes, *more: object) -> WriteOutcome | list[Row]:
-    clients = [ref.client_id for ref in request.accounts]
-    accounts = [ref.account_id for ref in request.accounts]
-    identity = (request.principal, request.method, request.key, request.request_hash, request.is_fact)
-    # In one message with what it begins, which saves the wait for an answer.
+    question = _BEGIN_ONE if len(request.accounts) == 1 else _BEGIN_SEVERAL
+    begun = connection.cursor(row_factory=question.rows)
     async with connection.pipeline():
         await connection.execute(b"BEGIN", prepare=False)
-        await connection.execute(SET_CALLER, (clients_setting(), request.principal))
-        begun = await connection.execute(function, (*identity, clients, accounts, *more))
+        asked = (clients_setting(), *_identity(request), list(request.reservations), *account_values(request.accounts, known))
+        await begun.execute(question.sql, asked)
     rows = await begun.fetchall()
+    if (stored := _stored_answer(rows, request)) is not None:
+        return stored
+    if request.is_fact:
+        return books_from_rows(rows, request.accounts)
+    return books_beyond(known, rows, request.accounts, kept)
+
+
+def _identity(request: WriteRequest) -> tuple[object, ...]:
+    return request.principal, request.method, request.key, request.request_hash, request.is_fact
+
+
+def _stored_answer(rows: Sequence[Row], request: WriteRequest) -> WriteOutcome | None:
     match rows[0]["outcome"] if rows else "reserved":
         case "replayed":
             return WriteOutcome(bytes(rows[0]["stored_response"]), replayed=True)
@@ -154,7 +170,7 @@ async def _begin(connection: Connection, request: WriteRequest, function: bytes,
             raise request_id_reused(request)
         case "halted":
             raise halted()
-    return rows
+    return None
 
 
 def _head(row: Row) -> AccountHead:
@@ -169,10 +185,18 @@ def _head(row: Row) -> AccountHead:
 
 
 async def _finish(connection: Connection, request: WriteRequest, decision: Decision) -> AsyncCursor[Row]:
-    written = (request.principal, request.method, request.key, decision.response, *entry_columns(decision.entries))
+    answered = (request.principal, request.method, request.key, decision.response)
+    if _is_one_that_moves_nothing(decision.entries):
+        changed = reservations_to_json(decision.reservations)
+        return await connection.execute(_FINISH_ENTRY, (*answered, *entry_values(decision.entries[0]), changed))
+    written = (*answered, *entry_columns(decision.entries))
     if decision.reservations:
         return await connection.execute(_FINISH_DECISION, (*written, reservations_to_json(decision.reservations)))
     return await connection.execute(_FINISH_WRITE, written)
+
+
+def _is_one_that_moves_nothing(entries: tuple[Entry, ...]) -> bool:
+    return len(entries) == 1 and not entries[0].entry.postings
 
 
 def _may_retry(fault: Fault, conflicts: int, *, is_unknown: bool) -> bool:
