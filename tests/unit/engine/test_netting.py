@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from crossmargin.domain.instrument import Payoff
-from crossmargin.engine.netting import gross_requirement, leg_holdings, netted_pnl
+from crossmargin.engine.netting import gross_requirement, leg_holdings, netted_pnl, unit_requirements
 from crossmargin.engine.portfolio_arrays import portfolio_arrays
+from crossmargin.engine.tail_mean import tail_mean
 from tests.builders import Revalued, a_portfolio, a_revalued_market, cash, coin, perpetual
 
 HALF = 0.5  # with four equal scenarios: the mean of the two worst
@@ -28,6 +29,17 @@ def test_profits_add_up_by_group_class_and_account():
     assert netted.group_class.tolist() == [0, 0, 1]
     assert netted.class_pnl.tolist() == [[-21, 8, -37, 24], [-1, 1, 0, 2]]
     assert netted.account_pnl.tolist() == [-22, 9, -37, 26]
+
+
+@pytest.mark.parametrize("leg_count", [0, 1, 79, 80, 81, 200])
+def test_every_leg_of_a_market_has_its_tails_held_and_owed_however_many_there_are(leg_count):
+    random = np.random.default_rng(leg_count)
+    moves = [random.standard_t(3, 40).tolist() for _ in range(leg_count)]
+    market = a_revalued_market(*(Revalued(coin(f"C{place:03}"), 1.0, {"BTC": move}) for place, move in enumerate(moves)))
+    held, owed = unit_requirements(market, 0.1)
+    weights = market.scenarios.weights
+    assert held.tolist() == [tail_mean(row, weights, 0.1) for row in market.leg_pnl]
+    assert owed.tolist() == [tail_mean(-row, weights, 0.1) for row in market.leg_pnl]
 
 
 def test_only_touched_groups_are_reduced():
