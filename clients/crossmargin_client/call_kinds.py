@@ -17,7 +17,7 @@ import grpc
 from crossmargin_client.connection import Connection, Services, start
 from crossmargin_client.errors import error_from_call
 from crossmargin_client.requests import PagedRequest, PagedResponse, next_page, request_id_of
-from crossmargin_client.retries import Attempts, Reconnections
+from crossmargin_client.retries import Attempts, Reconnections, backoff_s
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -64,6 +64,17 @@ def ask(
 ) -> One[Result]:
     """Return the call that sends a request and returns `result` of its answer."""
     return _Ask(method, lambda: request, result, request_id=request_id_of(request))
+
+
+def ask_again(
+    method: Callable[[Services], grpc.UnaryUnaryMultiCallable[Request, Response]],
+    request: Request,
+    result: Callable[[Response], Result],
+    *,
+    after: grpc.StatusCode,
+) -> One[Result]:
+    """Return the call that sends, after a while, what was sent another way and failed with the status `after`."""
+    return _Ask(method, lambda: request, result, request_id=request_id_of(request), after=after)
 
 
 def upload(
@@ -127,12 +138,15 @@ class _Ask(One[Result]):
     result: Callable[[Any], Result]
     request_id: str = ""
     timeout_factor: float = 1
+    after: grpc.StatusCode | None = None
 
     def _attempts(self, connection: AnyConnection) -> Attempts:
-        return Attempts(self.timeout_factor * connection.timeout_s, request_id=self.request_id)
+        return Attempts(self.timeout_factor * connection.timeout_s, request_id=self.request_id, after=self.after)
 
     def make(self, connection: AnyConnection) -> Result:
         attempts = self._attempts(connection)
+        if self.after is not None:
+            time.sleep(backoff_s(0))
         while True:
             try:
                 return self.result(start(connection, self.method, self.message(), timeout_s=attempts.remaining_s))
@@ -141,6 +155,8 @@ class _Ask(One[Result]):
 
     async def make_async(self, connection: AnyConnection) -> Result:
         attempts = self._attempts(connection)
+        if self.after is not None:
+            await asyncio.sleep(backoff_s(0))
         while True:
             try:
                 return self.result(await start(connection, self.method, self.message(), timeout_s=attempts.remaining_s))

@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import grpc
 
-from crossmargin_client.call_kinds import AnyConnection, Many
+from crossmargin_client.call_kinds import AnyConnection, Many, One
 from crossmargin_client.connection import Services, start
 from crossmargin_client.retries import Reconnections
 
@@ -22,12 +22,17 @@ MOST_UNANSWERED: Final = 64
 """Messages that an asyncio client takes before they are answered; what they come from waits then."""
 
 
+def _never(_message: object, _response: object) -> None:
+    return None
+
+
 def converse(
     method: Callable[[Services], grpc.StreamStreamMultiCallable[Request, Response]],
     messages: Iterable[Request] | AsyncIterable[Request],
     item: Callable[[Request, Response], Item],
     *,
     patience_s: float,
+    again: Callable[[Request, Response], One[Item] | None] = _never,
 ) -> Many[Item]:
     """Return the call that sends messages as they come and yields `item` of each with its answer, in their order.
 
@@ -38,8 +43,9 @@ def converse(
         messages: May wait for answers before it goes on. Only `AsyncClient` takes an asynchronous one.
         item: What is yielded of a message and its answer.
         patience_s: Seconds without an answer after which a broken stream is not opened again.
+        again: The call that asks once more for what an answer refused for the moment, and yields its item; None for any other answer.
     """
-    return _Converse(method, messages, item, patience_s)
+    return _Converse(method, messages, item, patience_s, again)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ class _Converse(Many[Item]):
     messages: Iterable[Any] | AsyncIterable[Any]
     item: Callable[[Any, Any], Item]
     patience_s: float
+    again: Callable[[Any, Any], One[Item] | None]
 
     def make(self, connection: AnyConnection) -> Iterator[Item]:
         if not isinstance(self.messages, Iterable):
@@ -61,7 +68,9 @@ class _Converse(Many[Item]):
             try:
                 for response in stream:
                     connections.heard()
-                    yield self.item(sent.answered(), response)
+                    message = sent.answered()
+                    again = self.again(message, response)
+                    yield self.item(message, response) if again is None else again.make(connection)
             except grpc.RpcError as broken:
                 failure = broken
             finally:
@@ -81,7 +90,9 @@ class _Converse(Many[Item]):
                 try:
                     async for response in stream:
                         connections.heard()
-                        yield self.item(await sent.answered(), response)
+                        message = await sent.answered()
+                        again = self.again(message, response)
+                        yield self.item(message, response) if again is None else await again.make_async(connection)
                 except grpc.RpcError as broken:
                     failure = broken
                 finally:

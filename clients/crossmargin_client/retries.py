@@ -36,11 +36,12 @@ def backoff_s(retry: int, *, draw: float | None = None) -> float:
 class Attempts:
     """The attempts at one call, within one deadline."""
 
-    def __init__(self, timeout_s: float, *, request_id: str = "") -> None:
+    def __init__(self, timeout_s: float, *, request_id: str = "", after: grpc.StatusCode | None = None) -> None:
         self._request_id = request_id
         self._give_up_at = time.monotonic() + timeout_s
-        self._failures = 0
-        self._may_have_happened = False
+        # What was sent another way before, and failed so, counts as the first attempt.
+        self._failures = 0 if after is None else 1
+        self._may_have_happened = after is not None and self._leaves_open(after)
 
     @property
     def remaining_s(self) -> float:
@@ -57,8 +58,11 @@ class Attempts:
         self._failures += 1
         if self._failures == MOST_ATTEMPTS or failure.code() not in RETRIABLE or delay_s >= self.remaining_s:
             raise self._error(failure) from None
-        self._may_have_happened |= bool(self._request_id) and failure.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED
+        self._may_have_happened |= self._leaves_open(failure.code())
         return delay_s
+
+    def _leaves_open(self, code: grpc.StatusCode) -> bool:
+        return bool(self._request_id) and code is not grpc.StatusCode.RESOURCE_EXHAUSTED
 
     def _error(self, failure: grpc.RpcError) -> CrossmarginError:
         error = error_from_call(failure, request_id=self._request_id)

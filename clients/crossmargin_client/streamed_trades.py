@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import grpc
+
 from crossmargin.api.v1 import book_service_pb2
+from crossmargin_client.call_kinds import AnyConnection, One, ask_again, whole
 from crossmargin_client.errors import CrossmarginError, error_from_status
 from crossmargin_client.requests import new_request_id
+from crossmargin_client.retries import RETRIABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +49,32 @@ def streamed_trades(request: book_service_pb2.StreamTradesRequest, response: boo
         return StreamedTrades(request, response.recorded, None)
     refusal = response.refusal
     return StreamedTrades(request, None, error_from_status(refusal.code, refusal.message, reason=refusal.reason, metadata=refusal.metadata))
+
+
+def recorded_again(
+    request: book_service_pb2.StreamTradesRequest, response: book_service_pb2.StreamTradesResponse
+) -> One[StreamedTrades] | None:
+    """Return the call that records what a message was refused for the moment, under its request id; None for any other answer."""
+    code = next((code for code in RETRIABLE if response.HasField("refusal") and code.value[0] == response.refusal.code), None)
+    return None if code is None else _RecordedAgain(request, code)
+
+
+@dataclass(frozen=True, slots=True)
+class _RecordedAgain(One[StreamedTrades]):
+    request: book_service_pb2.StreamTradesRequest
+    after: grpc.StatusCode
+
+    def make(self, connection: AnyConnection) -> StreamedTrades:
+        try:
+            return StreamedTrades(self.request, self._call().make(connection), None)
+        except CrossmarginError as error:
+            return StreamedTrades(self.request, None, error)
+
+    async def make_async(self, connection: AnyConnection) -> StreamedTrades:
+        try:
+            return StreamedTrades(self.request, await self._call().make_async(connection), None)
+        except CrossmarginError as error:
+            return StreamedTrades(self.request, None, error)
+
+    def _call(self) -> One[book_service_pb2.RecordTradesResponse]:
+        return ask_again(lambda to: to.books.RecordTrades, self.request.record, whole, after=self.after)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 import grpc
@@ -16,7 +17,7 @@ from crossmargin.adapters.runtime.clock import SystemClock
 from crossmargin.api.v1 import book_service_pb2 as pb
 from crossmargin.api.v1.book_service_pb2_grpc import BookServiceStub
 from crossmargin.domain.errors import DomainError, Reason
-from crossmargin_client import AsyncClient, Busy, Client, trades_of
+from crossmargin_client import AsyncClient, Busy, Client, Unavailable, trades_of
 from tests.integration.grpc_rig import (
     ALPHA,
     BETA,
@@ -169,7 +170,7 @@ async def test_as_many_are_under_way_as_are_written_together_and_when_the_servic
     assert (await held(rig))["BTC"] == str(MOST_RECORDS_IN_FLIGHT)
 
 
-async def test_both_clients_stream_as_many_messages_as_there_are_and_tell_what_may_be_sent_again():
+async def test_both_clients_stream_as_many_messages_as_there_are_and_send_again_what_was_refused_for_the_moment():
     async with memory_use_cases() as use_cases:
         record, failed = use_cases.record_trades, set()
 
@@ -179,23 +180,41 @@ async def test_both_clients_stream_as_many_messages_as_there_are_and_tell_what_m
                 raise DomainError(Reason.SERVICE_BUSY, "later")
             return await record(account, trades, caller=caller)
 
-        def messages(name):
-            return [trades_of(BETA, a_trade(quantity="1"), request_id=f"{name}-{n}") for n in range(300)]
-
-        def through_the_other(given):
-            with Client(rig.address) as client:
-                return list(client.stream_trades(given))
-
         async with served(replace(use_cases, record_trades=now_and_then_busy)) as rig:
             await create_books(rig)
-            async with AsyncClient(rig.address) as client:
-                answers = [answer async for answer in client.stream_trades(messages("async"))]
-            assert [answer.request for answer in answers] == messages("async")
-            answers += await asyncio.to_thread(through_the_other, iter(messages("sync")))
-            again = [answer.request for answer in answers if isinstance(answer.error, Busy)]
-            assert {message.record.request_id for message in again} == failed
+            async for answers, messages in through_both(rig.address, 300):
+                assert [answer.request for answer in answers] == messages
+                assert all(answer.result.outcomes[0].sequence for answer in answers)
             assert len(failed) == 6
-            answers += await asyncio.to_thread(through_the_other, again)
-            booked = [answer.result.outcomes[0].sequence for answer in answers if answer.error is None]
-            assert sorted(booked) == list(range(1, 601))
             assert (await held(rig, BETA))["BTC"] == "600"
+
+
+@pytest.mark.parametrize(("reasons", "error"), [(("SERVICE_BUSY",), Busy), (("STORAGE_UNAVAILABLE", "SERVICE_BUSY"), Unavailable)])
+async def test_what_stays_refused_is_told_when_time_is_up_and_not_as_busy_if_it_may_be_booked(reasons, error):
+    async with memory_use_cases() as use_cases:
+        tries = Counter()
+
+        async def refuses(account, trades, *, caller):
+            tries[caller.request_id] += 1
+            raise DomainError(Reason[reasons[min(tries[caller.request_id], len(reasons)) - 1]], "no")
+
+        async with served(replace(use_cases, record_trades=refuses)) as rig:
+            await create_books(rig)
+            async for answers, messages in through_both(rig.address, 1, timeout_s=0.4):
+                assert [(answer.request, type(answer.error)) for answer in answers] == [(messages[0], error)]
+            assert min(tries.values()) > 1
+
+
+async def through_both(address, count, **options):
+    """Yield what both clients come back with for so many messages, and the messages."""
+
+    def messages(name):
+        return [trades_of(BETA, a_trade(quantity="1"), request_id=f"{name}-{n}") for n in range(1, count + 1)]
+
+    def through_the_other(given):
+        with Client(address, **options) as client:
+            return list(client.stream_trades(given))
+
+    async with AsyncClient(address, **options) as client:
+        yield [answer async for answer in client.stream_trades(messages("async"))], messages("async")
+    yield await asyncio.to_thread(through_the_other, iter(messages("sync"))), messages("sync")

@@ -10,7 +10,7 @@ from crossmargin_client.call_kinds import Many, One, ask, pages, watch, whole
 from crossmargin_client.conversations import converse
 from crossmargin_client.declaration import answers, yields
 from crossmargin_client.requests import PAGE_SIZE, new_request_id
-from crossmargin_client.streamed_trades import StreamedTrades, streamed_trades
+from crossmargin_client.streamed_trades import StreamedTrades, recorded_again, streamed_trades
 from crossmargin_client.values import date_of
 
 
@@ -35,10 +35,11 @@ class BookMethods:
         """Record trades of many accounts, message after message (`trades_of`), and yield what became of each, in their order.
 
         Faster than calls of `record_trades`, and as safe: a broken stream is opened again, and what was not answered is sent again under
-        its request id. A message that is refused is an answer as well; one that was `Busy` or `Unavailable` may be sent again as it is.
+        its request id. A message that is refused is an answer as well; one that was `Busy` or `Unavailable` is sent again as it
+        is by `record_trades`, while the answers after it wait, and has its error when that was in vain within the deadline of a call.
         Messages that wait together may be booked in any order. After `patience_s` seconds without an answer the error is raised.
         """
-        return converse(lambda to: to.books.StreamTrades, messages, streamed_trades, patience_s=patience_s)
+        return converse(lambda to: to.books.StreamTrades, messages, streamed_trades, patience_s=patience_s, again=recorded_again)
 
     @answers
     def list_positions(self, account: str, *, min_seq: int = 0) -> One[book_service_pb2.ListPositionsResponse]:
