@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 from crossmargin.domain.book import append_to_chain
 from crossmargin.domain.errors import DomainError, Reason
-from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId
+from crossmargin.domain.identifiers import AccountId, AccountRef
 from crossmargin.usecases.ports.writing import Decision
-from tests.contract.storage import CORE, OTHER, a_deposit, a_request
+from tests.contract.storage import CORE, OTHER, a_deposit
 
 SATELLITE = AccountRef(CORE.client_id, AccountId("satellite"))
 ACCOUNTS = (CORE, OTHER, SATELLITE)
-OPENER = AccountRef(ClientId("gamma"), AccountId("opener"))
 
 
 def deposits(ref, *quantities):
@@ -31,16 +29,9 @@ async def refuse(books):
     raise DomainError(Reason.INVALID_QUANTITY, "no")
 
 
-async def opens(storage):
-    """Be the one who finds nobody in line, and write nothing: those who come meanwhile are written together."""
-    with contextlib.suppress(DomainError):
-        await storage.writer.decide(a_request("opens", OPENER), refuse)
-
-
 async def book_all(storage, *calls):
-    """Put facts in line at once, behind one who opens it; the outcomes are theirs, or their errors."""
-    _, *outcomes = await asyncio.gather(opens(storage), *(storage.writer.decide(*call) for call in calls), return_exceptions=True)
-    return outcomes
+    """Put facts in line at once; the outcomes are theirs, or their errors."""
+    return await asyncio.gather(*(storage.writer.decide(*call) for call in calls), return_exceptions=True)
 
 
 async def until_not_busy(writer, request, decide):

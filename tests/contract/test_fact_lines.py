@@ -20,14 +20,14 @@ from crossmargin.domain.client_scope import ClientScope
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.usecases.caller import ADMITTED, Caller
 from tests.contract.cutting_proxy import Cut, CuttingProxy
-from tests.contract.facts import ACCOUNTS, OPENER, SATELLITE, alone, book_all, deposits, opens, reasons, refuse, together, until_not_busy
+from tests.contract.facts import ACCOUNTS, SATELLITE, alone, book_all, deposits, reasons, refuse, together, until_not_busy
 from tests.contract.storage import CORE, OTHER, a_deposit, a_request, postgres_storage, sql
 
 
 @pytest.fixture
 async def postgres(database_url):
     async with postgres_storage(database_url, pool_size=16) as storage:
-        await storage.open_accounts(*ACCOUNTS, OPENER)
+        await storage.open_accounts(*ACCOUNTS)
         yield storage
 
 
@@ -71,7 +71,7 @@ async def test_nobody_is_written_with_another_principal_or_with_other_clients(po
     callers = [("desk a", ("alpha",), CORE), ("desk b", ("beta",), OTHER), ("desk a", ("alpha", "beta"), SATELLITE)]
     tasks = [asyncio.create_task(as_caller(*caller, f"{n} {caller}")) for n in range(4) for caller in callers]
     assert not any(outcome.replayed for outcome in await asyncio.gather(*tasks))
-    assert together(postgres) == {1: 3, 3: 3}
+    assert together(postgres) == {4: 3}
     # Who may see no client of the account's finds no account, also in a line with others.
     outside = [asyncio.create_task(as_caller("desk b", ("beta",), ref, f"outside {ref}")) for ref in (OTHER, CORE, SATELLITE)]
     outcomes = await asyncio.gather(*outside, return_exceptions=True)
@@ -110,14 +110,14 @@ def test_any_line_comes_to_what_one_after_another_comes_to(module_database_url, 
 async def compare(url, facts):
     async with postgres_storage(url, pool_size=16) as storage:
         mark = uuid4()
-        await storage.open_accounts(*ACCOUNTS, OPENER)
+        await storage.open_accounts(*ACCOUNTS)
         before = {ref: (await storage.books.account_state(ref)).head for ref in ACCOUNTS}
         calls = [
             (a_request(f"{mark} {key} {ref}", ref, body=str(quantity)), refuse if refuses else deposits(ref, quantity))
             for ref, key, quantity, refuses in facts
         ]
         tried = (until_not_busy(storage.writer, *call) for call in calls)
-        _, *outcomes = await asyncio.gather(opens(storage), *tried, return_exceptions=True)
+        outcomes = await asyncio.gather(*tried, return_exceptions=True)
         booked = {}
         for (request, _), outcome, (ref, _, quantity, refuses) in zip(calls, outcomes, facts, strict=True):
             if isinstance(outcome, DomainError):
@@ -148,16 +148,31 @@ async def test_facts_whose_commit_went_unanswered_are_not_called_busy_because_no
     async def unanswered(*_):
         raise psycopg.OperationalError("no answer to COMMIT")
 
-    async def none_free(request, *_):
-        # Whoever opens the line goes on when the others are in it.
-        while request.key == "k0" and not any(len(line) == 2 for line in writer._lines._lines.values()):  # noqa: ASYNC110 - a line tells nobody
-            await asyncio.sleep(0)
+    async def none_free(*_):
         raise PoolTimeout("no connection is free")
 
     writer = PostgresWriter(postgres.database, deadline_s=0.05)
     monkeypatch.setattr(fact_lines, "write_and_commit", unanswered)
     monkeypatch.setattr(writer, "_write_once", none_free)
-    calls = [writer.decide(a_request(f"k{n}", ref), deposits(ref, 1)) for n, ref in enumerate((OPENER, CORE, OTHER))]
-    opened, *outcomes = await asyncio.gather(*calls, return_exceptions=True)
-    assert together(postgres) == {1: 1, 2: 1}
-    assert reasons([opened, *outcomes]) == [Reason.SERVICE_BUSY, Reason.STORAGE_UNAVAILABLE, Reason.STORAGE_UNAVAILABLE]
+    calls = [writer.decide(a_request(f"k{n}", ref), deposits(ref, 1)) for n, ref in enumerate(ACCOUNTS)]
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    (by_itself,) = await asyncio.gather(writer.decide(a_request("alone", CORE), deposits(CORE, 1)), return_exceptions=True)
+    assert together(postgres) == {1: 1, 3: 1}
+    assert reasons(outcomes) == [Reason.STORAGE_UNAVAILABLE] * 3
+    assert reasons([by_itself]) == [Reason.SERVICE_BUSY]
+
+
+async def test_a_decision_that_waits_for_something_holds_up_nobody(postgres):
+    """What is decided alone may wait; the others are written without it."""
+    answered = asyncio.Event()
+
+    async def waits(books):
+        await answered.wait()
+        return await deposits(OTHER, 1)(books)
+
+    waiting = asyncio.create_task(postgres.writer.decide(a_request("waits", OTHER), waits))
+    outcomes = await book_all(postgres, *[(a_request(f"k{n}", SATELLITE), deposits(SATELLITE, 1)) for n in range(2)])
+    assert (reasons(outcomes), waiting.done()) == ([b"after 0", b"after 1"], False)
+    answered.set()
+    assert (await waiting).response == b"after 0"
+    assert alone(postgres) == {"spoiled": 1}

@@ -9,7 +9,8 @@ from psycopg import errors
 from tests.contract.storage import CORE, a_request, postgres_storage, sql, sql_row_counts
 
 ENTRY = "INSERT INTO entry VALUES ('alpha', 'core', %s, 'trade', now(), '', '\\x00', '\\x00')"
-POSTING = "INSERT INTO posting VALUES ('alpha', 'core', %s, %s, %s, 'desk', %s, %s, %s)"
+POSTING = "INSERT INTO posting VALUES "
+LEG = "('alpha', 'core', %s, %s, %s, 'desk', %s, %s, %s)"
 POSITION = "INSERT INTO position VALUES ('alpha', 'core', 'other', 'USD', %s, %s)"
 
 
@@ -47,18 +48,17 @@ def test_numbers_that_are_no_amounts(url, number, column):
     ],
     ids=["one leg", "off by the last digit", "across instruments", "cost"],
 )
-def test_an_unbalanced_entry_at_commit(url, legs):
+def test_an_unbalanced_entry(url, legs):
+    values = [value for number, leg in enumerate(legs) for value in (2, number, *leg)]
     with psycopg.connect(url) as connection:
         connection.execute(ENTRY, [2])
-        for number, (ledger_account, instrument, quantity, cost) in enumerate(legs):
-            connection.execute(POSTING, [2, number, ledger_account, instrument, quantity, cost])
         with pytest.raises(errors.CheckViolation, match="sum to zero"):
-            connection.commit()
+            connection.execute(POSTING + ", ".join([LEG] * len(legs)), values)
 
 
 def test_a_leg_added_to_a_balanced_entry(url):
     with pytest.raises(errors.CheckViolation, match="sum to zero"):
-        sql(url, POSTING, 1, 3, "core", "USD", 1, 0)
+        sql(url, POSTING + LEG, 1, 3, "core", "USD", 1, 0)
 
 
 @pytest.mark.parametrize("table", ["entry", "posting"])

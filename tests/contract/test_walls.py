@@ -84,7 +84,7 @@ READS = {
     "read_reservations": "SELECT 1 WHERE read_reservations('beta', 'core', '{1}', now()) <> '[]'",
 }
 WRITES = {"finish_write", "finish_decision", "finish_entry", "finish_facts"}
-FACTS = {"begin_facts": "SELECT * FROM begin_facts('p', '{M}', '{wall}', '{hash}', '{beta}', '{core}')"}
+FACTS = {"begin_facts": "SELECT * FROM begin_facts('p', '{M}', '{new}', '{hash}', '{beta}', '{core}')"}
 """Says of every fact that was asked for what it is; of one on an account that cannot be seen, that nothing is known of it."""
 
 
@@ -274,6 +274,9 @@ def test_no_function_tells_of_another_client(filled):
 
 def test_of_a_fact_on_an_account_of_another_client_nothing_is_told(filled):
     told = {}
+    # An account that facts can be written to together with others.
+    sql(filled, "UPDATE account_head SET status = 'open'")
+    sql(filled, "DELETE FROM exposure_limits")
     for client in ("alpha", "beta"):
         with working_for(filled, client, principal="p") as connection:
             cursor = connection.execute(FACTS["begin_facts"])
@@ -281,6 +284,7 @@ def test_of_a_fact_on_an_account_of_another_client_nothing_is_told(filled):
     asked = {"outcome", "client_id", "account_id", "decided_at", *(name for name in told["alpha"] if name.endswith("_version"))}
     assert told["alpha"]["outcome"] == "alone"
     assert {name for name, value in told["alpha"].items() if value is not None} - asked - {"snapshot_id"} == set()
+    assert told["beta"]["outcome"] == "reserved"
     assert told["beta"]["chain_hash"] is not None
 
 

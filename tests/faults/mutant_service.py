@@ -43,8 +43,7 @@ def no_idempotency_together() -> None:
     """Forget request ids only where facts are written together."""
     _change_function(
         "begin_facts",
-        ("WHEN new.key IS NOT NULL THEN 'reserved'", "WHEN true THEN 'reserved'"),
-        ("CASE WHEN new.key IS NOT NULL THEN read", "CASE WHEN true THEN read"),
+        ("(each.method, each.key) IN (SELECT * FROM unnest(new_methods, new_keys)) AS is_new", "true AS is_new"),
     )
 
 

@@ -25,6 +25,8 @@ from crossmargin.domain.money import EXACT, LEDGER_LIMIT, LEDGER_UNIT, check_led
 from crossmargin.domain.pending_request import Persons
 from crossmargin.domain.position import Position, closed_by, cost_of_part
 
+_NOTHING = Decimal(0)
+
 
 @unique
 class EntryKind(Enum):
@@ -196,9 +198,13 @@ class NewEntry:
     details: EntryDetails = NO_DETAILS
 
     def __post_init__(self) -> None:
-        for instrument_id in {posting.instrument_id for posting in self.postings}:
-            legs = [posting for posting in self.postings if posting.instrument_id == instrument_id]
-            if exact_sum(leg.quantity for leg in legs) or exact_sum(leg.cost for leg in legs):
+        sums: dict[InstrumentId, tuple[Decimal, Decimal]] = {}
+        for leg in self.postings:
+            quantity, cost = sums.get(leg.instrument_id, (_NOTHING, _NOTHING))
+            sums[leg.instrument_id] = EXACT.add(quantity, leg.quantity), EXACT.add(cost, leg.cost)
+        for instrument_id, (quantity, cost) in sums.items():
+            if quantity or cost:
+                legs = [leg for leg in self.postings if leg.instrument_id == instrument_id]
                 raise ValueError(f"postings of {self.account} do not sum to zero in {instrument_id}: {legs}")
 
 

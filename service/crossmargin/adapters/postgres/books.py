@@ -283,13 +283,13 @@ def account_from_row(row: Row) -> Account:
 def account_state_from_row(row: Row) -> AccountState:
     """Return an account's state from a row that holds the account, its head, and its positions and policies side by side."""
     account = account_from_row(row)
-    return AccountState(account=account, head=_head_from_row(row, account), positions=_positions(row), policies=_policies(row))
+    return AccountState(account=account, head=head_from_row(row, account), positions=_positions(row), policies=_policies(row))
 
 
 def packed_state_from_row(row: Row, positions: PackedPositions) -> PackedState:
     """Return the same with positions that are packed, and not in the row."""
     account = account_from_row(row)
-    return PackedState(account, _head_from_row(row, account), positions, _policies(row))
+    return PackedState(account, head_from_row(row, account), positions, _policies(row))
 
 
 def books_from_rows(rows: Sequence[Row], wanted: Sequence[AccountRef], known: Known | None = None) -> Books:
@@ -302,7 +302,7 @@ def books_from_rows(rows: Sequence[Row], wanted: Sequence[AccountRef], known: Kn
     for row in rows:
         account = account_from_row(row)
         positions = known[account.ref].positions if known and row["is_known"] else _positions(row)
-        states[account.ref] = AccountState(account, _head_from_row(row, account), positions, _policies(row))
+        states[account.ref] = AccountState(account, head_from_row(row, account), positions, _policies(row))
         reservations[account.ref] = tuple(map(reservation_from_row, row["reservations"] or ()))
     for ref in wanted:
         if ref not in states:
@@ -333,7 +333,8 @@ def books_beyond(known: Known, rows: Sequence[Row], wanted: Sequence[AccountRef]
     return books
 
 
-def _head_from_row(row: Row, account: Account) -> AccountHead:
+def head_from_row(row: Row, account: Account) -> AccountHead:
+    """Return the head that a row of `account_head` holds, as it was locked where the row says when."""
     return AccountHead(
         account.ref,
         account.mode,

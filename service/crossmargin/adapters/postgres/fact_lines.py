@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
@@ -19,7 +19,8 @@ import structlog
 from psycopg import AsyncCursor
 from psycopg_pool import PoolTimeout
 
-from crossmargin.adapters.postgres.books import account_state_from_row
+from crossmargin.adapters.postgres.array_words import bytes_array, text_array
+from crossmargin.adapters.postgres.books import account_from_row, head_from_row
 from crossmargin.adapters.postgres.database import Connection, Database, Row
 from crossmargin.adapters.postgres.driver_errors import Fault, fault_of, service_busy
 from crossmargin.adapters.postgres.last_message import ENTRY_COLUMNS, decide_in_time, entry_columns, write_and_commit
@@ -29,7 +30,8 @@ from crossmargin.adapters.postgres.row_scope import SET_CALLER, clients_setting
 from crossmargin.domain.book import Entry
 from crossmargin.domain.errors import DomainError
 from crossmargin.domain.identifiers import AccountRef
-from crossmargin.usecases.ports.books import Books
+from crossmargin.usecases.ports.books import AccountState, Books
+from crossmargin.usecases.ports.market import MarketVersion
 from crossmargin.usecases.ports.writing import DecideOnBooks, Decision, WriteOutcome, WriteRequest
 from crossmargin.usecases.storage_errors import request_id_reused
 
@@ -44,8 +46,11 @@ LEFT_OUT: Final = "left_out"
 SPOILED: Final = "spoiled"
 """Why a call goes alone: its decision failed, or needs a transaction of its own. Other causes are the names of a `Fault`."""
 
-# A key that another process is about to commit is waited for here, and all the others in the transaction with it.
-_KEY_WAIT: Final = b"SELECT set_config('lock_timeout', '100ms', true)"
+_DECIDED_AT_A_TIME: Final = 32
+"""Decisions between two looks at whatever else there is to do in this process."""
+_KEY_WAIT: Final = "100ms"
+"""How long a key that another process is about to commit is waited for, with all the others in the transaction."""
+_SET: Final = SET_CALLER + b", set_config('lock_timeout', %s, true)"
 _BEGIN: Final = b"SELECT *, now() AS locked_at FROM begin_facts(%s, %s::text[], %s::text[], %s::bytea[], %s::text[], %s::text[])"
 _FINISH: Final = b"SELECT finish_facts(%s, %s::text[], %s::text[], %s::bytea[], " + ENTRY_COLUMNS + b")"
 
@@ -123,9 +128,9 @@ class FactLines:
 
     @contextmanager
     def call(self, request: WriteRequest, decide: DecideOnBooks) -> Iterator[Call]:
-        """Put a fact in line, for as long as the context lasts. One that finds nobody there goes alone, at once.
+        """Put a fact in line, for as long as the context lasts. Where nobody is, it is written together with those of the same moment.
 
-        One whose key is under way goes alone as well: it waits for the other by itself.
+        One whose key is under way goes alone: it waits for the other by itself.
         """
         call, name = Call(request, decide), _Name(clients_setting(), request.principal)
         key = (name, request.method, request.key)
@@ -137,13 +142,37 @@ class FactLines:
         if name in self._lines:
             self._lines[name].append(call)
         else:
-            self._lines[name] = deque()
-            self._go_alone(name, call)
+            self._lines[name] = deque([call])
+            # Whoever comes in this turn of the event loop is in line when it begins; that takes nobody any time.
+            asyncio.get_running_loop().call_soon(self._go_on, name, context=Context())
         try:
             yield call
         finally:
             self._under_way.discard(key)
             self._end_turn(name, call)
+
+    def _go_on(self, name: _Name) -> None:
+        """Write what is in a line whose writer is free: all together, or the only one alone."""
+        line = self._lines[name]
+        if not line:
+            del self._lines[name]
+        elif len(line) == 1:
+            self._go_alone(name, line.popleft())
+        else:
+            calls = [line.popleft() for _ in range(min(len(line), MOST_TOGETHER))]
+            # In a context of nobody's: what it does, it does for all of the line.
+            writer = asyncio.get_running_loop().create_task(self._write_together(name, calls), context=Context())
+            self._writers.add(writer)
+            writer.add_done_callback(lambda writer: self._written(name, writer), context=Context())
+
+    def _written(self, name: _Name, writer: asyncio.Task[None]) -> None:
+        self._writers.discard(writer)
+        if not writer.cancelled():
+            self._go_on(name)
+            return
+        # Ended from outside, with all that this process does.
+        for call in self._lines.pop(name):
+            call.tell(Alone())
 
     def _go_alone(self, name: _Name, call: Call) -> None:
         self._database.count_together(1)
@@ -152,32 +181,10 @@ class FactLines:
 
     def _end_turn(self, name: _Name, call: Call) -> None:
         """Let those go on who came while a call went alone; a turn ends once, with the call or with its time."""
-        if call.turn is None:
-            return
-        call.turn.cancel()
-        call.turn = None
-        if not self._lines[name]:
-            del self._lines[name]
-            return
-        # In a context of nobody's: what it does, it does for all of the line.
-        writer = asyncio.get_running_loop().create_task(self._serve(name), context=Context())
-        self._writers.add(writer)
-        writer.add_done_callback(self._writers.discard)
-
-    async def _serve(self, name: _Name) -> None:
-        """Write what is in line, until there is nobody left, or one who goes alone."""
-        line = self._lines[name]
-        try:
-            while len(line) > 1:
-                await self._write_together(name, [line.popleft() for _ in range(min(len(line), MOST_TOGETHER))])
-        finally:
-            if len(line) == 1:
-                self._go_alone(name, line.popleft())
-            else:
-                # Somebody is left only when this is ended from outside.
-                del self._lines[name]
-                for call in line:
-                    call.tell(Alone())
+        if call.turn is not None:
+            call.turn.cancel()
+            call.turn = None
+            self._go_on(name)
 
     async def _write_together(self, name: _Name, calls: Sequence[Call]) -> None:
         """Tell every call its answer, after the COMMIT; or that it goes alone."""
@@ -232,13 +239,12 @@ class FactLines:
 
 async def _begin(connection: Connection, name: _Name, requests: Sequence[WriteRequest]) -> list[Row]:
     refs = [request.accounts[0] for request in requests]
-    keys = ([request.method for request in requests], [request.key for request in requests])
-    hashes = [request.request_hash for request in requests]
+    keys = (text_array([request.method for request in requests]), text_array([request.key for request in requests]))
+    hashes = bytes_array([request.request_hash for request in requests])
+    names = (text_array([ref.client_id for ref in refs]), text_array([ref.account_id for ref in refs]))
     async with connection.pipeline():
         await connection.execute(b"BEGIN", prepare=False)
-        await connection.execute(SET_CALLER, name)
-        await connection.execute(_KEY_WAIT)
-        names = ([ref.client_id for ref in refs], [ref.account_id for ref in refs])
+        await connection.execute(_SET, (*name, _KEY_WAIT))
         begun = await connection.execute(_BEGIN, (name.principal, *keys, hashes, *names))
     return await begun.fetchall()
 
@@ -258,21 +264,20 @@ async def _decide_in_order(reserved: Sequence[tuple[Call, Row]]) -> list[_Decide
     Raises:
         _SpoiledError: Some fail, write more than entries, or take back an entry, which is checked against the books.
     """
-    left: dict[AccountRef, Books] = {}
+    left: dict[AccountRef, tuple[Books, tuple[Entry, ...]]] = {}
     decided, spoilers = [], []
-    for call, row in reserved:
+    market_version = market_version_from_row(reserved[0][1])
+    for place, (call, row) in enumerate(reserved, start=1):
         (ref,) = call.request.accounts
-        books = left[ref] if ref in left else _books(row, ref)
-        try:
-            decision = await asyncio.create_task(_decide(call, books), context=call.context)
-        except Exception:  # noqa: BLE001 - its caller meets it again when the call is alone
+        books = _books_after(*left[ref], ref) if ref in left else _books(row, ref, market_version)
+        decision = _decided_at_once(call, books)
+        if decision is None or decision.records or decision.reservations or any(_reaches_further(one, ref) for one in decision.entries):
             spoilers.append(call)
-            continue
-        if decision.records or decision.reservations or any(_reaches_further(one, ref) for one in decision.entries):
-            spoilers.append(call)
-            continue
-        left[ref] = _books_after(books, ref, decision.entries)
-        decided.append(_Decided(call, decision))
+        else:
+            left[ref] = books, decision.entries
+            decided.append(_Decided(call, decision))
+        if place % _DECIDED_AT_A_TIME == 0:
+            await asyncio.sleep(0)
     if spoilers:
         raise _SpoiledError(spoilers)
     return decided
@@ -282,24 +287,38 @@ def _reaches_further(numbered: Entry, ref: AccountRef) -> bool:
     return numbered.entry.account != ref or numbered.entry.details.reverses is not None
 
 
-async def _decide(call: Call, books: Books) -> Decision:
-    return await call.decide(books)
+def _decided_at_once(call: Call, books: Books) -> Decision | None:
+    """Return what is decided, in the context of its caller; None when that fails, or waits for anything: the others would wait with it."""
+    try:
+        deciding = call.context.run(_begin_to_decide, call, books)
+        call.context.run(next, deciding)
+    except StopIteration as decided:
+        decision: Decision = decided.value
+        return decision
+    except Exception:  # noqa: BLE001 - its caller meets it again when the call is alone
+        return None
+    call.context.run(deciding.close)
+    return None
 
 
-def _books(row: Row, ref: AccountRef) -> Books:
+def _begin_to_decide(call: Call, books: Books) -> Generator[object, None, Decision]:
+    return call.decide(books).__await__()
+
+
+def _books(row: Row, ref: AccountRef, market_version: MarketVersion) -> Books:
     """Return what is locked of an account that has no limits: of a fact's books nothing else is read."""
-    sides = ("book_ids", "instrument_ids", "quantities", "costs", "policy_instrument_ids", "policies")
+    account = account_from_row(row)
     return Books(
-        states={ref: account_state_from_row({**row, **dict.fromkeys(sides)})},
+        states={ref: AccountState(account, head_from_row(row, account), positions=())},
         reservations={ref: tuple(map(reservation_from_row, row["reservations"]))},
         limits=(),
         halts=(),
         now=row["decided_at"],
-        market_version=market_version_from_row(row),
+        market_version=market_version,
     )
 
 
-def _books_after(books: Books, ref: AccountRef, entries: tuple[Entry, ...]) -> Books:
+def _books_after(books: Books, entries: tuple[Entry, ...], ref: AccountRef) -> Books:
     if not entries:
         return books
     state = books.states[ref]
@@ -309,6 +328,6 @@ def _books_after(books: Books, ref: AccountRef, entries: tuple[Entry, ...]) -> B
 
 async def _finish(connection: Connection, decided: Sequence[_Decided], entries: tuple[Entry, ...]) -> AsyncCursor[Row]:
     requests = [one.call.request for one in decided]
-    keys = ([request.method for request in requests], [request.key for request in requests])
-    responses = [one.decision.response for one in decided]
+    keys = (text_array([request.method for request in requests]), text_array([request.key for request in requests]))
+    responses = bytes_array([one.decision.response for one in decided])
     return await connection.execute(_FINISH, (requests[0].principal, *keys, responses, *entry_columns(entries)))

@@ -10,6 +10,7 @@ import psycopg
 from psycopg import AsyncCursor
 from psycopg.pq import ExecStatus
 
+from crossmargin.adapters.postgres.array_words import bytes_array, moment_array, number_array, text_array
 from crossmargin.adapters.postgres.database import Connection, Row
 from crossmargin.adapters.postgres.driver_errors import service_busy
 from crossmargin.adapters.postgres.entry_details import raise_if_booked_before, store_details
@@ -68,8 +69,8 @@ async def write_and_commit(
         raise
 
 
-def entry_columns(entries: tuple[Entry, ...]) -> tuple[list[Any], ...]:
-    """Return the columns of entries and of their postings, side by side."""
+def entry_columns(entries: tuple[Entry, ...]) -> tuple[str, ...]:
+    """Return the columns of entries and of their postings, side by side, as PostgreSQL reads arrays."""
     return (*_entry_columns(entries), *_posting_columns(entries))
 
 
@@ -80,31 +81,33 @@ def entry_values(numbered: Entry) -> tuple[Any, ...]:
     return (*named, entry.kind.value, entry.effective_at, entry.reference, numbered.previous_hash, numbered.chain_hash)
 
 
-def _entry_columns(entries: tuple[Entry, ...]) -> tuple[list[Any], ...]:
+def _entry_columns(entries: tuple[Entry, ...]) -> tuple[str, ...]:
+    news = [numbered.entry for numbered in entries]
     return (
-        [numbered.entry.account.client_id for numbered in entries],
-        [numbered.entry.account.account_id for numbered in entries],
-        [numbered.sequence for numbered in entries],
-        [numbered.entry.kind.value for numbered in entries],
-        [numbered.entry.effective_at for numbered in entries],
-        [numbered.entry.reference for numbered in entries],
-        [numbered.previous_hash for numbered in entries],
-        [numbered.chain_hash for numbered in entries],
+        text_array([one.account.client_id for one in news]),
+        text_array([one.account.account_id for one in news]),
+        number_array([numbered.sequence for numbered in entries]),
+        text_array([one.kind.value for one in news]),
+        moment_array([one.effective_at for one in news]),
+        text_array([one.reference for one in news]),
+        bytes_array([numbered.previous_hash for numbered in entries]),
+        bytes_array([numbered.chain_hash for numbered in entries]),
     )
 
 
-def _posting_columns(entries: tuple[Entry, ...]) -> tuple[list[Any], ...]:
-    legs = [(numbered, leg, posting) for numbered in entries for leg, posting in enumerate(numbered.entry.postings, start=1)]
+def _posting_columns(entries: tuple[Entry, ...]) -> tuple[str, ...]:
+    owners = [numbered for numbered in entries for _ in numbered.entry.postings]
+    postings = [posting for numbered in entries for posting in numbered.entry.postings]
     return (
-        [numbered.entry.account.client_id for numbered, _, _ in legs],
-        [numbered.entry.account.account_id for numbered, _, _ in legs],
-        [numbered.sequence for numbered, _, _ in legs],
-        [leg for _, leg, _ in legs],
-        [posting.ledger_account for _, _, posting in legs],
-        [posting.book_id for _, _, posting in legs],
-        [posting.instrument_id for _, _, posting in legs],
-        [posting.quantity for _, _, posting in legs],
-        [posting.cost for _, _, posting in legs],
+        text_array([owner.entry.account.client_id for owner in owners]),
+        text_array([owner.entry.account.account_id for owner in owners]),
+        number_array([owner.sequence for owner in owners]),
+        number_array([leg for numbered in entries for leg in range(1, len(numbered.entry.postings) + 1)]),
+        text_array([posting.ledger_account for posting in postings]),
+        text_array([posting.book_id for posting in postings]),
+        text_array([posting.instrument_id for posting in postings]),
+        number_array([posting.quantity for posting in postings]),
+        number_array([posting.cost for posting in postings]),
     )
 
 

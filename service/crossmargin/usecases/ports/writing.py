@@ -155,7 +155,7 @@ class Writer(Protocol):
         fact is decided. Positions are read for a request, and for a fact where there are limits to hold them against.
 
         Facts about one account without limits that name no reservation may be decided together with others of their principal, in the order
-        in which they came; what comes of each is what would have come of it alone.
+        in which they came; what comes of each is what would have come of it alone. A decision that waits for something is made anew, alone.
 
         Raises:
             DomainError: As `write`, except HALTED.
