@@ -8,7 +8,7 @@ import grpc
 
 from crossmargin.api.v1 import book_service_pb2
 from crossmargin_client.call_kinds import AnyConnection, One, ask_again, whole
-from crossmargin_client.errors import CrossmarginError, error_from_status
+from crossmargin_client.errors import CrossmarginError, InternalError, error_from_status
 from crossmargin_client.requests import new_request_id
 from crossmargin_client.retries import RETRIABLE
 
@@ -44,7 +44,19 @@ def trades_of(account: str, *trades: book_service_pb2.Trade, request_id: str | N
 
 
 def streamed_trades(request: book_service_pb2.StreamTradesRequest, response: book_service_pb2.StreamTradesResponse) -> StreamedTrades:
-    """Return what became of one message."""
+    """Return what became of one message.
+
+    Raises:
+        InternalError: The answer names another request, so that nobody can tell any more which answer is whose; all may be sent again.
+    """
+    asked = request.record.request_id
+    if response.request_id not in {"", asked}:
+        raise InternalError(
+            f"the answer to request {asked!r} names request {response.request_id!r}; send again what was not answered",
+            reason="INTERNAL",
+            code=grpc.StatusCode.INTERNAL,
+            request_id=asked,
+        )
     if response.HasField("recorded"):
         return StreamedTrades(request, response.recorded, None)
     refusal = response.refusal
