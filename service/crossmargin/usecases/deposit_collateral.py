@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from crossmargin.domain.account import AccountHead
 from crossmargin.domain.book import Deposit, append_to_chain, entry_from_deposit
-from crossmargin.domain.identifiers import AccountRef
 from crossmargin.usecases.caller import Caller
 from crossmargin.usecases.known_instruments import known_instruments
+from crossmargin.usecases.ports.books import Books
 from crossmargin.usecases.ports.instrument import InstrumentReader
 from crossmargin.usecases.ports.writing import Decision, Writer
 
@@ -34,9 +32,9 @@ class DepositCollateral:
         known = await known_instruments(self.instruments, [deposit.instrument_id])
         entry = entry_from_deposit(deposit, known[deposit.instrument_id])
 
-        async def decide(heads: Mapping[AccountRef, AccountHead]) -> Decision:
-            chained = append_to_chain(heads[deposit.account].check_open(), (entry,))
+        async def decide(books: Books) -> Decision:
+            chained = append_to_chain(books.states[deposit.account].head.check_open(), (entry,))
             return Decision(response=str(chained[-1].sequence).encode(), entries=chained)
 
-        outcome = await self.writer.write(caller.write_request("Deposit", [repr(deposit)], (deposit.account,)), decide)
+        outcome = await self.writer.decide(caller.write_request("Deposit", [repr(deposit)], (deposit.account,)), decide)
         return Deposited(int(outcome.response), outcome.replayed)
