@@ -7,7 +7,7 @@ import itertools
 import random
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from crossmargin.adapters.grpc_server.server import SERVICES
 from tests.access.calls import AGED, HUNG_UP
 from tests.access.plausible import request_of
 from tests.access.secure_process import Service, secure_service
-from tests.faults.fuzz import Fuzzer, _mutilated, refusal_of_message
+from tests.faults.fuzz import Fuzzer, _mutilated, answers_each_message, refusal_of_message
 
 PROPER = {"INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "UNAUTHENTICATED"}
 AT_ONCE = 32
@@ -58,7 +58,34 @@ class Hostility:
                     self.findings.append(f"{method.name} answered {code} ({details[:120]}) to {raw[:120]!r}")
 
         await asyncio.gather(*(one_after_another() for _ in range(AT_ONCE)))
+        if answers_each_message(method):
+            await self._talk(method, count)
         self.resident_bytes[method.full_name] = self.service.resident_bytes()
+
+    async def _talk(self, method: MethodDescriptor, count: int) -> None:
+        """Send as many broken messages from somebody known over one stream, which answers each and is ended by none."""
+        right = (("authorization", f"Bearer {self._token}"),)
+        # The first is larger than any message may be, which no stream survives.
+        broken = (raw for raw, metadata in itertools.islice(self._requests(method), 1, None) if metadata == right)
+        waiting = deque(itertools.islice(broken, count))
+        while waiting:
+            stream = self.channel.stream_stream(f"/{method.containing_service.full_name}/{method.name}")(
+                iter(list(waiting)), metadata=right
+            )
+            try:
+                async for answer in stream:
+                    code, details = refusal_of_message(method, answer)
+                    raw = waiting.popleft()
+                    self.codes[method.full_name][code.name] += 1
+                    if code.name not in PROPER:
+                        self.findings.append(f"{method.name} answered {code.name} ({details[:120]}) to {raw[:120]!r} on a stream")
+                break
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.UNAVAILABLE or AGED not in (error.details() or ""):
+                    self.findings.append(f"{method.name} ended its stream with {error.code().name} at {waiting[0][:120]!r}")
+                    break
+        if waiting:
+            self.findings.append(f"{method.name} left {len(waiting)} messages of a stream unanswered")
 
     def _requests(self, method: MethodDescriptor) -> Iterator[tuple[bytes, tuple[tuple[str, str], ...]]]:
         """Yield requests that break the form or the rules, from somebody known, and any at all from nobody."""

@@ -31,6 +31,7 @@ from tests.faults.rig import Rig
 PACKAGE: Final = "crossmargin.api.v1."
 _AT_ONCE: Final = 24
 _CALL_LIMIT_S: Final = 10.0
+_STREAM_LIMIT_S: Final = 120.0
 _DEEPEST: Final = 6
 _GARBAGE_CONNECTIONS: Final = 200
 _TOO_LARGE: Final = (1_100_000, 2_000_000)
@@ -102,6 +103,8 @@ class Fuzzer:
         before = self._row_counts()
         codes = await asyncio.gather(*(self._call(method, raw) for raw in self._requests(method, wire_count)))
         codes += await asyncio.gather(*(self._oversized(method, size) for size in _TOO_LARGE))
+        if answers_each_message(method):
+            codes += await self._on_one_stream(method, list(self._requests(method, wire_count)))
         after = self._row_counts()
         # What was decided and refused is bound to its request id: asked again, the answer is the same.
         bound = codes.count(grpc.StatusCode.FAILED_PRECONDITION)
@@ -133,7 +136,7 @@ class Fuzzer:
                 await asyncio.sleep(0.1)
                 code, details = await self._answer(method, raw)
         self.codes[code] += 1
-        if code not in _PROPER:
+        if code not in proper_for(method):
             self._found.setdefault(f"answered {code.name}", f"{details[:200]} to {raw[:300]!r}")
         elif code is grpc.StatusCode.OK and self._is_broken(method, raw):
             self._found.setdefault("accepted what the API forbids", repr(raw[:300]))
@@ -148,8 +151,29 @@ class Fuzzer:
             self._found.setdefault("took a request that is too large", f"{size} bytes: {code.name}")
         return code
 
+    async def _on_one_stream(self, method: MethodDescriptor, requests: Sequence[bytes]) -> list[grpc.StatusCode]:
+        """Send all of them over one stream, which answers each by itself, in order, and ends when it is told to."""
+        codes: list[grpc.StatusCode] = []
+        stream = self.channel.stream_stream(_path(method))(iter(requests), timeout=_STREAM_LIMIT_S)
+        try:
+            async for answer in stream:
+                code, details = refusal_of_message(method, answer)
+                raw = requests[len(codes)]
+                codes.append(code)
+                if code not in proper_for(method) | {grpc.StatusCode.RESOURCE_EXHAUSTED}:
+                    self._found.setdefault(f"answered {code.name} on a stream", f"{details[:200]} to {raw[:300]!r}")
+                elif code is grpc.StatusCode.OK and self._is_broken(method, raw):
+                    self._found.setdefault("accepted on a stream what the API forbids", repr(raw[:300]))
+        except grpc.aio.AioRpcError as error:
+            self._found.setdefault(f"ended a stream with {error.code().name}", f"at {requests[len(codes)][:300]!r}" if requests else "")
+        else:
+            if len(codes) != len(requests):
+                self._found.setdefault("left messages of a stream unanswered", f"{len(requests) - len(codes)} of {len(requests)}")
+        self.codes.update(codes)
+        return codes
+
     async def _answer(self, method: MethodDescriptor, raw: bytes) -> tuple[grpc.StatusCode, str]:
-        path = f"/{method.containing_service.full_name}/{method.name}"
+        path = _path(method)
         try:
             if method.client_streaming and method.server_streaming:
                 async for answer in self.channel.stream_stream(path)(iter([raw]), timeout=_CALL_LIMIT_S):
@@ -249,8 +273,8 @@ class Fuzzer:
             for value in _nasty(path[-1][0]):
                 mutated = type(base)()
                 mutated.CopyFrom(base)
-                if "request_id" in base.DESCRIPTOR.fields_by_name:
-                    mutated.request_id = self._name()
+                for named in [path for path in _leaves(mutated) if path[-1][0].name == "request_id"]:
+                    _set(mutated, named, self._name())
                 if _set(mutated, path, value):
                     yield mutated
         for path in _messages(base):
@@ -445,6 +469,20 @@ def fuzzing(*, wire_count: int = 150, only: Callable[[str], bool] = lambda name:
         rig.remarks.append(f"{len(methods)} RPCs answered {answers}; {_GARBAGE_CONNECTIONS} connections of garbage")
 
     return body
+
+
+def answers_each_message(method: MethodDescriptor) -> bool:
+    """Return whether every message of a stream is answered by itself, and none of them ends it."""
+    return method.client_streaming and method.server_streaming and "refusal" in method.output_type.fields_by_name
+
+
+def proper_for(method: MethodDescriptor) -> frozenset[grpc.StatusCode]:
+    """Return what a method may answer; a message that is answered by itself may say how long that may take, however little that is."""
+    return _PROPER | {grpc.StatusCode.DEADLINE_EXCEEDED} if answers_each_message(method) else _PROPER
+
+
+def _path(method: MethodDescriptor) -> str:
+    return f"/{method.containing_service.full_name}/{method.name}"
 
 
 def refusal_of_message(method: MethodDescriptor, answer: bytes) -> tuple[grpc.StatusCode, str]:

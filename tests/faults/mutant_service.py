@@ -18,6 +18,7 @@ from typing import Any, Final
 import psycopg
 
 from crossmargin.__main__ import main
+from crossmargin.adapters.grpc_server import book_service
 from crossmargin.adapters.postgres import database, fact_lines, last_message, writer
 from crossmargin.adapters.postgres.books import books_from_rows
 from crossmargin.usecases.ports.writing import WriteOutcome
@@ -167,11 +168,36 @@ def acknowledge_before_commit_together() -> None:
         setattr(writer.PostgresWriter, way, careless(getattr(writer.PostgresWriter, way)))
 
 
+def answers_out_of_order() -> None:
+    """Answer the messages of a stream when their answers are ready."""
+
+    async def as_they_come(messages, answer, _stopping, **_options):
+        ready = asyncio.Queue()
+
+        async def work_on(message):
+            ready.put_nowait(await answer(message))
+
+        async def read():
+            async with asyncio.TaskGroup() as group:
+                async for message in messages:
+                    group.create_task(work_on(message))
+
+        reading = asyncio.create_task(read())
+        try:
+            while True:
+                yield await ready.get()
+        finally:
+            reading.cancel()
+
+    book_service.in_order = as_they_come
+
+
 MUTATIONS: Final[dict[str, Callable[[], None]]] = {
     mutation.__name__.replace("_", "-"): mutation
     for mutation in (
         *(no_idempotency, acknowledge_before_commit, no_row_lock, books_before_lock, synchronous_commit_off, halt_cached),
         *(no_idempotency_together, acknowledge_before_commit_together, no_row_lock_together),
+        answers_out_of_order,
     )
 }
 

@@ -11,9 +11,11 @@ from tests.faults import injectors
 from tests.faults.bench import Bench
 from tests.faults.halt import halts
 from tests.faults.rig import Result, Rig, Setup
+from tests.faults.streamed_trades import TradeStreams
 from tests.faults.workload import POLICY, TRADES
 
 CAUGHT_WITHIN_S: Final = 60.0
+_STREAMS: Final = TradeStreams()
 _ROUNDS: Final = 6
 _FEW_ACCOUNTS: Final = Setup(account_count=4)
 _IN_LINE: Final = Setup(account_count=4, callers=32, kinds=(TRADES,))
@@ -62,6 +64,13 @@ MUTANTS: Final = (
         ("lost",),
         lambda: injectors.kills(2, between=(8, 16)),
         _IN_LINE,
+    ),
+    Mutant(
+        "answers-out-of-order",
+        "messages of a stream are answered when their answers are ready, and not in their order",
+        ("answers that no document allows",),
+        lambda: _some_work(60),
+        Setup(account_count=4, callers=32, kinds=(_STREAMS.kind(),), afterwards=_STREAMS.end),
     ),
     # The ledger itself refuses entries that do not follow one another, and each is then written alone: books stay sound, the log tells.
     Mutant(

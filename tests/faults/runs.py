@@ -25,11 +25,15 @@ from tests.faults.race import race_run
 from tests.faults.rig import Result, Setup
 from tests.faults.rolling import rolling_restarts
 from tests.faults.slow_readers import STREAMS, slow_readers
+from tests.faults.streamed_trades import TradeStreams
 from tests.faults.workload import TRADES
 
 _WITH_ORDERS: Final = Setup(limited_count=4)
 _IN_LINE: Final = Setup(callers=48, kinds=(TRADES,))
 """Trades alone, so many at a time that most are written together with others."""
+_STREAMS: Final = TradeStreams()
+_STREAMED: Final = Setup(callers=48, kinds=(_STREAMS.kind(), TRADES), afterwards=_STREAMS.end)
+"""Trades over a stream through each client, and as many beside them in calls of their own."""
 EVERYTHING_S: Final = 600.0
 """How long all faults at once go on unless another time is asked for; their counts are the least, and not the end."""
 
@@ -109,6 +113,10 @@ RUNS: Final = (
     _breaking("freeze-in-line", "PostgreSQL stands still while trades are written together", freezes, _IN_LINE, freezes=3),
     _breaking(
         "cut-in-line", "lines break around the COMMIT of trades that are written together", cuts, _IN_LINE, cuts_before=100, cuts_after=100
+    ),
+    _breaking("kill-streamed", "replicas are killed outright while trades are streamed to them", kills, _STREAMED, kills=100),
+    _breaking(
+        "cut-streamed", "lines break around the COMMIT of trades that are streamed", cuts, _STREAMED, cuts_before=100, cuts_after=100
     ),
     _breaking("black-hole", "lines stay open and swallow every answer from a COMMIT on", black_holes, black_holes=30),
     _breaking("delay", "COMMITs arrive late, so that others overtake them", delays, delays=100),

@@ -14,8 +14,10 @@ from tests.faults.leader import held_up_leader, killed_leader
 from tests.faults.mutants import MUTANTS, hunt
 from tests.faults.race import BEFORE_LOCK, race, race_findings
 from tests.faults.rig import Setup, standing_postgres
+from tests.faults.streamed_trades import TradeStreams
+from tests.faults.workload import TRADES
 
-QUICK = ("no-idempotency", "synchronous-commit-off")
+QUICK = ("no-idempotency", "synchronous-commit-off", "answers-out-of-order")
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,17 @@ async def test_all_faults_at_once_leave_the_books_sound_and_every_operation_deci
     tally = result.tally
     assert (tally.kills, tally.crashes, tally.freezes, tally.black_holes >= 2) == (3, 2, 1, True)
     assert min(tally.cuts_before, tally.cuts_after) >= 8
+
+
+async def test_streamed_trades_are_booked_once_whatever_becomes_of_the_stream(bench):
+    streams = TradeStreams()
+    setup = Setup(account_count=8, kinds=(streams.kind(), TRADES), afterwards=streams.end)
+    result = await bench.run("streamed", together(kills(2, between=(15, 30)), cuts(4)), setup)
+    assert result.findings == []
+    assert {name: count.total for name, count in result.counters.items()} == dict.fromkeys(COUNTERS, 0)
+    assert (result.unknown, result.tally.kills) == (0, 2)
+    assert min(result.tally.cuts_before, result.tally.cuts_after) >= 4
+    assert result.by_kind["streamed trades"] > 0
 
 
 @pytest.mark.parametrize("body", [killed_leader, held_up_leader], ids=lambda body: body.__name__)

@@ -218,12 +218,16 @@ def draw_trades(chance: random.Random, account: str, request_id: str) -> Operati
     return Operation(request_id, "trades", account, tuple(lines))
 
 
-async def send_trades(client: AsyncClient, operation: Operation) -> tuple[LineAnswer, ...]:
-    trades = [
+def trades_in(operation: Operation) -> list[book_service_pb2.Trade]:
+    """Return what an operation trades."""
+    return [
         trade(line.instrument_id, line.quantity, 50_000, executed_at=EXECUTED, settlement="USD", reference=line.reference)
         for line in operation.lines
     ]
-    answer = await client.record_trades(operation.account, trades, request_id=operation.request_id)
+
+
+async def send_trades(client: AsyncClient, operation: Operation) -> tuple[LineAnswer, ...]:
+    answer = await client.record_trades(operation.account, trades_in(operation), request_id=operation.request_id)
     return trade_answers(answer)
 
 
