@@ -84,6 +84,12 @@ class Settings(BaseSettings):
     quote_tick_s: float = Field(default=2.0, ge=0.05, le=3600, description="Seconds between market snapshots that are built from quotes.")
     tracing: bool = Field(default=False, description="Send traces by OTLP to OTEL_EXPORTER_OTLP_ENDPOINT. Needs the extra otel.")
     compute_threads: int = Field(default=2, ge=1, le=64, description="Threads for revaluation and margin.")
+    house_processes: int | None = Field(
+        default=None,
+        ge=0,
+        le=64,
+        description="Processes for runs over the house, started by the first long one. Default: one a core, at most 8, none on one core.",
+    )
     kernels: Literal["numpy", "numba"] = Field(
         default="numpy", description="What options and bonds are revalued with. numba is faster, and needs the extra kernels."
     )

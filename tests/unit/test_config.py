@@ -53,6 +53,7 @@ def test_every_setting_has_a_description_and_a_variable_of_its_own(name, monkeyp
         "anchor_key_file": "/k",
         "anchor_file": "/a",
         "ledger_check_time": "03:30",
+        "house_processes": "3",
         "call_time": "07:00",
         "kernels": "numba",
     }.get(name)
@@ -97,6 +98,7 @@ def test_a_bad_address_is_shown_with_an_example_of_a_good_one(name, address):
     ("name", "ends", "outside"),
     [
         ("compute_threads", ("1", "64"), ("0", "65", "1.5")),
+        ("house_processes", ("0", "64"), ("-1", "65", "1.5")),
         ("connection_count", ("2", "200"), ("1", "201", "x")),
         ("client_label_limit", ("1",), ("0", "-1")),
         ("withdrawal_alone_limit", ("0", "1000000000"), ("-1", "nan", "x")),

@@ -8,6 +8,8 @@ from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING
 
 from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
+from crossmargin.adapters.runtime.cores import cores_at_hand, default_process_count
+from crossmargin.adapters.runtime.process_pool import ProcessComputePool
 from crossmargin.app.start_error import StartError
 from crossmargin.config import Settings
 from crossmargin.engine.kernels.choice import Kernels, functions_of
@@ -36,15 +38,18 @@ def chosen_kernels(settings: Settings) -> Kernels:
 
 @asynccontextmanager
 async def compute_pool(settings: Settings) -> AsyncIterator[ComputePool]:
-    """Yield threads of this process; with a cluster it gets the blocks of runs over the house.
+    """Yield threads of this process; processes beside it, and before them a cluster if there is one, get the blocks of runs over the house.
 
     Raises:
         StartError: Dask is not installed, or its scheduler cannot be reached.
     """
     threads = ThreadComputePool(settings.compute_threads)
+    count = default_process_count(cores_at_hand()) if settings.house_processes is None else settings.house_processes
+    processes = ProcessComputePool(threads, count)
     try:
+        here: ComputePool = processes if count else threads
         if not settings.dask_scheduler:
-            yield threads
+            yield here
             return
         try:
             # An extra: most installations do without it.
@@ -61,8 +66,9 @@ async def compute_pool(settings: Settings) -> AsyncIterator[ComputePool]:
                 f"Dask scheduler {settings.dask_scheduler} cannot be reached; start it, or leave dask_scheduler empty"
             ) from error
         async with client:
-            yield DaskComputePool(threads, client)
+            yield DaskComputePool(here, client)
     finally:
+        processes.close()
         threads.close()
 
 

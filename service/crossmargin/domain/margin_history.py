@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from operator import attrgetter
 from typing import Final
 
 from crossmargin.domain.band_memory import BandState
-from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId
 from crossmargin.domain.margin import Band, MarginResult, MarginStamp
-from crossmargin.domain.methodology import Methodology
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_NOBODY: Final = AccountRef(ClientId("nobody"), AccountId("none"))
+_OF_AN_ACCOUNT: Final = frozenset({"account", "sequence", "methodology"})
+_of_the_run: Final = attrgetter(*(each.name for each in fields(MarginStamp) if each.name not in _OF_AN_ACCOUNT))
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
@@ -95,8 +95,7 @@ def margin_point(result: MarginResult, before: BandState | None, state: BandStat
 
 def check_one_run(points: Sequence[MarginPoint]) -> None:
     """Return if the points are of one house run, each of another account; ValueError otherwise."""
-    shared = {replace(point.stamp, account=_NOBODY, sequence=0, methodology=Methodology.EXPECTED_SHORTFALL) for point in points}
-    if len(shared) > 1 or len({point.stamp.account for point in points}) < len(points):
+    if len({_of_the_run(point.stamp) for point in points}) > 1 or len({point.stamp.account for point in points}) < len(points):
         raise ValueError("expected the points of one house run, one for each account")
 
 

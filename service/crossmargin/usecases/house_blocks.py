@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final, TypeAlias, TypeVar
 
 from crossmargin.domain.breaker import has_entered
 from crossmargin.domain.errors import DomainError, Reason
 from crossmargin.domain.identifiers import AccountRef
-from crossmargin.domain.margin import Band, MarginResult
+from crossmargin.domain.margin import Band, MarginResult, MarginStamp
+from crossmargin.domain.packed_margin import PackedMargin, packed_margin, unpacked_margin
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.house_view import AccountPart, account_part
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
@@ -54,12 +55,36 @@ def parts_of(at: AtMarket, members: Sequence[HouseMember]) -> list[AccountPart |
     return [_part_of(at, member) for member in members]
 
 
-def margins_of(view: MarketView, accounts: Sequence[BandedState]) -> list[MarginResult | FailedAccount]:
+@dataclass(frozen=True, slots=True)
+class BlockMargins:
+    """The margins of a block of accounts, in their order, or why they have none; packed, because they come from elsewhere.
+
+    Attributes:
+        stamp: Of one of them, which shares with all others of a run what is not the account's own; None when there is none.
+    """
+
+    stamp: MarginStamp | None
+    found: tuple[PackedMargin | Reason, ...]
+
+    def of(self, states: Iterable[PackedState]) -> Iterator[tuple[PackedState, MarginResult | Reason]]:
+        """Yield what was found of each account of the block, beside its state."""
+        for state, found in zip(states, self.found, strict=True):
+            yield state, found if isinstance(found, Reason) else unpacked_margin(found, self._stamp_of(state))
+
+    def _stamp_of(self, state: PackedState) -> MarginStamp:
+        assert self.stamp is not None  # noqa: S101 - there is one as soon as there is a margin
+        account = state.account
+        return replace(self.stamp, account=account.ref, sequence=state.head.sequence, methodology=account.methodology)
+
+
+def margins_of(view: MarketView, accounts: Sequence[BandedState]) -> BlockMargins:
     """Return the margin of each account in brief, explained of those that have entered a margin call or worse; or why it has none.
 
     Explaining takes as long again as margining, and of all accounts breakers alone look at what explains them: of those that enter.
     """
-    return [_margin_of(view, account) for account in accounts]
+    results = [_margin_of(view, account) for account in accounts]
+    stamp = next((each.stamp for each in results if isinstance(each, MarginResult)), None)
+    return BlockMargins(stamp, tuple(packed_margin(each) if isinstance(each, MarginResult) else each for each in results))
 
 
 def blocks_of(items: Iterable[T]) -> Iterator[list[T]]:
@@ -83,10 +108,10 @@ def _part_of(at: AtMarket, member: HouseMember) -> AccountPart | FailedAccount:
         return FailedAccount(member.state.account.ref, error.reason)
 
 
-def _margin_of(view: MarketView, account: BandedState) -> MarginResult | FailedAccount:
+def _margin_of(view: MarketView, account: BandedState) -> MarginResult | Reason:
     try:
         portfolio = packed_portfolio(account.state)
         result = view.fresh_brief_margin(portfolio)
         return view.margin(portfolio) if has_entered(account.before, result.band) else result
     except DomainError as error:
-        return FailedAccount(account.state.account.ref, error.reason)
+        return error.reason

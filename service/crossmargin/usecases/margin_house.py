@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
@@ -59,14 +59,15 @@ class MarginHouse:
         self._owners = {client: known for client, known in self._owners.items() if owned.get(client) == known[0]}
         moved = members_of([own for client, own in owned.items() if client not in self._owners])
         adding: OwnerSum | None = None
-        async with aclosing(self._each((view.market, view.parameters), parts_of, moved, epoch)) as parts:
-            async for part in parts:
-                if isinstance(part, FailedAccount):
-                    return None
-                if adding is None or adding.client != part.account.client_id:
-                    await self._keep(adding, owned, view)
-                    adding = OwnerSum(part.account.client_id, view.market)
-                adding.add(part)
+        async with aclosing(self._over(blocks_of(moved), (view.market, view.parameters), parts_of, epoch)) as blocks:
+            async for block in blocks:
+                for part in block:
+                    if isinstance(part, FailedAccount):
+                        return None
+                    if adding is None or adding.client != part.account.client_id:
+                        await self._keep(adding, owned, view)
+                        adding = OwnerSum(part.account.client_id, view.market)
+                    adding.add(part)
         await self._keep(adding, owned, view)
         return house_of(self._owners[client][1] for client in owned)
 
@@ -89,12 +90,14 @@ class MarginHouse:
         del remembered
         moved = [BandedState(state, bands.get(ref)) for ref, state in states.items() if ref not in self._margins]
         failed: dict[AccountRef, Reason] = {}
-        async with aclosing(self._each(view, margins_of, moved, epoch)) as results:
-            async for result in results:
-                if isinstance(result, FailedAccount):
-                    failed[result.account] = result.reason
-                else:
-                    self._margins[result.stamp.account] = (states[result.stamp.account], result)
+        asked = blocks_of(moved)
+        async with aclosing(self._over(blocks_of(moved), view, margins_of, epoch)) as blocks:
+            async for block in blocks:
+                for state, found in block.of(each.state for each in next(asked)):
+                    if isinstance(found, Reason):
+                        failed[state.account.ref] = found
+                    else:
+                        self._margins[state.account.ref] = (state, found)
         return {ref: self._margins[ref][1] for ref in states if ref in self._margins}, failed
 
     def forget(self) -> None:
@@ -103,16 +106,17 @@ class MarginHouse:
 
     async def _keep(self, added: OwnerSum | None, owned: Mapping[ClientId, _Owned], view: MarketView) -> None:
         if added is not None:
-            totals = await self.compute.run(partial(added.totals, view.parameters))
+            work = partial(added.totals, view.parameters)
+            # The way to a thread and back takes longer than what is done to an owner of one account, as most are.
+            totals = work() if len(owned[added.client]) == 1 else await self.compute.run(work)
             self._owners[added.client] = (owned[added.client], totals)
 
-    async def _each(self, shared: S, work: Callable[[S, Sequence[B]], Sequence[T]], items: Iterable[B], epoch: int) -> AsyncGenerator[T]:
-        async with aclosing(self.compute.over_blocks(shared, work, blocks_of(items))) as results:
-            async for block in results:
+    async def _over(self, blocks: Iterable[B], shared: S, work: Callable[[S, B], T], epoch: int) -> AsyncGenerator[T]:
+        async with aclosing(self.compute.over_blocks(shared, work, blocks)) as results:
+            async for result in results:
                 if self.leadership.epoch != epoch:
                     raise LeadershipLostError(f"lead {epoch} is over")
-                for one in block:
-                    yield one
+                yield result
 
 
 def _are_same(one: MarketView, other: MarketView) -> bool:

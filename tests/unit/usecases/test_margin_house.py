@@ -9,8 +9,12 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
+from crossmargin.domain.account import AccountMode
+from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.errors import Reason
 from crossmargin.domain.house import NO_HOUSE
+from crossmargin.domain.identifiers import AccountId, ClientId, InstrumentId
+from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.packed_positions import PackedPositions
 from crossmargin.engine.house_view import house_view
 from crossmargin.usecases import house_blocks
@@ -106,6 +110,17 @@ async def test_what_was_sent_to_another_process_margins_to_the_same_bits(pool):
     there, here = [(await MarginHouse(pool, Led()).margins(HOUSE, each, epoch=LEAD))[0] for each in (view, VIEW)]
     assert list(map(repr, there.values())) == list(map(repr, here.values()))
     assert {result.stamp.house_view_id for result in there.values()} == {None}
+
+
+def test_a_state_that_was_sent_is_the_one_that_was_read():
+    policies = {InstrumentId("USD"): CollateralPolicy.PLEDGED}
+    state = a_state("alpha", "bucket", {"USD": 1.50, "BTC": 2}, mode=AccountMode.ISOLATED, sequence=7, policies=policies)
+    state = replace(state, account=replace(state.account, methodology=Methodology.RATIO))
+    sent = pickle.loads(pickle.dumps([state, state]))  # noqa: S301 - our own
+    for one in sent:
+        assert (one, one.account.methodology, one.head.locked_at) == (state, Methodology.RATIO, None)
+        assert (type(one.account.ref.client_id), type(one.account.parent)) == (ClientId, AccountId)
+    assert len(pickle.dumps(state)) < len(state.positions.text) + 700
 
 
 async def test_an_account_fails_alone_with_its_reason(pool):

@@ -1,4 +1,4 @@
-"""Workers of a Dask cluster for runs over the house; everything else stays on threads of this process."""
+"""Workers of a Dask cluster for runs over the house; everything else stays on this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 
-from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
+from crossmargin.usecases.ports.runtime import ComputePool
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -33,18 +33,18 @@ class DaskComputePool:
     network of its own, because it runs what it is sent.
     """
 
-    def __init__(self, threads: ThreadComputePool, client: Client, *, longest_s: float = LONGEST_S) -> None:
-        self._threads = threads
+    def __init__(self, here: ComputePool, client: Client, *, longest_s: float = LONGEST_S) -> None:
+        self._here = here
         self._client = client
         self._longest_s = longest_s
 
     async def run(self, work: Callable[[], T]) -> T:
         """Return what `work` returns, or raise what it raises; in a thread of this process."""
-        return await self._threads.run(work)
+        return await self._here.run(work)
 
     async def run_small(self, work: Callable[[], T]) -> T:
         """See `ComputePool.run_small`."""
-        return await self._threads.run_small(work)
+        return await self._here.run_small(work)
 
     async def over_blocks(self, shared: S, work: Callable[[S, B], T], blocks: Iterable[B]) -> AsyncGenerator[T]:
         """Yield `work(shared, block)` for each block, in their order; two for each worker are under way."""
@@ -57,7 +57,7 @@ class DaskComputePool:
                         yield result
             except Exception as error:  # noqa: BLE001 - whatever went wrong there goes right here, or is raised here again
                 log.warning("the cluster was given up for a run", why=type(error).__name__)
-        async with aclosing(self._threads.over_blocks(shared, work, chain(handed_over, left))) as results:
+        async with aclosing(self._here.over_blocks(shared, work, chain(handed_over, left))) as results:
             async for result in results:
                 yield result
 

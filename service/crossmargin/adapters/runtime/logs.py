@@ -26,6 +26,8 @@ FIELDS: Final = frozenset({
     "projection", "account", "row", "stored", "due",
     # Breakers.
     "breaker", "cause",
+    # Processes for runs.
+    "blocks", "exit_code",
     # Liquidations.
     "liquidation", "step", "state",
 })
