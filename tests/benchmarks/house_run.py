@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import operator
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
+from pathlib import Path
 from typing import Final, TypeAlias
 
 from prometheus_client import CollectorRegistry
@@ -19,6 +22,8 @@ from crossmargin.adapters.postgres.database import Database
 from crossmargin.adapters.postgres.leadership import PostgresLeadership
 from crossmargin.adapters.prometheus.margin_metrics import MarginMetrics
 from crossmargin.adapters.runtime.compute_pool import ThreadComputePool
+from crossmargin.adapters.runtime.cores import cores_at_hand, default_process_count
+from crossmargin.adapters.runtime.process_pool import LEAST_BLOCKS, ProcessComputePool
 from crossmargin.app.ports import Ports, postgres_ports, store_shipped_parameters
 from crossmargin.app.serving import SWITCH_INTERVAL_S
 from crossmargin.app.use_cases import build_use_cases
@@ -37,7 +42,7 @@ from tests.benchmarks.load import FILL
 from tests.benchmarks.machine import pin, unpin
 from tests.benchmarks.service_rig import bench_postgres, database_of
 
-ACCOUNTS, QUICK_ACCOUNTS, POSITIONS = 500, 100, 200
+ACCOUNTS, QUICK_ACCOUNTS, POSITIONS = 500, 300, 200
 MOVED_SHARE: Final = 50
 """One account of so many moves between two runs."""
 THREADS: Final = 2
@@ -78,10 +83,11 @@ def run(plan: Plan) -> list[Measured]:
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """What one run took of the clock and of this process's processor, and how late timers and previews were meanwhile."""
+    """What one run took of the clock, of this process's processor and of the others', and how late timers and previews were meanwhile."""
 
     clock_s: float
     processor_s: float
+    elsewhere_s: float
     late_s: Sequence[float]
     previews_s: Sequence[float]
 
@@ -89,8 +95,8 @@ class Took:
 class _House:
     """A replica with its monitor, and nothing that runs by itself."""
 
-    def __init__(self, ports: Ports, leadership: PostgresLeadership, accounts: int) -> None:
-        self.ports, self.accounts = ports, accounts
+    def __init__(self, ports: Ports, leadership: PostgresLeadership, accounts: int, pool: ProcessComputePool) -> None:
+        self.ports, self.accounts, self.pool = ports, accounts, pool
         self.market = CurrentMarket(ports.instruments, ports.market, ports.parameters, ports.compute)
         self.use_cases: UseCases = build_use_cases(ports, self.market)
         calls = ReviewCalls(ports.writer, ports.calls, ports.breakers, ports.call_reports, ports.clock)
@@ -125,21 +131,26 @@ class _House:
 
 @asynccontextmanager
 async def _house(url: str, accounts: int) -> AsyncIterator[_House]:
-    database, pool, leadership = Database(url), ThreadComputePool(THREADS), PostgresLeadership(url)
+    database, threads, leadership = Database(url), ThreadComputePool(THREADS), PostgresLeadership(url)
+    pool = ProcessComputePool(threads, default_process_count(cores_at_hand()))
     await database.open()
     try:
+        # The first long run of a process waits for others to start; what is timed are those after it.
+        async for _ in pool.over_blocks(0, operator.add, range(2 * LEAST_BLOCKS)):
+            pass
         ports = postgres_ports(database, compute=pool, registry=CollectorRegistry(), halt_alert_s=60.0)
         await store_shipped_parameters(ports)
         if not await leadership.try_lead():
             raise LeadershipLostError("somebody else leads in a database of our own")
-        yield _House(ports, leadership, accounts)
+        yield _House(ports, leadership, accounts, pool)
     finally:
         await leadership.close()
         await database.close()
         pool.close()
+        threads.close()
 
 
-async def _took(work: Callable[[], Awaitable[None]], preview: Callable[[], Awaitable[None]] | None) -> Took:
+async def _took(house: _House, work: Callable[[], Awaitable[None]], preview: Callable[[], Awaitable[None]] | None) -> Took:
     late: list[float] = []
     previews: list[float] = []
 
@@ -157,9 +168,10 @@ async def _took(work: Callable[[], Awaitable[None]], preview: Callable[[], Await
             previews.append(time.perf_counter() - before)
 
     beside = [asyncio.create_task(tick()), asyncio.create_task(previewing())]
-    began, used = time.perf_counter(), time.process_time()
+    began, used, elsewhere = time.perf_counter(), time.process_time(), _processor_of(house.pool.process_ids)
     await work()
-    took = Took(time.perf_counter() - began, time.process_time() - used, late, previews)
+    there = _processor_of(house.pool.process_ids) - elsewhere
+    took = Took(time.perf_counter() - began, time.process_time() - used, there, late, previews)
     for task in beside:
         task.cancel()
     await asyncio.gather(*beside, return_exceptions=True)
@@ -201,18 +213,18 @@ async def _round(accounts: int, url: str, execute: Callable[[str], object]) -> R
 
     async with _house(url, accounts) as house:
         await house.move_market()
-        idle = await _took(lambda: asyncio.sleep(IDLE_S), None)
-        first = await _took(house.run, None)
+        idle = await _took(house, lambda: asyncio.sleep(IDLE_S), None)
+        first = await _took(house, house.run, None)
         await asyncio.to_thread(move)
-        moved = await _took(house.run, None)
+        moved = await _took(house, house.run, None)
         await asyncio.to_thread(move)
         await house.move_market()
-        market = await _took(house.run, None)
+        market = await _took(house, house.run, None)
         for _ in range(20):
             await house.preview()
-        idle_previews = await _took(lambda: asyncio.sleep(IDLE_S), house.preview)
+        idle_previews = await _took(house, lambda: asyncio.sleep(IDLE_S), house.preview)
         await house.move_market()
-        run_previews = await _took(house.run, house.preview)
+        run_previews = await _took(house, house.run, house.preview)
     return Round(first, moved, market, idle, idle_previews, run_previews)
 
 
@@ -225,7 +237,9 @@ def _rows(accounts: int, rounds: Sequence[Round]) -> list[Measured]:
 
     def speed(took: Callable[[Round], Took]) -> str:
         clock_s, used_s = (_median(value(took(one)) for one in rounds) for value in (_clock_s, _processor_s))
-        return f"{accounts / clock_s:,.0f} accounts a second; {1e3 * used_s / accounts:.2f} ms of this process each"
+        there_s = _median(took(one).elsewhere_s for one in rounds)
+        each = f"{1e3 * used_s / accounts:.2f} ms of this process and {1e3 * there_s / accounts:.2f} of the others each"
+        return f"{accounts / clock_s:,.0f} accounts a second; {each}"
 
     new, largest, idle = (
         1e3 * _median(_at(of(one).late_s, share) for one in rounds)
@@ -286,3 +300,13 @@ def _processor_s(took: Took) -> float:
 
 def _at(values: Sequence[float], share: float) -> float:
     return max(sorted(values)[min(int(share * len(values)), len(values) - 1)], 1e-6)
+
+
+def _processor_of(process_ids: Iterable[int]) -> float:
+    """Return the processor time of processes until now, in seconds; of one that is gone none."""
+    found = 0.0
+    for process_id in process_ids:
+        with suppress(OSError):
+            fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(") ")[2].split()
+            found += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return found

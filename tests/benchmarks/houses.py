@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
 
-from crossmargin.domain.account import AccountMode
+from crossmargin.domain.account import Account, AccountHead, AccountMode, AccountStatus
+from crossmargin.domain.identifiers import AccountId, AccountRef, BookId, ClientId
+from crossmargin.domain.market import MarketSnapshot
+from crossmargin.domain.packed_positions import packed
 from crossmargin.domain.portfolio import Portfolio
+from crossmargin.domain.position import Position
 from crossmargin.domain.risk_parameters import RiskParameters
 from crossmargin.engine.revaluation.revalued_market import RevaluedMarket
+from crossmargin.usecases.ports.books import PackedState
 from tests.builders import (
     Revalued,
     a_portfolio,
@@ -22,6 +28,8 @@ from tests.builders import (
     risk_parameters_document,
 )
 
+A_SNAPSHOT: Final = MarketSnapshot(datetime(2026, 3, 2, 12, tzinfo=UTC), {}, {})
+"""Of a market that is made and not revalued: nothing of it is doubted."""
 GROUPS: Final = 60
 CLASSES: Final = 4
 
@@ -52,6 +60,19 @@ def parameters_of_the_house(*, average_daily_volume: str = "1e8") -> RiskParamet
     known = risk_parameters_document()["offset_groups"] + groups
     rows = {f"G{group:02}": {"spread_fraction": "0.001", "average_daily_volume": average_daily_volume} for group in range(GROUPS)}
     return risk_parameters(offset_groups=known, charges=charges_document(known, rows=rows))
+
+
+def a_packed_house(account_count: int, position_count: int, market: RevaluedMarket) -> dict[AccountRef, PackedState]:
+    """Return such accounts as a monitor reads them, each of an owner of its own."""
+    return {state.account.ref: state for state in (_packed(seed, position_count, market) for seed in range(account_count))}
+
+
+def _packed(seed: int, position_count: int, market: RevaluedMarket) -> PackedState:
+    ref = AccountRef(ClientId(f"c{seed:06}"), AccountId("core"))
+    held = an_account(seed, position_count, market).holdings
+    positions = packed(Position(BookId("main"), each.instrument_id, each.quantity, each.cost) for each in held)
+    head = AccountHead(ref, AccountMode.CROSS, AccountStatus.OPEN, 1, b"\0" * 32)
+    return PackedState(Account(ref, "An account", AccountMode.CROSS), head, positions)
 
 
 def an_account(seed: int, position_count: int, market: RevaluedMarket) -> Portfolio:
