@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from crossmargin.api.v1 import margin_call_service_pb2 as pb
+from crossmargin.api.v1 import reference_service_pb2 as reference_pb
 from crossmargin_cli.render import add_number_column, money, plain_table, short_account
 from crossmargin_client import decimal_of, moment_of
 
@@ -25,6 +26,13 @@ STATE_NAMES: Final = {
 }
 KIND_NAMES: Final[Mapping[int, str]] = {
     value: name.removeprefix("CALL_NOTICE_KIND_").lower().replace("_", " ") for name, value in pb.CallNoticeKind.items() if value
+}
+
+CALENDAR_NAMES: Final[Mapping[int, str]] = {
+    reference_pb.HOLIDAY_CALENDAR_TARGET: "TARGET",
+    reference_pb.HOLIDAY_CALENDAR_US_GOVERNMENT_BONDS: "US government bonds",
+    reference_pb.HOLIDAY_CALENDAR_LONDON: "London",
+    reference_pb.HOLIDAY_CALENDAR_TOKYO: "Tokyo",
 }
 
 
@@ -73,6 +81,8 @@ def notice_line(notice: pb.CallNotice) -> str:
 def terms_sentence(terms: pb.CallTerms) -> str:
     """Return the terms of margin calls in words."""
     days = "business days" if terms.business_days else "days"
+    if terms.calendar:
+        days = f"{days} of {CALENDAR_NAMES.get(terms.calendar, 'a calendar that this version does not know')}"
     threshold, least, unit = (money(decimal_of(amount)) for amount in (terms.threshold, terms.minimum_transfer_amount, terms.rounding_unit))
     who = f"set by {terms.set_by} for {terms.scope}" if terms.set_by else "of the house, because none were set"
     return (

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from crossmargin.api.v1 import margin_call_service_pb2 as pb
+from crossmargin.api.v1 import reference_service_pb2 as reference_pb
 from crossmargin_cli.call_views import call_sentence, call_table, notice_line, notice_table, provisional_lines, terms_sentence
 from crossmargin_cli.connection import (
     DEFAULT_TARGET,
@@ -31,6 +32,22 @@ app = typer.Typer(no_args_is_help=True, help="Margin calls: list, answer, settle
 NumberArgument = Annotated[int, typer.Argument(metavar="NUMBER", min=1, help="Number of the call.")]
 WhyOption = Annotated[str, typer.Option("--why", metavar="WORDS", help="Why, for whoever reads it later. Required.")]
 SayOption = Annotated[str, typer.Option("--say", metavar="WORDS", help="What is said of it.")]
+
+
+class Calendar(Enum):
+    """Whose holidays are no business days."""
+
+    NONE = "none"
+    TARGET = "target"
+    US_GOVERNMENT_BONDS = "us-government-bonds"
+    LONDON = "london"
+    TOKYO = "tokyo"
+
+    @property
+    def message(self) -> reference_pb.HolidayCalendar.ValueType:
+        """What it is called on the wire."""
+        name = "UNSPECIFIED" if self is Calendar.NONE else self.name
+        return reference_pb.HolidayCalendar.Value(f"HOLIDAY_CALENDAR_{name}")
 
 
 class Reason(Enum):
@@ -199,7 +216,7 @@ def terms(account: AccountArgument, json: JsonOption = False, target: TargetOpti
     "set-terms",
     epilog=examples(
         "crossmargin calls set-terms summit-directional --minimum-transfer 100000 --rounding 10000 --cut-off 14:00 --due-days 1 "
-        "--due-time 12:00 --business-days --as alice",
+        "--due-time 12:00 --business-days --calendar target --as alice",
     ),
 )
 def set_terms(  # noqa: PLR0917 - typer reads options from the signature
@@ -211,6 +228,9 @@ def set_terms(  # noqa: PLR0917 - typer reads options from the signature
     minimum: Annotated[str, typer.Option("--minimum-transfer", metavar="USD", help="Below it nothing is asked for.")] = "0",
     rounding: Annotated[str, typer.Option("--rounding", metavar="USD", help="Amounts are rounded up to a multiple of it.")] = "0",
     business_days: Annotated[bool, typer.Option("--business-days", help="Only Monday to Friday are days.")] = False,
+    calendar: Annotated[
+        Calendar, typer.Option("--calendar", help="Whose holidays are no business days; with --business-days.")
+    ] = Calendar.NONE,
     confirm: ConfirmOption = "",
     principal: PrincipalOption = "",
     json: JsonOption = False,
@@ -226,6 +246,7 @@ def set_terms(  # noqa: PLR0917 - typer reads options from the signature
         due_days=due_days,
         due_time=due_time,
         business_days=business_days,
+        calendar=calendar.message,
     )
     with connect(target, principal=principal) as client:
         done = client.set_call_terms(wanted, confirms=confirm)

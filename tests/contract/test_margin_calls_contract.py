@@ -11,6 +11,7 @@ import pytest
 from crossmargin.domain.call_agreement import CallAgreement, house_agreement
 from crossmargin.domain.call_life import CallStanding, CallTrigger, acknowledge, issue, waive
 from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.holidays import HolidayCalendar
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId, InstrumentId, SnapshotId
 from crossmargin.domain.margin_call import CallTerms
 from crossmargin.usecases.ports.leadership import LeadershipLostError
@@ -129,7 +130,15 @@ async def test_deliveries_of_many_are_those_of_each_and_nobody_elses(storage):
 
 async def test_terms_replace_those_of_the_same_scope(storage):
     agreed = CallAgreement(
-        CORE.client_id, None, CallTerms(D(1), D(2), D("0.5")), time(14), 0, time(18, 30), on_business_days=True, set_by="alice and bob"
+        CORE.client_id,
+        None,
+        CallTerms(D(1), D(2), D("0.5")),
+        time(14),
+        0,
+        time(18, 30),
+        on_business_days=True,
+        set_by="alice and bob",
+        calendar=HolidayCalendar.LONDON,
     )
     own = replace(agreed, account_id=CORE.account_id, due_days=2)
     await storage.create(agreed)

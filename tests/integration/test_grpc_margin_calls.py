@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from typer.testing import CliRunner
 
 from crossmargin.adapters.grpc_server.wire.values import account_ref_from_name
 from crossmargin.adapters.memory.metrics import MemoryCallReports
 from crossmargin.api.v1 import margin_call_service_pb2 as pb
+from crossmargin.api.v1 import reference_service_pb2 as reference_pb
 from crossmargin.domain.band_memory import next_band_state
 from crossmargin.usecases.evaluate_margin import portfolio_of
 from crossmargin.usecases.review_calls import AccountSeen, ReviewCalls
+from crossmargin_cli.calls import app
 from crossmargin_client import AsyncClient, InvalidRequest, NotFound, PreconditionFailed
 from tests.integration.grpc_rig import (
     ALPHA,
@@ -122,6 +126,38 @@ async def test_terms_are_set_by_two_and_followed_by_the_next_call(rig):
         wrong.due_days = 0
         with pytest.raises(InvalidRequest, match="due_time"):
             await alice.set_call_terms(wrong)
+        every_day = pb.CallTerms()
+        every_day.CopyFrom(TERMS)
+        every_day.business_days, every_day.calendar = False, reference_pb.HOLIDAY_CALENDAR_LONDON
+        with pytest.raises(InvalidRequest, match="calendar was London; expected none where every day counts"):
+            await alice.set_call_terms(every_day)
+
+
+async def test_a_calendar_is_set_by_the_command_line_and_told_by_it_and_terms_without_one_name_none(rig):
+    def told(*arguments):
+        return CliRunner().invoke(app, [*arguments, "--target", rig.address])
+
+    asked = (
+        "set-terms",
+        "alpha/core",
+        "--cut-off",
+        "14:00",
+        "--due-days",
+        "1",
+        "--due-time",
+        "12:00",
+        "--business-days",
+        "--calendar",
+        "target",
+    )
+    first = await asyncio.to_thread(told, *asked, "--as", "alice", "--json")
+    assert first.exit_code == 0, first.output
+    pending = json.loads(first.output)["pending_request"]["pending_id"]
+    done = await asyncio.to_thread(told, *asked, "--as", "bob", "--confirm", pending)
+    assert "due 1 business days of TARGET later at 12:00 UTC" in done.output.replace("\n", " "), done.output
+    async with AsyncClient(rig.address) as client:
+        assert (await client.get_call_terms(ALPHA)).calendar == reference_pb.HOLIDAY_CALENDAR_TARGET
+        assert (await client.get_call_terms("clients/beta/accounts/core")).calendar == reference_pb.HOLIDAY_CALENDAR_UNSPECIFIED
 
 
 async def test_a_page_of_calls_and_what_is_unknown(rig):

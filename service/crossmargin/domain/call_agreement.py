@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Final, TypeAlias
 
 from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.holidays import HolidayCalendar, is_holiday
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId
 from crossmargin.domain.margin_call import CallTerms
 from crossmargin.domain.money import format_decimal
@@ -27,6 +28,7 @@ class CallAgreement:
         cut_off: A call issued at this time of day, in UTC, or later counts as issued on the next day.
         due_days: Days after the day of issue. due_time: Time of day, in UTC, at which it is due then.
         on_business_days: Whether only Monday to Friday are days; a call at a weekend then counts as issued on Monday.
+        calendar: Whose holidays are no business days either; it takes `on_business_days`.
         set_by: Who set them, both of them; empty for terms that nobody set. set_at: By the clock of the storage.
     """
 
@@ -37,6 +39,7 @@ class CallAgreement:
     due_days: int
     due_time: time
     on_business_days: bool
+    calendar: HolidayCalendar = HolidayCalendar.WEEKENDS
     set_by: str = ""
     set_at: datetime | None = None
 
@@ -46,6 +49,8 @@ class CallAgreement:
                 raise _refusal(name, moment, "a time of day without a zone; it is UTC")
         if not 0 <= self.due_days <= LONGEST_DUE_DAYS:
             raise _refusal("due_days", self.due_days, f"0 to {LONGEST_DUE_DAYS}")
+        if self.calendar is not HolidayCalendar.WEEKENDS and not self.on_business_days:
+            raise _refusal("calendar", self.calendar.value, "none where every day counts; or set business_days")
         if self.due_days == 0 and self.due_time <= self.cut_off:
             raise _refusal("due_time", self.due_time, f"later than cut_off {self.cut_off:%H:%M}, when it is due on the day of issue")
 
@@ -62,6 +67,8 @@ class CallAgreement:
             format_decimal(amount) for amount in (self.terms.threshold, self.terms.minimum_transfer_amount, self.terms.rounding_unit)
         )
         days = "business days" if self.on_business_days else "days"
+        if self.calendar is not HolidayCalendar.WEEKENDS:
+            days = f"{days} of {self.calendar.value}"
         return (
             f"set call terms of {self.scope}: threshold {threshold}, minimum transfer {least}, rounded to {unit}, "
             f"cut-off {self.cut_off:%H:%M}, due {self.due_days} {days} later at {self.due_time:%H:%M} UTC"
@@ -74,6 +81,12 @@ class CallAgreement:
         >>> agreed = CallAgreement(ClientId("alpha"), None, terms, time(16), 1, time(12), on_business_days=True)
         >>> str(agreed.due_at(datetime(2026, 3, 6, 16, tzinfo=UTC)))
         '2026-03-10 12:00:00+00:00'
+
+        Good Friday and Easter Monday are none where the calendar says so:
+
+        >>> from dataclasses import replace
+        >>> str(replace(agreed, calendar=HolidayCalendar.TARGET).due_at(datetime(2026, 4, 2, 12, tzinfo=UTC)))
+        '2026-04-07 12:00:00+00:00'
         """
         moment = issued_at.astimezone(UTC)
         day = self._at_least(moment.date())
@@ -84,8 +97,9 @@ class CallAgreement:
         return datetime.combine(day, self.due_time, UTC)
 
     def _at_least(self, day: date) -> date:
-        late = day.weekday() - _SATURDAY
-        return day + timedelta(days=2 - late) if self.on_business_days and late >= 0 else day
+        while self.on_business_days and (day.weekday() >= _SATURDAY or is_holiday(day, self.calendar)):
+            day += timedelta(days=1)
+        return day
 
 
 def house_agreement(client_id: ClientId) -> CallAgreement:

@@ -1,4 +1,4 @@
-"""Days on which no payments are made: weekends, and the holidays of the calendar that a contract names."""
+"""Days on which no payments are made: weekends, and the holidays of the calendar that a contract or an agreement names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LAST_YEAR: Final = 2199
 
 @unique
 class HolidayCalendar(Enum):
-    """Whose holidays move a schedule's day, besides weekends."""
+    """Whose holidays are no business days, besides weekends: they move a schedule's day, and the day by which a call is due."""
 
     WEEKENDS = "weekends"
     """Nobody's."""

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from crossmargin.api.v1 import margin_call_service_pb2 as pb
+from crossmargin.api.v1 import reference_service_pb2 as reference_pb
 from crossmargin_cli.call_views import call_sentence, call_table, notice_line, notice_table, provisional_lines, terms_sentence
 
 
@@ -90,3 +91,5 @@ def test_terms_are_said_in_words_with_who_set_them():
     assert terms_sentence(terms) == said + "of the house, because none were set"
     terms.set_by, terms.business_days = "alice and bob", True
     assert terms_sentence(terms).endswith("1 business days later at 12:00 UTC; set by alice and bob for clients/alpha")
+    terms.calendar = reference_pb.HOLIDAY_CALENDAR_US_GOVERNMENT_BONDS
+    assert "1 business days of US government bonds later" in terms_sentence(terms)

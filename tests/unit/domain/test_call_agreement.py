@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from crossmargin.domain.call_agreement import CallAgreement, agreement_of, house_agreement
 from crossmargin.domain.errors import DomainError, Reason
+from crossmargin.domain.holidays import HolidayCalendar, is_holiday
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId
 from crossmargin.domain.margin_call import CallTerms
 
@@ -19,6 +20,10 @@ ALPHA = ClientId("alpha")
 CORE = AccountRef(ALPHA, AccountId("core"))
 TERMS = CallTerms(Decimal(0), Decimal(500_000), Decimal(10_000))
 AGREED = CallAgreement(ALPHA, None, TERMS, time(14), 1, time(12), on_business_days=True)
+
+
+def moment(*parts):
+    return datetime(*parts, tzinfo=UTC)
 
 
 def at(day, hour=9, minute=0):
@@ -39,6 +44,45 @@ def at(day, hour=9, minute=0):
 )
 def test_a_call_is_due_some_business_days_after_the_day_it_counts_for(issued, due):
     assert AGREED.due_at(issued) == due
+
+
+@pytest.mark.parametrize(
+    ("calendar", "issued", "due"),
+    [
+        # Good Friday was 3 April 2026, and Easter Monday the 6th.
+        (HolidayCalendar.WEEKENDS, moment(2026, 4, 2, 9), moment(2026, 4, 3, 12)),
+        (HolidayCalendar.TARGET, moment(2026, 4, 2, 9), moment(2026, 4, 7, 12)),
+        (HolidayCalendar.TARGET, moment(2026, 4, 3, 9), moment(2026, 4, 8, 12)),
+        (HolidayCalendar.LONDON, moment(2026, 4, 2, 13, 59), moment(2026, 4, 7, 12)),
+        (HolidayCalendar.LONDON, moment(2026, 4, 2, 14), moment(2026, 4, 8, 12)),
+        # The fourth of July of 2026 is a Saturday: nobody pays on the Friday before it in dollars, but in euros.
+        (HolidayCalendar.US_GOVERNMENT_BONDS, moment(2026, 7, 2, 9), moment(2026, 7, 6, 12)),
+        (HolidayCalendar.TARGET, moment(2026, 7, 2, 9), moment(2026, 7, 3, 12)),
+        # The golden week of Japan: 29 April, and 4 to 6 May.
+        (HolidayCalendar.TOKYO, moment(2026, 4, 28, 9), moment(2026, 4, 30, 12)),
+        (HolidayCalendar.TOKYO, moment(2026, 5, 1, 9), moment(2026, 5, 7, 12)),
+        # New Year's Day, a Thursday in 2026.
+        (HolidayCalendar.LONDON, moment(2025, 12, 31, 9), moment(2026, 1, 2, 12)),
+    ],
+    ids=str,
+)
+def test_a_holiday_of_the_calendar_that_was_agreed_is_no_business_day(calendar, issued, due):
+    agreed = replace(AGREED, calendar=calendar)
+    assert agreed.due_at(issued) == due
+
+
+def test_terms_without_a_calendar_mean_what_they_meant():
+    """Every hour of three years: the days of Monday to Friday, as they were counted before calendars could be named."""
+    for hour in range(0, 24 * 365 * 3, 5):
+        issued = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(hours=hour)
+        day = issued.date()
+        late = day.weekday() > 4 or issued.time() >= AGREED.cut_off
+        first = weekday_from(day if day.weekday() > 4 else day + timedelta(days=late))
+        assert AGREED.due_at(issued) == datetime.combine(weekday_from(first + timedelta(days=1)), time(12), UTC)
+
+
+def weekday_from(day):
+    return day + timedelta(days=(7 - day.weekday()) % 7 if day.weekday() > 4 else 0)
 
 
 def test_without_business_days_weekends_are_days():
@@ -100,8 +144,10 @@ def test_the_words_name_everything_that_two_persons_agree_on():
         replace(AGREED, due_days=2),
         replace(AGREED, due_time=time(13)),
         replace(AGREED, on_business_days=False),
+        *(replace(AGREED, calendar=each) for each in HolidayCalendar if each is not HolidayCalendar.WEEKENDS),
     ]
-    assert len({AGREED.words, *(each.words for each in changed)}) == 9
+    assert len({AGREED.words, *(each.words for each in changed)}) == 13
+    assert "due 1 business days of TARGET later" in replace(AGREED, calendar=HolidayCalendar.TARGET).words
 
 
 @pytest.mark.parametrize(
@@ -113,6 +159,7 @@ def test_the_words_name_everything_that_two_persons_agree_on():
         ({"due_days": 0, "due_time": time(14)}, "due_time"),
         ({"due_time": time(14, tzinfo=UTC)}, "due_time"),
         ({"cut_off": time(14, tzinfo=UTC)}, "cut_off"),
+        ({"calendar": HolidayCalendar.LONDON, "on_business_days": False}, "calendar"),
     ],
 )
 def test_terms_that_cannot_be_are_refused_by_name(changes, name):
@@ -129,7 +176,9 @@ MOMENTS = st.datetimes(datetime(2024, 1, 1), datetime(2028, 12, 31), timezones=s
 def agreements(draw):
     cut_off, due_time, days = draw(TIMES), draw(TIMES), draw(st.integers(0, 5))
     assume(days or due_time > cut_off)
-    return CallAgreement(ALPHA, None, TERMS, cut_off, days, due_time, on_business_days=draw(st.booleans()))
+    calendar = draw(st.sampled_from(HolidayCalendar))
+    on_business_days = draw(st.booleans()) or calendar is not HolidayCalendar.WEEKENDS
+    return CallAgreement(ALPHA, None, TERMS, cut_off, days, due_time, on_business_days=on_business_days, calendar=calendar)
 
 
 @given(agreements(), MOMENTS, st.timedeltas(timedelta(0), timedelta(days=9)))
@@ -140,10 +189,16 @@ def test_a_call_is_due_after_its_issue_on_a_day_that_counts_and_never_before_one
     assert due > issued
     assert (due.time(), due.tzinfo) == (agreed.due_time, UTC)
     assert agreed.due_at(issued + later) >= due
-    weekends = [day for n in range((due.date() - issued.date()).days + 1) if (day := issued.date() + timedelta(days=n)).weekday() > 4]
-    days = (due.date() - issued.date()).days - (len(weekends) if agreed.on_business_days else 0)
+    closed = [
+        day for n in range((due.date() - issued.date()).days + 1) if is_closed(day := issued.date() + timedelta(days=n), agreed.calendar)
+    ]
+    days = (due.date() - issued.date()).days - (len(closed) if agreed.on_business_days else 0)
     assert days <= agreed.due_days + 1
-    assert not agreed.on_business_days or due.weekday() < 5
+    assert not agreed.on_business_days or not is_closed(due.date(), agreed.calendar)
+
+
+def is_closed(day, calendar):
+    return day.weekday() > 4 or is_holiday(day, calendar)
 
 
 @given(agreements(), MOMENTS)

@@ -16,6 +16,7 @@ from crossmargin.adapters.postgres.tables import account, call_agreement, call_n
 from crossmargin.domain.call_agreement import Agreements, CallAgreement
 from crossmargin.domain.call_life import CallNotice, CallState, CallTrigger, MarginCall, NoticeKind
 from crossmargin.domain.call_need import DELIVERIES
+from crossmargin.domain.holidays import HolidayCalendar
 from crossmargin.domain.identifiers import AccountId, AccountRef, ClientId, InstrumentId, SnapshotId
 from crossmargin.domain.margin_call import CallTerms
 from crossmargin.usecases.ports.margin_call import CallFilter, EntrySpan
@@ -293,6 +294,7 @@ def _agreement(row: Row) -> CallAgreement:
         due_days=row["due_days"],
         due_time=row["due_time"],
         on_business_days=row["on_business_days"],
+        calendar=HolidayCalendar(row["calendar"]),
         set_by=row["set_by"],
         set_at=row["set_at"],
     )
@@ -309,5 +311,6 @@ def _agreement_values(agreed: CallAgreement) -> dict[str, Any]:
         "due_days": agreed.due_days,
         "due_time": agreed.due_time,
         "on_business_days": agreed.on_business_days,
+        "calendar": agreed.calendar.value,
         "set_by": agreed.set_by,
     }

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from crossmargin.api.v1 import pending_request_service_pb2 as _pending_request_service_pb2
+from crossmargin.api.v1 import reference_service_pb2 as _reference_service_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -252,6 +253,7 @@ class CallTerms(_message.Message):
     BUSINESS_DAYS_FIELD_NUMBER: _builtins.int
     SET_BY_FIELD_NUMBER: _builtins.int
     SET_TIME_FIELD_NUMBER: _builtins.int
+    CALENDAR_FIELD_NUMBER: _builtins.int
     scope: _builtins.str
     threshold: _builtins.str
     minimum_transfer_amount: _builtins.str
@@ -261,6 +263,7 @@ class CallTerms(_message.Message):
     due_time: _builtins.str
     business_days: _builtins.bool
     set_by: _builtins.str
+    calendar: _reference_service_pb2.HolidayCalendar.ValueType
     @_builtins.property
     def set_time(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -276,10 +279,11 @@ class CallTerms(_message.Message):
         business_days: _builtins.bool = ...,
         set_by: _builtins.str = ...,
         set_time: _timestamp_pb2.Timestamp | None = ...,
+        calendar: _reference_service_pb2.HolidayCalendar.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["set_time", b"set_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_days", b"business_days", "cut_off", b"cut_off", "due_days", b"due_days", "due_time", b"due_time", "minimum_transfer_amount", b"minimum_transfer_amount", "rounding_unit", b"rounding_unit", "scope", b"scope", "set_by", b"set_by", "set_time", b"set_time", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_days", b"business_days", "calendar", b"calendar", "cut_off", b"cut_off", "due_days", b"due_days", "due_time", b"due_time", "minimum_transfer_amount", b"minimum_transfer_amount", "rounding_unit", b"rounding_unit", "scope", b"scope", "set_by", b"set_by", "set_time", b"set_time", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

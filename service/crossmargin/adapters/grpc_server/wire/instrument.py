@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
+from crossmargin.adapters.grpc_server.wire.holidays import CALENDARS
 from crossmargin.adapters.grpc_server.wire.values import (
     date_from_message,
     date_to_message,
@@ -18,7 +19,6 @@ from crossmargin.adapters.grpc_server.wire.values import (
     printable,
 )
 from crossmargin.api.v1 import reference_service_pb2 as pb
-from crossmargin.domain.holidays import HolidayCalendar
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.instrument import (
     AmericanOption,
@@ -161,15 +161,7 @@ _BUSINESS_DAYS: Final = _enum(
         pb.BUSINESS_DAY_RULE_MODIFIED_FOLLOWING: BusinessDayRule.MODIFIED_FOLLOWING,
     }
 )
-_CALENDAR: Final = _enum(
-    {
-        pb.HOLIDAY_CALENDAR_UNSPECIFIED: HolidayCalendar.WEEKENDS,
-        pb.HOLIDAY_CALENDAR_TARGET: HolidayCalendar.TARGET,
-        pb.HOLIDAY_CALENDAR_US_GOVERNMENT_BONDS: HolidayCalendar.US_GOVERNMENT_BONDS,
-        pb.HOLIDAY_CALENDAR_LONDON: HolidayCalendar.LONDON,
-        pb.HOLIDAY_CALENDAR_TOKYO: HolidayCalendar.TOKYO,
-    }
-)
+_CALENDAR: Final = _enum(CALENDARS)
 _CONTRACT: Final = {"underlying": _NAME, "settlement": _NAME, "multiplier": _DECIMAL}
 _EXPIRY: Final = {"expiry": "expire_time"}
 _BOND: Final = _Shape(

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from crossmargin.adapters.grpc_server.wire.exposure_limits import scope_from_name
+from crossmargin.adapters.grpc_server.wire.holidays import CALENDARS
 from crossmargin.adapters.grpc_server.wire.margin import utilization_text
 from crossmargin.adapters.grpc_server.wire.values import inverse, moment_to_message
 from crossmargin.api.v1 import margin_call_service_pb2 as pb
@@ -47,6 +48,7 @@ DISPUTE_REASONS: Final = {
     pb.DISPUTE_REASON_ALREADY_DELIVERED: DisputeReason.ALREADY_DELIVERED,
     pb.DISPUTE_REASON_OTHER: DisputeReason.OTHER,
 }
+_CALENDAR_MESSAGES: Final = inverse(CALENDARS)
 _STATE_VALUES: Final = inverse(_STATES)
 _TRIGGER_VALUES: Final = inverse(_TRIGGERS)
 _KIND_VALUES: Final = inverse(_KINDS)
@@ -115,6 +117,7 @@ def agreement_from_message(message: pb.CallTerms) -> CallAgreement:
         due_days=message.due_days,
         due_time=time.fromisoformat(message.due_time),
         on_business_days=message.business_days,
+        calendar=CALENDARS[message.calendar],
     )
 
 
@@ -129,6 +132,7 @@ def agreement_to_message(agreed: CallAgreement) -> pb.CallTerms:
         due_days=agreed.due_days,
         due_time=f"{agreed.due_time:%H:%M}",
         business_days=agreed.on_business_days,
+        calendar=_CALENDAR_MESSAGES[agreed.calendar],
         set_by=agreed.set_by,
         set_time=None if agreed.set_at is None else moment_to_message(agreed.set_at),
     )

@@ -94,6 +94,7 @@ call_agreement: Final = Table(
     Column("due_days", SmallInteger, nullable=False),
     Column("due_time", Time, nullable=False),
     Column("on_business_days", Boolean, nullable=False),
+    Column("calendar", Text, nullable=False, server_default=text("'weekends'")),
     Column("set_by", Text, nullable=False),
     moment("set_at"),
     PrimaryKeyConstraint("client_id", "account_id"),
