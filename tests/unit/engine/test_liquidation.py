@@ -28,7 +28,7 @@ from crossmargin.domain.liquidation import (
 from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.position import Holding
 from crossmargin.engine.liquidation import _Book, cushioned_equity, plan_liquidation
-from crossmargin.engine.liquidation_cost import close_out, quote_of, value_of_quote
+from crossmargin.engine.liquidation_cost import at_expected_costs, close_out, quote_of, traded_exposure, value_of_quote
 from crossmargin.engine.liquidation_orders import Order
 from crossmargin.engine.methodologies.compute import compute
 from crossmargin.engine.portfolio_arrays import charge_rates
@@ -279,6 +279,23 @@ def test_a_swap_is_traded_by_its_notional_and_a_contract_by_what_it_moves():
     assert a_leg("SWAP-USD", -3).amount == pytest.approx(3 * float(MARKET.notional_unit[row]))
     assert a_leg("SWAP-USD", -3).amount > 20 * abs(3 * float(MARKET.unit_value[row]))
     assert a_leg("PERP-LINEAR-USD", -3).amount == pytest.approx(3 * 60_120)
+
+
+def test_what_moves_two_markets_is_traded_by_the_one_that_it_moves_most():
+    row = MARKET.row_of["EURGBP-PUT"]
+    amounts = sorted(abs(amount) for _, amount in traded_exposure(MARKET, row))
+    assert amounts[0] < amounts[-1]
+    assert a_leg("EURGBP-PUT", 5).amount == pytest.approx(5 * amounts[-1])
+
+
+def test_trades_are_as_far_off_another_market_as_they_were_expected_to_be():
+    """Fifty dollars for two and a half contracts: twenty a unit below the mark for a sale, and above it for a purchase."""
+    (trade,) = planned(LONG).trades
+    sale, purchase = (replace(trade, quantity=Decimal(quantity), cost=Decimal(50)) for quantity in ("-2.5", "2.5"))
+    prices = [float(each.expected_price) for each in at_expected_costs([sale, purchase], MARKET)]
+    assert prices == pytest.approx([60_100, 60_140])
+    (cheap,) = at_expected_costs([replace(sale, cost=Decimal(10**9))], MARKET)
+    assert float(cheap.expected_price) == pytest.approx(0.05 * 60_120), "nobody gives it away"
 
 
 def test_the_volatility_of_a_day_is_that_of_ordinary_days_alone():
