@@ -193,8 +193,9 @@ def test_where_any_choice_on_a_grid_is_enough_a_plan_is_enough_and_with_a_unit_l
 def is_enough_by(slack, result, before):
     """Below the target by more than a slack, with that much more under what is pledged, and no more margin than there was."""
     margin, cushion = result.requirement.maintenance_margin, RULES.liquidation.end_tolerance
-    enough = (RULES.liquidation.target_utilization - slack) * cushioned_equity(result, cushion + slack)
-    return result.utilization is not None and margin <= min(enough, before.requirement.maintenance_margin)
+    enough = (RULES.liquidation.target_utilization - slack) * result.equity.equity
+    is_low = result.utilization is not None and margin <= min(enough, before.requirement.maintenance_margin)
+    return is_low and cushioned_equity(result, cushion + slack) >= 0
 
 
 def meets_with_less_risk(book, choice):

@@ -57,7 +57,7 @@ def plan_liquidation(portfolio: Portfolio, market: RevaluedMarket, parameters: R
     What a contract leaves of a coin or currency that it settles in stays a risk until it is sold, or bought back where it is owed. How much
     of it is traded is one more fraction, of no more than what the choice leaves; so everything closed is dollars and nothing else.
 
-    What stays pledged has a cushion under it in the end: its haircuts are its margin, and utilization does not see them.
+    Equity is more than nothing by a share of what stays pledged in the end: its haircuts are its margin, and utilization does not see them.
 
     The margin may not be higher in the end than it was, whatever haircuts are freed. The pieces divide every order in the same proportions,
     and a convex margin that is lower at the end of a straight line, where less would not have been enough, falls all along it; that it does
@@ -81,7 +81,7 @@ def cushioned_equity(result: MarginResult, cushion: Decimal) -> Decimal:
     """Return equity if what is pledged were worth less by a fraction of its market value, base currency.
 
     What is pledged has no part in the margin, so that an account with nothing else is at any target as soon as its equity is not below
-    zero. A plan that ended there would be refused at the next price.
+    zero. A plan that ended there would be refused at the next price. Where there is a margin to speak of, the target asks for more.
     """
     return EXACT.subtract(result.equity.equity, EXACT.multiply(cushion, exact_sum(line.pledged for line in result.equity.lines)))
 
@@ -106,10 +106,7 @@ class _Plane:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Cut:
-    """A choice that was margined. The gain before costs, target x equity - margin, is nowhere above its plane; the margin nowhere below.
-
-    Equity is what it is with a cushion under what is pledged.
-    """
+    """A choice that was margined. The gain before costs (see `_Book.gain`) is nowhere above its plane; the margin nowhere below."""
 
     gain: _Plane
     margin: _Plane
@@ -148,7 +145,16 @@ class _Book:
 
     def is_enough(self, result: MarginResult) -> bool:
         """Return whether a plan may end so: at the target, and with a cushion under what is pledged (see `cushioned_equity`)."""
-        return self.is_at_target(result) and self._gain(result) >= 0.0
+        return self.is_at_target(result) and cushioned_equity(result, self.rules.end_tolerance) >= 0
+
+    def gain(self, result: MarginResult) -> float:
+        """Return by how much a margined choice is beyond what is enough, base currency; negative short of it.
+
+        Target x equity - margin, or target x equity with a cushion under what is pledged, whichever is less.
+        """
+        cushion = self._cushion_of(result)
+        margin = 0.0 if cushion else float(result.requirement.maintenance_margin)
+        return self.target * float(cushioned_equity(result, cushion)) - margin
 
     def meets(self, standing: StressStanding) -> bool:
         """Return whether an account stands at or below the target."""
@@ -304,14 +310,22 @@ class _Book:
         near = self.desk.short_of_all(fractions, _LAST_BIT)
         left = after_trades(self.portfolio, self.desk.whole_trades(near, with_cost=False), self.instruments)
         result = compute(left, self.market, self.parameters)
-        margin, equity = self._slopes(near, left, result)
+        cushion = self._cushion_of(result)
+        margin, equity = self._slopes(near, left, result, cushion)
         return _Cut(
-            gain=_Plane(near, self._gain(result), self.target * equity - margin),
+            gain=_Plane(near, self.gain(result), self.target * equity - (0.0 if cushion else margin)),
             margin=_Plane(near, float(result.requirement.maintenance_margin), margin),
         )
 
-    def _slopes(self, near: Fractions, left: Portfolio, result: MarginResult) -> tuple[Fractions, Fractions]:
-        """Return [L] what margin and equity grow by per fraction of each leg.
+    def _cushion_of(self, result: MarginResult) -> Decimal:
+        """Return the cushion under what is pledged where it asks for more than the margin does; otherwise none."""
+        cushion = self.rules.end_tolerance
+        pledged = EXACT.multiply(cushion, exact_sum(line.pledged for line in result.equity.lines))
+        asks_for_more = EXACT.multiply(self.rules.target_utilization, pledged) > result.requirement.maintenance_margin
+        return cushion if asks_for_more else Decimal(0)
+
+    def _slopes(self, near: Fractions, left: Portfolio, result: MarginResult, cushion: Decimal) -> tuple[Fractions, Fractions]:
+        """Return [L] what margin, and equity with a cushion, grow by per fraction of each leg.
 
         A closed holding is money, so its contribution and its haircut are gone. But what it is worth in an asset that is not dollars is a
         holding of that asset then, until it is sold.
@@ -319,8 +333,8 @@ class _Book:
         margin, equity = np.zeros(len(self.legs)), np.zeros(len(self.legs))
         open_part = 1.0 - near[: self.holding_count]
         margin[: self.holding_count] = -self._of_legs(_by_instrument(result)) / open_part
-        equity[: self.holding_count] = self._of_legs(self._freed(result)) / open_part
-        sold = {money.asset: self._by_selling(money, left) for money in self.money}
+        equity[: self.holding_count] = self._of_legs(_freed(result, cushion)) / open_part
+        sold = {money.asset: self._by_selling(money, left, cushion) for money in self.money}
         for slope, place in ((margin, 0), (equity, 1)):
             for money in self.money:
                 slope[: self.holding_count] -= money.left * sold[money.asset][place]
@@ -331,23 +345,12 @@ class _Book:
     def _of_legs(self, amounts: Mapping[InstrumentId, Decimal]) -> Fractions:
         return np.array([float(amounts.get(leg.holding.instrument_id, 0)) for leg in self.legs[: self.holding_count]])
 
-    def _by_selling(self, money: LeftMoney, left: Portfolio) -> tuple[float, float]:
-        """Return what margin and equity grow by per unit of an asset that is sold at its mark."""
+    def _by_selling(self, money: LeftMoney, left: Portfolio, cushion: Decimal) -> tuple[float, float]:
+        """Return what margin, and equity with a cushion, grow by per unit of an asset that is sold at its mark."""
         less, more = (compute(money.moved(left, sign), self.market, self.parameters) for sign in (-1, 1))
         margin = float(less.requirement.maintenance_margin - more.requirement.maintenance_margin)
-        equity = float(self._cushioned(less) - self._cushioned(more))
+        equity = float(cushioned_equity(less, cushion) - cushioned_equity(more, cushion))
         return margin / (2.0 * money.bit), equity / (2.0 * money.bit)
-
-    def _gain(self, result: MarginResult) -> float:
-        return self.target * float(self._cushioned(result)) - float(result.requirement.maintenance_margin)
-
-    def _cushioned(self, result: MarginResult) -> Decimal:
-        return cushioned_equity(result, self.rules.end_tolerance)
-
-    def _freed(self, result: MarginResult) -> dict[InstrumentId, Decimal]:
-        """Return what each holding would add to cushioned equity if it were money."""
-        cushion = {line.instrument_id: EXACT.multiply(self.rules.end_tolerance, line.pledged) for line in result.equity.lines}
-        return {name: EXACT.add(haircut, cushion[name]) for name, haircut in _haircuts(result).items()}
 
     def _smallest(self, fractions: Fractions, toward: Fractions, short: float, enough: float) -> float:
         """Return the smallest share of the way that is enough, between one that is not and one that is."""
@@ -424,6 +427,12 @@ class _Book:
 
     def _standing_after(self, trades: Sequence[PlannedTrade]) -> StressStanding:
         return standing_of(self._margin_after(trades))
+
+
+def _freed(result: MarginResult, cushion: Decimal) -> dict[InstrumentId, Decimal]:
+    """Return what each holding would add to equity with a cushion if it were money."""
+    pledged = {line.instrument_id: EXACT.multiply(cushion, line.pledged) for line in result.equity.lines}
+    return {name: EXACT.add(haircut, pledged[name]) for name, haircut in _haircuts(result).items()}
 
 
 def _up_to(width: Fractions) -> list[_Bounds]:

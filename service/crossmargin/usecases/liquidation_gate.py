@@ -115,8 +115,8 @@ def beyond_need(
     """Return in words that trades go further than they must by now; empty while they do not.
 
     They do where the account would be below the target by more than the tolerance, off the marks by what they are expected to cost, even
-    with a unit less of every instrument: so a plan that is made again is not refused again, however large the units are. Under what is
-    pledged a plan leaves a cushion of the tolerance, and another one is what the market may have moved since. Where with less the
+    with a unit less of every instrument: so a plan that is made again is not refused again, however large the units are. Equity is left
+    above nothing by the tolerance of what stays pledged, and by as much again for what the market may have moved since. Where with less the
     maintenance margin would be higher than it is, all of it is needed.
 
     Raises what `end_of` raises.
@@ -125,8 +125,9 @@ def beyond_need(
     less = a_unit_less(trades, instruments)
     left = after_trades(portfolio, at_expected_costs(less, view.market), instruments)
     end, tolerance = view.margin(left), view.parameters.liquidation.end_tolerance
-    most = min(result.requirement.maintenance_margin, (target_utilization - tolerance) * cushioned_equity(end, 2 * tolerance))
-    if end.utilization is None or end.requirement.maintenance_margin > most:
+    most = min(result.requirement.maintenance_margin, (target_utilization - tolerance) * end.equity.equity)
+    is_needed = end.requirement.maintenance_margin > most or cushioned_equity(end, 2 * tolerance) < 0
+    if end.utilization is None or is_needed:
         return ""
     return f"goes further than it must by now: with a unit less of everything it would end at {end.utilization}"
 

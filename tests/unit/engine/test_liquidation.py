@@ -27,7 +27,7 @@ from crossmargin.domain.liquidation import (
 )
 from crossmargin.domain.methodology import Methodology
 from crossmargin.domain.position import Holding
-from crossmargin.engine.liquidation import _Book, cushioned_equity, plan_liquidation
+from crossmargin.engine.liquidation import _Book, plan_liquidation
 from crossmargin.engine.liquidation_cost import at_expected_costs, close_out, quote_of, traded_exposure, value_of_quote
 from crossmargin.engine.liquidation_orders import Order
 from crossmargin.engine.methodologies.compute import compute
@@ -432,7 +432,6 @@ def test_a_margin_that_stays_is_no_margin_that_rises_and_what_comes_after_a_rise
         assert book.falling(pieces) == tuple(pieces[:kept])
 
 
-CUSHION = RULES.liquidation.end_tolerance
 SLOPED = {
     "coins left": ({"USD": -11_500, "PERP-INVERSE": (600, "-1.2519")}, (0.4, 0.3)),
     "coins owed": ({"USD": 60_000, "PERP-INVERSE": (-600, "0.7519"), "PERP-LINEAR-USD": (1, "60120")}, (0.5, 0.2, 0.3)),
@@ -441,7 +440,7 @@ SLOPED = {
 
 @pytest.mark.parametrize(("held", "chosen"), SLOPED.values(), ids=SLOPED)
 @pytest.mark.parametrize("policy", CollateralPolicy)
-def test_the_slopes_of_a_cut_are_those_of_the_margin_and_of_equity_at_it(held, chosen, policy):
+def test_the_slopes_of_a_cut_are_those_of_the_margin_and_of_the_gain_at_it(held, chosen, policy):
     """By margining the account a little to either side of each fraction, with the money that it leaves traded or not."""
     book = _Book(a_book(held | {"BTC": "0.3"}, policies={"BTC": policy}), MARKET, RULES, TERMS)
     at = np.resize(np.array(chosen), len(book.legs))
@@ -452,10 +451,10 @@ def test_the_slopes_of_a_cut_are_those_of_the_margin_and_of_equity_at_it(held, c
         bump[leg] = 0.02
         low, high = (book._margin_after(book.desk.whole_trades(at + sign * bump, with_cost=False)) for sign in (-1, 1))
         margin = float(high.requirement.maintenance_margin - low.requirement.maintenance_margin) / 0.04
-        equity = float(cushioned_equity(high, CUSHION) - cushioned_equity(low, CUSHION)) / 0.04
+        gain = (book.gain(high) - book.gain(low)) / 0.04
         scale = 0.05 * float(book.before.requirement.maintenance_margin)
         assert cut.margin.slope[leg] == pytest.approx(margin, abs=scale)
-        assert cut.gain.slope[leg] == pytest.approx(book.target * equity - margin, abs=scale)
+        assert cut.gain.slope[leg] == pytest.approx(gain, abs=scale)
 
 
 def an_order(quantity, *, places=3, waits=False):

@@ -94,6 +94,15 @@ def test_of_coins_that_are_pledged_for_a_loan_no_more_is_sold_than_leaves_a_cush
     assert cushioned_equity(left, Decimal(0)) == left.equity.equity
 
 
+def test_what_is_pledged_beside_a_margin_to_speak_of_makes_no_plan_larger():
+    """The target leaves more equity than the cushion asks for, so that an account ends at the target and not below it."""
+    held = {"USD": -20_000, "BTC": "0.9", "PERP-LINEAR-USD": (3, "180000")}
+    plan = planned(held, policies={BTC: CollateralPolicy.PLEDGED})
+    assert plan.before.utilization > 1
+    assert plan.reaches_target
+    assert plan.after.utilization > Decimal("0.749")
+
+
 def test_of_what_trades_for_nothing_no_more_is_traded_than_there_must_be():
     """A bid above the mark: without a cost one choice is as cheap as any other that is enough."""
     plan = planned(LONG, depth={PERP: bids((60_200, 10))})
