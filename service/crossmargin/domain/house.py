@@ -12,10 +12,11 @@ from typing import Final, SupportsIndex
 
 from crossmargin.domain.identifiers import AccountRef, ClientId, HouseViewId, InstrumentId, OffsetGroupId
 from crossmargin.domain.money import format_decimal
+from crossmargin.domain.worked_out_once import WorkedOutOnce
 
 
 @dataclass(frozen=True, eq=False)
-class HouseView:
+class HouseView(WorkedOutOnce):
     """Totals over all accounts at one house run. Immutable; its id is the hash of its content.
 
     Attributes:

@@ -18,6 +18,7 @@ from crossmargin.domain.identifiers import InstrumentId, SnapshotId
 from crossmargin.domain.market_quality import Quality, Verdict, valid_quality
 from crossmargin.domain.money import check_ledger_decimal, format_decimal
 from crossmargin.domain.peg import Peg
+from crossmargin.domain.worked_out_once import WorkedOutOnce
 
 
 @unique
@@ -121,7 +122,7 @@ def tenor_years(tenor: str) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class MarketSnapshot:
+class MarketSnapshot(WorkedOutOnce):
     """Levels of the risk factors, and marks of instruments, at one moment. Immutable; its id is the hash of its content.
 
     Attributes:

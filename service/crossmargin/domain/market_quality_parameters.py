@@ -11,6 +11,7 @@ from typing import Final
 
 from crossmargin.domain.expectation import require_parameter
 from crossmargin.domain.market_clock import HorizonClock, WeeklyClose
+from crossmargin.domain.worked_out_once import WorkedOutOnce
 
 
 @unique
@@ -112,7 +113,7 @@ class BreakerLimits:
 
 
 @dataclass(frozen=True, eq=False)
-class MarketQualityParameters:
+class MarketQualityParameters(WorkedOutOnce):
     """How quotes become a market.
 
     Attributes:

@@ -25,6 +25,7 @@ from crossmargin.domain.methodology_parameters import (
     MethodologyParameters,
 )
 from crossmargin.domain.monitor_parameters import FIRST_MONITOR, MonitorParameters
+from crossmargin.domain.worked_out_once import WorkedOutOnce
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ class BandLines:
 
 
 @dataclass(frozen=True, eq=False)
-class RiskParameters:
+class RiskParameters(WorkedOutOnce):
     """One parameter set.
 
     Attributes:

@@ -15,6 +15,7 @@ from crossmargin.domain.errors import DomainError
 from crossmargin.domain.identifiers import InstrumentId, OffsetGroupId, SnapshotId
 from crossmargin.domain.instrument import AssetTerms, BondTerms, Instrument
 from crossmargin.domain.market import MarketSnapshot
+from crossmargin.domain.worked_out_once import WorkedOutOnce
 from crossmargin.engine.axes import ByFactor, ByInstrument, ByIssuerLeg, ByLeg, ByLegScenario, Index
 from crossmargin.engine.kernels.choice import Kernels
 from crossmargin.engine.scenarios.scenario_set import ScenarioSet
@@ -29,7 +30,7 @@ class Departure:
 
 
 @dataclass(frozen=True, eq=False)
-class RevaluedMarket:
+class RevaluedMarket(WorkedOutOnce):
     """One snapshot revalued under one scenario set. Computed once, shared by all accounts.
 
     Attributes:

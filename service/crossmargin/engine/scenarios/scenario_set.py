@@ -12,11 +12,12 @@ import numpy as np
 from crossmargin.domain.errors import DomainError
 from crossmargin.domain.market import FactorId
 from crossmargin.domain.risk_parameters import FactorProxy
+from crossmargin.domain.worked_out_once import WorkedOutOnce
 from crossmargin.engine.axes import ByScenario, ByScenarioFactor
 
 
 @dataclass(frozen=True, eq=False)
-class ScenarioSet:
+class ScenarioSet(WorkedOutOnce):
     """The scenarios, along axis S: `ordinary_count` ordinary ones and then the stress events.
 
     Attributes:
