@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import struct
 import subprocess
@@ -54,6 +55,7 @@ def run(plan: Plan) -> list[Measured]:
     unpin()
     before = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    gc.freeze()  # what is imported is left out of later collections, as in the service
     count = default_process_count(cores_at_hand())
     late = [
         in_turn(

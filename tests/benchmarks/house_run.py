@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import operator
 import os
 import sys
@@ -72,6 +73,7 @@ def run(plan: Plan) -> list[Measured]:
     unpin()
     before = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    gc.freeze()  # what is imported is left out of later collections, as in the service
     try:
         found = asyncio.run(_rounds(plan, accounts, postgres.service_url_of(name), lambda sql: postgres.execute(sql, name)))
     finally:
