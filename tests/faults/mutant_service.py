@@ -185,7 +185,12 @@ def answers_out_of_order() -> None:
         reading = asyncio.create_task(read())
         try:
             while True:
-                yield await ready.get()
+                answers = [await ready.get()]
+                while not ready.empty():
+                    answers.append(ready.get_nowait())
+                # Those that were written together are ready in their order.
+                for answer_to_one in reversed(answers):
+                    yield answer_to_one
         finally:
             reading.cancel()
 

@@ -69,7 +69,7 @@ MUTANTS: Final = (
         "answers-out-of-order",
         "messages of a stream are answered when their answers are ready, and not in their order",
         ("answers that no document allows",),
-        lambda: _some_work(60),
+        lambda: _some_work(15),
         Setup(account_count=4, callers=32, kinds=(_STREAMS.kind(),), afterwards=_STREAMS.end),
     ),
     # The ledger itself refuses entries that do not follow one another, and each is then written alone: books stay sound, the log tells.

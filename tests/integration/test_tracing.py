@@ -334,7 +334,7 @@ def test_a_deposit_is_traced_from_the_caller_to_its_turn_at_the_database(tmp_pat
     (theirs,) = caller.spans("Deposit")
     trace_id = theirs.context.trace_id.to_bytes(16, "big")
     ours = {span.name: span for name, span in collector.spans if span.trace_id == trace_id and name == "crossmargin"}
-    call, write, turn = (ours[name] for name in ("crossmargin.api.v1.CollateralService/Deposit", "write Deposit", "database turn"))
+    call, write, turn = (ours[name] for name in ("crossmargin.api.v1.CollateralService/Deposit", "decide Deposit", "database turn"))
     assert call.parent_span_id == theirs.context.span_id.to_bytes(8, "big")
     assert write.parent_span_id == call.span_id
     assert turn.parent_span_id in {write.span_id, call.span_id}
