@@ -168,7 +168,7 @@ def an_order_book(name, quantity, asked):
     {"BTC": Decimal(8)}, 1.0, 1.0, CollateralPolicy.PLEDGED, [[]]
 )
 @example(  # so far above the target that what the search may be wrong by is more than a thousandth of what is left
-    {"PUT-COIN-ETH": Decimal("-0.03")}, 0.0, 3.0, CollateralPolicy.RISKED, [[], []]
+    {"PUT-COIN-ETH": Decimal("-0.45")}, 0.0, 3.0, CollateralPolicy.RISKED, [[], []]
 )
 def test_where_any_choice_on_a_grid_is_enough_a_plan_is_enough_and_with_a_unit_less_of_everything_it_is_not(
     held, cost, shortage, policy, asked
@@ -196,10 +196,10 @@ def test_where_any_choice_on_a_grid_is_enough_a_plan_is_enough_and_with_a_unit_l
 def is_enough_by(slack, result, before):
     """Below the target by more than a slack, with that much more under what is pledged, and no more margin than there was.
 
-    A slack of utilization, what the search may be wrong by, which is a share of the margin before, and two cents for rounding.
+    A slack of utilization, what the search may be wrong by, which is a few times its own measure of the margin before, and two cents.
     """
     margin, cushion = result.requirement.maintenance_margin, RULES.liquidation.end_tolerance
-    wrong = Decimal(CLOSE_ENOUGH) * max(1, before.requirement.maintenance_margin) + Decimal("0.02")
+    wrong = 5 * Decimal(CLOSE_ENOUGH) * max(1, before.requirement.maintenance_margin) + Decimal("0.02")
     enough = (RULES.liquidation.target_utilization - slack) * result.equity.equity - wrong
     is_low = result.utilization is not None and margin <= min(enough, before.requirement.maintenance_margin)
     return is_low and cushioned_equity(result, cushion + slack) >= 0
