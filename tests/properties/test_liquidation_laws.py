@@ -170,6 +170,9 @@ def an_order_book(name, quantity, asked):
 @example(  # so far above the target that what the search may be wrong by is more than a thousandth of what is left
     {"PUT-COIN-ETH": Decimal("-0.45")}, 0.0, 3.0, CollateralPolicy.RISKED, [[], []]
 )
+@example(  # what is owed in coins for the put that is bought back hedges the rest of it, and the margin bends the other way
+    {"PUT-COIN-ETH": Decimal("-0.03")}, 0.0, 1.0, CollateralPolicy.RISKED, [[(0.3, 0.3)]]
+)
 def test_where_any_choice_on_a_grid_is_enough_a_plan_is_enough_and_with_a_unit_less_of_everything_it_is_not(
     held, cost, shortage, policy, asked
 ):

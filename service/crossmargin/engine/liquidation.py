@@ -198,7 +198,7 @@ class _Book:
         gain is concave, so that it grows along the line to where it is highest.
         """
         if self._meets_at(fractions):
-            return fractions
+            return self._no_further(fractions)
         for end in (self.everything, self.least_short):
             toward = end() - fractions
             reached = ((short, enough) for short, enough in pairwise(_STRETCHES) if self._meets_at(fractions + enough * toward))
@@ -206,6 +206,12 @@ class _Book:
             if found is not None:
                 return fractions + self._smallest(fractions, toward, *found) * toward
         return self.last_resort()
+
+    def _no_further(self, fractions: Fractions) -> Fractions:
+        """Return a choice that is enough, or the smallest share of it that is: where a margin bends the other way cuts ask for too much."""
+        if not self._meets_at(_LAST_BIT * fractions):
+            return fractions
+        return self._smallest(np.zeros_like(fractions), fractions, 0.0, _LAST_BIT) * fractions
 
     def last_resort(self) -> Fractions:
         """Return what is closed where nothing meets the target: everything.
