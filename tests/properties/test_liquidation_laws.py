@@ -13,7 +13,7 @@ from crossmargin.domain.account import AccountMode
 from crossmargin.domain.collateral import CollateralPolicy
 from crossmargin.domain.identifiers import InstrumentId
 from crossmargin.domain.liquidation import DepthLevel, LiquidationTerms, OrderBook, a_unit_less, after_trades, check_reduces
-from crossmargin.engine.liquidation import CLOSE_ENOUGH, _Book, cushioned_equity, plan_liquidation
+from crossmargin.engine.liquidation import _Book, cushioned_equity, plan_liquidation
 from crossmargin.engine.liquidation_cost import at_expected_costs, decimal_price, quote_of
 from crossmargin.engine.methodologies.compute import compute
 from crossmargin.engine.stress import moved_market
@@ -197,13 +197,9 @@ def test_where_any_choice_on_a_grid_is_enough_a_plan_is_enough_and_with_a_unit_l
 
 
 def is_enough_by(slack, result, before):
-    """Below the target by more than a slack, with that much more under what is pledged, and no more margin than there was.
-
-    A slack of utilization, what the search may be wrong by, which is a few times its own measure of the margin before, and two cents.
-    """
+    """Below the target by more than a slack, with that much more under what is pledged, and no more margin than there was."""
     margin, cushion = result.requirement.maintenance_margin, RULES.liquidation.end_tolerance
-    wrong = 5 * Decimal(CLOSE_ENOUGH) * max(1, before.requirement.maintenance_margin) + Decimal("0.02")
-    enough = (RULES.liquidation.target_utilization - slack) * result.equity.equity - wrong
+    enough = (RULES.liquidation.target_utilization - slack) * result.equity.equity
     is_low = result.utilization is not None and margin <= min(enough, before.requirement.maintenance_margin)
     return is_low and cushioned_equity(result, cushion + slack) >= 0
 

@@ -209,9 +209,10 @@ class _Book:
 
     def _no_further(self, fractions: Fractions) -> Fractions:
         """Return a choice that is enough, or the smallest share of it that is: where a margin bends the other way cuts ask for too much."""
-        if not self._meets_at(_LAST_BIT * fractions):
+        nearly = 1.0 - CLOSE_ENOUGH
+        if not self._meets_at(nearly * fractions):
             return fractions
-        return self._smallest(np.zeros_like(fractions), fractions, 0.0, _LAST_BIT) * fractions
+        return self._smallest(np.zeros_like(fractions), fractions, 0.0, nearly) * fractions
 
     def last_resort(self) -> Fractions:
         """Return what is closed where nothing meets the target: everything.
